@@ -1,0 +1,90 @@
+//! Followers: they answer, and wait to hear from a leader (§5.2).
+//!
+//! The rules for voters and for the receivers of AppendEntries (Figure 2) stand here; a server in another role that is
+//! bound by one of them becomes a follower first.
+
+use crate::core::Core;
+use crate::server::Contradiction;
+use crate::{AppendEntries, AppendReply, Event, LastEntry, NodeId, Term, Time};
+
+/// The state of a follower.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    /// The leader of this term and when it was last heard from, once it has made itself known.
+    pub(crate) leader: Option<(NodeId, Time)>,
+    /// When to stand for election.
+    pub(crate) deadline: Time,
+}
+
+impl Follower {
+    pub(crate) fn new(core: &mut Core, leader: Option<NodeId>) -> Follower {
+        Follower { leader: leader.map(|leader| (leader, core.now)), deadline: core.election_deadline() }
+    }
+
+    /// Whether a leader is known to have been alive within the shortest election time-out. Such a server does not help
+    /// to disrupt it (thesis §4.2.3).
+    pub(crate) fn hears_leader(&self, core: &Core) -> bool {
+        let shortest = core.options.election_timeout.start;
+        self.leader.is_some_and(|(_, heard)| core.now.since(heard) < shortest)
+    }
+
+    /// RequestVote, receiver rule 2 (Figure 2). The term is this server's own.
+    pub(crate) fn request_vote(&mut self, core: &mut Core, candidate: NodeId, last: LastEntry) -> bool {
+        let free = core.voted_for().is_none_or(|given| given == candidate);
+        let granted = free && core.is_up_to_date(last);
+        if granted {
+            if core.voted_for().is_none() {
+                core.vote_for(candidate);
+            }
+            self.deadline = core.election_deadline();
+        }
+        granted
+    }
+}
+
+/// Whether this server would vote for `candidate` in `term` (thesis §9.6). Asking changes nothing.
+pub(crate) fn would_vote(core: &Core, candidate: NodeId, term: Term, last: LastEntry) -> bool {
+    let free = match term.cmp(&core.term()) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => core.voted_for().is_none_or(|given| given == candidate),
+        std::cmp::Ordering::Greater => true,
+    };
+    free && core.is_up_to_date(last)
+}
+
+/// AppendEntries, receiver rules 2 to 5 (Figure 2). The sender leads this server's term.
+///
+/// # Errors
+/// When the entries contradict what is committed here or cannot come from a leader of this term; nothing is changed.
+pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<AppendReply, Contradiction> {
+    let AppendEntries { prev_log_index, prev_log_term, entries, leader_commit } = append;
+    if let Some(entry) = entries.iter().find(|entry| entry.term > core.term()) {
+        return Err(Contradiction::FutureTerm { index: entry.index, term: entry.term });
+    }
+    if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term) {
+        return Ok(AppendReply::Conflict(conflict));
+    }
+    let matched = prev_log_index + entries.len() as u64;
+
+    // Rule 3: only an entry that *conflicts* discards what follows. A delayed AppendEntries with a prefix of what is
+    // here already must not.
+    let fresh = entries.iter().position(|entry| core.log.term_at(entry.index) != Some(entry.term));
+    if let Some(fresh) = fresh {
+        let from = entries[fresh].index;
+        if from <= core.commit_index {
+            return Err(Contradiction::Committed { index: from });
+        }
+        if from <= core.log.last_index() {
+            core.log.truncate(from);
+            core.record(Event::Truncated { from });
+        }
+        for entry in entries.into_iter().skip(fresh) {
+            core.log.push(entry);
+        }
+    }
+
+    // Rule 5, with "index of last new entry" read as: the last entry this message vouches for. Beyond it the log may
+    // still hold entries that the leader does not have.
+    core.commit_index = core.commit_index.max(leader_commit.min(matched));
+    Ok(AppendReply::Matched(matched))
+}

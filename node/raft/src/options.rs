@@ -1,0 +1,77 @@
+//! What a server is told once, and how it is told the time.
+
+use std::ops::{Add, Range};
+use std::time::Duration;
+
+use crate::{Configuration, NodeId};
+
+/// A point in time, counted from a start of the driver's choice. It must never go backwards; how fast it goes does
+/// not matter for safety (§5.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Duration);
+
+/// The parameters of a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Who it is.
+    pub id: NodeId,
+    /// The cluster it is part of.
+    pub configuration: Configuration,
+    /// Election time-outs are drawn from this range (§5.2). Must not be empty.
+    pub election_timeout: Range<Duration>,
+    /// The interval of a leader's heartbeats; less than the shortest election time-out.
+    pub heartbeat_interval: Duration,
+    /// Ask before standing for election (thesis §9.6), so that a server that was cut off does not disturb the others
+    /// when it comes back.
+    pub pre_vote: bool,
+    /// A leader steps down when it has not heard from a quorum for an election time-out (thesis §6.2), and servers
+    /// that hear from a leader do not vote for others (thesis §4.2.3).
+    pub check_quorum: bool,
+    /// The most entries in one AppendEntries.
+    pub max_append_entries: usize,
+    /// The most bytes of commands in one AppendEntries; a single larger command still goes, alone.
+    pub max_append_bytes: usize,
+    /// The seed of the run. Each server derives its own from it and its id.
+    pub seed: u64,
+}
+
+impl Options {
+    /// The paper's time-outs (§9.3: 150–300 ms), a heartbeat of 50 ms, PreVote and CheckQuorum on.
+    pub fn new(id: NodeId, configuration: Configuration, seed: u64) -> Options {
+        Options {
+            id,
+            configuration,
+            election_timeout: Duration::from_millis(150)..Duration::from_millis(300),
+            heartbeat_interval: Duration::from_millis(50),
+            pre_vote: true,
+            check_quorum: true,
+            max_append_entries: 4096,
+            max_append_bytes: 1024 * 1024,
+            seed,
+        }
+    }
+
+    /// The generator of this server: of the same seed, no two servers draw the same time-outs.
+    pub(crate) fn random(&self) -> fastrand::Rng {
+        // SplitMix64's finaliser, over seed and id, so that neighbouring ids are far apart.
+        let mut z = self.seed ^ u64::from(self.id.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        fastrand::Rng::with_seed(z ^ (z >> 31))
+    }
+}
+
+impl Time {
+    /// The time from `earlier` to this; zero if `earlier` is not earlier.
+    pub fn since(self, earlier: Time) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+
+    fn add(self, span: Duration) -> Time {
+        Time(self.0 + span)
+    }
+}

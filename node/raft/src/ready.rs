@@ -1,0 +1,116 @@
+//! The effects of a step, and the type that makes "persist before speak" a matter of compiling.
+//!
+//! Invariant: a vote, an append acknowledgement, and a candidate's request leave a server only after
+//! everything they promise is durable (Figure 2: "updated on stable storage before responding to RPCs").
+//! Such messages are sealed in a [`Persist`]. The one way to the messages is
+//! [`Server::persisted`](crate::Server::persisted); it wants a [`Persisted`]; the one way to a `Persisted` is
+//! [`Persist::sync_all`], which hands every write to a [`Storage`] and syncs it first.
+//!
+//! Deliberately absent: a way to take a sealed message out without a sync, and retries of a failed one.
+
+use crate::log::LogVersion;
+use crate::{Entry, Event, HardState, Message};
+
+/// Everything a driver must do after feeding a server its inputs. The parts are independent of each other: a
+/// leader's AppendEntries may leave before its own disk has the entries (thesis §10.2.1).
+#[must_use = "effects that are not carried out are lost"]
+#[derive(Debug, Default)]
+pub struct Ready {
+    /// Messages that may leave at once.
+    pub messages: Vec<Message>,
+    /// What to write, with the messages that wait for it. Persist these in the order they were given.
+    pub persist: Option<Persist>,
+    /// Entries that became committed, in log order, each exactly once per incarnation; apply them in order.
+    pub committed: Vec<Entry>,
+    /// What happened, for the trace.
+    pub events: Vec<Event>,
+}
+
+/// What must reach stable storage.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The new term and vote, if they changed.
+    pub hard_state: Option<HardState>,
+    /// Entries to append, contiguous. When the first one's index is not beyond the stored log, the stored suffix
+    /// from that index on is replaced by these (§5.3).
+    pub entries: Vec<Entry>,
+}
+
+impl Write {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.hard_state.is_none() && self.entries.is_empty()
+    }
+}
+
+/// Stable storage, as the core needs it.
+pub trait Storage {
+    /// Why a write or a sync failed. After an error the storage must not be used again: what reached the disk is
+    /// unknown, and a second fsync may report success for pages that the first one lost.
+    type Error;
+
+    /// Takes a write. It need not be durable yet.
+    ///
+    /// # Errors
+    /// When the storage cannot take it, for want of room for instance.
+    fn append(&mut self, write: &Write) -> Result<(), Self::Error>;
+
+    /// Makes everything appended so far durable.
+    ///
+    /// # Errors
+    /// When durability cannot be vouched for.
+    fn sync(&mut self) -> Result<(), Self::Error>;
+}
+
+/// A write together with the messages that may leave once it is durable.
+#[must_use = "messages are sealed in here until storage has synced"]
+#[derive(Debug)]
+pub struct Persist {
+    write: Write,
+    sealed: Vec<Message>,
+    ticket: Ticket,
+}
+
+/// Proof that a [`Persist`] is durable; give it back to [`Server::persisted`](crate::Server::persisted).
+#[must_use = "the server must be told, and the sealed messages sent"]
+#[derive(Debug)]
+pub struct Persisted {
+    pub(crate) sealed: Vec<Message>,
+    pub(crate) ticket: Ticket,
+}
+
+/// Which point of a server's life a write stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    /// Writes are numbered from 1 in the order they were handed out.
+    pub(crate) number: u64,
+    /// The log at that time.
+    pub(crate) log: LogVersion,
+    /// The hard state at that time.
+    pub(crate) hard_state: HardState,
+}
+
+impl Persist {
+    pub(crate) fn new(write: Write, sealed: Vec<Message>, ticket: Ticket) -> Persist {
+        Persist { write, sealed, ticket }
+    }
+
+    /// What is to be written.
+    pub fn write(&self) -> &Write {
+        &self.write
+    }
+
+    /// Writes a batch in order and syncs once, if there is anything to sync (group commit).
+    ///
+    /// # Errors
+    /// The first error of the storage. The sealed messages are gone then, so nothing unsaid can be said by mistake.
+    pub fn sync_all<S: Storage>(batch: Vec<Persist>, storage: &mut S) -> Result<Vec<Persisted>, S::Error> {
+        for persist in batch.iter().filter(|persist| !persist.write.is_empty()) {
+            storage.append(&persist.write)?;
+        }
+        if batch.iter().any(|persist| !persist.write.is_empty()) {
+            storage.sync()?;
+        }
+        Ok(batch.into_iter().map(|Persist { sealed, ticket, .. }| Persisted { sealed, ticket }).collect())
+    }
+}
