@@ -1,0 +1,153 @@
+//! The few things that the log wants from a disk, and the real one.
+//!
+//! Invariant of a [`Disk`]: when `create` or `remove` returns, the directory says so durably; when `sync` returns,
+//! everything written to that file before is durable. Deliberately absent: retries, and buffering.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::WalError;
+
+/// A directory of files, flat.
+pub trait Disk {
+    /// A file that is open for writing.
+    type File: DiskFile;
+
+    /// The names of all files, in any order.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// The whole content of a file.
+    ///
+    /// # Errors
+    /// What the system says, for instance that there is no such file.
+    fn read(&self, file: &str) -> io::Result<Vec<u8>>;
+
+    /// Makes a file, or empties the one that is there. The new directory entry is durable, the emptiness need not be.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn create(&mut self, file: &str) -> io::Result<Self::File>;
+
+    /// Opens a file that is there.
+    ///
+    /// # Errors
+    /// What the system says, for instance that there is no such file.
+    fn open(&mut self, file: &str) -> io::Result<Self::File>;
+
+    /// Removes a file, durably.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&mut self, file: &str) -> io::Result<()>;
+
+    /// The name of a file as a message to a person should give it.
+    fn locate(&self, file: &str) -> String {
+        file.to_owned()
+    }
+}
+
+/// A file that is open for writing.
+pub trait DiskFile {
+    /// Writes all the bytes at an offset in bytes; beyond the end of the file, the gap reads as zeros.
+    ///
+    /// # Errors
+    /// What the system says; then any part of the bytes may have been written.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes everything written so far durable. After an error nothing is known about any of it, for good.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// A directory of the operating system, held by one process at a time.
+#[derive(Debug)]
+pub struct RealDisk {
+    path: PathBuf,
+    directory: File,
+    /// Held for its lock, which the system releases when the process ends in whatever way.
+    _lock: File,
+}
+
+impl RealDisk {
+    /// Opens a directory, and makes it (mode 0700) if it is not there.
+    ///
+    /// # Errors
+    /// When another process holds it, or the system says no.
+    pub fn open(path: impl AsRef<Path>) -> Result<RealDisk, WalError> {
+        let location = path.as_ref().display().to_string();
+        let failed = |error| WalError::io("open", &location, error);
+        let path = std::path::absolute(path).map_err(failed)?;
+        create_durably(&path).map_err(failed)?;
+        let directory = File::open(&path).map_err(failed)?;
+        let lock = writable().create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(RealDisk { path, directory, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(WalError::InUse { directory: location }),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+impl Disk for RealDisk {
+    type File = File;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        // A name that is not UTF-8 is not one of ours.
+        fs::read_dir(&self.path)?
+            .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
+            .collect()
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.path.join(file))
+    }
+
+    fn create(&mut self, file: &str) -> io::Result<File> {
+        let created = writable().create(true).truncate(true).open(self.path.join(file))?;
+        self.directory.sync_all()?;
+        Ok(created)
+    }
+
+    fn open(&mut self, file: &str) -> io::Result<File> {
+        writable().open(self.path.join(file))
+    }
+
+    fn remove(&mut self, file: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(file))?;
+        self.directory.sync_all()
+    }
+
+    fn locate(&self, file: &str) -> String {
+        self.path.join(file).display().to_string()
+    }
+}
+
+impl DiskFile for File {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+fn writable() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Makes a directory and what is missing above it, and syncs every directory that got a new entry by that.
+fn create_durably(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    missing.iter().filter_map(|created| created.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
+}

@@ -1,0 +1,95 @@
+//! Why the log cannot be opened, or cannot go on.
+//!
+//! Invariant: every message names the file, the cause and the next step. Deliberately absent: an error that invites a
+//! retry. Each of these stops the node.
+
+use std::io;
+
+use raftian_raft::Index;
+
+/// What an operator can do about damage. Starting afresh under the old identity is no choice: the node may have voted.
+const NEXT_STEP: &str = "nothing was cut or changed, and the node must not start on this: keep the files for a closer \
+     look, remove the node from the cluster, and add it again with an empty directory";
+
+/// Why the log cannot be opened, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WalError {
+    /// The disk is full.
+    #[error(
+        "no space left: could not {action} `{file}`; free some room, then restart the node; \
+         nothing acknowledged was lost"
+    )]
+    NoSpace {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        file: String,
+    },
+    /// The disk failed otherwise.
+    #[error("could not {action} `{file}`: {source}; check the disk, then restart the node")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        file: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process has the log open.
+    #[error("`{directory}` is in use by another process; stop that one first")]
+    InUse {
+        /// The directory of the log.
+        directory: String,
+    },
+    /// Bytes that had been durable do not match their checksum any more.
+    #[error(
+        "`{file}` is damaged at byte {offset}{}: stored checksum {stored_crc:#010x}, computed {computed_crc:#010x}; \
+         {NEXT_STEP}", expected_entry(*.index)
+    )]
+    Corrupt {
+        /// The damaged file.
+        file: String,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// The entry that would have come next; `None` when the damage is outside the log proper.
+        index: Option<Index>,
+        /// The checksum that was read.
+        stored_crc: u32,
+        /// The checksum of what was read with it.
+        computed_crc: u32,
+    },
+    /// Every checksum matches, but the records make no log.
+    #[error("`{file}` makes no sense at byte {offset}: {problem}; {NEXT_STEP}")]
+    Inconsistent {
+        /// The file in question.
+        file: String,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A file that had been durable is gone.
+    #[error("`{file}` is missing; {NEXT_STEP}")]
+    Missing {
+        /// The missing file.
+        file: String,
+    },
+    /// An earlier write or sync failed, so that nobody knows what is on the disk.
+    #[error("the log takes nothing more, because an earlier write or sync failed; restart the node")]
+    Poisoned,
+}
+
+impl WalError {
+    /// Sorts an error of the system: a full disk is a case of its own.
+    pub(crate) fn io(action: &'static str, file: &str, source: io::Error) -> WalError {
+        let file = file.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WalError::NoSpace { action, file },
+            _ => WalError::Io { action, file, source },
+        }
+    }
+}
+
+fn expected_entry(index: Option<Index>) -> String {
+    index.map_or_else(String::new, |index| format!(", where entry {index} was expected"))
+}

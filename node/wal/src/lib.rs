@@ -1,0 +1,79 @@
+//! The durable log and hard state of a server, on a disk that may fail.
+//!
+//! [`Wal`] implements the core's [`Storage`](raftian_raft::Storage) on a [`Disk`]: [`RealDisk`], or [`MemDisk`] for
+//! tests and simulation. Opening it gives back what was durable, [`Recovered`].
+//!
+//! Invariant: what a successful sync covered is there after any crash, or the log refuses to open. It never cuts, skips
+//! or resets anything that somebody may have been told of.
+//!
+//! Deliberately absent: what a command means, snapshots and the dropping of old segments (each segment is a file of its
+//! own so that this can come), mirrors and repair (a Raft server is repaired by its peers), and protection from someone
+//! who means harm: the checksums find accidents.
+//!
+//! # On disk
+//!
+//! | File | Content |
+//! |---|---|
+//! | `00000001.wal`, `00000002.wal`, … | segments: a header, frames, zeros |
+//! | `durable` | the durable mark, in two slots |
+//! | `lock` | nothing; locked while a process has the log open ([`RealDisk`] only) |
+//!
+//! A frame is `[crc][length][batch][kind][payload]`; the kinds are hard state, no-op entry and command entry. An entry
+//! whose index is not beyond the end of the log replaces the suffix from there on. A *batch* is what is appended
+//! between two syncs. Each frame names the offset at which its batch began, and the frames of a batch are written only
+//! after a sync of all before it. So any frame that verifies proves that everything before its batch had been synced:
+//! the log vouches for all of itself but the last batch. For that one there is the *durable mark*, written to its own
+//! file after each sync without being synced itself. It survives the process, so after a kill every acknowledged byte
+//! is vouched for. After a power cut it may be older, but is still true.
+//!
+//! A segment is begun by an append that finds the last one full: the old segment is synced, then the new one is
+//! created, gets a header that states where the old one ends, and is synced, and then the mark moves there and is
+//! synced as well. So only the last segment can be incomplete.
+//!
+//! # Recovery
+//!
+//! Reading stops at the first frame that does not verify. A checksum covers the place of its frame, so a frame that
+//! was moved or left over never verifies, and the rest of the file can be searched for others without fear of false
+//! ones. Call *vouched* the greatest of: the mark, and the start of the batch of every frame that verifies, before or
+//! after that place.
+//!
+//! | What is found | What comes of it |
+//! |---|---|
+//! | only zeros from there on, and nothing vouched for there | that is the end |
+//! | a bad frame at or after *vouched* | a torn tail: filled with zeros, reported in [`Recovered::torn_tail`] |
+//! | a bad frame (zeros too) before *vouched*, or in a segment that is not the last | [`WalError::Corrupt`] |
+//! | a last segment with not all of its header, then only zeros, no mark in it | its creation was cut short: removed |
+//! | any other bad header; two bad marks in a whole file `durable` | [`WalError::Corrupt`] |
+//! | a missing segment, also one that the mark names | [`WalError::Missing`] |
+//! | a gap between entries, a term that goes back, an unknown version or kind | [`WalError::Inconsistent`] |
+//! | no file `durable`, or the start of its creation | the frames alone vouch |
+//!
+//! A disk may write the sectors of one batch in any order. So after a power cut a bad frame can be followed by good
+//! frames *of the same batch*. That is a torn tail as well, and the rule says so: those frames vouch only for what came
+//! before their batch. A good frame of a *later* batch proves that the bad one had been synced, and hence was damaged.
+//!
+//! What stands before a cut stays, though the last part of it may never have been acknowledged: Raft allows a server to
+//! have stored more than it has told. It is not durable merely because it could be read: after a failed sync Linux
+//! shows the bytes but regards them as written. So everything from *vouched* on, zeros included, is written again and
+//! synced before [`Wal::open`] returns.
+//!
+//! # What this cannot find
+//!
+//! - After a *power cut* that left an old mark, or without the file `durable`, damage within the last batch looks like
+//!   a torn tail and is cut. The same holds if the newer slot of `durable` and the last batch are damaged together.
+//! - A whole directory that was replaced by an older copy of itself is intact, and opens.
+
+mod disk;
+mod error;
+mod mark;
+mod mem_disk;
+mod record;
+mod recovery;
+mod segment;
+mod wal;
+
+pub use disk::{Disk, DiskFile, RealDisk};
+pub use error::WalError;
+pub use mem_disk::{MemDisk, MemFile};
+pub use recovery::{Recovered, TornTail};
+pub use wal::{Options, Wal};

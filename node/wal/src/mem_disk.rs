@@ -1,0 +1,305 @@
+//! A disk in memory that crashes on command.
+//!
+//! Each file has two images: what a process reads (the page cache) and what a power cut leaves (the platter), with the
+//! writes between the two. A kill leaves the first, so dropping a log and opening it again on the same disk is a kill.
+//!
+//! Invariant: nothing that was synced is ever lost in a crash. Like the directory of a real disk here, creating and
+//! removing files is durable at once. Deliberately absent: time, and randomness (the caller draws).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::{Disk, DiskFile};
+
+/// What a power cut keeps or loses as a whole.
+const SECTOR: usize = 512;
+
+/// A disk in memory. Clones are handles on the same disk.
+#[derive(Clone, Debug, Default)]
+pub struct MemDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// A file on a [`MemDisk`] that is open for writing.
+#[derive(Debug)]
+pub struct MemFile {
+    disk: MemDisk,
+    name: String,
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    files: BTreeMap<String, Content>,
+    writes: u64,
+    capacity_bytes: Option<usize>,
+    next_sync_fails: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    cached: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<Unsynced>,
+}
+
+#[derive(Clone, Debug)]
+struct Unsynced {
+    number: u64,
+    offset: usize,
+    bytes: Vec<u8>,
+}
+
+impl MemDisk {
+    /// An empty disk without a limit.
+    pub fn new() -> MemDisk {
+        MemDisk::default()
+    }
+
+    /// Another disk with the same content, to try something out on.
+    pub fn fork(&self) -> MemDisk {
+        MemDisk { state: Arc::new(Mutex::new(self.state().clone())) }
+    }
+
+    /// Cuts the power: everything unsynced is lost.
+    pub fn crash(&self) {
+        self.crash_keeping(0);
+    }
+
+    /// Cuts the power when exactly this many of the unsynced bytes, in the order they were written, are on the disk.
+    pub fn crash_keeping(&self, bytes: usize) {
+        let mut state = self.state();
+        let mut order: Vec<(u64, String)> = Vec::new();
+        for (name, content) in &state.files {
+            order.extend(content.unsynced.iter().map(|write| (write.number, name.clone())));
+        }
+        order.sort();
+        let mut room = bytes;
+        for (_, name) in order {
+            let content = state.content(&name);
+            let write = content.unsynced.remove(0);
+            let kept = room.min(write.bytes.len());
+            put(&mut content.durable, write.offset, &write.bytes[..kept]);
+            room -= kept;
+        }
+        state.files.values_mut().for_each(Content::read_again);
+    }
+
+    /// Cuts the power while the disk writes in an order of its own: of the 512-byte sectors with unsynced bytes, those
+    /// reach the disk for which `keep` says so.
+    pub fn crash_scattered(&self, mut keep: impl FnMut() -> bool) {
+        for content in self.state().files.values_mut() {
+            for start in (0..content.cached.len()).step_by(SECTOR) {
+                let end = content.cached.len().min(start + SECTOR);
+                let dirty = |write: &Unsynced| write.offset < end && write.offset + write.bytes.len() > start;
+                if content.unsynced.iter().any(dirty) && keep() {
+                    put(&mut content.durable, start, &content.cached[start..end]);
+                }
+            }
+            content.read_again();
+        }
+    }
+
+    /// How many bytes a power cut may lose.
+    pub fn unsynced_bytes(&self) -> usize {
+        self.state().files.values().flat_map(|content| &content.unsynced).map(|write| write.bytes.len()).sum()
+    }
+
+    /// Makes the next sync fail the way Linux does: the file reads as before, but what was unsynced will not reach the
+    /// disk, and later syncs of it succeed all the same.
+    pub fn fail_next_sync(&self) {
+        self.state().next_sync_fails = true;
+    }
+
+    /// Sets how many bytes all files together may have; `None` is no limit. A write that would go beyond writes what
+    /// fits, and fails.
+    pub fn set_capacity_bytes(&self, capacity_bytes: Option<usize>) {
+        self.state().capacity_bytes = capacity_bytes;
+    }
+
+    /// Flips a bit, durably and unnoticed.
+    ///
+    /// # Panics
+    /// When there is no such file or it is too short.
+    pub fn flip_bit(&self, file: &str, offset: usize, bit: u8) {
+        let mut state = self.state();
+        let content = state.content(file);
+        content.cached[offset] ^= 1 << bit;
+        if let Some(byte) = content.durable.get_mut(offset) {
+            *byte ^= 1 << bit;
+        }
+    }
+
+    /// The files as a process reads them now.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.state().files.iter().map(|(name, content)| (name.clone(), content.cached.clone())).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked elsewhere does not make these bytes any worse.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self, file: &str) -> MemFile {
+        MemFile { disk: self.clone(), name: file.to_owned() }
+    }
+}
+
+impl Disk for MemDisk {
+    type File = MemFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.state().files.keys().cloned().collect())
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        let state = self.state();
+        state.files.get(file).map(|content| content.cached.clone()).ok_or_else(not_found)
+    }
+
+    fn create(&mut self, file: &str) -> io::Result<MemFile> {
+        self.state().files.insert(file.to_owned(), Content::default());
+        Ok(self.handle(file))
+    }
+
+    fn open(&mut self, file: &str) -> io::Result<MemFile> {
+        let known = self.state().files.contains_key(file);
+        if known { Ok(self.handle(file)) } else { Err(not_found()) }
+    }
+
+    fn remove(&mut self, file: &str) -> io::Result<()> {
+        self.state().files.remove(file).map(drop).ok_or_else(not_found)
+    }
+}
+
+impl DiskFile for MemFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let mut state = self.disk.state();
+        let used: usize = state.files.values().map(|content| content.cached.len()).sum();
+        let room = state.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
+        state.writes += 1;
+        let number = state.writes;
+        let content = state.content(&self.name);
+        let fitting = bytes.len().min((content.cached.len().saturating_add(room)).saturating_sub(offset));
+        put(&mut content.cached, offset, &bytes[..fitting]);
+        content.unsynced.push(Unsynced { number, offset, bytes: bytes[..fitting].to_vec() });
+        if fitting == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        let fails = std::mem::take(&mut state.next_sync_fails);
+        let content = state.content(&self.name);
+        let unsynced = std::mem::take(&mut content.unsynced);
+        if fails {
+            return Err(io::Error::other("the disk failed"));
+        }
+        for write in unsynced {
+            put(&mut content.durable, write.offset, &write.bytes);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn content(&mut self, file: &str) -> &mut Content {
+        self.files.get_mut(file).unwrap_or_else(|| panic!("no file `{file}`"))
+    }
+}
+
+impl Content {
+    /// After a power cut the page cache is filled from the platter.
+    fn read_again(&mut self) {
+        self.unsynced.clear();
+        self.cached.clone_from(&self.durable);
+    }
+}
+
+fn put(image: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if bytes.is_empty() {
+        return;
+    }
+    if image.len() < offset + bytes.len() {
+        image.resize(offset + bytes.len(), 0);
+    }
+    image[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk_with(synced: &[u8]) -> (MemDisk, MemFile) {
+        let mut disk = MemDisk::new();
+        let mut file = disk.create("f").unwrap();
+        file.write_at(0, synced).unwrap();
+        file.sync().unwrap();
+        (disk, file)
+    }
+
+    #[test]
+    fn a_crash_loses_what_was_not_synced_and_nothing_else() {
+        let (disk, mut file) = disk_with(b"synced");
+        file.write_at(4, b"ATE").unwrap();
+        assert_eq!(disk.read("f").unwrap(), b"syncATE");
+        assert_eq!(disk.unsynced_bytes(), 3);
+        disk.crash();
+        assert_eq!(disk.read("f").unwrap(), b"synced");
+        assert_eq!(disk.unsynced_bytes(), 0);
+    }
+
+    #[test]
+    fn a_torn_crash_keeps_a_prefix_in_the_order_of_writing() {
+        let (disk, mut file) = disk_with(b"......");
+        let mut other = disk.clone().create("a").unwrap();
+        file.write_at(2, b"xy").unwrap();
+        other.write_at(0, b"other").unwrap();
+        file.write_at(0, b"z").unwrap();
+        disk.crash_keeping(4);
+        assert_eq!(disk.read("f").unwrap(), b"..xy..");
+        assert_eq!(disk.read("a").unwrap(), b"ot");
+    }
+
+    #[test]
+    fn a_scattered_crash_keeps_whole_sectors() {
+        let (disk, mut file) = disk_with(&[0; 3 * SECTOR]);
+        file.write_at(500, &[1; 2 * SECTOR]).unwrap();
+        let mut turn = 0;
+        disk.crash_scattered(|| {
+            turn += 1;
+            turn != 2
+        });
+        let bytes = disk.read("f").unwrap();
+        assert_eq!(turn, 3);
+        assert_eq!(bytes[500..SECTOR], [1; 12]);
+        assert_eq!(bytes[SECTOR..2 * SECTOR], [0; SECTOR]);
+        assert_eq!(bytes[2 * SECTOR..2 * SECTOR + 500], [1; 500]);
+        assert_eq!(bytes[2 * SECTOR + 500..], [0; 12]);
+    }
+
+    #[test]
+    fn a_failed_sync_loses_the_bytes_but_they_can_still_be_read() {
+        let (disk, mut file) = disk_with(b"old");
+        file.write_at(0, b"new").unwrap();
+        disk.fail_next_sync();
+        assert!(file.sync().is_err());
+        assert!(file.sync().is_ok());
+        assert_eq!(disk.read("f").unwrap(), b"new");
+        disk.crash();
+        assert_eq!(disk.read("f").unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits() {
+        let (disk, mut file) = disk_with(b"1234");
+        disk.set_capacity_bytes(Some(6));
+        assert_eq!(file.write_at(3, b"45678").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.read("f").unwrap(), b"123456");
+        assert!(file.write_at(0, b"abcdef").is_ok());
+    }
+}

@@ -1,0 +1,198 @@
+//! A segment: one file of the log, its header, and the writer of the last one.
+//!
+//! ```text
+//! [magic 8 bytes][version u32][segment u32][end of the previous segment u32][crc u32] frames … zeros
+//! ```
+//!
+//! Invariant: a segment is made only after the one before it was synced to its end, so a complete header vouches for
+//! the whole previous segment and says where that ends. The file is longer than what is written by up to a chunk of
+//! zeros: then a sync need not update the file's metadata as well, which is 1.5 times faster for small batches.
+//!
+//! Deliberately absent: recycling of old files.
+
+use crate::record::u32_at;
+use crate::{Disk, DiskFile, WalError};
+
+/// The length of a segment's header in bytes.
+pub(crate) const HEADER: u32 = 24;
+/// The version of the format of headers, frames and marks.
+pub(crate) const VERSION: u32 = 1;
+const MAGIC: &[u8; 8] = b"raft-wal";
+
+/// A place in the log. Later places are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) segment: u32,
+    pub(crate) offset: u32,
+}
+
+/// The header of a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) version: u32,
+    pub(crate) segment: u32,
+    pub(crate) previous_end: u32,
+}
+
+/// The segment at the end of the log.
+#[derive(Debug)]
+pub(crate) struct Segment<F> {
+    file: F,
+    location: String,
+    number: u32,
+    end: u32,
+    file_len: u32,
+    chunk: u32,
+}
+
+/// The name of a segment's file.
+pub(crate) fn file_name(number: u32) -> String {
+    format!("{number:08}.wal")
+}
+
+/// The number of the segment with this file name, if it is one.
+pub(crate) fn number_of(file: &str) -> Option<u32> {
+    let number = file.strip_suffix(".wal")?.parse().ok()?;
+    (number > 0 && file_name(number) == file).then_some(number)
+}
+
+impl Header {
+    /// The header of a new segment.
+    pub(crate) fn new(segment: u32, previous_end: u32) -> Header {
+        Header { version: VERSION, segment, previous_end }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; HEADER as usize] {
+        let mut bytes = [0; HEADER as usize];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.previous_end.to_le_bytes());
+        let crc = crc32fast::hash(&bytes[..20]);
+        bytes[20..].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// The header that a file begins with, or the stored and the computed checksum of what is there instead.
+    pub(crate) fn decode(file: &[u8]) -> Result<Header, (u32, u32)> {
+        let mut bytes = [0; HEADER as usize];
+        let length = file.len().min(bytes.len());
+        bytes[..length].copy_from_slice(&file[..length]);
+        let (stored, computed) = (u32_at(&bytes, 20), crc32fast::hash(&bytes[..20]));
+        if stored != computed || &bytes[..8] != MAGIC || file.len() < bytes.len() {
+            return Err((stored, computed));
+        }
+        Ok(Header { version: u32_at(&bytes, 8), segment: u32_at(&bytes, 12), previous_end: u32_at(&bytes, 16) })
+    }
+
+    /// Whether a file is what a crash leaves of writing this header into a new file: some of it, then nothing or zeros.
+    pub(crate) fn is_unfinished(&self, file: &[u8]) -> bool {
+        let written = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        written < HEADER as usize && file[..written] == self.encode()[..written]
+    }
+}
+
+impl<F: DiskFile> Segment<F> {
+    /// Makes a segment with its first chunk of zeros, durably.
+    pub(crate) fn create<D: Disk<File = F>>(disk: &mut D, header: &Header, chunk: u32) -> Result<Segment<F>, WalError> {
+        let name = file_name(header.segment);
+        let location = disk.locate(&name);
+        let file = disk.create(&name).map_err(|error| WalError::io("create", &location, error))?;
+        let mut segment = Segment { file, location, number: header.segment, end: 0, file_len: 0, chunk };
+        segment.append(&mut header.encode().to_vec())?;
+        segment.sync()?;
+        Ok(segment)
+    }
+
+    /// Opens the last segment, to go on at `end`. Everything from `rewrite_from` on is written anew, with zeros after
+    /// the end, and made durable. It has to be *written* anew: after a failed sync the bytes that we read may be those
+    /// of the page cache, which regards them as clean and would never write them again.
+    pub(crate) fn reopen<D: Disk<File = F>>(
+        disk: &mut D,
+        at: Position,
+        content: &[u8],
+        rewrite_from: u32,
+        chunk: u32,
+    ) -> Result<Segment<F>, WalError> {
+        let name = file_name(at.segment);
+        let location = disk.locate(&name);
+        let file = disk.open(&name).map_err(|error| WalError::io("open", &location, error))?;
+        let file_len = offset(content.len());
+        let mut segment = Segment { file, location, number: at.segment, end: rewrite_from, file_len, chunk };
+        let mut tail = content[rewrite_from as usize..at.offset as usize].to_vec();
+        tail.resize(content.len() - rewrite_from as usize, 0);
+        segment.append(&mut tail)?;
+        segment.end = at.offset;
+        segment.sync()?;
+        Ok(segment)
+    }
+
+    /// Where the next frame goes.
+    pub(crate) fn end(&self) -> Position {
+        Position { segment: self.number, offset: self.end }
+    }
+
+    /// Writes at the end. When the bytes go beyond the file they are padded with zeros to a full chunk, so that both
+    /// go out in one write.
+    pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) -> Result<(), WalError> {
+        let end = offset(self.end as usize + bytes.len());
+        if end > self.file_len {
+            self.file_len = end.next_multiple_of(self.chunk);
+            bytes.resize((self.file_len - self.end) as usize, 0);
+        }
+        self.file.write_at(u64::from(self.end), bytes).map_err(|error| WalError::io("write", &self.location, error))?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// Makes the segment durable.
+    pub(crate) fn sync(&mut self) -> Result<(), WalError> {
+        self.file.sync().map_err(|error| WalError::io("sync", &self.location, error))
+    }
+}
+
+/// An offset as it is stored. Segments are rotated long before this can fail.
+fn offset(value: usize) -> u32 {
+    u32::try_from(value).expect("a segment is smaller than 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_numbers_and_nothing_else() {
+        assert_eq!(file_name(7), "00000007.wal");
+        for number in [1, 99_999_999, u32::MAX] {
+            assert_eq!(number_of(&file_name(number)), Some(number));
+        }
+        for other in ["00000000.wal", "7.wal", "00000007.wa", "+0000007.wal", "durable", "lock", ".wal"] {
+            assert_eq!(number_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_complete_unfinished_or_damaged() {
+        // Among so many there are some whose checksum ends in zeros, which look whole when they are cut.
+        for previous_end in 0..2000 {
+            let header = Header::new(3, previous_end);
+            let whole = header.encode();
+            assert_eq!(Header::decode(&whole), Ok(Header::new(3, previous_end)));
+            assert!(!header.is_unfinished(&[&whole[..], b"x"].concat()));
+            for length in 0..whole.len() {
+                assert!(Header::decode(&whole[..length]).is_err(), "{length} bytes of {header:?}");
+                assert!(header.is_unfinished(&whole[..length]), "{length} bytes of {header:?}");
+            }
+        }
+        assert!(!Header::new(3, 24).is_unfinished(&Header::new(4, 24).encode()[..20]), "part of another header");
+    }
+
+    #[test]
+    fn a_file_of_another_kind_has_no_header_even_under_a_good_checksum() {
+        let mut bytes = Header::new(1, 0).encode();
+        bytes[..8].copy_from_slice(b"not mine");
+        let crc = crc32fast::hash(&bytes[..20]);
+        bytes[20..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(Header::decode(&bytes), Err((crc, crc)));
+    }
+}

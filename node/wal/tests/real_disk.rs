@@ -1,0 +1,95 @@
+//! The same log on a directory of the operating system.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use common::*;
+use raftian_wal::{Disk, RealDisk, Wal, WalError};
+
+#[test]
+fn a_killed_log_comes_back_whole() {
+    let directory = TempDir::new();
+    for round in 0..4 {
+        let (mut wal, found) = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap();
+        assert_eq!(found.entries, entries(1, 1, round * 100).entries);
+        assert_eq!(found.torn_tail, None);
+        for turn in 0..10 {
+            let first = round * 100 + turn * 10 + 1;
+            commit(&mut wal, &entries(1, first, first + 9));
+        }
+    }
+}
+
+#[test]
+fn rotation_and_closing_work_on_files() {
+    let directory = TempDir::new();
+    for round in 0..3 {
+        let (mut wal, found) = open(RealDisk::open(directory.path()).unwrap()).unwrap();
+        assert_eq!(found.entries, entries(1, 1, round * 40).entries);
+        for index in round * 40 + 1..=round * 40 + 40 {
+            commit(&mut wal, &entries(1, index, index));
+        }
+        wal.close().unwrap();
+    }
+    assert!(directory.path().join("00000005.wal").exists());
+}
+
+#[test]
+fn a_file_is_longer_than_what_is_written_so_that_a_sync_is_cheap() {
+    let directory = TempDir::new();
+    let (mut wal, _) = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap();
+    let length = || fs::metadata(directory.path().join(FIRST)).unwrap().len();
+    assert_eq!(length(), 1 << 20);
+    commit(&mut wal, &entries(1, 1, 1000));
+    assert_eq!(length(), 1 << 20);
+    commit(&mut wal, &entries(1, 1001, 40_000));
+    assert_eq!(length() % (1 << 20), 0);
+    assert!(length() > 1 << 20);
+}
+
+#[test]
+fn damage_is_refused_by_its_full_path_and_nothing_is_touched() {
+    let directory = TempDir::new();
+    let mut wal = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap().0;
+    commit(&mut wal, &entries(1, 1, 3));
+    drop(wal);
+    let path = directory.path().join(FIRST);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = Wal::open(RealDisk::open(directory.path()).unwrap()).map(|(_, found)| found).unwrap_err();
+    assert!(error.to_string().contains(&format!("`{}` is damaged at byte", path.display())), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_directory_has_one_user_at_a_time() {
+    let directory = TempDir::new();
+    let first = RealDisk::open(directory.path()).unwrap();
+    let error = RealDisk::open(directory.path()).unwrap_err();
+    assert!(matches!(error, WalError::InUse { .. }), "{error}");
+    drop(first);
+    RealDisk::open(directory.path()).unwrap();
+}
+
+#[test]
+fn a_directory_is_made_with_its_parents_for_the_owner_alone() {
+    let directory = TempDir::new();
+    let path = directory.path().join("nodes/n1/wal");
+    let mut disk = RealDisk::open(&path).unwrap();
+    disk.create("f").unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(path.join("f")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
+    let directory = TempDir::new();
+    fs::create_dir(directory.path()).unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, "").unwrap();
+    let error = RealDisk::open(path.join("wal")).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("could not open `{}/wal`", path.display())), "{error}");
+}
