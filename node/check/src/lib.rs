@@ -1,0 +1,27 @@
+//! The judges of what a run left behind: what its clients saw (the history) and what its servers committed.
+//!
+//! [`judge()`] is the whole of it: histories and replica logs in, a [`Report`] out. Each judge is one file and knows one
+//! thing: `evidence` (is there enough to judge?), `log_agreement`, `digests`, `exactly_once`, `real_time`. Their common
+//! ground is `replay`: the longest committed log, applied once more by an independent machine.
+//!
+//! The invariant of the crate: **a verdict is never better than its evidence.** What was not seen makes a verdict
+//! unknown, never valid; a time-out is unknown, never failed.
+//!
+//! Deliberately absent: running anything, and the black-box search for linearizability that needs no logs.
+
+mod digests;
+mod evidence;
+mod exactly_once;
+mod history;
+mod judge;
+mod log_agreement;
+mod real_time;
+mod replay;
+mod replica;
+mod verdict;
+
+pub use history::{HistoryError, Operation, Outcome, read_history, write_operation};
+pub use judge::{Counts, Report, Setup, judge};
+pub use raftian_apps as apps;
+pub use replica::ReplicaLog;
+pub use verdict::{Finding, Invariant, Verdict};

@@ -1,0 +1,116 @@
+//! What one server says it committed and applied, as JSON.
+//!
+//! Invariant of the format: a command is kept to the byte, because two replicas agree only if their bytes do.
+//! Deliberately absent: any belief in it; see `evidence`.
+
+use raftian_apps::{Digest, Entry, Index, NodeId, Payload, Term};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The log and applied state of one server at one moment.
+///
+/// An entry is `{"index":1,"term":1,"kind":"noop"}` or `{"index":2,"term":1,"kind":"command","command":{…}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReplicaLog {
+    /// Whose it is.
+    pub node: NodeId,
+    /// The last index it knows to be committed.
+    pub commit_index: Index,
+    /// The last index it had applied when the digest was taken.
+    pub applied_index: Index,
+    /// The digest of its applied state.
+    pub digest: Digest,
+    /// All its entries from index 1 on. Those beyond `commit_index` are not judged, but belong here: that a majority
+    /// has none tells that nothing more was committed.
+    #[serde(serialize_with = "write_entries", deserialize_with = "read_entries")]
+    pub entries: Vec<Entry>,
+}
+
+impl ReplicaLog {
+    /// The entries known to be committed: the first `commit_index` ones, or all if there are fewer.
+    pub fn committed(&self) -> &[Entry] {
+        let known = usize::try_from(self.commit_index).unwrap_or(usize::MAX).min(self.entries.len());
+        &self.entries[..known]
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogEntry {
+    index: Index,
+    term: Term,
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    command: Option<Box<RawValue>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Noop,
+    Command,
+}
+
+fn write_entries<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
+    let written: Result<Vec<LogEntry>, S::Error> = entries.iter().map(write_entry).collect();
+    written?.serialize(serializer)
+}
+
+fn write_entry<E: serde::ser::Error>(entry: &Entry) -> Result<LogEntry, E> {
+    let (index, term) = (entry.index, entry.term);
+    match &entry.payload {
+        Payload::Noop => Ok(LogEntry { index, term, kind: Kind::Noop, command: None }),
+        Payload::Command(bytes) => match serde_json::from_slice(bytes) {
+            Ok(command) => Ok(LogEntry { index, term, kind: Kind::Command, command: Some(command) }),
+            Err(error) => Err(E::custom(format!("the command at index {index} is not JSON: {error}"))),
+        },
+    }
+}
+
+fn read_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    Vec::<LogEntry>::deserialize(deserializer)?.into_iter().map(read_entry).collect()
+}
+
+fn read_entry<E: serde::de::Error>(entry: LogEntry) -> Result<Entry, E> {
+    let payload = match (entry.kind, entry.command) {
+        (Kind::Noop, None) => Payload::Noop,
+        (Kind::Command, Some(json)) => Payload::Command(json.get().to_owned().into()),
+        (Kind::Noop, Some(_)) => return Err(E::custom(format!("the no-op at index {} has a command", entry.index))),
+        (Kind::Command, None) => return Err(E::custom(format!("the command at index {} is missing", entry.index))),
+    };
+    Ok(Entry { index: entry.index, term: entry.term, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = concat!(
+        r#"{"node":"n2","commit_index":1,"applied_index":1,"digest":"00000000000000ff","entries":["#,
+        r#"{"index":1,"term":1,"kind":"noop"},"#,
+        r#"{"index":2,"term":3,"kind":"command","command":{"a" : 1.0}}]}"#,
+    );
+
+    #[test]
+    fn a_replica_log_reads_back_as_written_with_its_commands_to_the_byte() {
+        let replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
+        assert_eq!(replica.entries[1].payload, Payload::Command(r#"{"a" : 1.0}"#.into()));
+        assert_eq!(serde_json::to_string(&replica).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn only_entries_up_to_the_commit_index_count_as_committed() {
+        let mut replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
+        assert_eq!(replica.committed().len(), 1);
+        replica.commit_index = 9;
+        assert_eq!(replica.committed().len(), 2);
+    }
+
+    #[test]
+    fn an_entry_whose_kind_and_content_differ_is_refused() {
+        for (good, bad) in [(r#""kind":"noop""#, r#""kind":"command""#), (r#""kind":"command""#, r#""kind":"noop""#)] {
+            let text = TEXT.replacen(good, bad, 1);
+            assert!(serde_json::from_str::<ReplicaLog>(&text).is_err(), "{text}");
+        }
+    }
+}
