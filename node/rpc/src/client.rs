@@ -1,0 +1,69 @@
+//! `client.*`: what a client of the replicated application may ask of any node.
+//!
+//! A command is JSON text in the envelope of `raftian_apps::Command`. It is encoded once, by the client, and passed
+//! through every node and log as it is.
+
+use jsonrpsee::core::RpcResult;
+use jsonrpsee::proc_macros::rpc;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{Index, NodeId, Response, Term};
+
+/// How long `client.submit` waits for an outcome unless told otherwise.
+pub const DEFAULT_SUBMIT_TIMEOUT_MS: u64 = 5_000;
+
+/// The longest wait a client may ask for.
+pub const MAX_SUBMIT_TIMEOUT_MS: u64 = 60_000;
+
+/// The methods.
+#[rpc(client, server, namespace = "client", namespace_separator = ".")]
+pub trait Client {
+    /// Proposes a command, or forwards it to the leader, and answers once it is applied.
+    ///
+    /// `timeout_ms`: 1 to [`MAX_SUBMIT_TIMEOUT_MS`], by default [`DEFAULT_SUBMIT_TIMEOUT_MS`].
+    /// `forwarded_by`: set by a node that passes a client's command on; such a command is not forwarded again.
+    ///
+    /// # Errors
+    /// [`NodeError`](crate::error::NodeError).
+    #[method(name = "submit")]
+    async fn submit(
+        &self,
+        command: Box<RawValue>,
+        timeout_ms: Option<u64>,
+        forwarded_by: Option<NodeId>,
+    ) -> RpcResult<Submitted>;
+
+    /// The application's state on this node, which may lag behind the leader's: a stale read.
+    ///
+    /// # Errors
+    /// When the node is shutting down.
+    #[method(name = "view")]
+    async fn view(&self) -> RpcResult<View>;
+}
+
+/// The outcome of a command.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Submitted {
+    /// Where the command stands in the log; for a retry, where its first copy stands.
+    pub index: Index,
+    /// The term of the entry that brought the answer; for a retry, of the retry.
+    pub term: Term,
+    /// Whether this was a retry of a command applied before, so that it had no further effect (§8).
+    pub duplicate: bool,
+    /// The application's answer.
+    pub response: Response,
+}
+
+/// The application's state on one node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct View {
+    /// The node.
+    pub node: NodeId,
+    /// The last entry that went into this state.
+    pub last_applied: Index,
+    /// The digest of the state; equal on all nodes at equal `last_applied`.
+    pub digest: String,
+    /// The state.
+    pub state: serde_json::Value,
+}

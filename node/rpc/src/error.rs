@@ -1,0 +1,179 @@
+//! What can go wrong, as types that survive the wire: an error's JSON-RPC `data` is the variant itself.
+//!
+//! Invariant: an error says whether a command may have been applied. Only [`NodeError::TimedOut`] and a broken
+//! connection leave that open; every other [`NodeError`] is a promise that it was not.
+
+use jsonrpsee::core::ClientError;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::NodeId;
+
+/// Why a node did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NodeError {
+    /// A forwarded command reached a node that does not lead (any more).
+    #[error("{node} does not lead{}", hint(.leader))]
+    NotLeader {
+        /// The node that answers.
+        node: NodeId,
+        /// The leader it knows of.
+        leader: Option<NodeId>,
+    },
+    /// Nobody leads, as far as the node knows, or the leader cannot be reached.
+    #[error("{node} knows no leader it can reach; wait for an election, or heal the partition")]
+    NoLeader {
+        /// The node that answers.
+        node: NodeId,
+    },
+    /// No outcome within the time allowed. The command may still be applied.
+    #[error("no outcome after {waited_ms} ms; the command may still be applied")]
+    TimedOut {
+        /// How long the node waited.
+        waited_ms: u64,
+    },
+    /// The command was overwritten by another leader's entry, so it was never committed (§5.3). Send it again.
+    #[error("the command was replaced by another leader's entry before it committed; send it again")]
+    Replaced,
+    /// The command is not one of the application's.
+    #[error("unknown command: {why}")]
+    UnknownCommand {
+        /// What was expected instead.
+        why: String,
+    },
+    /// The node is on its way out.
+    #[error("{node} is shutting down")]
+    ShuttingDown {
+        /// The node that answers.
+        node: NodeId,
+    },
+    /// A fault on the link ate the message. Only peers see this; to them it is silence.
+    #[error("the link from {from} to {to} is cut")]
+    LinkCut {
+        /// The sending end.
+        from: NodeId,
+        /// The receiving end.
+        to: NodeId,
+    },
+    /// The message was meant for somebody else: an address book is out of date.
+    #[error("this is {node}, not {meant}")]
+    WrongNode {
+        /// The node that answers.
+        node: NodeId,
+        /// The one addressed.
+        meant: NodeId,
+    },
+    /// The parameters do not describe anything a node could do.
+    #[error("{why}")]
+    BadRequest {
+        /// What is wrong with them.
+        why: String,
+    },
+}
+
+/// Why the daemon did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "message", rename_all = "snake_case")]
+pub enum LabError {
+    /// The request makes no sense, whatever the state of the lab: the caller's mistake.
+    #[error("{0}")]
+    Usage(String),
+    /// The request makes sense but not in the lab's present state.
+    #[error("{0}")]
+    Conflict(String),
+    /// It was tried and did not work.
+    #[error("{0}")]
+    Failed(String),
+    /// What was waited for did not come about in time; the text names what is missing.
+    #[error("{0}")]
+    TimedOut(String),
+}
+
+impl NodeError {
+    /// The JSON-RPC error code, in the range the standard leaves to servers.
+    pub fn code(&self) -> i32 {
+        match self {
+            NodeError::NotLeader { .. } => -32001,
+            NodeError::NoLeader { .. } => -32002,
+            NodeError::TimedOut { .. } => -32003,
+            NodeError::UnknownCommand { .. } => -32004,
+            NodeError::ShuttingDown { .. } => -32006,
+            NodeError::LinkCut { .. } => -32007,
+            NodeError::WrongNode { .. } => -32008,
+            NodeError::Replaced => -32009,
+            NodeError::BadRequest { .. } => -32602,
+        }
+    }
+
+    /// The error a node answered with, if it was one of these and not the transport's.
+    pub fn from_client(error: &ClientError) -> Option<NodeError> {
+        typed(error)
+    }
+}
+
+/// The JSON-RPC code of a call without the lab's secret. It comes with HTTP status 401.
+pub const UNAUTHORISED: i32 = -32005;
+
+impl LabError {
+    /// The JSON-RPC error code, in the range the standard leaves to servers.
+    pub fn code(&self) -> i32 {
+        match self {
+            LabError::Usage(_) => -32602,
+            LabError::Conflict(_) => -32021,
+            LabError::Failed(_) => -32022,
+            LabError::TimedOut(_) => -32023,
+        }
+    }
+
+    /// The exit code of a command that ends with this error (design: 1 failed, 2 wrong usage, 124 timed out).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            LabError::Usage(_) => 2,
+            LabError::Conflict(_) | LabError::Failed(_) => 1,
+            LabError::TimedOut(_) => 124,
+        }
+    }
+
+    /// The error a daemon answered with, if it was one of these and not the transport's.
+    pub fn from_client(error: &ClientError) -> Option<LabError> {
+        typed(error)
+    }
+}
+
+impl From<NodeError> for ErrorObjectOwned {
+    fn from(error: NodeError) -> ErrorObjectOwned {
+        ErrorObjectOwned::owned(error.code(), error.to_string(), Some(error))
+    }
+}
+
+impl From<LabError> for ErrorObjectOwned {
+    fn from(error: LabError) -> ErrorObjectOwned {
+        ErrorObjectOwned::owned(error.code(), error.to_string(), Some(error))
+    }
+}
+
+/// Whether a call failed before anything was sent, because nobody listens at the address: a promise that nothing was
+/// done. Any other failure of the transport leaves that open.
+pub fn never_sent(error: &ClientError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::ConnectionRefused;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn typed<E: serde::de::DeserializeOwned>(error: &ClientError) -> Option<E> {
+    match error {
+        ClientError::Call(object) => serde_json::from_str(object.data()?.get()).ok(),
+        _ => None,
+    }
+}
+
+fn hint(leader: &Option<NodeId>) -> String {
+    leader.map_or(String::new(), |leader| format!("; {leader} does"))
+}

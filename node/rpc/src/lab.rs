@@ -1,0 +1,548 @@
+//! `lab.*`: what the daemon does for people and scripts.
+//!
+//! Invariant: calls that read never start or change anything. A call that changes something blocks until the change
+//! is true, or fails with a [`LabError`](crate::error::LabError) that names what is missing; calling it again when
+//! all is so already succeeds and says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jsonrpsee::core::{RpcResult, SubscriptionResult};
+use jsonrpsee::proc_macros::rpc;
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::control::{Counters, LogPage, Timing};
+use crate::faults::Effect;
+use crate::selector::Selector;
+use crate::{AppKind, Index, NodeId, RaftEvent, RoleKind, Term};
+
+/// The methods. All errors are [`LabError`](crate::error::LabError)s.
+#[rpc(client, server, namespace = "lab", namespace_separator = ".")]
+pub trait Lab {
+    /// Who answers.
+    #[method(name = "hello")]
+    async fn hello(&self) -> RpcResult<Hello>;
+
+    /// Brings the lab up, and waits for a leader.
+    #[method(name = "start")]
+    async fn start(&self, request: StartRequest) -> RpcResult<StartReport>;
+
+    /// Stops all nodes and then the daemon; with `purge`, removes the lab's folder as well.
+    #[method(name = "stop")]
+    async fn stop(&self, purge: bool) -> RpcResult<StopReport>;
+
+    /// What every node is doing.
+    #[method(name = "status")]
+    async fn status(&self) -> RpcResult<LabStatus>;
+
+    /// Where the nodes listen. Changes when a node has to move to another port.
+    #[method(name = "addresses")]
+    async fn addresses(&self) -> RpcResult<BTreeMap<NodeId, SocketAddr>>;
+
+    /// Kills, pauses, resumes, restarts or stops nodes.
+    #[method(name = "act")]
+    async fn act(&self, request: ActRequest) -> RpcResult<ActReport>;
+
+    /// Cuts links between groups of nodes.
+    #[method(name = "partition")]
+    async fn partition(&self, request: PartitionRequest) -> RpcResult<FaultReport>;
+
+    /// Adds a fault to links.
+    #[method(name = "fault_add")]
+    async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport>;
+
+    /// The faults in force.
+    #[method(name = "fault_list")]
+    async fn fault_list(&self) -> RpcResult<Vec<Fault>>;
+
+    /// Clears one fault; without an id, all of them (heal).
+    #[method(name = "fault_clear")]
+    async fn fault_clear(&self, id: Option<FaultId>) -> RpcResult<ClearReport>;
+
+    /// Waits until a condition holds.
+    #[method(name = "wait")]
+    async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport>;
+
+    /// A page of the logs of some nodes (see [`control`](crate::control)).
+    #[method(name = "log")]
+    async fn log(&self, selector: Selector, from: Index, limit: u64) -> RpcResult<LogReport>;
+
+    /// The last `limit` events of the journal.
+    #[method(name = "events")]
+    async fn events(&self, limit: u64) -> RpcResult<Vec<Event>>;
+
+    /// The journal from event `since` on, and then every new event as it happens (WebSocket only). A subscriber that
+    /// lags too far behind is dropped and should subscribe again from the last `seq` it saw.
+    #[subscription(name = "subscribe" => "event", unsubscribe = "unsubscribe", item = Event)]
+    async fn follow(&self, since: u64) -> SubscriptionResult;
+}
+
+/// Who a daemon is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// The daemon's version.
+    pub version: String,
+    /// The lab's name.
+    pub lab: String,
+    /// The lab's folder.
+    pub folder: PathBuf,
+    /// The daemon's process.
+    pub pid: u32,
+    /// Whether nodes have been started.
+    pub started: bool,
+}
+
+/// How the daemon can be found: the content of `daemon.json` in the lab's folder, written when it listens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DaemonFile {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What kind of lab is wanted. What is `None` keeps the value of the lab's last start, else the default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StartRequest {
+    /// How many nodes: 1 to [`MAX_NODES`](crate::MAX_NODES); by default 5.
+    pub nodes: Option<u16>,
+    /// The replicated application; by default the attack game.
+    pub app: Option<AppKind>,
+    /// How many players an attack game has; by default one per node.
+    pub players: Option<u16>,
+    /// The seed of the run; by default 1.
+    pub seed: Option<u64>,
+    /// Election and heartbeat times; by default the paper's.
+    pub timing: Option<Timing>,
+    /// Whether to return when the nodes are up, without waiting for a leader.
+    pub no_wait: bool,
+    /// How long all of it may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A lab that is up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StartReport {
+    /// The lab's name.
+    pub lab: String,
+    /// Whether anything had to be started.
+    pub changed: bool,
+    /// The nodes that run.
+    pub nodes: Vec<NodeId>,
+    /// The nodes started by this call.
+    pub started: Vec<NodeId>,
+    /// Who leads, since when; `None` with `no_wait`.
+    pub leader: Option<Leadership>,
+    /// What a person should know: a torn log tail that was cut, a port that had to change, orphans cleaned up.
+    pub notes: Vec<String>,
+}
+
+/// A leader and how long it took to get one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leadership {
+    /// Who leads.
+    pub leader: NodeId,
+    /// The term it leads.
+    pub term: Term,
+    /// From the start of the command (the signal, for `kill`) to the leader's election; 0 if it led before.
+    pub after_ms: u64,
+}
+
+/// A lab that is down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StopReport {
+    /// The nodes that were running.
+    pub stopped: Vec<NodeId>,
+    /// Nodes that did not leave when asked and were killed.
+    pub killed: Vec<NodeId>,
+    /// The folder that was removed, if any.
+    pub purged: Option<PathBuf>,
+}
+
+/// What every node is doing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LabStatus {
+    /// The lab's name.
+    pub lab: String,
+    /// The lab's folder.
+    pub folder: PathBuf,
+    /// The replicated application; `None` for a lab that was never started.
+    pub app: Option<AppKind>,
+    /// How many players an attack game was started with; judges replay the log from there.
+    pub players: Option<u16>,
+    /// The seed of the run.
+    pub seed: u64,
+    /// The node that leads with a recent quorum, and its term.
+    pub leader: Option<NodeId>,
+    /// The highest term any node has seen.
+    pub term: Term,
+    /// The nodes, in order.
+    pub nodes: Vec<NodeReport>,
+    /// The faults in force.
+    pub faults: Vec<Fault>,
+    /// The daemon's own process.
+    pub daemon: ProcessUsage,
+}
+
+/// One node, seen from the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: NodeId,
+    /// What its process is doing.
+    pub state: NodeState,
+    /// Why it is not running, for people.
+    pub reason: Option<String>,
+    /// Where it listens, once it has.
+    pub address: Option<SocketAddr>,
+    /// What its process uses; `None` when there is none.
+    pub usage: Option<ProcessUsage>,
+    /// How often it has been started.
+    pub starts: u64,
+    /// What it says of itself; `None` when it does not answer.
+    pub server: Option<ServerReport>,
+}
+
+/// The state of a node's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeState {
+    /// Spawned, not yet listening.
+    Starting,
+    /// Running.
+    Running,
+    /// Stopped by SIGSTOP.
+    Paused,
+    /// Asked to leave, and gone.
+    Stopped,
+    /// Killed by us.
+    Killed,
+    /// Gone by itself.
+    Failed,
+}
+
+/// What a server says of itself (see [`NodeStatus`](crate::control::NodeStatus)).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerReport {
+    /// What it is in its term.
+    pub role: RoleKind,
+    /// Its term.
+    pub term: Term,
+    /// The leader it knows of.
+    pub leader: Option<NodeId>,
+    /// Leaders only: how long ago a quorum was heard from.
+    pub quorum_contact_ms: Option<u64>,
+    /// The last entry of its log.
+    pub last_index: Index,
+    /// The last committed entry it knows of.
+    pub commit_index: Index,
+    /// The last entry applied.
+    pub last_applied: Index,
+    /// The digest of the application's state.
+    pub digest: String,
+    /// The application's state.
+    pub state: serde_json::Value,
+    /// What it has counted since it started.
+    pub counters: Counters,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessUsage {
+    /// The process.
+    pub pid: u32,
+    /// Percent of one core over the last sampling interval (about a second).
+    pub cpu_percent: f32,
+    /// CPU time since its start, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident memory, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// A verb for nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// SIGKILL: a crash.
+    Kill,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT.
+    Resume,
+    /// Stop it if it runs, then start it with what is on its disk.
+    Restart,
+    /// SIGTERM: leave in order.
+    Stop,
+}
+
+/// Do this to those.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActRequest {
+    /// What.
+    pub action: Action,
+    /// To whom.
+    pub selector: Selector,
+    /// Whether to return at once, without waiting for the next leader.
+    pub no_wait: bool,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What was done to whom.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ActReport {
+    /// What.
+    pub action: Action,
+    /// Whom the selector named.
+    pub resolved: Resolution,
+    /// The nodes whose state changed; the others were so already.
+    pub changed: BTreeSet<NodeId>,
+    /// Who leads afterwards, where leadership changed or was waited for.
+    pub leader: Option<Leadership>,
+    /// What a person should know, for instance that the rest cannot elect a leader.
+    pub notes: Vec<String>,
+}
+
+/// What a selector was found to name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Resolution {
+    /// The selector as typed.
+    pub selector: Selector,
+    /// The nodes it named.
+    pub nodes: BTreeSet<NodeId>,
+    /// The leader and term at that moment, where the selector looked at it.
+    pub leader: Option<(NodeId, Term)>,
+}
+
+/// Which groups to separate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartitionRequest {
+    /// How the groups are found.
+    pub layout: Layout,
+    /// Cut only the links *from* earlier groups *to* later ones.
+    pub one_way: bool,
+    /// Heal after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
+/// How a partition divides the nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Two or more disjoint groups; all links between different groups are cut. Nodes in no group keep all links.
+    Groups(Vec<Selector>),
+    /// These nodes on one side, all others on the other.
+    Isolate(Selector),
+    /// Two halves that both still reach the one node between them.
+    Bridge,
+    /// Every node reaches its two neighbours only.
+    Ring,
+    /// A majority and a minority; the leader, if there is one, in the minority.
+    Halves,
+}
+
+/// A fault to be added to the links from some nodes to others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultRequest {
+    /// What goes wrong.
+    pub effect: Effect,
+    /// Where the links start.
+    pub from: Selector,
+    /// Where they end.
+    pub to: Selector,
+    /// Not the way back.
+    pub one_way: bool,
+    /// Clear after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
+/// The number of a fault in the registry; written `f3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FaultId(pub u64);
+
+/// A fault in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Its number.
+    pub id: FaultId,
+    /// What it is, in words: `partition n1,n5 | n2,n3,n4`.
+    pub title: String,
+    /// What goes wrong on each link.
+    pub effect: Effect,
+    /// The directed links concerned.
+    pub links: Vec<(NodeId, NodeId)>,
+    /// When it was added, on the machine's monotonic clock.
+    pub since_ns: u64,
+    /// When it will be cleared, on the same clock; `None` if only on demand.
+    pub until_ns: Option<u64>,
+}
+
+/// A fault that was added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultReport {
+    /// The fault.
+    pub fault: Fault,
+    /// The selectors it came from, and what they named.
+    pub resolved: Vec<Resolution>,
+    /// The nodes that have confirmed it. Paused nodes learn of it before they run on, dead ones when they start.
+    pub confirmed: BTreeSet<NodeId>,
+}
+
+/// Faults that were cleared.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClearReport {
+    /// The faults; none if there were none.
+    pub cleared: Vec<Fault>,
+}
+
+/// A condition that holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WaitReport {
+    /// The condition.
+    pub condition: Condition,
+    /// How long it took to become true.
+    pub after_ms: u64,
+    /// Who leads.
+    pub leader: Option<NodeId>,
+    /// The term.
+    pub term: Term,
+    /// The leader's commitIndex.
+    pub commit_index: Index,
+}
+
+/// Logs side by side.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LogReport {
+    /// Whom the selector named.
+    pub resolved: Resolution,
+    /// The pages of those that answered.
+    pub pages: Vec<LogPage>,
+    /// Those that did not answer, and why.
+    pub silent: BTreeMap<NodeId, String>,
+}
+
+/// An entry of the journal (`events.jsonl`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Numbered from 1 within the life of a lab.
+    pub seq: u64,
+    /// When, on the machine's monotonic clock.
+    pub at_ns: u64,
+    /// When, in milliseconds since 1970, for people.
+    pub unix_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What can stand in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Happening {
+    /// The daemon took charge of the lab.
+    DaemonStarted {
+        /// Its process.
+        pid: u32,
+        /// Processes of an earlier daemon that had to be ended.
+        orphans: Vec<u32>,
+    },
+    /// The daemon leaves.
+    DaemonStopped,
+    /// A node's process was started.
+    NodeSpawned {
+        /// The node.
+        node: NodeId,
+        /// Its process.
+        pid: u32,
+    },
+    /// A node listens.
+    NodeReady {
+        /// The node.
+        node: NodeId,
+        /// Where.
+        address: SocketAddr,
+        /// The last entry it found on its disk.
+        last_index: Index,
+        /// The torn tail it cut, if any.
+        torn_tail: Option<String>,
+    },
+    /// A node's process ended.
+    NodeExited {
+        /// The node.
+        node: NodeId,
+        /// Killed, stopped or failed.
+        state: NodeState,
+        /// How, in words.
+        reason: String,
+    },
+    /// A node's process was stopped by SIGSTOP.
+    NodePaused {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node's process goes on.
+    NodeResumed {
+        /// The node.
+        node: NodeId,
+    },
+    /// A turning point of a node's server, at the time the node says.
+    Raft {
+        /// The node.
+        node: NodeId,
+        /// What.
+        event: RaftEvent,
+    },
+    /// Somebody did something to nodes.
+    Acted {
+        /// What.
+        action: Action,
+        /// Whom the selector named.
+        resolved: Resolution,
+    },
+    /// A fault came into force.
+    FaultAdded {
+        /// The fault.
+        fault: Fault,
+    },
+    /// A fault was cleared.
+    FaultCleared {
+        /// Its number.
+        id: FaultId,
+        /// Whether its time was up.
+        expired: bool,
+    },
+}
+
+impl std::fmt::Display for FaultId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&format!("f{}", self.0))
+    }
+}
+
+impl std::str::FromStr for FaultId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FaultId, String> {
+        let number = text.strip_prefix('f').and_then(|digits| digits.parse().ok());
+        number.map(FaultId).ok_or_else(|| format!("`{text}` is not a fault id; see `raftianctl fault list`"))
+    }
+}
+
+impl TryFrom<String> for FaultId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<FaultId, String> {
+        text.parse()
+    }
+}
+
+impl From<FaultId> for String {
+    fn from(id: FaultId) -> String {
+        id.to_string()
+    }
+}

@@ -1,0 +1,94 @@
+//! The secret of a lab: 128 random bits in a file that only its owner can read.
+//!
+//! Invariant: it never appears in an argument list, a log, or a `Debug` text.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// What a caller must show: `Authorization: Bearer <secret>`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A new secret from the operating system's generator.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn generate() -> io::Result<Secret> {
+        let mut bytes = [0_u8; 16];
+        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(format!("no random bytes: {error}")))?;
+        Ok(Secret(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// Reads the secret that `save` wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is empty.
+    pub fn load(path: &Path) -> io::Result<Secret> {
+        let text = fs::read_to_string(path)?;
+        match text.trim() {
+            "" => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is empty", path.display()))),
+            secret => Ok(Secret(secret.to_owned())),
+        }
+    }
+
+    /// Writes the secret to a file of mode 0600, in one step: a reader sees the old file or the whole new one.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save(&self, path: &Path) -> io::Result<()> {
+        let scratch = path.with_extension("new");
+        // A left-over scratch file may have a wider mode than the one asked for below.
+        match fs::remove_file(&scratch) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch)?;
+        writeln!(file, "{}", self.0)?;
+        fs::rename(&scratch, path)
+    }
+
+    /// The value of the `Authorization` header.
+    pub fn header(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+
+    /// Whether a header's value proves knowledge of the secret. Takes the same time for every wrong value of the
+    /// right length.
+    pub fn admits(&self, header: &[u8]) -> bool {
+        let expected = self.header();
+        expected.len() == header.len() && expected.bytes().zip(header).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn admits_itself_and_nothing_else() {
+        let secret = Secret::generate().unwrap();
+        assert!(secret.admits(secret.header().as_bytes()));
+        assert!(!secret.admits(b""));
+        assert!(!secret.admits(b"Bearer "));
+        assert!(!secret.admits(Secret::generate().unwrap().header().as_bytes()));
+    }
+
+    #[test]
+    fn debug_does_not_tell() {
+        let secret = Secret::generate().unwrap();
+        assert!(!format!("{secret:?}").contains(&secret.header()[7..]));
+    }
+}
