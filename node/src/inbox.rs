@@ -1,0 +1,49 @@
+//! Everything that can happen to a driver.
+
+use raftian_raft::{Index, Message, NodeId, Persisted};
+use raftian_rpc::client::{Submitted, View};
+use raftian_rpc::control::{LogPage, NodeStatus};
+use raftian_rpc::error::NodeError;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::peers::Configured;
+
+/// Where an answer goes. The asker may have left; that is its business.
+pub(crate) type Answer<T> = oneshot::Sender<T>;
+
+/// The sending end of a driver's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
+pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
+
+/// An input to the driver.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A peer asks.
+    Request(Message, Answer<Result<Message, NodeError>>),
+    /// A peer has answered.
+    Reply(Message),
+    /// A peer will not answer this call.
+    Lost(NodeId, u64),
+    /// A client's command, as JSON.
+    Submit(bytes::Bytes, Answer<Result<Submitted, NodeError>>),
+    /// Writes are durable.
+    Persisted(Vec<Persisted>),
+    /// The disk has failed.
+    StorageFailed(String),
+    /// The peers' addresses are known: take part.
+    Configured(Configured),
+    /// What is going on?
+    Status(Answer<NodeStatus>),
+    /// What is in the log?
+    Log {
+        /// The first index wanted.
+        from: Index,
+        /// The most entries wanted.
+        limit: usize,
+        /// Where to.
+        answer: Answer<LogPage>,
+    },
+    /// What does the application look like?
+    View(Answer<View>),
+    /// Leave in order.
+    Shutdown,
+}

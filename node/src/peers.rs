@@ -1,0 +1,192 @@
+//! The links to the other nodes: addresses, clients, and the faults on the way.
+//!
+//! A call crosses two directed links, there and back. The caller asks the filter about both, so that each message is
+//! judged once; a node that is called asks only whether a link is cut, which is the same however often it is asked,
+//! and keeps a partition tight while one side has not heard of it yet.
+//!
+//! Invariant: to the core a fault is silence, never an error it could not have met without the filter.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use raftian_faults::{Filter, Link, Verdict};
+use raftian_raft::{Body, Message, NodeId, Reply, Request};
+use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::connect::{self, Http};
+use raftian_rpc::control::Network;
+use raftian_rpc::error::{NodeError, never_sent};
+use raftian_rpc::raft::{Append, Head, RaftClient as _};
+use raftian_rpc::secret::Secret;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+/// The links of one node.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    own: NodeId,
+    secret: Secret,
+    /// After this a call is given up. Longer than the core's own patience: a late reply is still news.
+    call_timeout: Duration,
+    links: Mutex<Links>,
+    pub(crate) calls: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+}
+
+/// A configuration that has come into force.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Configured {
+    /// Its version.
+    pub(crate) version: u64,
+    /// How many link faults it has.
+    pub(crate) rules: usize,
+}
+
+#[derive(Debug)]
+struct Links {
+    version: u64,
+    clients: BTreeMap<NodeId, (SocketAddr, Http)>,
+    filter: Filter,
+}
+
+impl Peers {
+    pub(crate) fn new(own: NodeId, secret: Secret, call_timeout: Duration, seed: u64) -> Peers {
+        // Two nodes must not draw the same luck for the two directions of a link.
+        let filter = Filter::new(seed.rotate_left(16) ^ u64::from(own.number()));
+        let links = Mutex::new(Links { version: 0, clients: BTreeMap::new(), filter });
+        Peers { own, secret, call_timeout, links, calls: AtomicU64::new(0), dropped: AtomicU64::new(0) }
+    }
+
+    /// Takes in addresses and faults. `None` when it has heard of them before.
+    ///
+    /// # Errors
+    /// When an address cannot be called.
+    pub(crate) fn configure(&self, network: Network) -> Result<Option<Configured>, NodeError> {
+        let mut links = self.links.lock().expect("no panic while the links are locked");
+        if network.version <= links.version {
+            return Ok(None);
+        }
+        for (node, address) in network.addresses {
+            let known = links.clients.get(&node).is_some_and(|(known, _)| *known == address);
+            if node != self.own && !known {
+                let client = connect::http(address, &self.secret, self.call_timeout)
+                    .map_err(|error| NodeError::BadRequest { why: format!("cannot call {node}: {error}") })?;
+                links.clients.insert(node, (address, client));
+            }
+        }
+        let configured = Configured { version: network.version, rules: network.rules.len() };
+        links.filter.set_rules(network.rules);
+        links.version = network.version;
+        Ok(Some(configured))
+    }
+
+    /// The version of the last configuration; 0 before the first.
+    pub(crate) fn version(&self) -> u64 {
+        self.links.lock().expect("no panic while the links are locked").version
+    }
+
+    /// Whether nothing gets through from `from` to `to`.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.links.lock().expect("no panic while the links are locked").filter.is_cut(link(from, to))
+    }
+
+    /// Calls a peer: the reply, or `None` when none will come.
+    pub(crate) async fn call(&self, request: Message) -> Option<Message> {
+        let peer = request.to;
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let exchange = async {
+            self.travel(self.own, peer).await;
+            let reply = self.exchange(request).await?;
+            self.travel(peer, self.own).await;
+            Some(reply)
+        };
+        tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten()
+    }
+
+    /// Passes a client's command on to the leader, and waits for the outcome until `deadline`.
+    ///
+    /// # Errors
+    /// Whatever the leader answers; [`NodeError::NoLeader`] when the command certainly did not arrive;
+    /// [`NodeError::TimedOut`] when that cannot be known.
+    pub(crate) async fn forward(
+        &self,
+        leader: NodeId,
+        command: Box<RawValue>,
+        deadline: Instant,
+    ) -> Result<Submitted, NodeError> {
+        let started = Instant::now();
+        let unknown = || NodeError::TimedOut { waited_ms: started.elapsed().as_millis() as u64 };
+        let unreachable = NodeError::NoLeader { node: self.own };
+        let Some(client) = self.client(leader) else { return Err(unreachable) };
+        if tokio::time::timeout_at(deadline, self.travel(self.own, leader)).await.is_err() {
+            return Err(unreachable);
+        }
+        let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
+        let exchange = async {
+            let outcome = client.submit(command, Some(remaining_ms.max(1)), Some(self.own)).await;
+            self.travel(leader, self.own).await;
+            outcome
+        };
+        match tokio::time::timeout_at(deadline, exchange).await {
+            Err(_) => Err(unknown()),
+            Ok(Ok(submitted)) => Ok(submitted),
+            Ok(Err(error)) => Err(match NodeError::from_client(&error) {
+                Some(NodeError::NotLeader { .. } | NodeError::LinkCut { .. } | NodeError::ShuttingDown { .. }) => {
+                    unreachable
+                }
+                Some(other) => other,
+                None if never_sent(&error) => unreachable,
+                None => unknown(),
+            }),
+        }
+    }
+
+    /// Lets a message cross a link: at once, later, or never.
+    async fn travel(&self, from: NodeId, to: NodeId) {
+        let verdict = self.links.lock().expect("no panic while the links are locked").filter.judge(link(from, to));
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Delay(delay) => tokio::time::sleep(delay).await,
+            Verdict::Drop => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                pending::<()>().await;
+            }
+        }
+    }
+
+    async fn exchange(&self, message: Message) -> Option<Message> {
+        let client = self.client(message.to)?;
+        let head = Head::of(&message);
+        let Body::Request(request) = message.body else { return None };
+        let reply = match request {
+            Request::PreVote(last) => client
+                .pre_vote(head, last.into())
+                .await
+                .ok()
+                .map(|answer| (answer.term, Reply::PreVote { granted: answer.granted })),
+            Request::RequestVote(last) => client
+                .request_vote(head, last.into())
+                .await
+                .ok()
+                .map(|answer| (answer.term, Reply::RequestVote { granted: answer.granted })),
+            Request::AppendEntries(append) => client
+                .append_entries(head, Append::from(append))
+                .await
+                .ok()
+                .map(|answer| (answer.term, Reply::AppendEntries(answer.into()))),
+        };
+        reply.map(|(term, reply)| head.reply(term, reply))
+    }
+
+    fn client(&self, node: NodeId) -> Option<Http> {
+        let links = self.links.lock().expect("no panic while the links are locked");
+        links.clients.get(&node).map(|(_, client)| client.clone())
+    }
+}
+
+fn link(from: NodeId, to: NodeId) -> Link {
+    Link { from: from.number(), to: to.number() }
+}

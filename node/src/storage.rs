@@ -1,0 +1,89 @@
+//! The thread that syncs.
+//!
+//! It takes all writes that have gathered while it was busy and syncs them once: the batch grows with the load, and
+//! nobody waits for a timer (group commit).
+//!
+//! Invariant: after the first error nothing more is written or reported.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use raftian_raft::Persist;
+use raftian_wal::{RealDisk, Recovered, Wal, WalError};
+use tokio::sync::mpsc;
+
+use crate::inbox::{Inbox, Input};
+
+/// A log that is open, with what it held.
+pub(crate) struct Opened {
+    pub(crate) wal: Wal<RealDisk>,
+    pub(crate) recovered: Recovered,
+}
+
+/// The driver's hand on the storage thread.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    queue: mpsc::UnboundedSender<Persist>,
+    thread: JoinHandle<()>,
+    syncs: Arc<AtomicU64>,
+}
+
+/// Opens the log in `folder`, or begins one.
+pub(crate) fn open(folder: PathBuf) -> Result<Opened, WalError> {
+    let (wal, recovered) = Wal::open(RealDisk::open(folder)?)?;
+    Ok(Opened { wal, recovered })
+}
+
+impl Storage {
+    /// Starts the thread. It reports to `inbox`.
+    pub(crate) fn start(wal: Wal<RealDisk>, inbox: Inbox) -> std::io::Result<Storage> {
+        let (queue, writes) = mpsc::unbounded_channel();
+        let syncs = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&syncs);
+        let thread =
+            thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, &counter))?;
+        Ok(Storage { queue, thread, syncs })
+    }
+
+    /// Queues a write.
+    pub(crate) fn persist(&self, persist: Persist) {
+        // A thread that has ended has reported why; the driver will read that next.
+        let _ = self.queue.send(persist);
+    }
+
+    /// How many times the log has been synced.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is queued and closes the log.
+    pub(crate) fn close(self) {
+        drop(self.queue);
+        // A panic in the thread is printed by the thread; there is nothing to add.
+        let _ = self.thread.join();
+    }
+}
+
+fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, syncs: &AtomicU64) {
+    while let Some(first) = writes.blocking_recv() {
+        let mut batch = vec![first];
+        while let Ok(next) = writes.try_recv() {
+            batch.push(next);
+        }
+        let outcome = Persist::sync_all(batch, &mut wal);
+        syncs.store(wal.syncs(), Ordering::Relaxed);
+        let (input, failed) = match outcome {
+            Ok(persisted) => (Input::Persisted(persisted), false),
+            Err(error) => (Input::StorageFailed(error.to_string()), true),
+        };
+        // Without a driver there is nobody left to speak, so nothing can be said too early.
+        if inbox.send(input).is_err() || failed {
+            return;
+        }
+    }
+    if let Err(error) = wal.close() {
+        eprintln!("the log was not closed in order: {error}");
+    }
+}

@@ -1,0 +1,71 @@
+//! The node's trace: one JSON object per line, each with a monotonic time and an event.
+//!
+//! Judges, timelines and charts read this; the lines for people go to standard error. Deliberately absent: anything
+//! that happens per command, which would cost more than it tells.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use raftian_raft::{Index, NodeId};
+use raftian_rpc::{RaftEvent, clock};
+use serde::Serialize;
+
+/// What a node reports of itself, beside its server's events.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum NodeEvent<'a> {
+    /// The process has read its log and listens.
+    Started { version: &'a str, pid: u32, port: u16, last_index: Index, torn_tail: Option<&'a str> },
+    /// The peers and the link faults have been set.
+    Configured { version: u64, rules: usize },
+    /// A peer sent what no peer should.
+    Refused { reason: String },
+    /// The process leaves in order.
+    Stopped,
+    /// The process cannot go on.
+    Failed { reason: &'a str },
+}
+
+#[derive(Debug)]
+pub(crate) struct Trace {
+    node: NodeId,
+    file: File,
+    /// A full disk must not end a node whose log is elsewhere; it is said once.
+    failed: bool,
+}
+
+#[derive(Serialize)]
+struct Line<E> {
+    at_ns: u64,
+    node: NodeId,
+    #[serde(flatten)]
+    event: E,
+}
+
+impl Trace {
+    /// Opens the trace, to go on at its end.
+    pub(crate) fn open(path: &Path, node: NodeId) -> io::Result<Trace> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Trace { node, file, failed: false })
+    }
+
+    pub(crate) fn node(&mut self, event: NodeEvent) {
+        self.write(clock::monotonic_ns(), event);
+    }
+
+    pub(crate) fn raft(&mut self, at_ns: u64, event: RaftEvent) {
+        self.write(at_ns, event);
+    }
+
+    fn write(&mut self, at_ns: u64, event: impl Serialize) {
+        let line = Line { at_ns, node: self.node, event };
+        let mut text = serde_json::to_vec(&line).expect("events have string keys only");
+        text.push(b'\n');
+        if let Err(error) = self.file.write_all(&text)
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            eprintln!("the trace has gaps from here on: {error}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Who waits for which entry.
+//!
+//! Invariant: success is reported only for the very entry that was proposed, told by index *and* term: the entry that
+//! commits at an index may be another leader's (§5.3).
+
+use std::collections::BTreeMap;
+
+use raftian_apps::Applied;
+use raftian_raft::{Entry, Index, Term};
+use raftian_rpc::client::Submitted;
+use raftian_rpc::error::NodeError;
+use tokio::time::Instant;
+
+use crate::inbox::Answer;
+
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    by_index: BTreeMap<Index, Waiter>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    term: Term,
+    since: Instant,
+    answer: Answer<Result<Submitted, NodeError>>,
+}
+
+impl Waiters {
+    /// Somebody waits for the entry of `term` at `index`. Whoever waited for an earlier entry there has lost it.
+    pub(crate) fn add(&mut self, index: Index, term: Term, answer: Answer<Result<Submitted, NodeError>>) {
+        let waiter = Waiter { term, since: Instant::now(), answer };
+        if let Some(earlier) = self.by_index.insert(index, waiter) {
+            // This log holds another entry there now, but the earlier one may live on in other logs.
+            earlier.give_up();
+        }
+    }
+
+    /// An entry has been applied.
+    pub(crate) fn applied(&mut self, entry: &Entry, applied: &Applied) {
+        let Some(waiter) = self.by_index.remove(&entry.index) else { return };
+        let outcome = match applied.response() {
+            Some(response) if waiter.term == entry.term => Ok(Submitted {
+                index: applied.effect_index(),
+                term: entry.term,
+                duplicate: applied.is_duplicate(),
+                response: response.clone(),
+            }),
+            _ => Err(NodeError::Replaced),
+        };
+        // An asker that has left meanwhile is told nothing.
+        let _ = waiter.answer.send(outcome);
+    }
+
+    /// Nobody will know any more.
+    pub(crate) fn give_up(&mut self) {
+        for waiter in std::mem::take(&mut self.by_index).into_values() {
+            waiter.give_up();
+        }
+    }
+}
+
+impl Waiter {
+    fn give_up(self) {
+        let waited_ms = self.since.elapsed().as_millis() as u64;
+        let _ = self.answer.send(Err(NodeError::TimedOut { waited_ms }));
+    }
+}

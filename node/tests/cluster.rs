@@ -1,0 +1,206 @@
+//! Real node processes: they elect, replicate, forward, survive, and refuse.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::control::ControlClient as _;
+use raftian_rpc::error::NodeError;
+use raftian_rpc::{NodeId, RoleKind};
+use serde_json::value::RawValue;
+use support::{Cluster, Node, PATIENCE, Scratch, config, id};
+
+async fn attack(cluster: &Cluster, node: NodeId, client: &str, serial: u64) -> Result<Submitted, NodeError> {
+    let command = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
+    let submitted = cluster.client(node).submit(RawValue::from_string(command).unwrap(), Some(2_000), None).await;
+    submitted.map_err(|error| NodeError::from_client(&error).unwrap_or_else(|| panic!("{error}")))
+}
+
+#[tokio::test]
+async fn a_command_given_to_a_follower_is_applied_once_everywhere() {
+    let cluster = Cluster::start(3).await;
+    let follower = cluster.follower().await;
+    cluster.leader().await;
+    let first = attack(&cluster, follower, "a", 1).await.unwrap();
+    assert_eq!(first.response.get(), r#"{"outcome":"hit","player":3,"hp":70}"#);
+    let again = attack(&cluster, follower, "a", 1).await.unwrap();
+    assert!(again.duplicate);
+    assert_eq!((again.index, again.response.get()), (first.index, first.response.get()));
+
+    let all = cluster.wait_until("applied everywhere", |all| all.iter().all(|s| s.last_applied == 3)).await;
+    assert!(all.iter().all(|status| status.digest == all[0].digest), "{all:#?}");
+    assert!(all.iter().all(|status| status.counters.syncs > 0));
+}
+
+#[tokio::test]
+async fn a_killed_leader_is_replaced_and_comes_back_with_its_log() {
+    let mut cluster = Cluster::start(3).await;
+    let old = cluster.leader().await;
+    attack(&cluster, old, "a", 1).await.unwrap();
+    let term = cluster.status(old).await.term;
+    cluster.nodes.get_mut(&old).unwrap().kill();
+    cluster.nodes.remove(&old);
+
+    let new = cluster.leader_after(term).await;
+    attack(&cluster, new, "a", 2).await.unwrap();
+    cluster.spawn(old);
+    cluster.set_rules(&[]).await;
+    let all = cluster.wait_until("catching up", |all| all.iter().all(|s| s.last_applied == 4)).await;
+    assert!(all.iter().all(|status| status.digest == all[0].digest), "{all:#?}");
+}
+
+#[tokio::test]
+async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
+    let mut cluster = Cluster::start(3).await;
+    let old = cluster.leader().await;
+    let term = cluster.status(old).await.term;
+    let others: Vec<NodeId> = cluster.nodes.keys().copied().filter(|node| *node != old).collect();
+    let cuts: Vec<_> = others.iter().flat_map(|other| [(old, *other), (*other, old)]).collect();
+    cluster.set_rules(&cuts).await;
+
+    let outcome = attack(&cluster, old, "a", 1).await.unwrap_err();
+    assert!(matches!(outcome, NodeError::TimedOut { .. } | NodeError::NoLeader { .. }), "{outcome}");
+    let replaced = |all: &[raftian_rpc::control::NodeStatus]| {
+        let claims = all.iter().any(|s| s.role == RoleKind::Leader && s.term > term);
+        claims && all.iter().any(|s| s.node == old && s.role != RoleKind::Leader)
+    };
+    cluster.wait_until("a leader beyond the partition", replaced).await;
+
+    cluster.set_rules(&[]).await;
+    let leader = cluster.leader().await;
+    let applied = attack(&cluster, leader, "b", 1).await.unwrap();
+    let agreed = |all: &[raftian_rpc::control::NodeStatus]| {
+        all.iter().all(|s| s.last_applied >= applied.index && s.digest == all[0].digest)
+    };
+    cluster.wait_until("agreement after the partition", agreed).await;
+}
+
+#[tokio::test]
+async fn a_cluster_of_one_leads_itself() {
+    let cluster = Cluster::start(1).await;
+    let leader = cluster.leader().await;
+    assert_eq!(attack(&cluster, leader, "a", 1).await.unwrap().index, 2);
+    let page = cluster.client(leader).log(1, 10).await.unwrap();
+    assert_eq!((page.entries.len(), page.commit_index, page.entries[0].command.is_none()), (2, 2, true));
+}
+
+#[tokio::test]
+async fn nonsense_is_refused_and_changes_nothing() {
+    let cluster = Cluster::start(1).await;
+    let node = cluster.leader().await;
+    let client = cluster.client(node);
+    for command in
+        ["3", "{}", r#"{"client":"a","serial":1,"op":{"heal":3}}"#, r#"{"client":"","serial":1,"op":{"attack":3}}"#]
+    {
+        let refused = client.submit(RawValue::from_string(command.into()).unwrap(), None, None).await.unwrap_err();
+        assert!(
+            matches!(NodeError::from_client(&refused), Some(NodeError::UnknownCommand { .. })),
+            "{command}: {refused}"
+        );
+    }
+    let far = r#"{"client":"a","serial":1,"op":{"attack":3}}"#;
+    let refused = client.submit(RawValue::from_string(far.into()).unwrap(), Some(86_400_000), None).await.unwrap_err();
+    assert!(matches!(NodeError::from_client(&refused), Some(NodeError::BadRequest { .. })), "{refused}");
+    assert_eq!(cluster.status(node).await.last_index, 1);
+}
+
+#[tokio::test]
+async fn a_stranger_gets_401_and_garbage_gets_an_error() {
+    let cluster = Cluster::start(1).await;
+    let address = cluster.nodes[&id(1)].address.unwrap();
+    let post = |headers: String, body: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = body.len();
+        let head =
+            format!("POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\nconnection: close\r\n");
+        // A server that refuses a long body need not read it to its end.
+        let _ = write!(stream, "{head}content-length: {length}\r\n{headers}\r\n{body}");
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    let known = || format!("authorization: {}\r\n", cluster.secret.header());
+    let status = r#"{"jsonrpc":"2.0","id":1,"method":"control.status","params":[]}"#;
+    assert!(post(known(), status).contains(r#""role":"#));
+    for headers in [String::new(), "authorization: Bearer wrong\r\n".into()] {
+        let answer = post(headers, status);
+        assert!(answer.starts_with("HTTP/1.1 401 ") && !answer.contains("role"), "{answer}");
+    }
+    for (body, code) in [
+        ("{", "-32700"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"control.nothing"}"#, "-32601"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"control.log","params":["x",{}]}"#, "-32602"),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"raft.append_entries","params":[{"from":"n2","to":"n1","term":1,"call":1},{"prev_index":0,"prev_term":0,"commit":0,"terms":[[1,5]],"commands":[]}]}"#,
+            "-32602",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"raft.request_vote","params":[{"from":"n2","to":"n9","term":1,"call":1},{"index":0,"term":0}]}"#,
+            "-32008",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"raft.request_vote","params":[{"from":"n2","to":"n1","term":18446744073709551615,"call":1},{"index":0,"term":0}]}"#,
+            "-32602",
+        ),
+    ] {
+        let answer = post(known(), body);
+        assert!(answer.contains(code), "{body}: {answer}");
+    }
+    assert!(!post(known(), &" ".repeat(9 << 20)).starts_with("HTTP/1.1 200 "));
+    // It has survived all of that.
+    assert!(post(known(), status).contains(r#""role":"#));
+}
+
+#[tokio::test]
+async fn a_node_ends_with_its_parent() {
+    let folder = Scratch::new();
+    let secret = raftian_rpc::secret::Secret::generate().unwrap();
+    let mut node = Node::spawn(&serde_json::to_string(&config(id(1), &[id(1)], &folder.0, &secret)).unwrap());
+    node.ready();
+    drop(node.stdin.take());
+    assert!(node.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_node_that_cannot_start_says_why() {
+    let folder = Scratch::new();
+    let secret = raftian_rpc::secret::Secret::generate().unwrap();
+    let good = config(id(1), &[id(1)], &folder.0, &secret);
+    let reason = |config: &raftian_rpc::control::NodeConfig| {
+        let mut node = Node::spawn(&serde_json::to_string(config).unwrap());
+        let reason = node.failure();
+        assert_eq!(node.child.wait().unwrap().code(), Some(1));
+        reason
+    };
+    assert!(Node::spawn("{").failure().contains("no configuration"));
+    assert!(reason(&raftian_rpc::control::NodeConfig { version: "0.0.0".into(), ..good.clone() }).contains("0.0.0"));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    assert!(reason(&raftian_rpc::control::NodeConfig { port, ..good.clone() }).starts_with("port in use"));
+    let file = folder.0.join("file");
+    std::fs::write(&file, "").unwrap();
+    assert!(reason(&raftian_rpc::control::NodeConfig { folder: file.join("x"), ..good }).contains("file"));
+}
+
+#[tokio::test]
+async fn a_damaged_log_is_refused_and_left_as_it_is() {
+    let mut cluster = Cluster::start(1).await;
+    let node = cluster.leader().await;
+    for serial in 1..=5 {
+        attack(&cluster, node, "a", serial).await.unwrap();
+    }
+    cluster.nodes.get_mut(&node).unwrap().kill();
+    let file = cluster.node_folder(node).join("wal/00000001.wal");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"attack").expect("commands are stored as they are");
+    bytes[at] ^= 0x20;
+    std::fs::write(&file, &bytes).unwrap();
+
+    let mut process = Node::spawn(&serde_json::to_string(&cluster.config(node)).unwrap());
+    let reason = process.failure();
+    assert!(reason.contains("00000001.wal") && reason.contains("at byte") && reason.contains("entry 2"), "{reason}");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
