@@ -74,7 +74,7 @@ pub trait Lab {
     async fn events(&self, limit: u64) -> RpcResult<Vec<Event>>;
 
     /// The journal from event `since` on, and then every new event as it happens (WebSocket only). A subscriber that
-    /// lags too far behind is dropped and should subscribe again from the last `seq` it saw.
+    /// lags too far behind is dropped and should subscribe again from the one after the last `seq` it saw.
     #[subscription(name = "subscribe" => "event", unsubscribe = "unsubscribe", item = Event)]
     async fn follow(&self, since: u64) -> SubscriptionResult;
 }

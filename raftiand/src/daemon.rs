@@ -1,0 +1,199 @@
+//! The life of a daemon: taking charge of a lab's folder, serving it, and leaving it in order.
+//!
+//! Invariant: one daemon per folder, by an exclusive lock that ends with its process; `daemon.json` exists only while
+//! somebody listens, or after a crash.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use jsonrpsee::server::ServerHandle;
+use raftian_rpc::VERSION;
+use raftian_rpc::folder::LabFolder;
+use raftian_rpc::lab::{DaemonFile, Happening, LabServer};
+use raftian_rpc::secret::Secret;
+use raftian_rpc::serve::serve;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
+
+use crate::api::Api;
+use crate::journal::Journal;
+use crate::lab::Lab;
+use crate::metrics::Metrics;
+use crate::orphans;
+use crate::saved::{Saved, write_private};
+
+/// How often processes are sampled, and nodes that missed something are told again.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long the last answers may take to leave.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What a daemon is started with.
+pub(crate) struct Charge {
+    /// The lab's name.
+    pub(crate) lab: String,
+    /// Where it lives.
+    pub(crate) folder: PathBuf,
+    /// The program that nodes run.
+    pub(crate) program: PathBuf,
+}
+
+/// Another daemon has the lab.
+#[derive(Debug)]
+pub(crate) struct AnotherDaemon {
+    pid: String,
+    folder: PathBuf,
+}
+
+/// Serves a lab until it is stopped.
+///
+/// # Errors
+/// [`AnotherDaemon`], or a sentence that says what about the folder is wrong.
+pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
+    let folder = create(&charge.folder)?;
+    let _lock = lock(&folder)?;
+    let secret = secret(&folder)?;
+    let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
+    let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
+    let orphans = match &saved {
+        Some(saved) => orphans::end(saved),
+        None => Vec::new(),
+    };
+    let metrics = Metrics::new().map_err(|error| anyhow!("cannot look at processes: {error:?}"))?;
+    let pid = std::process::id();
+    journal.record(Happening::DaemonStarted { pid, orphans });
+    let lab = Arc::new(Lab::new(charge.lab, folder, secret.clone(), charge.program, journal, metrics, saved));
+    let (handle, address) = listen(&lab, secret)?;
+    tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
+    let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
+    until_left(&lab).await?;
+    beat.abort();
+    // Lets the answer to whoever stopped the lab go out; a handler that still waits for something is cut off.
+    let _ = handle.stop();
+    if tokio::time::timeout(FAREWELL, handle.stopped()).await.is_err() {
+        tracing::warn!("a call was still waiting when the daemon left");
+    }
+    remove_daemon_file(&lab.folder);
+    Ok(())
+}
+
+/// The lab's folder, for its owner only if it is new.
+fn create(path: &Path) -> anyhow::Result<LabFolder> {
+    let advice = "choose a folder that you can write, for instance by RAFTIAN_HOME";
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot create the lab's folder {}; {advice}", path.display()))?;
+    let path = fs::canonicalize(path).with_context(|| format!("{}", path.display()))?;
+    Ok(LabFolder::at(path))
+}
+
+/// Takes the lock that stands for being in charge.
+fn lock(folder: &LabFolder) -> anyhow::Result<File> {
+    let path = folder.daemon_lock();
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write {}; choose a folder that you can write", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            return Err(AnotherDaemon { pid: pid.trim().to_owned(), folder: folder.path().to_owned() }.into());
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{}", path.display())),
+    }
+    file.set_len(0)?;
+    writeln!(file, "{}", std::process::id()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(file)
+}
+
+/// The secret the lab has, or a new one.
+fn secret(folder: &LabFolder) -> anyhow::Result<Secret> {
+    let path = folder.secret();
+    let made = match Secret::load(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret))
+        }
+        other => other,
+    };
+    made.with_context(|| format!("the lab's secret in {}", path.display()))
+}
+
+/// Listens where the former daemon did, if it crashed and the port is free, else anywhere; and says where.
+fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+    let path = lab.folder.daemon_json();
+    let former = daemon_file(&lab.folder).map(|file| file.address).filter(|address| address.ip().is_loopback());
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = former
+        .and_then(|address| TcpListener::bind(address).ok())
+        .map_or_else(|| TcpListener::bind(anywhere), Ok)
+        .context("cannot listen on 127.0.0.1")?;
+    let address = listener.local_addr()?;
+    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc())?;
+    let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
+    write_private(&path, &serde_json::to_vec(&file)?).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok((handle, address))
+}
+
+/// Waits until the lab has been stopped, by a call or by a signal to this process.
+async fn until_left(lab: &Arc<Lab>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // The end of a terminal is not meant for the lab. Taking the signal is what keeps it from ending the process.
+    let _hangup = signal(SignalKind::hangup())?;
+    let signal = tokio::select! {
+        () = lab.leave.notified() => return Ok(()),
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("{signal}: stopping the lab");
+    let report = lab.carry_out(|lab| async move { lab.stop(false).await }).await?;
+    if !report.killed.is_empty() {
+        tracing::warn!("{:?} had to be killed", report.killed);
+    }
+    Ok(())
+}
+
+async fn keep_beat(lab: Arc<Lab>) {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let mut pids = vec![std::process::id()];
+        pids.extend(lab.state().nodes.values().filter_map(|node| node.process.as_ref()).map(|p| p.saved.pid));
+        lab.metrics.sample(&pids);
+        lab.push_to_stragglers().await;
+    }
+}
+
+fn daemon_file(folder: &LabFolder) -> Option<DaemonFile> {
+    serde_json::from_slice(&fs::read(folder.daemon_json()).ok()?).ok()
+}
+
+/// Removes the file if it is ours: after a purge, another daemon may have moved in already.
+fn remove_daemon_file(folder: &LabFolder) {
+    if daemon_file(folder).is_some_and(|file| file.pid == std::process::id()) {
+        let _ = fs::remove_file(folder.daemon_json());
+    }
+}
+
+impl std::fmt::Display for AnotherDaemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "another daemon runs this lab (pid {}, folder {})", self.pid, self.folder.display())
+    }
+}
+
+impl std::error::Error for AnotherDaemon {}

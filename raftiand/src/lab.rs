@@ -1,0 +1,244 @@
+//! The lab: everything the daemon knows, and how its tasks wait for one another.
+//!
+//! Invariant: the state is behind a lock that is never held across an `await`; whoever changes it announces that, so
+//! that waiting for a change needs no polling. Changes to processes (start, stop, and the verbs for nodes) happen one
+//! after another, in turns.
+//!
+//! Deliberately absent: what is done with all this; see `lifecycle.rs`, `links.rs`, `observe.rs` and `wait.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use raftian_rpc::NodeId;
+use raftian_rpc::error::LabError;
+use raftian_rpc::folder::LabFolder;
+use raftian_rpc::lab::NodeState;
+use raftian_rpc::secret::Secret;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::faults::Faults;
+use crate::journal::Journal;
+use crate::metrics::Metrics;
+use crate::node::Node;
+use crate::saved::{Saved, Settings};
+
+/// The longest time a call may be given: a day.
+const MAX_TIMEOUT_MS: u64 = 86_400_000;
+
+/// The lab and its daemon.
+pub(crate) struct Lab {
+    /// The lab's name.
+    pub(crate) name: String,
+    /// Where it lives.
+    pub(crate) folder: LabFolder,
+    /// What callers must know.
+    pub(crate) secret: Secret,
+    /// The program that nodes run.
+    pub(crate) program: PathBuf,
+    /// What happened.
+    pub(crate) journal: Journal,
+    /// What the processes use.
+    pub(crate) metrics: Metrics,
+    /// Told when the daemon should leave.
+    pub(crate) leave: Notify,
+    state: Mutex<State>,
+    changes: watch::Sender<()>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What changes in the life of a lab.
+#[derive(Default)]
+pub(crate) struct State {
+    /// What kind of lab it is; `None` until it is first started.
+    pub(crate) settings: Option<Settings>,
+    /// Its nodes, in order.
+    pub(crate) nodes: BTreeMap<NodeId, Node>,
+    /// What is wrong with its links.
+    pub(crate) faults: Faults,
+    /// Whether the lab is being stopped, so that nothing new may begin.
+    pub(crate) closing: bool,
+}
+
+/// The right to change processes, until it is dropped.
+pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
+
+impl Lab {
+    /// A lab as it was saved, with no process running.
+    pub(crate) fn new(
+        name: String,
+        folder: LabFolder,
+        secret: Secret,
+        program: PathBuf,
+        journal: Journal,
+        metrics: Metrics,
+        saved: Option<Saved>,
+    ) -> Lab {
+        let mut state = State::default();
+        if let Some(saved) = saved {
+            state.settings = Some(saved.settings);
+            state.nodes = saved.nodes.iter().map(|(id, node)| (*id, Node::restored(node))).collect();
+        }
+        Lab {
+            name,
+            folder,
+            secret,
+            program,
+            journal,
+            metrics,
+            leave: Notify::new(),
+            state: Mutex::new(state),
+            changes: watch::Sender::new(()),
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// The state, to look at.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and lets those who wait look again.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let outcome = change(&mut self.state());
+        self.changes.send_replace(());
+        outcome
+    }
+
+    /// Waits until `look` finds something; `None` if it has not by the deadline.
+    pub(crate) async fn until<T>(&self, deadline: Instant, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = look(&self.state()) {
+                return Some(found);
+            }
+            if tokio::time::timeout_at(deadline, changes.changed()).await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    /// Waits for the right to change processes.
+    ///
+    /// # Errors
+    /// Conflict when the lab is being stopped, TimedOut when others take too long.
+    pub(crate) async fn turn(&self, deadline: Instant) -> Result<Turn<'_>, LabError> {
+        let turn = tokio::time::timeout_at(deadline, self.turn.lock()).await.map_err(|_| {
+            LabError::TimedOut("another start, stop or verb for nodes is still under way; try again".into())
+        })?;
+        match self.state().closing {
+            true => Err(closing()),
+            false => Ok(turn),
+        }
+    }
+
+    /// Waits for the right to change processes, as long as it takes.
+    pub(crate) async fn last_turn(&self) -> Turn<'_> {
+        self.turn.lock().await
+    }
+
+    /// Writes `lab.json`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the disk is full.
+    pub(crate) fn save(&self) -> Result<(), LabError> {
+        let saved = {
+            let state = self.state();
+            let Some(settings) = state.settings else { return Ok(()) };
+            Saved::new(settings, state.nodes.iter().map(|(id, node)| (*id, node.to_save())).collect())
+        };
+        let path = self.folder.lab_json();
+        saved.save(&path).map_err(|error| {
+            LabError::Failed(format!(
+                "cannot write {}: {error}; make room or give access, and try again",
+                path.display()
+            ))
+        })
+    }
+
+    /// Carries out a change of state to its end, even if whoever asked for it goes away meanwhile.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub(crate) async fn carry_out<T, F>(self: &Arc<Lab>, operation: impl FnOnce(Arc<Lab>) -> F) -> Result<T, LabError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, LabError>> + Send + 'static,
+    {
+        // jsonrpsee drops the future of a handler whose caller has hung up; a task of its own is not dropped.
+        let task = tokio::spawn(operation(Arc::clone(self)));
+        task.await.unwrap_or_else(|error| Err(LabError::Failed(format!("the daemon made a mistake: {error}"))))
+    }
+}
+
+impl State {
+    /// All nodes of the lab.
+    pub(crate) fn ids(&self) -> BTreeSet<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// The nodes in one state.
+    pub(crate) fn in_state(&self, state: NodeState) -> BTreeSet<NodeId> {
+        self.nodes.iter().filter(|(_, node)| node.state == state).map(|(id, _)| *id).collect()
+    }
+
+    /// The running nodes: those that are not paused.
+    pub(crate) fn running(&self) -> BTreeSet<NodeId> {
+        self.in_state(NodeState::Running)
+    }
+
+    /// The running nodes that could lead: they reach a quorum of all nodes, and are reached by it.
+    pub(crate) fn electable(&self) -> BTreeSet<NodeId> {
+        reach_quorum(self.nodes.len(), &self.running(), &self.faults.cut_links())
+    }
+
+    /// The end of the range of election time-outs: how old a leader's contact with a quorum may be.
+    pub(crate) fn election_max_ms(&self) -> u64 {
+        self.settings.map(|settings| settings.timing).unwrap_or_default().election_max_ms
+    }
+}
+
+/// The moment by which a call must be done.
+///
+/// # Errors
+/// Usage when it has no time at all, or more than a day.
+pub(crate) fn deadline(timeout_ms: u64) -> Result<Instant, LabError> {
+    match timeout_ms {
+        1..=MAX_TIMEOUT_MS => Ok(Instant::now() + Duration::from_millis(timeout_ms)),
+        _ => Err(LabError::Usage(format!("a time-out is 1 ms to 24 h, not {timeout_ms} ms"))),
+    }
+}
+
+/// Those of the running nodes that reach a quorum of all voters, both ways, over links that are not cut.
+fn reach_quorum(voters: usize, running: &BTreeSet<NodeId>, cut: &BTreeSet<(NodeId, NodeId)>) -> BTreeSet<NodeId> {
+    let linked = |node, peer| node == peer || (!cut.contains(&(node, peer)) && !cut.contains(&(peer, node)));
+    let reaches = |node: &NodeId| running.iter().filter(|peer| linked(*node, **peer)).count() > voters / 2;
+    running.iter().copied().filter(reaches).collect()
+}
+
+/// The answer to whoever wants something of a lab that is on its way out.
+pub(crate) fn closing() -> LabError {
+    LabError::Conflict("the lab is being stopped; `raftianctl start` brings it back".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quorum_takes_running_nodes_and_whole_links() {
+        let first = |count| -> BTreeSet<NodeId> { NodeId::first(count).collect() };
+        let one_to = |others: BTreeSet<NodeId>| -> BTreeSet<(NodeId, NodeId)> {
+            NodeId::first(1).flat_map(|one| others.iter().map(move |other| (one, *other))).collect()
+        };
+        assert_eq!(reach_quorum(5, &first(3), &BTreeSet::new()), first(3));
+        assert_eq!(reach_quorum(5, &first(2), &BTreeSet::new()), BTreeSet::new());
+        // A link that is cut in one direction is no link.
+        assert_eq!(reach_quorum(5, &first(3), &one_to(first(3))), BTreeSet::new());
+        let others = first(5).difference(&first(1)).copied().collect();
+        assert_eq!(reach_quorum(5, &first(5), &one_to(first(5))), others);
+    }
+}

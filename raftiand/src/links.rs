@@ -1,0 +1,140 @@
+//! Faults on links: adding them, clearing them, and letting them expire.
+//!
+//! Invariant: selectors are resolved once, when the fault is added; a leader who is cut off stays cut off when another
+//! one leads. A fault is in the journal from before the first node hears of it until after all running nodes have
+//! confirmed its end, so the window that a chart shows is never too short.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftian_rpc::NodeId;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::error::LabError;
+use raftian_rpc::faults::Effect;
+use raftian_rpc::lab::{
+    ClearReport, FaultId, FaultReport, FaultRequest, Happening, Layout, PartitionRequest, Resolution,
+};
+use raftian_rpc::selector::{Facts, Selector, names};
+
+use crate::faults::{check_for_ms, title};
+use crate::lab::{Lab, closing};
+use crate::observe::resolve;
+use crate::partition::{self, Cut};
+
+impl Lab {
+    /// Cuts links between groups of nodes.
+    ///
+    /// # Errors
+    /// Usage for groups that make no partition, Conflict when a selector names what is not there.
+    pub(crate) async fn partition(self: &Arc<Lab>, request: PartitionRequest) -> Result<FaultReport, LabError> {
+        check_for_ms(request.for_ms)?;
+        // Whether a leader exists matters to halves, but they do without one.
+        let leader: Selector = "@leader".parse().expect("a selector of the grammar");
+        let named: Vec<&Selector> = match &request.layout {
+            Layout::Groups(groups) => groups.iter().collect(),
+            Layout::Isolate(inside) => vec![inside],
+            Layout::Halves => vec![&leader],
+            Layout::Bridge | Layout::Ring => vec![],
+        };
+        let facts = self.facts(&named).await?;
+        let (cut, resolved) = lay_out(&request, &facts, leader)?;
+        self.add(cut, Effect::CUT, request.for_ms, resolved).await
+    }
+
+    /// Adds a fault to the links from some nodes to others.
+    ///
+    /// # Errors
+    /// Usage for values out of range or when there is no such link, Conflict when a selector names what is not there.
+    pub(crate) async fn fault_add(self: &Arc<Lab>, request: FaultRequest) -> Result<FaultReport, LabError> {
+        check_for_ms(request.for_ms)?;
+        request.effect.validate().map_err(|error| LabError::Usage(error.to_string()))?;
+        let facts = self.facts(&[&request.from, &request.to]).await?;
+        let from = resolve(request.from, &facts)?;
+        let to = resolve(request.to, &facts)?;
+        let links = partition::between(&from.nodes, &to.nodes, request.one_way);
+        if links.is_empty() {
+            return Err(LabError::Usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
+        }
+        let title = title(request.effect, &from.nodes, &to.nodes, request.one_way);
+        self.add(Cut { title, links }, request.effect, request.for_ms, vec![from, to]).await
+    }
+
+    /// Clears one fault, or all of them.
+    ///
+    /// # Errors
+    /// Usage for a fault that is not in force; Failed when a running node has not confirmed that it is gone.
+    pub(crate) async fn fault_clear(self: &Arc<Lab>, id: Option<FaultId>) -> Result<ClearReport, LabError> {
+        self.clear(id, false).await
+    }
+
+    async fn add(
+        self: &Arc<Lab>,
+        cut: Cut,
+        effect: Effect,
+        for_ms: Option<u64>,
+        resolved: Vec<Resolution>,
+    ) -> Result<FaultReport, LabError> {
+        let fault = self.change(|state| match state.closing {
+            true => Err(closing()),
+            false => Ok(state.faults.add(cut.title, effect, cut.links, monotonic_ns(), for_ms)),
+        })?;
+        self.journal.record_at(fault.since_ns, Happening::FaultAdded { fault: fault.clone() });
+        if let Some(for_ms) = for_ms {
+            let lab = Arc::clone(self);
+            let id = fault.id;
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(for_ms)).await;
+                // It may have been cleared by hand; ids are never given twice, so this clears nothing else.
+                let _ = lab.clear(Some(id), true).await;
+            });
+        }
+        let confirmed = self.push_network().await;
+        Ok(FaultReport { fault, resolved, confirmed })
+    }
+
+    async fn clear(self: &Arc<Lab>, id: Option<FaultId>, expired: bool) -> Result<ClearReport, LabError> {
+        let cleared = self.change(|state| state.faults.clear(id))?;
+        if cleared.is_empty() {
+            return Ok(ClearReport { cleared });
+        }
+        let confirmed = self.push_network().await;
+        for fault in &cleared {
+            self.journal.record(Happening::FaultCleared { id: fault.id, expired });
+        }
+        let running = self.state().running();
+        let unsure: BTreeSet<NodeId> = running.difference(&confirmed).copied().collect();
+        match unsure.is_empty() {
+            true => Ok(ClearReport { cleared }),
+            false => Err(LabError::Failed(format!(
+                "{} cleared, but {} did not confirm; the daemon keeps telling it, see `raftianctl status`",
+                cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(","),
+                names(&unsure)
+            ))),
+        }
+    }
+}
+
+/// The links that a layout cuts, and what its selectors named.
+fn lay_out(request: &PartitionRequest, facts: &Facts, leader: Selector) -> Result<(Cut, Vec<Resolution>), LabError> {
+    let one_way = request.one_way;
+    let (cut, resolved) = match &request.layout {
+        Layout::Groups(groups) => {
+            let resolved: Vec<Resolution> =
+                groups.iter().map(|group| resolve(group.clone(), facts)).collect::<Result<_, _>>()?;
+            let groups: Vec<_> = resolved.iter().map(|resolution| resolution.nodes.clone()).collect();
+            (partition::groups(&groups, one_way), resolved)
+        }
+        Layout::Isolate(inside) => {
+            let resolution = resolve(inside.clone(), facts)?;
+            (partition::isolate(&resolution.nodes, &facts.nodes, one_way), vec![resolution])
+        }
+        Layout::Bridge => (partition::bridge(&facts.nodes, one_way), vec![]),
+        Layout::Ring => (partition::ring(&facts.nodes, one_way), vec![]),
+        Layout::Halves => {
+            let resolved: Vec<Resolution> = resolve(leader, facts).into_iter().collect();
+            (partition::halves(&facts.nodes, facts.leader.map(|(leader, _)| leader), one_way), resolved)
+        }
+    };
+    cut.map(|cut| (cut, resolved)).map_err(LabError::Usage)
+}

@@ -1,0 +1,89 @@
+//! `raftiand`: the supervisor of one lab. It spawns the nodes, watches and reaps them, breaks them and their links on
+//! request, keeps the journal, and serves `lab.*`.
+//!
+//! The way in: [`daemon`] takes charge of the folder and serves [`api`]; [`verbs`] are the commands that change
+//! processes, made of the steps in [`lifecycle`], which uses [`node_process`]; [`links`] adds and clears faults and
+//! [`push`] tells the nodes; [`observe`] and [`wait`] look.
+//!
+//! Deliberately absent: everything a node is made of. The daemon knows nodes by their processes, their pipes and
+//! `control.*`, and never links their code.
+
+mod api;
+mod daemon;
+mod faults;
+mod journal;
+mod lab;
+mod lifecycle;
+mod links;
+mod metrics;
+mod node;
+mod node_process;
+mod observe;
+mod orphans;
+mod partition;
+mod procfs;
+mod purge;
+mod push;
+mod saved;
+mod verbs;
+mod wait;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use raftian_rpc::folder::LabFolder;
+
+use crate::daemon::{AnotherDaemon, Charge};
+
+/// The supervisor of a raftian lab. Usually started by `raftianctl start`, which finds or starts it.
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  raftiand --lab default --folder ~/.local/state/raftian/default\n\nExit codes: 0 \
+                  stopped in order, 1 failed, 2 wrong usage, 3 another daemon runs this lab."
+)]
+struct Args {
+    /// The name of the lab
+    #[arg(long, value_name = "NAME", value_parser = lab_name)]
+    lab: String,
+
+    /// The folder in which the lab lives; created if it does not exist
+    #[arg(long, value_name = "PATH")]
+    folder: PathBuf,
+
+    /// The node program; by default the `raftian-node` beside this program
+    #[arg(long, value_name = "PATH")]
+    node: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    // A session of its own: closing the terminal, or Ctrl-C in it, is not meant for the lab. It fails if this process
+    // leads a group already, as one started from a shell does; then the terminal's signals stop the lab in order.
+    let _ = rustix::process::setsid();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    match serve(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("raftiand: {error:#}");
+            ExitCode::from(if error.is::<AnotherDaemon>() { 3 } else { 1 })
+        }
+    }
+}
+
+fn serve(args: Args) -> anyhow::Result<()> {
+    let program = match args.node {
+        Some(path) => std::path::absolute(path)?,
+        None => std::env::current_exe()?.with_file_name("raftian-node"),
+    };
+    let charge = Charge { lab: args.lab, folder: args.folder, program };
+    // One thread, the main one: nodes die with the *thread* that spawned them, so it must be one that stays.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(daemon::run(charge))
+}
+
+/// The rules for names are those of the folders they stand for.
+fn lab_name(name: &str) -> Result<String, String> {
+    LabFolder::of(name).map(|_| name.to_owned())
+}

@@ -1,0 +1,155 @@
+//! What the daemon knows of one node: its process, where it listens, and what it last said.
+//!
+//! Invariant: a signal is only ever sent to a process that has not been reaped, so never to a stranger that has
+//! inherited its number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use raftian_rpc::connect::Http;
+use raftian_rpc::lab::{Leadership, NodeState};
+use raftian_rpc::{NodeId, RoleKind, Term};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+
+use crate::saved::{SavedNode, SavedProcess};
+
+/// One node.
+pub(crate) struct Node {
+    /// What its process is doing.
+    pub(crate) state: NodeState,
+    /// Why it is not running, for people.
+    pub(crate) reason: Option<String>,
+    /// The port it listens on; 0 until it first has.
+    pub(crate) port: u16,
+    /// How often it has been started.
+    pub(crate) starts: u64,
+    /// Its process, while there is one.
+    pub(crate) process: Option<Process>,
+    /// How to call it, while it listens.
+    pub(crate) client: Option<Http>,
+    /// The latest version of the network it has confirmed.
+    pub(crate) confirmed: u64,
+    /// The torn log tail it cut when it last started.
+    pub(crate) torn_tail: Option<String>,
+    /// The last role it told of since it was started.
+    pub(crate) role: Option<Role>,
+}
+
+/// A process that has not been reaped, or only just.
+pub(crate) struct Process {
+    /// Enough to recognise it after a crash of the daemon.
+    pub(crate) saved: SavedProcess,
+    /// What we want of it, if it is to end.
+    pub(crate) intent: Option<Intent>,
+    /// Its group.
+    group: Pid,
+    reaped: bool,
+}
+
+/// How we want a process to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// By SIGKILL, as a crash.
+    Kill,
+    /// In order.
+    Stop,
+    /// In order, and since it did not, by SIGKILL.
+    StopByForce,
+    /// By SIGKILL, since it did not report ready in time.
+    GiveUp,
+}
+
+/// What a server says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Role {
+    /// The role.
+    pub(crate) role: RoleKind,
+    /// In this term.
+    pub(crate) term: Term,
+    /// Under this leader.
+    pub(crate) leader: Option<NodeId>,
+    /// Since when, on the monotonic clock.
+    pub(crate) since_ns: u64,
+}
+
+impl Node {
+    /// A node that has never been started.
+    pub(crate) fn new() -> Node {
+        Node::restored(&SavedNode::default())
+    }
+
+    /// A node of an earlier daemon, without a process.
+    pub(crate) fn restored(saved: &SavedNode) -> Node {
+        Node {
+            state: NodeState::Stopped,
+            reason: (saved.starts > 0).then(|| "not started since the daemon was".into()),
+            port: saved.port,
+            starts: saved.starts,
+            process: None,
+            client: None,
+            confirmed: 0,
+            torn_tail: None,
+            role: None,
+        }
+    }
+
+    /// What the next daemon should know of it.
+    pub(crate) fn to_save(&self) -> SavedNode {
+        let process = self.process.as_ref().map(|process| process.saved.clone());
+        SavedNode { port: self.port, starts: self.starts, process }
+    }
+
+    /// Where it listens, or did when it last ran.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        (self.port != 0).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+    }
+
+    /// Sends a signal to its process group. A process that is gone takes none, and that is no error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
+    /// Takes note of a role it tells of. The same one again does not count as new.
+    pub(crate) fn heard(&mut self, heard: Role) {
+        let same = |known: Role| (known.role, known.term, known.leader) == (heard.role, heard.term, heard.leader);
+        if !self.role.is_some_and(same) {
+            self.role = Some(heard);
+        }
+    }
+}
+
+impl Process {
+    /// A process that was just spawned as the leader of its group.
+    pub(crate) fn new(saved: SavedProcess, group: Pid) -> Process {
+        Process { saved, intent: None, group, reaped: false }
+    }
+
+    /// Takes note that it has been waited for, and ends what else is left in its group.
+    pub(crate) fn mark_reaped(&mut self) {
+        if test_kill_process_group(self.group).is_ok() {
+            self.signal(Signal::KILL);
+        }
+        self.reaped = true;
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.reaped
+            && let Err(error) = kill_process_group(self.group, signal)
+        {
+            tracing::warn!("cannot signal process group {}: {error}", self.saved.pid);
+        }
+    }
+}
+
+/// The one of `candidates` that leads in the highest term, by what it last told, and since when.
+pub(crate) fn leader_told(nodes: &BTreeMap<NodeId, Node>, candidates: &BTreeSet<NodeId>) -> Option<(NodeId, Role)> {
+    let told = candidates.iter().filter_map(|id| Some((*id, nodes.get(id)?.role?)));
+    told.filter(|(_, role)| role.role == RoleKind::Leader).max_by_key(|(_, role)| role.term)
+}
+
+/// Who leads, and how long after `from_ns` that began.
+pub(crate) fn leadership(leader: NodeId, role: Role, from_ns: u64) -> Leadership {
+    Leadership { leader, term: role.term, after_ms: role.since_ns.saturating_sub(from_ns) / 1_000_000 }
+}

@@ -1,0 +1,214 @@
+//! Looking at the lab: what the nodes say of themselves, who leads, and what a selector names at this moment.
+//!
+//! Invariant: looking changes nothing, and no node can hold it up: all are asked at once, and one that does not answer
+//! in time counts as silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::{ControlClient, LogPage, MAX_LOG_PAGE, NodeStatus};
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution, ServerReport};
+use raftian_rpc::selector::{Facts, Selector, SelectorError};
+use raftian_rpc::{Index, NodeId, RoleKind, Term, VERSION};
+use tokio::task::JoinSet;
+
+use crate::lab::{Lab, State};
+
+/// How long a node may take to say what it is doing.
+const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long a node may take to read a page of its log.
+const LOG_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What the nodes said of themselves, all at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    /// The nodes that answered.
+    pub(crate) statuses: BTreeMap<NodeId, NodeStatus>,
+    /// The claimant of the highest term that has heard from a quorum recently.
+    pub(crate) leader: Option<(NodeId, Term)>,
+}
+
+impl Lab {
+    /// Asks all running nodes what they are doing.
+    pub(crate) async fn view(&self) -> View {
+        let (clients, election_max_ms) = {
+            let state = self.state();
+            (running_clients(&state), state.election_max_ms())
+        };
+        let asked = ask_all(clients, STATUS_PATIENCE, |client| async move { client.status().await }).await;
+        let statuses = asked.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
+        let leader = leader_of(&statuses, election_max_ms);
+        View { statuses, leader }
+    }
+
+    /// Who this daemon is.
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            version: VERSION.into(),
+            lab: self.name.clone(),
+            folder: self.folder.path().to_owned(),
+            pid: std::process::id(),
+            started: self.state().nodes.values().any(|node| node.process.is_some()),
+        }
+    }
+
+    /// What every node is doing.
+    pub(crate) async fn status(&self) -> LabStatus {
+        let mut view = self.view().await;
+        let state = self.state();
+        let told = state.nodes.values().filter_map(|node| node.role).map(|role| role.term);
+        let term = view.statuses.values().map(|status| status.term).chain(told).max().unwrap_or(0);
+        let report = |(id, node): (&NodeId, &crate::node::Node)| NodeReport {
+            node: *id,
+            state: node.state,
+            reason: node.reason.clone(),
+            address: node.address(),
+            usage: node.process.as_ref().and_then(|process| self.metrics.usage(process.saved.pid)),
+            starts: node.starts,
+            server: view.statuses.remove(id).map(server_report),
+        };
+        LabStatus {
+            lab: self.name.clone(),
+            folder: self.folder.path().to_owned(),
+            app: state.settings.map(|settings| settings.app),
+            players: state.settings.map(|settings| settings.players),
+            seed: state.settings.map_or(0, |settings| settings.seed),
+            nodes: state.nodes.iter().map(report).collect(),
+            leader: view.leader.map(|(leader, _)| leader),
+            term,
+            faults: state.faults.list(),
+            daemon: self.metrics.usage(std::process::id()).unwrap_or_default(),
+        }
+    }
+
+    /// What selectors may look at. Asks the nodes only if one of them needs to know.
+    ///
+    /// # Errors
+    /// Conflict when the lab has no nodes.
+    pub(crate) async fn facts(&self, selectors: &[&Selector]) -> Result<Facts, LabError> {
+        if self.state().nodes.is_empty() {
+            return Err(no_nodes());
+        }
+        let leader = match selectors.iter().any(|selector| selector.is_dynamic()) {
+            true => self.view().await.leader,
+            false => None,
+        };
+        let state = self.state();
+        Ok(Facts { nodes: state.ids(), running: state.running(), leader })
+    }
+
+    /// A page of the logs of some nodes.
+    ///
+    /// # Errors
+    /// When the selector names nobody, or the page is no page.
+    pub(crate) async fn logs(&self, selector: Selector, from: Index, limit: u64) -> Result<LogReport, LabError> {
+        if !(1..=MAX_LOG_PAGE).contains(&limit) || from == 0 {
+            let why = format!("a page of a log starts at index 1 or later and has 1 to {MAX_LOG_PAGE} entries");
+            return Err(LabError::Usage(why));
+        }
+        let facts = self.facts(&[&selector]).await?;
+        let resolved = resolve(selector, &facts)?;
+        let (clients, mut silent) = {
+            let state = self.state();
+            let mut clients = running_clients(&state);
+            clients.retain(|(id, _)| resolved.nodes.contains(id));
+            let dead = resolved.nodes.difference(&facts.running);
+            let silent = dead.map(|id| (*id, in_words(state.nodes[id].state).to_owned()));
+            (clients, silent.collect::<BTreeMap<_, _>>())
+        };
+        let asked = ask_all(clients, LOG_PATIENCE, move |client| async move { client.log(from, limit).await }).await;
+        let mut pages: Vec<LogPage> = Vec::new();
+        for (id, answer) in asked {
+            match answer {
+                Ok(page) => pages.push(page),
+                Err(why) => drop(silent.insert(id, why)),
+            }
+        }
+        Ok(LogReport { resolved, pages, silent })
+    }
+}
+
+/// What a selector names now.
+///
+/// # Errors
+/// Usage for what can never be meant, Conflict for what the lab's present state does not have.
+pub(crate) fn resolve(selector: Selector, facts: &Facts) -> Result<Resolution, LabError> {
+    let nodes = selector.resolve(facts, &mut fastrand::Rng::new()).map_err(|error| match error {
+        SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::Usage(error.to_string()),
+        SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::Usage(error.to_string()),
+        _ => LabError::Conflict(error.to_string()),
+    })?;
+    let leader = facts.leader.filter(|_| selector.is_dynamic());
+    Ok(Resolution { selector, nodes, leader })
+}
+
+/// The claimant of the highest term that has heard from a quorum within an election time-out.
+pub(crate) fn leader_of(statuses: &BTreeMap<NodeId, NodeStatus>, election_max_ms: u64) -> Option<(NodeId, Term)> {
+    let recent = |status: &&NodeStatus| status.quorum_contact_ms.is_some_and(|age| age <= election_max_ms);
+    let claims = statuses.values().filter(|status| status.role == RoleKind::Leader).filter(recent);
+    claims.max_by_key(|status| status.term).map(|status| (status.node, status.term))
+}
+
+/// The state of a process in a word.
+pub(crate) fn in_words(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Starting => "starting",
+        NodeState::Running => "running",
+        NodeState::Paused => "paused",
+        NodeState::Stopped => "stopped",
+        NodeState::Killed => "killed",
+        NodeState::Failed => "failed",
+    }
+}
+
+/// The answer to whoever wants something of the nodes of a lab that has none.
+pub(crate) fn no_nodes() -> LabError {
+    LabError::Conflict("this lab has no nodes yet; run `raftianctl start`".into())
+}
+
+fn running_clients(state: &State) -> Vec<(NodeId, Http)> {
+    let running = state.nodes.iter().filter(|(_, node)| node.state == NodeState::Running);
+    running.filter_map(|(id, node)| Some((*id, node.client.clone()?))).collect()
+}
+
+/// Asks many nodes the same at once. The answers come in the order of the nodes.
+async fn ask_all<T, F>(
+    clients: Vec<(NodeId, Http)>,
+    patience: Duration,
+    question: impl Fn(Http) -> F,
+) -> BTreeMap<NodeId, Result<T, String>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, jsonrpsee::core::ClientError>> + Send + 'static,
+{
+    let mut calls = JoinSet::new();
+    for (id, client) in clients {
+        let call = question(client);
+        calls.spawn(async move {
+            let answer = match tokio::time::timeout(patience, call).await {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
+            };
+            (id, answer)
+        });
+    }
+    calls.join_all().await.into_iter().collect()
+}
+
+fn server_report(status: NodeStatus) -> ServerReport {
+    ServerReport {
+        role: status.role,
+        term: status.term,
+        leader: status.leader,
+        quorum_contact_ms: status.quorum_contact_ms,
+        last_index: status.last_index,
+        commit_index: status.commit_index,
+        last_applied: status.last_applied,
+        digest: status.digest,
+        state: status.state,
+        counters: status.counters,
+    }
+}

@@ -1,0 +1,259 @@
+//! `lab.json`: what the lab should be, and which processes of it exist, so that a daemon can take over from one that
+//! died.
+//!
+//! Invariant: a reader sees an old file or a whole new one, never a part; a file that cannot be understood is
+//! reported and left alone.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use raftian_rpc::control::Timing;
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::StartRequest;
+use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// The layout of the file; another one is refused.
+const FORMAT: u32 = 1;
+
+/// How many nodes a lab has when nobody says.
+const DEFAULT_NODES: u16 = 5;
+
+/// The content of `lab.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    format: u32,
+    /// What kind of lab it is.
+    pub(crate) settings: Settings,
+    /// Its nodes.
+    pub(crate) nodes: BTreeMap<NodeId, SavedNode>,
+}
+
+/// What kind of lab it is. Fixed for the life of its folder, since the logs of the nodes depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// How many nodes.
+    pub(crate) nodes: u16,
+    /// The replicated application.
+    pub(crate) app: AppKind,
+    /// How many players an attack game starts with.
+    pub(crate) players: u16,
+    /// The seed of the run.
+    pub(crate) seed: u64,
+    /// Election and heartbeat times.
+    pub(crate) timing: Timing,
+}
+
+/// What is known of one node over restarts of the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedNode {
+    /// The port it listens on; 0 until it first has.
+    pub(crate) port: u16,
+    /// How often it has been started.
+    pub(crate) starts: u64,
+    /// Its process, if one was running when the file was written.
+    pub(crate) process: Option<SavedProcess>,
+}
+
+/// Enough to recognise a process that outlived its daemon, and not to mistake another one for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedProcess {
+    /// Its number, which the system may give to another process later.
+    pub(crate) pid: u32,
+    /// When it started, in clock ticks since the machine booted.
+    pub(crate) start_ticks: u64,
+    /// The name of its program as the kernel keeps it.
+    pub(crate) name: String,
+}
+
+impl Saved {
+    /// What is to be written.
+    pub(crate) fn new(settings: Settings, nodes: BTreeMap<NodeId, SavedNode>) -> Saved {
+        Saved { format: FORMAT, settings, nodes }
+    }
+
+    /// Reads the file, if there is one.
+    ///
+    /// # Errors
+    /// A sentence that names the file and says what to do, when it cannot be read or understood.
+    pub(crate) fn load(path: &Path) -> Result<Option<Saved>, String> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        };
+        parse(&text).map(Some).map_err(|why| {
+            format!(
+                "{} is damaged ({why}); put back a good copy, or remove the lab's folder {} and start afresh",
+                path.display(),
+                path.parent().unwrap_or(path).display()
+            )
+        })
+    }
+
+    /// Writes the file in one step.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the disk is full; the former file is still there then.
+    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec_pretty(self).expect("numbers and names always become JSON");
+        write_private(path, &text)
+    }
+}
+
+impl Settings {
+    /// What a start request asks for, given what the lab is already, if it has nodes.
+    ///
+    /// # Errors
+    /// Usage for values out of range; Conflict for a request that would make it another lab.
+    pub(crate) fn merge(request: &StartRequest, saved: Option<&Settings>) -> Result<Settings, LabError> {
+        if let Some(nodes) = request.nodes.filter(|nodes| !(1..=MAX_NODES).contains(nodes)) {
+            return Err(LabError::Usage(format!("a lab has 1 to {MAX_NODES} nodes, not {nodes}")));
+        }
+        if let Some(players) = request.players.filter(|players| !(1..=MAX_PLAYERS).contains(players)) {
+            return Err(LabError::Usage(format!("the game has 1 to {MAX_PLAYERS} players, not {players}")));
+        }
+        if let Some(timing) = request.timing {
+            timing.validate().map_err(LabError::Usage)?;
+        }
+        match saved {
+            Some(saved) => saved.agrees_with(request).map(|()| *saved),
+            None => {
+                let nodes = request.nodes.unwrap_or(DEFAULT_NODES);
+                Ok(Settings {
+                    nodes,
+                    app: request.app.unwrap_or_default(),
+                    players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
+                    seed: request.seed.unwrap_or(1),
+                    timing: request.timing.unwrap_or_default(),
+                })
+            }
+        }
+    }
+
+    fn agrees_with(&self, request: &StartRequest) -> Result<(), LabError> {
+        fn differs<T: PartialEq>(asked: Option<T>, is: T) -> Option<(T, T)> {
+            asked.filter(|asked| *asked != is).map(|asked| (is, asked))
+        }
+        let timing = |t: Timing| format!("{}–{}/{} ms", t.election_min_ms, t.election_max_ms, t.heartbeat_ms);
+        let differences: Vec<String> = [
+            differs(request.nodes, self.nodes).map(|(is, asked)| format!("{is} nodes, not {asked}")),
+            differs(request.app, self.app).map(|(is, asked)| format!("the app {is}, not {asked}")),
+            differs(request.players, self.players).map(|(is, asked)| format!("{is} players, not {asked}")),
+            differs(request.seed, self.seed).map(|(is, asked)| format!("the seed {is}, not {asked}")),
+            differs(request.timing, self.timing)
+                .map(|(is, asked)| format!("the times {}, not {}", timing(is), timing(asked))),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(LabError::Conflict(format!(
+                "this lab has {}; for another one, end it with `raftianctl stop --purge` first, or use another name \
+                 (`--lab`)",
+                differences.join("; and ")
+            ))),
+        }
+    }
+}
+
+/// Writes a file of mode 0600 in one step, so that it survives a crash of the machine as the old or the new one.
+///
+/// # Errors
+/// When the folder cannot be written or the disk is full; the former file is still there then.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let scratch = path.with_extension("new");
+    // A left-over scratch file may have a wider mode than the one asked for below.
+    match fs::remove_file(&scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_data()
+    });
+    written.and_then(|()| fs::rename(&scratch, path)).inspect_err(|_| {
+        // Half a scratch file on a full disk helps nobody.
+        let _ = fs::remove_file(&scratch);
+    })
+}
+
+fn parse(text: &str) -> Result<Saved, String> {
+    let saved: Saved = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let settings = &saved.settings;
+    if saved.format != FORMAT {
+        return Err(format!("its format is {}, and this daemon knows {FORMAT}", saved.format));
+    }
+    if !(1..=MAX_NODES).contains(&settings.nodes) || !saved.nodes.keys().copied().eq(NodeId::first(settings.nodes)) {
+        return Err(format!("it does not list n1 to n{}", settings.nodes));
+    }
+    settings.timing.validate()?;
+    Ok(saved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(nodes: Option<u16>, players: Option<u16>, seed: Option<u64>) -> StartRequest {
+        StartRequest { nodes, players, seed, ..StartRequest::default() }
+    }
+
+    fn five() -> Settings {
+        Settings::merge(&StartRequest::default(), None).unwrap()
+    }
+
+    #[test]
+    fn a_new_lab_gets_what_is_asked_for_and_defaults_for_the_rest() {
+        let settings = five();
+        assert_eq!((settings.nodes, settings.players, settings.seed), (5, 5, 1));
+        assert_eq!(settings.timing, Timing::default());
+        let settings = Settings::merge(&ask(Some(3), None, Some(9)), None).unwrap();
+        assert_eq!((settings.nodes, settings.players, settings.seed), (3, 3, 9));
+    }
+
+    #[test]
+    fn an_old_lab_keeps_its_values_and_agrees_with_the_same_ones() {
+        let old = Settings::merge(&ask(Some(3), Some(8), Some(9)), None).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&old)).unwrap(), old);
+        assert_eq!(Settings::merge(&ask(Some(3), Some(8), Some(9)), Some(&old)).unwrap(), old);
+    }
+
+    #[test]
+    fn another_lab_in_the_same_folder_is_a_conflict_that_says_what_to_do() {
+        let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five())).unwrap_err();
+        assert!(matches!(error, LabError::Conflict(_)));
+        let text = error.to_string();
+        assert!(text.contains("5 nodes, not 3; and the seed 1, not 2") && text.contains("stop --purge"), "{text}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_wrong_usage() {
+        for request in [ask(Some(0), None, None), ask(Some(1000), None, None), ask(None, Some(0), None)] {
+            assert!(matches!(Settings::merge(&request, None), Err(LabError::Usage(_))));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_the_way_out() {
+        let folder = std::env::temp_dir().join(format!("raftiand-saved-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("lab.json");
+        assert_eq!(Saved::load(&path), Ok(None));
+        let nodes = NodeId::first(5).map(|node| (node, SavedNode::default())).collect();
+        let saved = Saved::new(five(), nodes);
+        saved.save(&path).unwrap();
+        assert_eq!(Saved::load(&path), Ok(Some(saved)));
+        let text = fs::read_to_string(&path).unwrap();
+        for damaged in ["", "{", &text.replace("\"n5\"", "\"n7\""), &text.replace("\"format\": 1", "\"format\": 2")] {
+            fs::write(&path, damaged).unwrap();
+            let error = Saved::load(&path).unwrap_err();
+            assert!(error.contains("lab.json is damaged") && error.contains("start afresh"), "{error}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,273 @@
+//! The commands that change processes: `start`, `stop`, and kill, pause, resume, restart and stop for some nodes.
+//!
+//! Invariant: they are idempotent, take turns, and answer when what they say is true. Waiting for a leader happens
+//! after the turn, so that whoever wants to break something else meanwhile can.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use raftian_rpc::NodeId;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::{
+    ActReport, ActRequest, Action, Happening, Leadership, NodeState, StartReport, StartRequest, StopReport,
+};
+use raftian_rpc::selector::names;
+use tokio::time::Instant;
+
+use crate::lab::{Lab, State, closing, deadline};
+use crate::node::{Node, leader_told, leadership};
+use crate::observe::{in_words, resolve};
+use crate::purge;
+use crate::saved::Settings;
+
+impl Lab {
+    /// Brings the lab up, and waits for a leader.
+    ///
+    /// # Errors
+    /// Usage for values out of range, Conflict when it is another lab already, TimedOut and Failed naming who is not
+    /// up and why. A lab that was never up before leaves nothing behind then.
+    pub(crate) async fn start(self: &Arc<Lab>, request: StartRequest) -> Result<StartReport, LabError> {
+        let received_ns = monotonic_ns();
+        let deadline = deadline(request.timeout_ms)?;
+        let turn = self.turn(deadline).await?;
+        let former = self.state().settings;
+        let settings = Settings::merge(&request, former.as_ref())?;
+        let dead: BTreeSet<NodeId> = self.change(|state| {
+            state.settings = Some(settings);
+            for id in NodeId::first(settings.nodes) {
+                state.nodes.entry(id).or_insert_with(Node::new);
+            }
+            let dead = state.nodes.iter().filter(|(_, node)| node.process.is_none());
+            dead.map(|(id, _)| *id).collect()
+        });
+        let mut notes = Vec::new();
+        if !dead.is_empty() {
+            match self.start_nodes(&dead, deadline).await {
+                Ok(new) => notes = new,
+                Err(error) => {
+                    if former.is_none() {
+                        self.undo_first_start().await;
+                    }
+                    return Err(if self.state().closing { closing() } else { error });
+                }
+            }
+        }
+        drop(turn);
+        let leader = match request.no_wait {
+            true => None,
+            false => self.await_leader(received_ns, deadline, &mut notes).await?,
+        };
+        let nodes = self.state().running().into_iter().collect();
+        let started = dead.into_iter().collect::<Vec<_>>();
+        Ok(StartReport { lab: self.name.clone(), changed: !started.is_empty(), nodes, started, leader, notes })
+    }
+
+    /// Kills, pauses, resumes, restarts or stops nodes.
+    ///
+    /// # Errors
+    /// When the selector names nobody, when none of those it names can do that, or when it did not come true in time.
+    pub(crate) async fn act(self: &Arc<Lab>, request: ActRequest) -> Result<ActReport, LabError> {
+        let deadline = deadline(request.timeout_ms)?;
+        let turn = self.turn(deadline).await?;
+        let facts = self.facts(&[&request.selector]).await?;
+        let resolved = resolve(request.selector, &facts)?;
+        let action = request.action;
+        let mut notes = Vec::new();
+        let changed = self.concerned(action, &resolved.nodes, &mut notes)?;
+        let acted_ns = monotonic_ns();
+        if !changed.is_empty() {
+            self.journal.record_at(acted_ns, Happening::Acted { action, resolved: resolved.clone() });
+            self.apply(action, &changed, deadline, &mut notes).await?;
+        }
+        drop(turn);
+        let leader = match request.no_wait || changed.is_empty() {
+            true => None,
+            false => self.await_leader(acted_ns, deadline, &mut notes).await?,
+        };
+        Ok(ActReport { action, resolved, changed, leader, notes })
+    }
+
+    /// Stops all nodes and then the daemon; with `purge`, removes the lab's folder as well.
+    ///
+    /// # Errors
+    /// Failed when a process could not be ended or the folder not be removed. The daemon leaves all the same.
+    pub(crate) async fn stop(self: &Arc<Lab>, purge: bool) -> Result<StopReport, LabError> {
+        // Lets whatever waits in a turn give up, so that this one comes soon.
+        let first = self.change(|state| !std::mem::replace(&mut state.closing, true));
+        let _turn = self.last_turn().await;
+        let alive: BTreeSet<NodeId> = {
+            let state = self.state();
+            state.nodes.iter().filter(|(_, node)| node.process.is_some()).map(|(id, _)| *id).collect()
+        };
+        let stopped = self.stop_nodes(&alive).await;
+        let saved = self.save();
+        if first {
+            self.journal.record(Happening::DaemonStopped);
+        }
+        let purged = match (&stopped, purge) {
+            (Ok(_), true) => purge::purge(&self.folder).map(Some),
+            _ => saved.map(|()| None),
+        };
+        self.leave.notify_one();
+        let killed = stopped?.into_iter().collect();
+        Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged: purged? })
+    }
+
+    /// Takes back a first start that failed, so that the next one is free to ask for another lab.
+    async fn undo_first_start(&self) {
+        let alive: BTreeSet<NodeId> = self.state().ids();
+        if let Err(error) = self.kill_nodes(&alive).await {
+            tracing::warn!("after a failed start: {error}");
+            return;
+        }
+        self.change(|state| *state = State { closing: state.closing, ..State::default() });
+        for gone in [fs::remove_file(self.folder.lab_json()), fs::remove_dir_all(self.folder.path().join("nodes"))] {
+            match gone {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!("after a failed start, in {}: {error}", self.folder.path().display());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Those of these nodes whose state has to change. The others are so already, or cannot be, which is noted.
+    fn concerned(
+        &self,
+        action: Action,
+        ids: &BTreeSet<NodeId>,
+        notes: &mut Vec<String>,
+    ) -> Result<BTreeSet<NodeId>, LabError> {
+        let state = self.state();
+        let states: BTreeMap<NodeId, NodeState> = ids.iter().map(|id| (*id, state.nodes[id].state)).collect();
+        let (changed, unfit) = sort_out(action, &states);
+        if unfit.is_empty() {
+            return Ok(changed);
+        }
+        let unfit_words: Vec<String> = unfit.iter().map(|id| format!("{id} is {}", in_words(states[id]))).collect();
+        let unfit_words = unfit_words.join(", ");
+        if unfit.len() == ids.len() {
+            let advice = format!("bring it back with `raftianctl restart {}`", names(&unfit));
+            return Err(LabError::Conflict(format!("{unfit_words}; {advice}")));
+        }
+        notes.push(format!("left as they are: {unfit_words}"));
+        Ok(changed)
+    }
+
+    async fn apply(
+        self: &Arc<Lab>,
+        action: Action,
+        ids: &BTreeSet<NodeId>,
+        deadline: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<(), LabError> {
+        match action {
+            Action::Kill => self.kill_nodes(ids).await,
+            Action::Pause => self.pause_nodes(ids, deadline).await,
+            Action::Resume => self.resume_nodes(ids, deadline).await,
+            Action::Stop => {
+                let killed = self.stop_nodes(ids).await?;
+                notes.extend(by_force(&killed));
+                Ok(())
+            }
+            Action::Restart => {
+                let killed = self.stop_nodes(ids).await?;
+                notes.extend(by_force(&killed));
+                notes.extend(self.start_nodes(ids, deadline).await?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for a leader among the running nodes, unless they cannot have one, which is noted.
+    async fn await_leader(
+        &self,
+        from_ns: u64,
+        deadline: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Leadership>, LabError> {
+        enum Found {
+            Leader(Leadership),
+            Hopeless(String),
+            Closing,
+        }
+        let look = |state: &State| match (state.closing, hopeless(state)) {
+            (true, _) => Some(Found::Closing),
+            (_, Some(why)) => Some(Found::Hopeless(why)),
+            // A leader that was just cut off may still believe that it leads.
+            _ => leader_told(&state.nodes, &state.electable())
+                .map(|(leader, role)| Found::Leader(leadership(leader, role, from_ns))),
+        };
+        match self.until(deadline, look).await {
+            Some(Found::Leader(leadership)) => Ok(Some(leadership)),
+            Some(Found::Hopeless(why)) => {
+                notes.push(why);
+                Ok(None)
+            }
+            Some(Found::Closing) => Err(closing()),
+            None => {
+                let running = self.state().running();
+                let why = "elected no leader in time; see `raftianctl status` and `raftianctl events`";
+                Err(LabError::TimedOut(format!("it is done, but {} {why}", names(&running))))
+            }
+        }
+    }
+}
+
+/// Why the running nodes cannot elect a leader, if they cannot.
+fn hopeless(state: &State) -> Option<String> {
+    let running = state.running();
+    let voters = state.nodes.len();
+    let needed = voters / 2 + 1;
+    if running.len() < needed {
+        let running = running.len();
+        return Some(format!("{running} of {voters} nodes run, and it takes {needed} to elect a leader"));
+    }
+    state.electable().is_empty().then(|| {
+        let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();
+        format!("with {} in force, no node reaches a quorum, so there can be no leader", faults.join(","))
+    })
+}
+
+/// The nodes whose state has to change for an action, and those that cannot take it.
+fn sort_out(action: Action, states: &BTreeMap<NodeId, NodeState>) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
+    let alive = |state: NodeState| matches!(state, NodeState::Starting | NodeState::Running | NodeState::Paused);
+    let pick = |wanted: &dyn Fn(NodeState) -> bool| -> BTreeSet<NodeId> {
+        states.iter().filter(|(_, state)| wanted(**state)).map(|(id, _)| *id).collect()
+    };
+    match action {
+        Action::Kill | Action::Stop => (pick(&alive), BTreeSet::new()),
+        Action::Restart => (pick(&|_| true), BTreeSet::new()),
+        Action::Pause => (pick(&|state| state == NodeState::Running), pick(&|state| !alive(state))),
+        Action::Resume => (pick(&|state| state == NodeState::Paused), pick(&|state| !alive(state))),
+    }
+}
+
+fn by_force(killed: &BTreeSet<NodeId>) -> Option<String> {
+    (!killed.is_empty()).then(|| format!("{} did not leave when asked, and was killed", names(killed)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verb_concerns_those_that_are_not_so_already() {
+        use NodeState::{Failed, Killed, Paused, Running};
+        let ids: Vec<NodeId> = NodeId::first(4).collect();
+        let states = ids.iter().copied().zip([Running, Paused, Killed, Failed]).collect();
+        for (action, changed, unfit) in [
+            (Action::Kill, "n1,n2", ""),
+            (Action::Stop, "n1,n2", ""),
+            (Action::Restart, "n1,n2,n3,n4", ""),
+            (Action::Pause, "n1", "n3,n4"),
+            (Action::Resume, "n2", "n3,n4"),
+        ] {
+            let (is_changed, is_unfit) = sort_out(action, &states);
+            assert_eq!((names(&is_changed).as_str(), names(&is_unfit).as_str()), (changed, unfit), "{action:?}");
+        }
+    }
+}

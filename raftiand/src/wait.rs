@@ -1,0 +1,238 @@
+//! Waiting for a condition on the whole lab.
+//!
+//! Invariant: whether a condition holds, and what is missing if not, is one pure function of what the nodes say; so a
+//! time-out can always name what it waited for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::condition::Condition;
+use raftian_rpc::control::NodeStatus;
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::{NodeState, WaitReport};
+use raftian_rpc::selector::names;
+use raftian_rpc::{Index, NodeId, Term};
+use tokio::time::Instant;
+
+use crate::lab::{Lab, closing, deadline};
+use crate::observe::{View, in_words, no_nodes};
+
+/// How often the nodes are asked while somebody waits. What they apply is nothing they tell by themselves.
+const INTERVAL: Duration = Duration::from_millis(20);
+
+/// Everything a condition can depend on.
+struct Scene {
+    view: View,
+    /// The state of every node, with the time of the last change of its role that it told of.
+    nodes: BTreeMap<NodeId, (NodeState, Option<u64>)>,
+    election_max_ms: u64,
+    now_ns: u64,
+}
+
+impl Lab {
+    /// Waits until a condition holds.
+    ///
+    /// # Errors
+    /// Conflict when the lab has no nodes or is being stopped, TimedOut with what is missing.
+    pub(crate) async fn wait(&self, condition: Condition, timeout_ms: u64) -> Result<WaitReport, LabError> {
+        let started = Instant::now();
+        let deadline = deadline(timeout_ms)?;
+        loop {
+            let scene = self.scene().await?;
+            let missing = match scene.holds(condition) {
+                Ok((leader, term, commit_index)) => {
+                    let after_ms = started.elapsed().as_millis() as u64;
+                    return Ok(WaitReport { condition, after_ms, leader: Some(leader), term, commit_index });
+                }
+                Err(missing) => missing,
+            };
+            if Instant::now() + INTERVAL > deadline {
+                return Err(LabError::TimedOut(format!(
+                    "`{condition}` did not come true in {timeout_ms} ms: {missing}"
+                )));
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    async fn scene(&self) -> Result<Scene, LabError> {
+        let view = self.view().await;
+        let state = self.state();
+        if state.closing {
+            return Err(closing());
+        }
+        if state.nodes.is_empty() {
+            return Err(no_nodes());
+        }
+        let nodes = state.nodes.iter().map(|(id, node)| (*id, (node.state, node.role.map(|role| role.since_ns))));
+        let nodes = nodes.collect();
+        Ok(Scene { view, nodes, election_max_ms: state.election_max_ms(), now_ns: monotonic_ns() })
+    }
+}
+
+impl Scene {
+    /// The leader, its term and its commitIndex if the condition holds; else what is missing.
+    fn holds(&self, condition: Condition) -> Result<(NodeId, Term, Index), String> {
+        let (leader, term) = self.view.leader.ok_or_else(|| self.why_no_leader())?;
+        let commit_index = self.view.statuses[&leader].commit_index;
+        match condition {
+            Condition::Leader => {}
+            Condition::Commit(index) if commit_index >= index => {}
+            Condition::Commit(index) => {
+                return Err(format!("the leader {leader} has committed {commit_index} of {index} entries"));
+            }
+            Condition::Stable => self.stable(leader, term)?,
+            Condition::Converged => {
+                self.stable(leader, term)?;
+                self.converged(leader)?;
+            }
+        }
+        Ok((leader, term, commit_index))
+    }
+
+    fn why_no_leader(&self) -> String {
+        let running = self.in_state(NodeState::Running);
+        if running.len() <= self.nodes.len() / 2 {
+            let others = self.nodes.iter().filter(|(_, (state, _))| *state != NodeState::Running);
+            let others: Vec<String> = others.map(|(id, (state, _))| format!("{id} is {}", in_words(*state))).collect();
+            return format!("{} of {} nodes run, and {}", running.len(), self.nodes.len(), others.join(", "));
+        }
+        let roles = self.view.statuses.values().map(|status| {
+            let role = format!("{:?}", status.role).to_lowercase();
+            format!("{} is {role} in term {}", status.node, status.term)
+        });
+        format!("nobody leads with a quorum; {}", roles.collect::<Vec<_>>().join(", "))
+    }
+
+    fn in_state(&self, wanted: NodeState) -> Vec<NodeId> {
+        self.nodes.iter().filter(|(_, (state, _))| *state == wanted).map(|(id, _)| *id).collect()
+    }
+
+    /// Every running node follows the leader, and has done so for an election time-out.
+    fn stable(&self, leader: NodeId, term: Term) -> Result<(), String> {
+        let starting = self.in_state(NodeState::Starting);
+        if !starting.is_empty() {
+            return Err(format!("{} has not reported ready", names(&starting)));
+        }
+        for id in self.in_state(NodeState::Running) {
+            let status = self.status(id)?;
+            if (status.leader, status.term) != (Some(leader), term) {
+                let follows = status.leader.map_or("nobody".into(), |leader| leader.to_string());
+                return Err(format!("{id} follows {follows} in term {}, not {leader} in term {term}", status.term));
+            }
+            let since_ns = self.nodes[&id].1.ok_or_else(|| format!("{id} has not told its role"))?;
+            let held_ms = self.now_ns.saturating_sub(since_ns) / 1_000_000;
+            if held_ms < self.election_max_ms {
+                let needed = self.election_max_ms;
+                return Err(format!("{id} has followed {leader} for {held_ms} of {needed} ms"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every running node has applied all that the leader has committed, to the same effect.
+    fn converged(&self, leader: NodeId) -> Result<(), String> {
+        let target = self.status(leader)?;
+        for id in self.in_state(NodeState::Running) {
+            let status = self.status(id)?;
+            if status.last_applied != target.commit_index {
+                return Err(format!("{id} is at {} of {} applied", status.last_applied, target.commit_index));
+            }
+            if status.digest != target.digest {
+                let index = status.last_applied;
+                return Err(format!("{id} and {leader} have different digests at index {index}, which must never be"));
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&self, id: NodeId) -> Result<&NodeStatus, String> {
+        self.view.statuses.get(&id).ok_or_else(|| format!("{id} runs but does not answer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::leader_of;
+    use raftian_rpc::RoleKind;
+    use raftian_rpc::control::Counters;
+
+    fn status(number: u16, term: Term, leader: Option<u16>, applied: Index) -> NodeStatus {
+        let leads = leader == Some(number);
+        NodeStatus {
+            node: NodeId::new(number).unwrap(),
+            pid: 1,
+            role: if leads { RoleKind::Leader } else { RoleKind::Follower },
+            term,
+            leader: leader.and_then(NodeId::new),
+            quorum_contact_ms: leads.then_some(10),
+            last_index: 120,
+            commit_index: 120,
+            last_applied: applied,
+            digest: format!("d{applied}"),
+            state: serde_json::Value::Null,
+            network_version: 1,
+            counters: Counters::default(),
+        }
+    }
+
+    fn scene(statuses: Vec<NodeStatus>) -> Scene {
+        let statuses: BTreeMap<_, _> = statuses.into_iter().map(|status| (status.node, status)).collect();
+        let nodes = NodeId::first(3).map(|id| (id, (NodeState::Running, Some(1_000_000_000)))).collect();
+        let leader = leader_of(&statuses, 300);
+        Scene { view: View { statuses, leader }, nodes, election_max_ms: 300, now_ns: 2_000_000_000 }
+    }
+
+    fn healthy() -> Scene {
+        scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120), status(3, 4, Some(1), 120)])
+    }
+
+    #[test]
+    fn a_healthy_lab_meets_every_condition() {
+        for condition in [Condition::Leader, Condition::Stable, Condition::Converged, Condition::Commit(120)] {
+            assert_eq!(healthy().holds(condition), Ok((NodeId::new(1).unwrap(), 4, 120)), "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_has_a_name() {
+        let missing = |scene: &Scene, condition| scene.holds(condition).unwrap_err();
+        let lagging = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120), status(3, 4, Some(1), 118)]);
+        assert_eq!(missing(&lagging, Condition::Converged), "n3 is at 118 of 120 applied");
+        assert_eq!(missing(&lagging, Condition::Commit(121)), "the leader n1 has committed 120 of 121 entries");
+        let behind = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120), status(3, 3, None, 120)]);
+        assert_eq!(missing(&behind, Condition::Stable), "n3 follows nobody in term 3, not n1 in term 4");
+        let silent = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120)]);
+        assert_eq!(missing(&silent, Condition::Stable), "n3 runs but does not answer");
+        let mut fresh = healthy();
+        fresh.now_ns = 1_100_000_000;
+        assert_eq!(missing(&fresh, Condition::Stable), "n1 has followed n1 for 100 of 300 ms");
+        let mut split = healthy();
+        split.view.statuses.get_mut(&NodeId::new(2).unwrap()).unwrap().digest = "other".into();
+        assert!(missing(&split, Condition::Converged).contains("must never be"));
+    }
+
+    #[test]
+    fn without_a_leader_the_roles_or_the_dead_are_named() {
+        let none = scene(vec![status(1, 4, None, 1), status(2, 4, None, 1), status(3, 5, None, 1)]);
+        let missing = none.holds(Condition::Leader).unwrap_err();
+        assert!(missing.starts_with("nobody leads with a quorum; n1 is follower in term 4"), "{missing}");
+        let mut dead = none;
+        for number in [2, 3] {
+            dead.nodes.insert(NodeId::new(number).unwrap(), (NodeState::Killed, None));
+        }
+        assert_eq!(dead.holds(Condition::Leader).unwrap_err(), "1 of 3 nodes run, and n2 is killed, n3 is killed");
+    }
+
+    #[test]
+    fn a_deposed_leader_with_an_old_quorum_does_not_lead() {
+        let mut old = status(1, 4, Some(1), 120);
+        old.quorum_contact_ms = Some(301);
+        assert_eq!(scene(vec![old.clone()]).view.leader, None);
+        old.quorum_contact_ms = Some(300);
+        let both = scene(vec![old, status(2, 5, Some(2), 120)]);
+        assert_eq!(both.view.leader, NodeId::new(2).map(|id| (id, 5)));
+    }
+}
