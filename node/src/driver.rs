@@ -194,7 +194,7 @@ impl Driver {
         for entry in ready.committed {
             let applied = self.machine.apply(&entry);
             self.counters.applied += 1;
-            self.waiters.applied(&entry, &applied);
+            self.waiters.applied(self.server.id(), &entry, &applied);
         }
     }
 

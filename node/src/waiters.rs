@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use raftian_apps::Applied;
-use raftian_raft::{Entry, Index, Term};
+use raftian_raft::{Entry, Index, NodeId, Term};
 use raftian_rpc::client::Submitted;
 use raftian_rpc::error::NodeError;
 use tokio::time::Instant;
@@ -35,13 +35,14 @@ impl Waiters {
         }
     }
 
-    /// An entry has been applied.
-    pub(crate) fn applied(&mut self, entry: &Entry, applied: &Applied) {
+    /// An entry has been applied on this node, `own`.
+    pub(crate) fn applied(&mut self, own: NodeId, entry: &Entry, applied: &Applied) {
         let Some(waiter) = self.by_index.remove(&entry.index) else { return };
         let outcome = match applied.response() {
             Some(response) if waiter.term == entry.term => Ok(Submitted {
                 index: applied.effect_index(),
                 term: entry.term,
+                leader: own,
                 duplicate: applied.is_duplicate(),
                 response: response.clone(),
             }),

@@ -49,6 +49,8 @@ pub struct Submitted {
     pub index: Index,
     /// The term of the entry that brought the answer; for a retry, of the retry.
     pub term: Term,
+    /// The node that took the command into its log: the leader, and a good one to ask next.
+    pub leader: NodeId,
     /// Whether this was a retry of a command applied before, so that it had no further effect (§8).
     pub duplicate: bool,
     /// The application's answer.

@@ -157,14 +157,17 @@ impl From<LabError> for ErrorObjectOwned {
 /// Whether a call failed before anything was sent, because nobody listens at the address: a promise that nothing was
 /// done. Any other failure of the transport leaves that open.
 pub fn never_sent(error: &ClientError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+    let ClientError::Transport(transport) = error else { return false };
+    let mut cause: &(dyn std::error::Error + 'static) = transport.as_ref();
+    loop {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
             return io.kind() == std::io::ErrorKind::ConnectionRefused;
         }
-        cause = error.source();
+        match cause.source() {
+            Some(source) => cause = source,
+            None => return false,
+        }
     }
-    false
 }
 
 fn typed<E: serde::de::DeserializeOwned>(error: &ClientError) -> Option<E> {

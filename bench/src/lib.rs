@@ -1,0 +1,19 @@
+//! What a lab is measured with: open-loop load, the collection of evidence, charts, the demo, and the benchmarks of the
+//! first figures. A library without a face of its own; `raftianctl` shows it.
+//!
+//! Invariant: a printed number was measured, and a verdict is the judges', never this crate's.
+//!
+//! Deliberately absent: starting or stopping a daemon (except by spawning `raftianctl`, in [`figures`]), and any
+//! reading of log prose: everything comes from histories, the journal and `lab.*`.
+
+pub mod cancel;
+pub mod chart;
+pub mod collect;
+pub mod demo;
+pub mod figures;
+pub mod journal;
+pub mod lab;
+pub mod load;
+pub mod machine;
+pub mod summary;
+pub mod timeline;

@@ -1,0 +1,221 @@
+//! The statistics of a load.
+//!
+//! Invariants: no percentile with fewer than ten samples beyond it; an operation without an answer counts with the time
+//! it was waited for, which is a lower bound and never flatters.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use crate::load::{OutcomeKind, Sample};
+
+/// Samples that must lie beyond a percentile for it to be told.
+const EXCEEDANCES: f64 = 10.0;
+
+/// What a load came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Operations.
+    pub n: u64,
+    /// Of these, acknowledged.
+    pub ok: u64,
+    /// Of these, certainly without effect.
+    pub failed: u64,
+    /// Of these, without a known outcome.
+    pub unknown: u64,
+    /// How long commands were sent.
+    pub duration_s: f64,
+    /// The rate that was asked for; `None` in a closed loop.
+    pub offered_rate_per_s: Option<f64>,
+    /// Acknowledged per second of `duration_s`.
+    pub achieved_rate_per_s: f64,
+    /// From the intended send to the outcome.
+    pub latency_us: Percentiles,
+    /// From the intended to the actual send.
+    pub send_lag_us: Percentiles,
+    /// The longest time without an acknowledgement, from the start of the load to the end of its schedule.
+    pub longest_gap_ms: f64,
+}
+
+/// Percentiles, each `None` where too few samples lie beyond it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// The median.
+    pub p50: Option<u64>,
+    /// The 90th.
+    pub p90: Option<u64>,
+    /// The 99th.
+    pub p99: Option<u64>,
+    /// The 99.9th.
+    pub p99_9: Option<u64>,
+    /// The largest; `None` only without samples.
+    pub max: Option<u64>,
+}
+
+impl Summary {
+    /// Summarises the operations of a load that ran from `start_ns` to `end_ns`.
+    pub fn of(samples: &[Sample], start_ns: u64, end_ns: u64, offered_rate_per_s: Option<f64>) -> Summary {
+        let count = |kind| samples.iter().filter(|sample| sample.kind == kind).count() as u64;
+        let ok = count(OutcomeKind::Ok);
+        let duration_s = end_ns.saturating_sub(start_ns) as f64 / 1e9;
+        Summary {
+            n: samples.len() as u64,
+            ok,
+            failed: count(OutcomeKind::Failed),
+            unknown: count(OutcomeKind::Unknown),
+            duration_s,
+            offered_rate_per_s,
+            achieved_rate_per_s: if duration_s > 0.0 { ok as f64 / duration_s } else { 0.0 },
+            latency_us: Percentiles::of(&histogram(samples.iter().map(Sample::latency_us))),
+            send_lag_us: Percentiles::of(&histogram(
+                samples.iter().map(|sample| sample.sent_ns.saturating_sub(sample.intended_ns) / 1_000),
+            )),
+            longest_gap_ms: longest_gap_ns(samples, start_ns, end_ns) as f64 / 1e6,
+        }
+    }
+}
+
+impl Percentiles {
+    /// Reads the percentiles off a histogram.
+    pub fn of(histogram: &Histogram<u64>) -> Percentiles {
+        let n = histogram.len();
+        let at = |quantile: f64| {
+            // Rounded: 1000 × (1 − 0.99) is a hair below ten in floating point.
+            let beyond = (n as f64 * (1.0 - quantile) * 1e6).round() / 1e6;
+            (beyond >= EXCEEDANCES).then(|| histogram.value_at_quantile(quantile))
+        };
+        Percentiles {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: (n > 0).then(|| histogram.max()),
+        }
+    }
+}
+
+/// A histogram of microseconds with three significant digits; what is over an hour counts as an hour.
+pub fn histogram(values_us: impl IntoIterator<Item = u64>) -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("the bounds are in order");
+    for value in values_us {
+        histogram.saturating_record(value);
+    }
+    histogram
+}
+
+/// The longest time without an acknowledgement between `start_ns` and `end_ns`.
+pub fn longest_gap_ns(samples: &[Sample], start_ns: u64, end_ns: u64) -> u64 {
+    let acknowledged = samples.iter().filter(|sample| sample.kind == OutcomeKind::Ok);
+    let mut times: Vec<u64> = acknowledged.map(|sample| sample.completed_ns.clamp(start_ns, end_ns)).collect();
+    times.extend([start_ns, end_ns]);
+    times.sort_unstable();
+    times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+}
+
+/// A time in microseconds as people read it: `870 µs`, `1.52 ms`, `312 ms`, `2.50 s`.
+pub fn human_us(us: u64) -> String {
+    match us {
+        0..=999 => format!("{us} µs"),
+        1_000..=9_999 => format!("{:.2} ms", us as f64 / 1e3),
+        10_000..=99_999 => format!("{:.1} ms", us as f64 / 1e3),
+        100_000..=999_999 => format!("{:.0} ms", us as f64 / 1e3),
+        _ => format!("{:.2} s", us as f64 / 1e6),
+    }
+}
+
+/// A count with its thousands set apart: `12,345`.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+impl fmt::Display for Percentiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [("p50", self.p50), ("p90", self.p90), ("p99", self.p99), ("p99.9", self.p99_9), ("max", self.max)];
+        for (place, (name, value)) in parts.into_iter().enumerate() {
+            let gap = if place == 0 { "" } else { " · " };
+            write!(f, "{gap}{name} {}", value.map_or("–".to_owned(), human_us))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = [self.n, self.ok, self.failed, self.unknown].map(thousands);
+        let [n, ok, failed, unknown] = counts;
+        writeln!(
+            f,
+            "operations   {n} in {:.1} s: {ok} acknowledged, {failed} failed, {unknown} unknown",
+            self.duration_s
+        )?;
+        let offered = self.offered_rate_per_s.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s offered"));
+        writeln!(f, "rate         {:.1}/s acknowledged ({offered})", self.achieved_rate_per_s)?;
+        writeln!(f, "latency      {}", self.latency_us)?;
+        writeln!(f, "send lag     {}", self.send_lag_us)?;
+        write!(f, "longest gap  {}", human_us((self.longest_gap_ms * 1e3) as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn sample(intended_ms: u64, completed_ms: u64, kind: OutcomeKind) -> Sample {
+        Sample { intended_ns: intended_ms * MS, sent_ns: intended_ms * MS, completed_ns: completed_ms * MS, kind }
+    }
+
+    fn percentiles(n: u64) -> Percentiles {
+        Percentiles::of(&histogram(1..=n))
+    }
+
+    #[test]
+    fn a_percentile_needs_ten_samples_beyond_it() {
+        assert_eq!(percentiles(0), Percentiles::default());
+        assert_eq!((percentiles(19).p50, percentiles(20).p50), (None, Some(10)));
+        assert_eq!((percentiles(99).p90, percentiles(100).p90), (None, Some(90)));
+        assert_eq!((percentiles(999).p99, percentiles(1000).p99), (None, Some(990)));
+        assert!(percentiles(9_999).p99_9.is_none() && percentiles(10_000).p99_9.is_some());
+        assert_eq!(percentiles(1).max, Some(1));
+    }
+
+    #[test]
+    fn what_is_missing_prints_as_a_dash() {
+        assert_eq!(percentiles(25).to_string(), "p50 13 µs · p90 – · p99 – · p99.9 – · max 25 µs");
+    }
+
+    #[test]
+    fn the_longest_gap_counts_the_edges_and_only_acknowledgements_end_it() {
+        let ok = OutcomeKind::Ok;
+        let samples = [sample(0, 20, ok), sample(10, 30, ok), sample(20, 60, OutcomeKind::Unknown), sample(30, 70, ok)];
+        assert_eq!(longest_gap_ns(&samples, 0, 80 * MS), 40 * MS);
+        assert_eq!(longest_gap_ns(&samples, 0, 200 * MS), 130 * MS);
+        assert_eq!(longest_gap_ns(&[], 0, 5 * MS), 5 * MS);
+    }
+
+    #[test]
+    fn an_unanswered_operation_counts_with_the_time_it_was_waited_for() {
+        let samples = [sample(0, 5_000, OutcomeKind::Unknown)];
+        let summary = Summary::of(&samples, 0, 1_000 * MS, Some(1.0));
+        assert_eq!((summary.n, summary.ok, summary.unknown), (1, 0, 1));
+        assert!(summary.latency_us.max.unwrap() >= 4_999_000);
+        assert_eq!(summary.achieved_rate_per_s, 0.0);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        let texts: Vec<String> = [7, 1_520, 12_340, 312_400, 2_500_000].map(human_us).into();
+        assert_eq!(texts, ["7 µs", "1.52 ms", "12.3 ms", "312 ms", "2.50 s"]);
+        assert_eq!([0, 999, 1_000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

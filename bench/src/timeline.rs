@@ -1,0 +1,461 @@
+//! The timeline of a run as pure data: who led when, what was broken when, and what the clients felt.
+//!
+//! Invariant: a function of the journal and the samples alone, on one axis: seconds since the start of the load. It
+//! serialises, so that a chart can be drawn again without the run.
+//!
+//! Deliberately absent: drawing; see [`chart`](crate::chart).
+
+use std::collections::BTreeMap;
+
+use raftian_check::Verdict;
+use raftian_rpc::lab::{Event, FaultId, Happening, NodeState};
+use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
+use serde::{Deserialize, Serialize};
+
+use crate::load::{OutcomeKind, Sample};
+use crate::summary::Summary;
+
+/// The shortest bin of the throughput.
+const SHORTEST_BIN_S: f64 = 0.1;
+
+/// The most bins.
+const MOST_BINS: f64 = 600.0;
+
+/// A run, ready to be drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineData {
+    /// From the start of the load to the end of its schedule.
+    pub duration_s: f64,
+    /// What each node was, in order.
+    pub lanes: Vec<Lane>,
+    /// What was broken, in order of its beginning.
+    pub windows: Vec<FaultWindow>,
+    /// The width of a bin of `throughput_per_s`.
+    pub bin_s: f64,
+    /// Commands acknowledged per second, bin by bin.
+    pub throughput_per_s: Vec<f64>,
+    /// Every operation.
+    pub dots: Vec<Dot>,
+    /// The statistics of the load.
+    pub summary: Summary,
+    /// What the judges said, if they were asked.
+    pub verdict: Option<Verdict>,
+    /// Machine, seed and version, for the footer.
+    pub provenance: String,
+}
+
+/// One node over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The node.
+    pub node: NodeId,
+    /// What it was: without holes, from 0 to the end.
+    pub spans: Vec<Span>,
+}
+
+/// A stretch of time in which a node was one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// Its beginning.
+    pub from_s: f64,
+    /// Its end.
+    pub to_s: f64,
+    /// What the node was.
+    pub state: LaneState,
+    /// Its term, as far as known; 0 before any.
+    pub term: Term,
+}
+
+/// What a node can be on the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneState {
+    /// No process that serves.
+    Down,
+    /// Stopped by SIGSTOP.
+    Paused,
+    /// Answering a leader, or waiting for one.
+    Follower,
+    /// Standing for election, or asking whether it should.
+    Candidate,
+    /// Leading, as far as it knows.
+    Leader,
+}
+
+/// A time in which something was broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultWindow {
+    /// Its beginning.
+    pub from_s: f64,
+    /// Its end.
+    pub to_s: f64,
+    /// What it was: `kill n2`, `pause n4`, `partition n5 | rest`.
+    pub label: String,
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dot {
+    /// Its intended send.
+    pub at_s: f64,
+    /// From there to the outcome.
+    pub latency_ms: f64,
+    /// The outcome.
+    pub kind: OutcomeKind,
+}
+
+/// A run as it was recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// The journal, from the start of the lab on.
+    pub events: &'a [Event],
+    /// The operations.
+    pub samples: &'a [Sample],
+    /// The start of the load on the monotonic clock.
+    pub start_ns: u64,
+    /// The end of its schedule.
+    pub end_ns: u64,
+}
+
+impl TimelineData {
+    /// Lays a recorded run out on its axis.
+    pub fn of(run: &Recorded<'_>, summary: Summary, verdict: Option<Verdict>, provenance: String) -> TimelineData {
+        let axis = Axis { start_ns: run.start_ns, end_ns: run.end_ns.max(run.start_ns) };
+        let mut events: Vec<&Event> = run.events.iter().collect();
+        // A node's own time stamps reach the journal a little late.
+        events.sort_by_key(|event| event.at_ns);
+        let duration_s = axis.duration_s();
+        let bin_s = ((duration_s / MOST_BINS / SHORTEST_BIN_S).ceil() * SHORTEST_BIN_S).max(SHORTEST_BIN_S);
+        TimelineData {
+            duration_s,
+            lanes: lanes(&events, axis),
+            windows: windows(&events, axis),
+            bin_s,
+            throughput_per_s: throughput(run.samples, axis, bin_s),
+            dots: dots(run.samples, axis),
+            summary,
+            verdict,
+            provenance,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Axis {
+    start_ns: u64,
+    end_ns: u64,
+}
+
+impl Axis {
+    fn duration_s(self) -> f64 {
+        (self.end_ns - self.start_ns) as f64 / 1e9
+    }
+
+    /// Seconds since the start, kept within the axis.
+    fn at(self, at_ns: u64) -> f64 {
+        (at_ns.clamp(self.start_ns, self.end_ns) - self.start_ns) as f64 / 1e9
+    }
+}
+
+/// What is known of a node at one moment.
+#[derive(Clone, Copy)]
+struct Known {
+    up: bool,
+    paused: bool,
+    role: LaneState,
+    term: Term,
+}
+
+impl Known {
+    fn shown(self) -> (LaneState, Term) {
+        match self {
+            Known { up: false, term, .. } => (LaneState::Down, term),
+            Known { paused: true, term, .. } => (LaneState::Paused, term),
+            Known { role, term, .. } => (role, term),
+        }
+    }
+
+    fn follow(&mut self, what: &Happening) {
+        match what {
+            Happening::NodeReady { .. } => {
+                *self = Known { up: true, paused: false, role: LaneState::Follower, ..*self };
+            }
+            Happening::NodeExited { .. } => self.up = false,
+            Happening::NodePaused { .. } => self.paused = true,
+            Happening::NodeResumed { .. } => self.paused = false,
+            Happening::Raft { event: RaftEvent::Role { role, term, .. }, .. } => {
+                // A server that speaks is up, whether or not its readiness was noted before.
+                self.up = true;
+                self.term = *term;
+                self.role = match role {
+                    RoleKind::Follower => LaneState::Follower,
+                    RoleKind::PreCandidate | RoleKind::Candidate => LaneState::Candidate,
+                    RoleKind::Leader => LaneState::Leader,
+                };
+            }
+            _ => {}
+        }
+    }
+}
+
+fn lanes(events: &[&Event], axis: Axis) -> Vec<Lane> {
+    let mut nodes: BTreeMap<NodeId, (Known, Vec<Span>, f64)> = BTreeMap::new();
+    for event in events.iter().filter(|event| event.at_ns <= axis.end_ns) {
+        let Some(node) = concerned(&event.what) else { continue };
+        let fresh = Known { up: false, paused: false, role: LaneState::Follower, term: 0 };
+        let (known, spans, since_s) = nodes.entry(node).or_insert((fresh, Vec::new(), 0.0));
+        let before = known.shown();
+        known.follow(&event.what);
+        if known.shown() != before {
+            close(spans, *since_s, axis.at(event.at_ns), before);
+            *since_s = axis.at(event.at_ns);
+        }
+    }
+    let finish = |(node, (known, mut spans, since_s)): (NodeId, (Known, Vec<Span>, f64))| {
+        close(&mut spans, since_s, axis.duration_s(), known.shown());
+        Lane { node, spans }
+    };
+    nodes.into_iter().map(finish).collect()
+}
+
+fn close(spans: &mut Vec<Span>, from_s: f64, to_s: f64, (state, term): (LaneState, Term)) {
+    if to_s > from_s {
+        spans.push(Span { from_s, to_s, state, term });
+    }
+}
+
+fn concerned(what: &Happening) -> Option<NodeId> {
+    match what {
+        Happening::NodeSpawned { node, .. }
+        | Happening::NodeReady { node, .. }
+        | Happening::NodeExited { node, .. }
+        | Happening::NodePaused { node }
+        | Happening::NodeResumed { node }
+        | Happening::Raft { node, .. } => Some(*node),
+        _ => None,
+    }
+}
+
+/// What a window is known by until it closes.
+#[derive(Clone, Copy, PartialEq)]
+enum Key {
+    Down(NodeId),
+    Paused(NodeId),
+    Fault(FaultId),
+}
+
+fn windows(events: &[&Event], axis: Axis) -> Vec<FaultWindow> {
+    let mut open: Vec<(Key, u64, String)> = Vec::new();
+    let mut windows = Vec::new();
+    for event in events {
+        match opened(&event.what) {
+            Some((key, label)) => open.push((key, event.at_ns, label)),
+            None => {
+                let Some(key) = closed(&event.what) else { continue };
+                let (ended, still) = open.into_iter().partition(|(other, ..)| *other == key);
+                open = still;
+                windows.extend(Vec::into_iter(ended).map(|(_, from_ns, label)| (from_ns, event.at_ns, label)));
+            }
+        }
+    }
+    windows.extend(open.into_iter().map(|(_, from_ns, label)| (from_ns, axis.end_ns, label)));
+    windows.sort_by_key(|(from_ns, ..)| *from_ns);
+    let seen = |(from_ns, to_ns, label): (u64, u64, String)| {
+        let (from_s, to_s) = (axis.at(from_ns), axis.at(to_ns));
+        (to_s > from_s).then_some(FaultWindow { from_s, to_s, label })
+    };
+    windows.into_iter().filter_map(seen).collect()
+}
+
+fn opened(what: &Happening) -> Option<(Key, String)> {
+    match what {
+        Happening::NodeExited { node, state, .. } => {
+            let label = match state {
+                NodeState::Killed => format!("kill {node}"),
+                NodeState::Stopped => format!("stop {node}"),
+                _ => format!("{node} failed"),
+            };
+            Some((Key::Down(*node), label))
+        }
+        Happening::NodePaused { node } => Some((Key::Paused(*node), format!("pause {node}"))),
+        Happening::FaultAdded { fault } => Some((Key::Fault(fault.id), short_title(&fault.title))),
+        _ => None,
+    }
+}
+
+fn closed(what: &Happening) -> Option<Key> {
+    match what {
+        Happening::NodeReady { node, .. } => Some(Key::Down(*node)),
+        Happening::NodeResumed { node } => Some(Key::Paused(*node)),
+        Happening::FaultCleared { id, .. } => Some(Key::Fault(*id)),
+        _ => None,
+    }
+}
+
+/// `partition n5 | n1,n2,n3,n4` → `partition n5 | rest`: the larger of two groups needs no list.
+fn short_title(title: &str) -> String {
+    let Some(groups) = title.strip_prefix("partition ") else { return title.to_owned() };
+    let Some((left, right)) = groups.split_once('|').filter(|(_, right)| !right.contains('|')) else {
+        return title.to_owned();
+    };
+    let size = |group: &str| group.split(',').count();
+    match (size(left), size(right)) {
+        (few, many) if many > few && many > 2 => format!("partition {} | rest", left.trim()),
+        (many, few) if many > few && many > 2 => format!("partition {} | rest", right.trim()),
+        _ => title.to_owned(),
+    }
+}
+
+fn throughput(samples: &[Sample], axis: Axis, bin_s: f64) -> Vec<f64> {
+    // A last bin that is cut short would look like a drop.
+    let bins = (axis.duration_s() / bin_s + 1e-9).floor() as usize;
+    let mut counts = vec![0_u64; bins];
+    for sample in samples.iter().filter(|sample| sample.kind == OutcomeKind::Ok) {
+        let offset_s = sample.completed_ns.saturating_sub(axis.start_ns) as f64 / 1e9;
+        if let Some(count) = counts.get_mut((offset_s / bin_s) as usize) {
+            *count += 1;
+        }
+    }
+    counts.into_iter().map(|count| count as f64 / bin_s).collect()
+}
+
+fn dots(samples: &[Sample], axis: Axis) -> Vec<Dot> {
+    let dot = |sample: &Sample| Dot {
+        at_s: axis.at(sample.intended_ns),
+        latency_ms: sample.latency_us() as f64 / 1e3,
+        kind: sample.kind,
+    };
+    samples.iter().map(dot).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::faults::Effect;
+    use raftian_rpc::lab::Fault;
+
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    fn node(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    fn event(at_s: u64, what: Happening) -> Event {
+        Event { seq: at_s, at_ns: at_s * S, unix_ms: 0, what }
+    }
+
+    fn ready(number: u16) -> Happening {
+        let address = "127.0.0.1:4000".parse().unwrap();
+        Happening::NodeReady { node: node(number), address, last_index: 0, torn_tail: None }
+    }
+
+    fn role(number: u16, role: RoleKind, term: Term) -> Happening {
+        Happening::Raft { node: node(number), event: RaftEvent::Role { role, term, leader: None } }
+    }
+
+    fn killed(number: u16) -> Happening {
+        Happening::NodeExited { node: node(number), state: NodeState::Killed, reason: "SIGKILL".into() }
+    }
+
+    /// The timeline of events whose load ran from second 10 to second 20.
+    fn timeline(events: &[Event]) -> TimelineData {
+        let run = Recorded { events, samples: &[], start_ns: 10 * S, end_ns: 20 * S };
+        TimelineData::of(&run, Summary::of(&[], 10 * S, 20 * S, None), None, String::new())
+    }
+
+    fn spans(data: &TimelineData, lane: usize) -> Vec<(f64, f64, LaneState, Term)> {
+        data.lanes[lane].spans.iter().map(|span| (span.from_s, span.to_s, span.state, span.term)).collect()
+    }
+
+    #[test]
+    fn a_lane_begins_with_what_was_so_before_the_load_and_has_no_holes() {
+        let data = timeline(&[
+            event(1, ready(1)),
+            event(2, role(1, RoleKind::Candidate, 1)),
+            event(3, role(1, RoleKind::Leader, 1)),
+            event(12, killed(1)),
+            event(15, ready(1)),
+            event(16, role(1, RoleKind::Follower, 2)),
+        ]);
+        let expected = [
+            (0.0, 2.0, LaneState::Leader, 1),
+            (2.0, 5.0, LaneState::Down, 1),
+            (5.0, 6.0, LaneState::Follower, 1),
+            (6.0, 10.0, LaneState::Follower, 2),
+        ];
+        assert_eq!(spans(&data, 0), expected);
+    }
+
+    #[test]
+    fn a_paused_node_is_what_it_was_when_it_goes_on() {
+        let data = timeline(&[
+            event(1, ready(2)),
+            event(2, role(2, RoleKind::Leader, 4)),
+            event(13, Happening::NodePaused { node: node(2) }),
+            event(14, Happening::NodeResumed { node: node(2) }),
+        ]);
+        let states: Vec<LaneState> = spans(&data, 0).into_iter().map(|span| span.2).collect();
+        assert_eq!(states, [LaneState::Leader, LaneState::Paused, LaneState::Leader]);
+    }
+
+    #[test]
+    fn events_that_reach_the_journal_late_stand_where_they_happened() {
+        let data = timeline(&[event(1, ready(1)), event(15, killed(1)), event(12, role(1, RoleKind::Leader, 1))]);
+        let states: Vec<LaneState> = spans(&data, 0).into_iter().map(|span| span.2).collect();
+        assert_eq!(states, [LaneState::Follower, LaneState::Leader, LaneState::Down]);
+    }
+
+    #[test]
+    fn windows_open_and_close_and_the_open_ones_last_to_the_end() {
+        let fault = Fault {
+            id: FaultId(1),
+            title: "partition n5 | n1,n2,n3,n4".into(),
+            effect: Effect::CUT,
+            links: Vec::new(),
+            since_ns: 0,
+            until_ns: None,
+        };
+        let data = timeline(&[
+            event(5, killed(3)),
+            event(6, ready(3)),
+            event(11, killed(2)),
+            event(12, Happening::NodePaused { node: node(4) }),
+            event(13, ready(2)),
+            event(14, Happening::FaultAdded { fault }),
+            event(16, Happening::FaultCleared { id: FaultId(1), expired: false }),
+        ]);
+        let windows: Vec<(f64, f64, &str)> =
+            data.windows.iter().map(|window| (window.from_s, window.to_s, window.label.as_str())).collect();
+        assert_eq!(windows, [(1.0, 3.0, "kill n2"), (2.0, 10.0, "pause n4"), (4.0, 6.0, "partition n5 | rest")]);
+    }
+
+    #[test]
+    fn the_larger_of_two_groups_is_the_rest() {
+        assert_eq!(short_title("partition n1,n2,n3,n4 | n5"), "partition n5 | rest");
+        assert_eq!(short_title("partition n1 | n2"), "partition n1 | n2");
+        assert_eq!(short_title("partition n1 | n2,n3 | n4,n5"), "partition n1 | n2,n3 | n4,n5");
+        assert_eq!(short_title("latency 50 ms"), "latency 50 ms");
+    }
+
+    #[test]
+    fn throughput_counts_acknowledgements_by_their_time_and_drops_a_cut_bin() {
+        let sample = |completed_ms: u64, kind| Sample {
+            intended_ns: 0,
+            sent_ns: 0,
+            completed_ns: completed_ms * 1_000_000,
+            kind,
+        };
+        let samples = [
+            sample(10, OutcomeKind::Ok),
+            sample(90, OutcomeKind::Ok),
+            sample(95, OutcomeKind::Unknown),
+            sample(150, OutcomeKind::Ok),
+            sample(220, OutcomeKind::Ok),
+        ];
+        let run = Recorded { events: &[], samples: &samples, start_ns: 0, end_ns: 250_000_000 };
+        let data = TimelineData::of(&run, Summary::of(&samples, 0, 250_000_000, None), None, String::new());
+        assert_eq!(data.throughput_per_s, [20.0, 10.0]);
+        assert_eq!(data.dots.len(), 5);
+    }
+}
