@@ -34,13 +34,14 @@ pub(crate) struct View {
 impl Lab {
     /// Asks all running nodes what they are doing.
     pub(crate) async fn view(&self) -> View {
-        let (clients, election_max_ms) = {
+        let (clients, election_max_ms, electable) = {
             let state = self.state();
-            (running_clients(&state), state.election_max_ms())
+            (running_clients(&state), state.election_max_ms(), state.electable())
         };
         let asked = ask_all(clients, STATUS_PATIENCE, |client| async move { client.status().await }).await;
-        let statuses = asked.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
-        let leader = leader_of(&statuses, election_max_ms);
+        let statuses: BTreeMap<_, _> = asked.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
+        // A leader that was just cut off has heard from a quorum recently, and will not again.
+        let leader = leader_of(statuses.values().filter(|status| electable.contains(&status.node)), election_max_ms);
         View { statuses, leader }
     }
 
@@ -146,9 +147,12 @@ pub(crate) fn resolve(selector: Selector, facts: &Facts) -> Result<Resolution, L
 }
 
 /// The claimant of the highest term that has heard from a quorum within an election time-out.
-pub(crate) fn leader_of(statuses: &BTreeMap<NodeId, NodeStatus>, election_max_ms: u64) -> Option<(NodeId, Term)> {
+pub(crate) fn leader_of<'a>(
+    statuses: impl Iterator<Item = &'a NodeStatus>,
+    election_max_ms: u64,
+) -> Option<(NodeId, Term)> {
     let recent = |status: &&NodeStatus| status.quorum_contact_ms.is_some_and(|age| age <= election_max_ms);
-    let claims = statuses.values().filter(|status| status.role == RoleKind::Leader).filter(recent);
+    let claims = statuses.filter(|status| status.role == RoleKind::Leader).filter(recent);
     claims.max_by_key(|status| status.term).map(|status| (status.node, status.term))
 }
 

@@ -181,7 +181,7 @@ mod tests {
     fn scene(statuses: Vec<NodeStatus>) -> Scene {
         let statuses: BTreeMap<_, _> = statuses.into_iter().map(|status| (status.node, status)).collect();
         let nodes = NodeId::first(3).map(|id| (id, (NodeState::Running, Some(1_000_000_000)))).collect();
-        let leader = leader_of(&statuses, 300);
+        let leader = leader_of(statuses.values(), 300);
         Scene { view: View { statuses, leader }, nodes, election_max_ms: 300, now_ns: 2_000_000_000 }
     }
 

@@ -1,0 +1,135 @@
+//! What happens under faults, and that it is the right thing.
+
+use raftian_tests::Lab;
+use serde_json::Value;
+
+fn leader(lab: &Lab) -> String {
+    lab.ok("wait leader");
+    lab.json("status")["leader"].as_str().expect("a leader").to_owned()
+}
+
+fn node<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["nodes"].as_array().unwrap().iter().find(|node| node["node"] == name).unwrap()
+}
+
+#[test]
+fn the_majority_goes_on_and_the_minority_does_not() {
+    let lab = Lab::started(5);
+    let old = leader(&lab);
+    lab.ok("partition --shape isolate=@leader");
+    lab.ok("wait leader");
+    let new = leader(&lab);
+    assert_ne!(old, new);
+    let minority = lab.run(&format!("attack 1 --as {old} --timeout 2s"));
+    assert_ne!(minority.code, 0, "{minority:#?}");
+    lab.ok(&format!("attack 2 --as {new}"));
+    lab.ok("heal");
+    lab.ok("wait converged");
+    let status = lab.json("status");
+    let digests: Vec<&Value> =
+        status["nodes"].as_array().unwrap().iter().map(|node| &node["server"]["digest"]).collect();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+    // Whatever became of the minority's attack, player 2 was hit exactly once.
+    assert_eq!(node(&status, &old)["server"]["state"]["players"][1]["hp"], 70);
+}
+
+#[test]
+fn a_paused_leader_is_replaced_and_steps_down_when_it_wakes() {
+    let lab = Lab::started(3);
+    let old = leader(&lab);
+    lab.ok("pause @leader");
+    assert_ne!(leader(&lab), old);
+    lab.ok("attack 1");
+    lab.ok(&format!("resume {old}"));
+    lab.ok("wait converged");
+    assert_eq!(node(&lab.json("status"), &old)["server"]["role"], "follower");
+}
+
+#[test]
+fn a_partition_with_a_time_heals_itself() {
+    let lab = Lab::started(3);
+    lab.ok("partition n1 n2,n3 --for 300ms");
+    raftian_tests::eventually("the fault has expired", || lab.json("fault list").as_array().unwrap().is_empty());
+    lab.ok("wait converged");
+}
+
+#[test]
+fn a_fault_holds_for_nodes_that_start_or_wake_under_it() {
+    let lab = Lab::started(3);
+    leader(&lab);
+    lab.ok("kill n1");
+    lab.ok("pause n2");
+    lab.ok("partition n1 n2,n3");
+    lab.ok("partition n2 n1,n3");
+    lab.ok("resume n2");
+    lab.ok("restart n1");
+    // Nobody can have a quorum now.
+    let outcome = lab.run("wait leader --timeout 1s");
+    assert_eq!(outcome.code, 124, "{outcome:#?}");
+    lab.ok("heal");
+    lab.ok("wait converged");
+}
+
+#[test]
+fn one_way_partitions_are_one_way() {
+    let lab = Lab::started(3);
+    let report = lab.json("partition n1 n2,n3 --one-way");
+    let links = report["fault"]["links"].as_array().unwrap();
+    assert_eq!(links.len(), 2, "{report}");
+    assert!(links.iter().all(|link| link[0] == "n1"), "{report}");
+    lab.ok("wait leader");
+    lab.ok("attack 1");
+    lab.ok("heal");
+    lab.ok("wait converged");
+}
+
+#[test]
+fn latency_and_loss_only_slow_things_down() {
+    let lab = Lab::started(3);
+    lab.ok("fault add latency --from @all --to @all 5ms --jitter 2ms");
+    lab.ok("fault add drop --from @all --to @all 5%");
+    for player in 1..=3 {
+        lab.ok(&format!("attack {player} --timeout 20s"));
+    }
+    lab.ok("fault clear f1");
+    lab.ok("heal");
+    lab.ok("wait converged");
+    for player in 0..3 {
+        assert_eq!(lab.nodes()[0]["server"]["state"]["players"][player]["hp"], 70);
+    }
+}
+
+#[test]
+fn load_through_a_crash_keeps_every_promise() {
+    let lab = Lab::started(3);
+    let child = lab
+        .command("-o json load --rate 100 --clients 8 --for 4s")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    lab.ok("wait commit>=50");
+    lab.ok("kill @leader");
+    lab.ok("restart @all");
+    let ran = raftian_tests::ran("load".into(), child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stdout.contains("\"valid\""), "{ran:#?}");
+}
+
+#[test]
+fn a_damaged_log_keeps_its_node_down_and_says_where() {
+    let lab = Lab::started(3);
+    for player in 1..=3 {
+        lab.ok(&format!("attack {player}"));
+    }
+    lab.ok("wait converged");
+    lab.ok("stop n2");
+    let file = lab.folder().join("nodes/n2/wal/00000001.wal");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.windows(6).position(|window| window == b"attack").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    lab.fails("restart n2", 1, &["n2", "00000001.wal", "checksum"]);
+    // The others do not need it.
+    lab.ok("attack 4");
+}

@@ -1,0 +1,44 @@
+//! The arrows of ARCHITECTURE.md, read from what cargo will really build.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Who may depend on whom. A new arrow is a decision: change ARCHITECTURE.md first.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("raftian-raft", &[]),
+    ("raftian-faults", &[]),
+    ("raftian-wal", &["raftian-raft"]),
+    ("raftian-apps", &["raftian-raft"]),
+    ("raftian-check", &["raftian-apps"]),
+    ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
+    ("raftian-node", &["raftian-raft", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"]),
+    ("raftiand", &["raftian-rpc"]),
+    ("raftian-bench", &["raftian-rpc", "raftian-check"]),
+    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check"]),
+    ("raftian-tests", &["raftian-rpc"]),
+];
+
+#[test]
+fn every_arrow_between_members_is_one_of_the_house_plan() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(raftian_tests::workspace())
+        .output()
+        .expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let packages = metadata["packages"].as_array().expect("packages");
+    let members: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().expect("a name")).collect();
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.iter().copied().collect();
+    assert_eq!(members, allowed.keys().copied().collect(), "the members and the plan differ");
+
+    for package in packages {
+        let from = package["name"].as_str().expect("a name");
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            let to = dependency["name"].as_str().expect("a name");
+            let internal = members.contains(to);
+            assert!(!internal || allowed[from].contains(&to), "{from} → {to} is not an arrow of the plan");
+        }
+    }
+}
