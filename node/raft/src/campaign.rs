@@ -50,7 +50,7 @@ impl Campaign {
         campaign
     }
 
-    /// Counts a vote, and says whether it was asked for in this campaign.
+    /// Counts a vote, if it was asked for in this campaign.
     pub(crate) fn count_vote(&mut self, from: NodeId, call: u64) {
         if call >= self.first_call {
             self.granted.insert(from);

@@ -5,7 +5,7 @@
 
 use crate::core::Core;
 use crate::server::Contradiction;
-use crate::{AppendEntries, AppendReply, Event, LastEntry, NodeId, Term, Time};
+use crate::{AppendEntries, AppendReply, Entry, Event, LastEntry, NodeId, Term, Time};
 
 /// The state of a follower.
 #[derive(Debug)]
@@ -58,12 +58,10 @@ pub(crate) fn would_vote(core: &Core, candidate: NodeId, term: Term, last: LastE
 /// When the entries contradict what is committed here or cannot come from a leader of this term; nothing is changed.
 pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<AppendReply, Contradiction> {
     let AppendEntries { prev_log_index, prev_log_term, entries, leader_commit } = append;
-    if let Some(entry) = entries.iter().find(|entry| entry.term > core.term()) {
-        return Err(Contradiction::FutureTerm { index: entry.index, term: entry.term });
-    }
     if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term) {
         return Ok(AppendReply::Conflict(conflict));
     }
+    check_order(LastEntry { term: prev_log_term, index: prev_log_index }, &entries, core.term())?;
     let matched = prev_log_index + entries.len() as u64;
 
     // Rule 3: only an entry that *conflicts* discards what follows. A delayed AppendEntries with a prefix of what is
@@ -87,4 +85,18 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
     // still hold entries that the leader does not have.
     core.commit_index = core.commit_index.max(leader_commit.min(matched));
     Ok(AppendReply::Matched(matched))
+}
+
+/// Whether these entries can stand in a leader's log after `before`.
+fn check_order(mut before: LastEntry, entries: &[Entry], leader_term: Term) -> Result<(), Contradiction> {
+    for &Entry { index, term, .. } in entries {
+        if term > leader_term {
+            return Err(Contradiction::FutureTerm { index, term });
+        }
+        if index != before.index + 1 || term < before.term {
+            return Err(Contradiction::Disorder { index });
+        }
+        before = LastEntry { term, index };
+    }
+    Ok(())
 }

@@ -93,21 +93,25 @@ impl Leader {
         let last_index = core.log.last_index();
         let Some(progress) = self.followers.get_mut(&from) else { return };
         progress.heard = core.now;
-        let answered = progress.in_flight.take_if(|in_flight| in_flight.call == call).is_some();
+        let answered = progress.in_flight.take_if(|in_flight| in_flight.call == call);
         match reply {
             AppendReply::Matched(index) if index <= last_index => {
                 progress.match_index = progress.match_index.max(index);
                 progress.next_index = progress.next_index.max(progress.match_index + 1);
             }
             // A conflict found by an earlier call says nothing about where to go on from here.
-            AppendReply::Conflict(conflict) if answered => {
-                let next = next_after_conflict(core, conflict);
+            AppendReply::Conflict(conflict) if answered.is_some() && progress.next_index > progress.match_index + 1 => {
                 // At least one entry back, and never into what is known to agree: each round makes progress.
-                let back = progress.next_index.saturating_sub(1);
-                progress.next_index = next.min(back).max(progress.match_index + 1);
+                let next = next_after_conflict(core, conflict).min(progress.next_index - 1);
+                progress.next_index = next.max(progress.match_index + 1);
             }
-            // Beyond this log, or of another term: not the answer of a server that follows the rules.
-            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => {}
+            // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
+            // follows the rules. Such a follower is tried again with the next heartbeat, not at once and forever.
+            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => {
+                if let Some(in_flight) = answered {
+                    progress.in_flight = Some(InFlight { lost: true, ..in_flight });
+                }
+            }
         }
     }
 

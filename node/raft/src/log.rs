@@ -49,7 +49,8 @@ impl Log {
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         match index {
             0 => Some(0),
-            _ => self.entries.get(position(index)).map(|entry| entry.term),
+            // A peer may ask about any index, one that no memory can hold included.
+            _ => self.entries.get(usize::try_from(index - 1).ok()?).map(|entry| entry.term),
         }
     }
 
@@ -70,7 +71,7 @@ impl Log {
             bytes += entry.payload.len().max(1);
             first || bytes <= max_bytes
         };
-        self.from(from, max_entries).iter().take_while(fits).cloned().collect()
+        self.from(from, max_entries.max(1)).iter().take_while(fits).cloned().collect()
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
@@ -128,4 +129,43 @@ impl Log {
 /// Where an index ≥ 1 stands in the vector. A log that does not fit in memory cannot have been appended.
 fn position(index: Index) -> usize {
     usize::try_from(index - 1).expect("an index of an entry in memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Payload;
+
+    fn push(log: &mut Log, term: Term, count: usize) {
+        for _ in 0..count {
+            log.push(Entry { index: log.last_index() + 1, term, payload: Payload::Noop });
+        }
+    }
+
+    #[test]
+    fn a_sync_vouches_for_nothing_that_came_in_the_place_of_what_it_wrote() {
+        let mut log = Log::recovered(Vec::new());
+        push(&mut log, 1, 4);
+        log.hand_over();
+        let first = log.version();
+        log.truncate(3);
+        push(&mut log, 2, 2);
+        assert_eq!(log.hand_over().iter().map(|entry| (entry.index, entry.term)).collect::<Vec<_>>(), [(3, 2), (4, 2)]);
+        let second = log.version();
+        log.synced(first);
+        assert_eq!(log.durable(), 0);
+        log.synced(second);
+        assert_eq!(log.durable(), 4);
+    }
+
+    #[test]
+    fn what_is_discarded_is_durable_no_more() {
+        let mut log = Log::recovered(Vec::new());
+        push(&mut log, 1, 4);
+        log.hand_over();
+        log.synced(log.version());
+        log.truncate(2);
+        push(&mut log, 2, 3);
+        assert_eq!((log.durable(), log.last_index()), (1, 4));
+    }
 }

@@ -22,12 +22,13 @@ pub struct Options {
     /// The interval of a leader's heartbeats; less than the shortest election time-out.
     pub heartbeat_interval: Duration,
     /// Ask before standing for election (thesis §9.6), so that a server that was cut off does not disturb the others
-    /// when it comes back.
+    /// when it comes back. Without `check_quorum` only servers with a longer log refuse: a leader that has lost its
+    /// quorum, and never notices, must not be protected.
     pub pre_vote: bool,
     /// A leader steps down when it has not heard from a quorum for an election time-out (thesis §6.2), and servers
     /// that hear from a leader do not vote for others (thesis §4.2.3).
     pub check_quorum: bool,
-    /// The most entries in one AppendEntries.
+    /// The most entries in one AppendEntries; at least one goes.
     pub max_append_entries: usize,
     /// The most bytes of commands in one AppendEntries; a single larger command still goes, alone.
     pub max_append_bytes: usize,

@@ -63,6 +63,43 @@ pub trait Storage {
 }
 
 /// A write together with the messages that may leave once it is durable.
+///
+/// The messages come out of [`Server::persisted`](crate::Server::persisted), by way of a sync:
+///
+/// ```
+/// # use raftian_raft::{Message, Persist, Server, Storage, Time};
+/// fn speak<S: Storage>(server: &mut Server, persist: Persist, disk: &mut S) -> Result<Vec<Message>, S::Error> {
+///     let persisted = Persist::sync_all(vec![persist], disk)?;
+///     Ok(persisted.into_iter().flat_map(|one| server.persisted(Time::default(), one)).collect())
+/// }
+/// ```
+///
+/// There is no other way. They are not to be had from the write itself,
+///
+/// ```compile_fail,E0616
+/// # use raftian_raft::{Message, Persist};
+/// fn speak(persist: Persist) -> Vec<Message> {
+///     persist.sealed
+/// }
+/// ```
+///
+/// a server does not give them for a write that was not synced,
+///
+/// ```compile_fail,E0308
+/// # use raftian_raft::{Message, Persist, Server, Time};
+/// fn speak(server: &mut Server, persist: Persist) -> Vec<Message> {
+///     server.persisted(Time::default(), persist)
+/// }
+/// ```
+///
+/// and nobody but a sync can say that it was.
+///
+/// ```compile_fail,E0451
+/// # use raftian_raft::{Persist, Persisted};
+/// fn pretend(persist: Persist) -> Persisted {
+///     Persisted { sealed: Vec::new(), ticket: unreachable!() }
+/// }
+/// ```
 #[must_use = "messages are sealed in here until storage has synced"]
 #[derive(Debug)]
 pub struct Persist {

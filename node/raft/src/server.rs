@@ -68,6 +68,20 @@ pub enum Contradiction {
         /// The first such index.
         index: Index,
     },
+    /// It is meant for another server, or claims to come from this one.
+    #[error("a message from {from} to {to} has no business here")]
+    Misdirected {
+        /// Who is said to have sent it.
+        from: NodeId,
+        /// Who should have received it.
+        to: NodeId,
+    },
+    /// Its entries leave a gap, or their terms fall: no log looks like that.
+    #[error("the entry at index {index} cannot follow the one before it")]
+    Disorder {
+        /// The index of the first entry out of place, as it was sent.
+        index: Index,
+    },
     /// It has an entry of a later term than its own.
     #[error("the entry at index {index} is of term {term}, which is later than the message's own")]
     FutureTerm {
@@ -194,7 +208,10 @@ impl Server {
     /// When no server that follows the rules would have sent it. If it was a request, no reply will follow.
     pub fn receive(&mut self, now: Time, message: Message) -> Result<(), Contradiction> {
         self.observe(now);
-        let Message { from, term, call, body, .. } = message;
+        let Message { from, to, term, call, body } = message;
+        if to != self.id() || from == self.id() {
+            return Err(Contradiction::Misdirected { from, to });
+        }
         if term > MAX_TERM {
             return Err(Contradiction::AbsurdTerm { term });
         }
