@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use raftian_check::apps::{Digest, Entry, Payload};
-use raftian_check::{Operation, ReplicaLog, Report, Setup, judge};
+use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge};
 use raftian_rpc::NodeId;
 use raftian_rpc::condition::Condition;
 use raftian_rpc::control::{LogLine, LogPage, MAX_LOG_PAGE};
@@ -61,6 +61,15 @@ impl Evidence {
     pub fn judge(&self, history: &[Operation]) -> Report {
         judge(history, &self.replicas, &self.setup)
     }
+
+    /// The verdict on the run: the report's, but never valid while nodes that should agree by now do not. The judges
+    /// do not wait, so they cannot see that.
+    pub fn verdict(&self, report: &Report) -> Verdict {
+        match (&self.converged, report.verdict) {
+            (Err(_), Verdict::Valid) => Verdict::Unknown,
+            (_, verdict) => verdict,
+        }
+    }
 }
 
 fn setup(status: &LabStatus, history_is_complete: bool) -> anyhow::Result<Setup> {
@@ -70,7 +79,7 @@ fn setup(status: &LabStatus, history_is_complete: bool) -> anyhow::Result<Setup>
     Ok(Setup { app, players, nodes, history_is_complete })
 }
 
-/// The committed log of one node, page by page; the inner error says why it does not answer.
+/// The log of one node, page by page; the inner error says why it does not answer.
 async fn read_log(lab: &Lab, node: NodeId) -> anyhow::Result<Result<ReplicaLog, String>> {
     let mut entries: Vec<Entry> = Vec::new();
     loop {
@@ -82,8 +91,9 @@ async fn read_log(lab: &Lab, node: NodeId) -> anyhow::Result<Result<ReplicaLog, 
         let page = report.pages.pop().with_context(|| format!("the daemon sent no page of {node}'s log"))?;
         let read = page.entries.len();
         entries.extend(page.entries.iter().map(entry));
-        // An empty page before the commit index would never end; the judges will see that the log is too short.
-        if entries.len() as u64 >= page.commit_index || read == 0 {
+        // The uncommitted tail too: it tells the judges what may yet come. An empty page before the end would never
+        // end; the judges will see that the log is too short.
+        if entries.len() as u64 >= page.last_index || read == 0 {
             return Ok(Ok(replica(page, entries)?));
         }
     }

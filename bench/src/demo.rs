@@ -169,7 +169,7 @@ async fn play(
         bail!("the load ended early: {reason}");
     }
     let (evidence, report) = judge(lab, options, &outcome, &story).await?;
-    let verdict = verdict(&evidence, &report);
+    let verdict = evidence.verdict(&report);
     tell_verdict(&story, verdict, &evidence, &report);
 
     let events = journal.events();
@@ -237,14 +237,6 @@ async fn judge(
     files::write_replicas(&options.folder, &evidence)?;
     let report = evidence.judge(&outcome.history);
     Ok((evidence, report))
-}
-
-/// The judges do not wait, so they cannot see that nodes which should agree by now do not.
-fn verdict(evidence: &Evidence, report: &Report) -> Verdict {
-    match (&evidence.converged, report.verdict) {
-        (Err(_), Verdict::Valid) => Verdict::Unknown,
-        (_, verdict) => verdict,
-    }
 }
 
 fn tell_verdict(story: &Story<'_>, verdict: Verdict, evidence: &Evidence, report: &Report) {

@@ -24,6 +24,7 @@ type Behaviour = Box<dyn Fn(usize) -> (Duration, Answer) + Send + Sync>;
 
 /// A node that answers call number k as its behaviour says, and remembers what it was asked.
 struct MockNode {
+    id: NodeId,
     behaviour: Behaviour,
     asked: Mutex<Vec<Value>>,
 }
@@ -50,7 +51,8 @@ fn mock(behaviours: Vec<Behaviour>) -> Mock {
     let (mut nodes, mut servers, mut addresses) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (number, behaviour) in (1..).zip(behaviours) {
         let (listener, address) = listener();
-        let node = Arc::new(MockNode { behaviour, asked: Mutex::default() });
+        let id = NodeId::new(number).unwrap();
+        let node = Arc::new(MockNode { id, behaviour, asked: Mutex::default() });
         let mut module = RpcModule::from_arc(Arc::clone(&node));
         module
             .register_async_method(
@@ -59,7 +61,7 @@ fn mock(behaviours: Vec<Behaviour>) -> Mock {
             )
             .unwrap();
         servers.push(serve(listener, secret.clone(), module).unwrap());
-        addresses.insert(NodeId::new(number).unwrap(), address);
+        addresses.insert(id, address);
         nodes.push(node);
     }
     let (listener, address) = listener();
@@ -78,7 +80,7 @@ async fn submit(node: &MockNode, params: Value) -> Result<Value, ErrorObjectOwne
     let (delay, answer) = (node.behaviour)(number);
     tokio::time::sleep(delay).await;
     answer?;
-    Ok(json!({"index": number + 1, "term": 1, "duplicate": false, "response": {"outcome": "hit"}}))
+    Ok(json!({"index": number + 1, "term": 1, "leader": node.id, "duplicate": false, "response": {"outcome": "hit"}}))
 }
 
 fn options() -> LoadOptions {
@@ -123,7 +125,7 @@ async fn a_retry_keeps_its_serial_and_goes_to_another_node() {
     let (first, second) = (mock.nodes[0].asked.lock().unwrap(), mock.nodes[1].asked.lock().unwrap());
     assert_eq!(first[..], second[..1], "the same command");
     assert_eq!((&first[0]["serial"], &second[4]["serial"]), (&json!(1), &json!(5)));
-    assert_eq!((first.len(), second.len()), (1, 5), "a client stays with the node that answered");
+    assert_eq!((first.len(), second.len()), (1, 5), "a client goes to the leader that answered");
 }
 
 #[tokio::test]

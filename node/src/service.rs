@@ -70,8 +70,14 @@ impl Service {
             Body::Reply(Reply::PreVote { granted } | Reply::RequestVote { granted }) => {
                 Ok(VoteAnswer { term: reply.term, granted })
             }
-            _ => unreachable!("the core answers a request with a reply of its kind"),
+            _ => Err(self.other_life().into()),
         }
+    }
+
+    /// A peer that has restarted numbers its calls anew, so the reply to a call of its former life may come up for one
+    /// of this. It answers nothing.
+    fn other_life(&self) -> NodeError {
+        NodeError::BadRequest { why: format!("{} answers an earlier call of this number", self.own) }
     }
 
     /// Parses a command only to see whether it is one; the bytes go on as they came.
@@ -98,7 +104,7 @@ impl RaftServer for Service {
         let reply = self.deliver(head, Request::AppendEntries(append)).await?;
         match reply.body {
             Body::Reply(Reply::AppendEntries(answer)) => Ok(AppendAnswer::new(reply.term, answer)),
-            _ => unreachable!("the core answers a request with a reply of its kind"),
+            _ => Err(self.other_life().into()),
         }
     }
 }

@@ -127,7 +127,9 @@ pub(crate) fn title(effect: Effect, from: &Group, to: &Group, one_way: bool) -> 
         Effect::Latency { delay_ms, jitter_ms } => format!("latency {delay_ms}±{jitter_ms} ms"),
     };
     let arrow = if one_way { '→' } else { '↔' };
-    format!("{what} {} {arrow} {}", names(from), names(to))
+    // A node has no link to itself: `n1 ↔ @all` means all others.
+    let to: Group = if from.len() == 1 { to - from } else { to.clone() };
+    format!("{what} {} {arrow} {}", names(from), names(&to))
 }
 
 #[cfg(test)]

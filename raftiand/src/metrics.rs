@@ -40,7 +40,7 @@ impl Metrics {
 
 fn refresh(system: &mut System, pids: &[u32]) {
     let pids: Vec<Pid> = pids.iter().copied().map(Pid::from_u32).collect();
-    let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+    let what = ProcessRefreshKind::nothing().with_cpu().with_memory().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, what);
 }
 

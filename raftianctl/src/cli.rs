@@ -1,0 +1,233 @@
+//! The command line: what can be typed, and the help that says so.
+//!
+//! Invariant: every command has a sentence of purpose and an example, and stands in one group of the top-level help.
+//! A test walks the tree.
+//!
+//! Deliberately absent: what the commands do, and their own arguments; see `cmd/`.
+
+use std::fmt::Write as _;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use raftian_rpc::folder::LabFolder;
+
+use crate::cmd;
+use crate::connect::Daemon;
+use crate::failure::{Failure, Kind};
+use crate::output::{Format, Output};
+
+/// The lab that is meant when none is named.
+pub(crate) const DEFAULT_LAB: &str = "default";
+
+/// Where the help lists what every command takes.
+const GLOBAL: &str = "Global options";
+
+/// A Raft laboratory for one machine: start a cluster of real processes, break it on purpose, and see it agree again.
+#[derive(Debug, Parser)]
+#[command(name = "raftianctl", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    /// The lab to work with; several can run at a time
+    #[arg(long, global = true, value_name = "NAME", env = "RAFTIAN_LAB", default_value = DEFAULT_LAB, help_heading = GLOBAL)]
+    lab: String,
+    /// The form of the data on standard output: human or json (JSON Lines for streams)
+    #[arg(short, long, global = true, value_name = "FORM", value_enum, default_value_t, hide_possible_values = true, help_heading = GLOBAL)]
+    output: Format,
+    /// No notes and no progress on standard error
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
+    quiet: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Start(cmd::start::Args),
+    Stop(cmd::stop::Args),
+    Status(cmd::status::Args),
+    Wait(cmd::wait::Args),
+    Log(cmd::log::Args),
+    Logs(cmd::logs::Args),
+    Events(cmd::events::Args),
+    #[command(flatten)]
+    Act(cmd::act::Verb),
+    Partition(cmd::partition::Args),
+    Fault(cmd::fault::Args),
+    Heal(cmd::heal::Args),
+    Attack(cmd::attack::Args),
+    Load(cmd::load::Args),
+    Demo(cmd::demo::Args),
+    Doctor(cmd::doctor::Args),
+    Completions(cmd::completions::Args),
+}
+
+/// The groups of the top-level help.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("The main job in one command", &["demo"]),
+    ("Start and stop", &["start", "stop"]),
+    ("Look", &["status", "wait", "log", "logs", "events"]),
+    ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
+    ("Use", &["attack", "load"]),
+    ("Help", &["doctor", "completions"]),
+];
+
+const SELECTORS: &str = "\
+Selectors name nodes:
+  n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority   @majority   @all   !n2
+
+Examples:
+  raftianctl demo
+  raftianctl start -n 5 && raftianctl kill @leader && raftianctl wait stable && raftianctl status
+
+Exit codes:
+  0 done, or verdict valid     1 failed, or verdict violated     2 wrong usage
+  3 verdict unknown            4 no daemon                       124 timed out";
+
+/// What a command works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The lab's name.
+    pub(crate) lab: String,
+    /// Where to write.
+    pub(crate) output: Output,
+}
+
+impl Context {
+    /// The lab's folder.
+    ///
+    /// # Errors
+    /// When the name cannot be a lab's, or there is no home for labs.
+    pub(crate) fn folder(&self) -> Result<LabFolder, Failure> {
+        LabFolder::of(&self.lab).map_err(|why| Failure::new(Kind::Usage, why))
+    }
+
+    /// The lab's daemon, which must be there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) async fn daemon(&self) -> Result<Daemon, Failure> {
+        Daemon::find(&self.lab, &self.folder()?).await
+    }
+}
+
+impl Cli {
+    /// The context of the command.
+    pub(crate) fn context(&self) -> Context {
+        Context { lab: self.lab.clone(), output: Output::new(self.output, self.quiet) }
+    }
+
+    /// The command.
+    pub(crate) fn into_verb(self) -> Verb {
+        self.verb
+    }
+}
+
+/// The whole command tree, with the groups in its help.
+pub(crate) fn command() -> clap::Command {
+    let command = Cli::command();
+    let mut groups = String::new();
+    for (title, names) in GROUPS {
+        let _ = writeln!(groups, "{title}:");
+        for name in names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let _ = writeln!(groups, "  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default());
+        }
+        groups.push('\n');
+    }
+    let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}{{options}}{{after-help}}");
+    command
+        .help_template(template)
+        .override_usage("raftianctl [OPTIONS] COMMAND …   (raftianctl COMMAND --help says more, with examples)")
+        .after_help(SELECTORS)
+}
+
+/// What was typed.
+///
+/// # Errors
+/// What clap has to say, be it help or a mistake.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// Whether clap's answer is what the user wanted, rather than a mistake.
+pub(crate) fn is_help(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+/// Whether JSON was asked for on a line that clap could not read.
+pub(crate) fn asks_for_json(arguments: &[std::ffi::OsString]) -> bool {
+    let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+    words.iter().any(|word| ["-ojson", "-o=json", "--output=json"].contains(&word.as_ref()))
+        || words.windows(2).any(|pair| ["-o", "--output"].contains(&pair[0].as_ref()) && pair[1] == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command with a face of its own, by its full name.
+    fn leaves(command: &clap::Command, path: &str, out: &mut Vec<(String, clap::Command)>) {
+        for sub in command.get_subcommands() {
+            let name = format!("{path} {}", sub.get_name());
+            leaves(sub, &name, out);
+            out.push((name, sub.clone()));
+        }
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_purpose_and_an_example_of_itself() {
+        let mut all = Vec::new();
+        leaves(&command(), "raftianctl", &mut all);
+        assert!(all.len() >= 20, "{}", all.len());
+        for (name, sub) in all {
+            let about = sub.get_about().unwrap_or_else(|| panic!("`{name}` has no purpose")).to_string();
+            assert!(!about.is_empty() && !about.contains('\n'), "`{name}`: {about}");
+            let after = sub.get_after_help().unwrap_or_else(|| panic!("`{name}` has no example")).to_string();
+            assert!(after.starts_with("Example") && after.contains(&name), "`{name}`: {after}");
+        }
+    }
+
+    /// The commands in the examples of all help texts can be typed.
+    #[test]
+    fn every_example_can_be_parsed() {
+        let mut all = Vec::new();
+        leaves(&command(), "raftianctl", &mut all);
+        all.push(("raftianctl".into(), command()));
+        for (name, sub) in all {
+            for line in sub.get_after_help().unwrap().to_string().lines() {
+                for typed in line.split("&&").map(str::trim).filter(|typed| typed.starts_with("raftianctl ")) {
+                    let typed = [" | ", " # ", " > ", "  #"]
+                        .iter()
+                        .fold(typed, |typed, end| typed.split(end).next().unwrap_or_default());
+                    let words: Vec<String> =
+                        typed.split_whitespace().map(|word| word.trim_matches('\'').into()).collect();
+                    let parsed = parse(words.iter().map(Into::into));
+                    assert!(parsed.is_ok(), "`{name}`: {typed}: {}", parsed.unwrap_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_stands_in_one_group() {
+        let grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        for sub in Cli::command().get_subcommands() {
+            assert_eq!(grouped.iter().filter(|name| **name == sub.get_name()).count(), 1, "{}", sub.get_name());
+        }
+        assert!(grouped.iter().all(|name| Cli::command().find_subcommand(name).is_some()));
+    }
+
+    #[test]
+    fn a_wish_for_json_is_heard_even_in_nonsense() {
+        let asks = |line: &str| asks_for_json(&line.split(' ').map(Into::into).collect::<Vec<_>>());
+        assert!(asks("raftianctl -o json nonsense") && asks("raftianctl nonsense --output=json"));
+        assert!(!asks("raftianctl -o human json"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The commands, one file each: arguments, help, and what is said about the outcome.
+
+pub(crate) mod act;
+pub(crate) mod attack;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod fault;
+pub(crate) mod heal;
+pub(crate) mod load;
+pub(crate) mod log;
+pub(crate) mod logs;
+pub(crate) mod partition;
+pub(crate) mod start;
+pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod wait;

@@ -1,0 +1,229 @@
+//! `raftianctl load`: many clients at once, measured and then judged.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use raftian_bench::cancel::cancel_pair;
+use raftian_bench::collect::collect;
+use raftian_bench::lab::Lab;
+use raftian_bench::load::{Load, LoadOptions, LoadOutcome, Progress, Targeting};
+use raftian_bench::summary::{Summary, thousands};
+use raftian_check::{Report, Verdict};
+use raftian_rpc::connect::Http;
+use raftian_rpc::lab::LabClient as _;
+use raftian_rpc::{AppKind, NodeId};
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::connect::Daemon;
+use crate::failure::{Failure, Kind};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::units;
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl load --rate 500/s --clients 8 --for 30s
+  raftianctl load --closed --clients 1000 --for 10s
+  raftianctl load --rate 100/s --to n3 --out my-run
+
+Latency counts from the moment a command was due, so a stall shows. A command without an answer is unknown: neither
+acknowledged nor failed. Afterwards all logs are read and judged; the exit code tells the verdict.";
+
+/// How long the nodes may take to agree after the load.
+const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Put load on the lab: many clients, latency percentiles, and a verdict
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The application whose commands are sent
+    #[arg(long, value_name = "NAME", default_value_t)]
+    app: AppKind,
+    /// Commands per second, in all
+    #[arg(long, value_name = "RATE", default_value = "500/s", value_parser = units::rate_per_s, allow_hyphen_values = true)]
+    rate: f64,
+    /// Send the next command when the last is answered, instead of at a rate
+    #[arg(long, conflicts_with = "rate")]
+    closed: bool,
+    /// Concurrent clients, each with one command outstanding
+    #[arg(long, value_name = "COUNT", default_value_t = 8)]
+    clients: usize,
+    /// How long commands are sent
+    #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
+    lasting: Duration,
+    /// Send to this node only [default: to all, each client staying with the one that answers]
+    #[arg(long, value_name = "NODE")]
+    to: Option<NodeId>,
+    /// Decides which commands are sent
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Keep the history, the logs and the verdict in this folder
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Do not read and judge the logs afterwards
+    #[arg(long)]
+    no_check: bool,
+}
+
+/// What a load came to.
+#[derive(Debug, Serialize)]
+struct LoadReport {
+    summary: Summary,
+    /// Why it ended early, if it did.
+    interrupted: Option<String>,
+    /// The judges' verdict; unknown also when the nodes did not agree in time. `None` if they were not asked.
+    verdict: Option<Verdict>,
+    /// How long the nodes took to agree, in milliseconds.
+    converged_after_ms: Option<u64>,
+    /// What was missing for the nodes to agree.
+    not_converged: Option<String>,
+    /// What the judges found.
+    report: Option<Report>,
+}
+
+/// Runs the load. The exit code is the verdict's.
+pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
+    let daemon = context.daemon().await?;
+    let lab = Lab::at(daemon.address, daemon.secret.clone())?;
+    let options = options(&daemon, &args).await?;
+    if let Some(folder) = &args.out {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
+    }
+    let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
+    let load = Load::prepare(&lab, options, history.as_deref()).await?;
+    let (canceller, cancel) = cancel_pair();
+    let bar = bar(context.output, args.lasting);
+    let show = |progress| show(&bar, &progress);
+    let outcome = interrupt.heed(&canceller, load.run(&show, &cancel)).await;
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    let report = match (args.no_check, &outcome.interrupted) {
+        (true, _) | (_, Some(_)) => unjudged(outcome),
+        (false, None) => tokio::select! {
+            judged = judged(context.output, &lab, outcome, args.out.as_deref()) => judged?,
+            () = interrupt.received() => return Err(Failure::new(Kind::Interrupted, "interrupted before the verdict")),
+        },
+    };
+    if let Some(folder) = &args.out {
+        write_json(&folder.join("report.json"), &report)?;
+    }
+    context.output.data(&report, summary)?;
+    finish(context, &report, cancel.is_cancelled())
+}
+
+async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
+    let status = daemon.ask(async |lab: Http| lab.status().await).await?;
+    let (Some(app), Some(players)) = (status.app, status.players) else {
+        let why = format!("lab `{}` has no nodes; start some with `raftianctl start`", daemon.lab);
+        return Err(Failure::new(Kind::Conflict, why));
+    };
+    if app != args.app {
+        return Err(Failure::new(Kind::Usage, format!("lab `{}` runs {app}, not {}", daemon.lab, args.app)));
+    }
+    let options = LoadOptions {
+        rate_per_s: (!args.closed).then_some(args.rate),
+        clients: args.clients,
+        duration: args.lasting,
+        seed: args.seed,
+        players,
+        targets: args.to.map_or(Targeting::All, Targeting::One),
+        ..LoadOptions::default()
+    };
+    options.validate().map_err(|why| Failure::new(Kind::Usage, why))?;
+    Ok(options)
+}
+
+fn unjudged(outcome: LoadOutcome) -> LoadReport {
+    let LoadOutcome { summary, interrupted, .. } = outcome;
+    LoadReport { summary, interrupted, verdict: None, converged_after_ms: None, not_converged: None, report: None }
+}
+
+async fn judged(output: Output, lab: &Lab, outcome: LoadOutcome, out: Option<&Path>) -> Result<LoadReport, Failure> {
+    let waiting = crate::progress::spinner(output);
+    waiting.set_message("reading the logs of all nodes, and judging");
+    let evidence = collect(lab, true, CONVERGE_TIMEOUT).await;
+    waiting.finish_and_clear();
+    let evidence = evidence?;
+    if let Some(folder) = out {
+        // Saved before it is judged, so that a judge that fails loses nothing.
+        write_json(&folder.join("evidence.json"), &evidence)?;
+    }
+    let report = evidence.judge(&outcome.history);
+    Ok(LoadReport {
+        verdict: Some(evidence.verdict(&report)),
+        converged_after_ms: evidence.converged.as_ref().ok().copied(),
+        not_converged: evidence.converged.err(),
+        report: Some(report),
+        ..unjudged(outcome)
+    })
+}
+
+fn finish(context: &Context, report: &LoadReport, cancelled: bool) -> Result<u8, Failure> {
+    match (&report.interrupted, report.verdict) {
+        (Some(_), _) if cancelled => Err(Failure::new(Kind::Interrupted, "interrupted; the load was not judged")),
+        (Some(reason), _) => Err(Failure::new(Kind::NoDaemon, format!("the load ended early: {reason}"))),
+        (None, Some(verdict)) => Ok(verdict.exit_code()),
+        (None, None) => {
+            context.output.note("not judged, as asked");
+            Ok(0)
+        }
+    }
+}
+
+fn summary(report: &LoadReport) -> String {
+    let mut text = format!("{}\n", report.summary);
+    if let Some(missing) = &report.not_converged {
+        text.push_str(&format!("agreement    none yet: {missing}\n"));
+    }
+    if let (Some(verdict), Some(report)) = (report.verdict, &report.report) {
+        let counts = &report.counts;
+        let [acknowledged, committed] = [counts.acknowledged, counts.committed].map(thousands);
+        text.push_str(&match verdict {
+            Verdict::Valid => format!(
+                "verdict      valid: {acknowledged} acknowledged, each applied exactly once, on {} equal logs of {committed} \
+                 entries\n",
+                counts.replicas
+            ),
+            other => format!("verdict      {other}\n"),
+        });
+        report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
+    }
+    text
+}
+
+fn bar(output: Output, lasting: Duration) -> ProgressBar {
+    if output.is_quiet() || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(crate::words::millis(lasting));
+    let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}").expect("a valid template");
+    bar.set_style(style);
+    bar
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_position(crate::words::millis(progress.elapsed.min(progress.planned)));
+    bar.set_message(standing(progress));
+}
+
+/// `12,345 acknowledged, 2 unknown, 498/s`.
+pub(crate) fn standing(progress: &Progress) -> String {
+    let tally = &progress.tally;
+    let mut text = format!("{} acknowledged", thousands(tally.ok));
+    for (count, word) in [(tally.failed, "failed"), (tally.unknown, "unknown")] {
+        if count > 0 {
+            text.push_str(&format!(", {} {word}", thousands(count)));
+        }
+    }
+    format!("{text}, {:.0}/s", progress.rate_per_s)
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_vec(value).map_err(std::io::Error::other);
+    text.and_then(|text| std::fs::write(path, text))
+        .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", path.display())))
+}

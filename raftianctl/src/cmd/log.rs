@@ -1,0 +1,210 @@
+//! `raftianctl log`: the logs of several nodes side by side.
+
+use std::collections::BTreeSet;
+
+use raftian_check::apps::Command;
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::{LogLine, LogPage};
+use raftian_rpc::lab::{LabClient as _, LogReport};
+use raftian_rpc::selector::Selector;
+use raftian_rpc::{Index, NodeId};
+
+use crate::cli::Context;
+use crate::failure::Failure;
+use crate::output::Paint;
+use crate::table::{Align, Cell, Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl log
+  raftianctl log n1,n4 --from 100 --limit 50
+
+A column for each node, a row for each index: the entry's term, then its command. The line under a row marks how far a
+node knows the log to be committed; ≠ marks rows in which the nodes differ.";
+
+/// Characters of a command that are shown.
+const COMMAND_CHARS: usize = 24;
+
+/// Show the log entries of nodes side by side, with the committed part marked
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which nodes
+    #[arg(value_name = "SELECTOR", default_value = "@all")]
+    selector: Selector,
+    /// The first index [default: so that the last entries are shown]
+    #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u64).range(1..))]
+    from: Option<Index>,
+    /// How many entries, at most 4096
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    limit: u64,
+}
+
+/// Shows the logs.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let daemon = context.daemon().await?;
+    let from = match args.from {
+        Some(from) => from,
+        None => {
+            let status = daemon.ask(async |lab: Http| lab.status().await).await?;
+            let last = status.nodes.iter().filter_map(|node| Some(node.server.as_ref()?.last_index)).max();
+            (last.unwrap_or(0) + 1).saturating_sub(args.limit).max(1)
+        }
+    };
+    let selector = args.selector;
+    let report = daemon.ask(async |lab: Http| lab.log(selector, from, args.limit).await).await?;
+    if !context.output.is_json() {
+        for (node, reason) in &report.silent {
+            context.output.note(&format!("{node} shows nothing: {reason}"));
+        }
+    }
+    context.output.data(&report, |report| table(report, from, context.output.colour()))
+}
+
+fn table(report: &LogReport, from: Index, colour: bool) -> String {
+    let pages = &report.pages;
+    if pages.is_empty() {
+        return "no node answered".to_owned();
+    }
+    let mut columns = vec![(String::new(), Align::Left), ("INDEX".to_owned(), Align::Right)];
+    columns.extend(pages.iter().map(|page| (page.node.to_string(), Align::Left)));
+    let mut table = Table::new(columns);
+    if let Some(marks) = committed(pages, from - 1) {
+        table.row(marks);
+    }
+    let shown = pages.iter().filter_map(|page| page.entries.last()).map(|entry| entry.index).max();
+    for index in from..=shown.unwrap_or(0) {
+        let entries: Vec<Option<&LogLine>> = pages.iter().map(|page| entry_at(page, index)).collect();
+        let mark = if differ(&entries) { Cell::painted("≠", Paint::Bad) } else { Cell::default() };
+        let mut row = vec![mark, index.to_string().into()];
+        row.extend(entries.into_iter().map(|entry| Cell::from(entry.map_or(String::new(), text))));
+        table.row(row);
+        if let Some(marks) = committed(pages, index) {
+            table.row(marks);
+        }
+    }
+    for (name, value) in [("commit", commit as fn(&LogPage) -> String), ("digest", digest)] {
+        let mut row = vec![Cell::default(), Cell::painted(name, Paint::Dim)];
+        row.extend(pages.iter().map(|page| Cell::painted(value(page), Paint::Dim)));
+        table.row(row);
+    }
+    table.render(colour)
+}
+
+fn commit(page: &LogPage) -> String {
+    format!("{} of {}", page.commit_index, page.last_index)
+}
+
+fn digest(page: &LogPage) -> String {
+    let digest: String = page.digest.chars().take(8).collect();
+    format!("{digest} at {}", page.last_applied)
+}
+
+fn entry_at(page: &LogPage, index: Index) -> Option<&LogLine> {
+    let at = page.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
+    Some(&page.entries[at])
+}
+
+/// The line under `index` in the columns of the nodes whose committed part ends there.
+fn committed(pages: &[LogPage], index: Index) -> Option<Vec<Cell>> {
+    let ending: BTreeSet<NodeId> =
+        pages.iter().filter(|page| page.commit_index == index).map(|page| page.node).collect();
+    if ending.is_empty() {
+        return None;
+    }
+    let mark = |page: &LogPage| match ending.contains(&page.node) {
+        true => Cell::painted("── committed ──", Paint::Good),
+        false => Cell::default(),
+    };
+    Some([Cell::default(), Cell::default()].into_iter().chain(pages.iter().map(mark)).collect())
+}
+
+/// Whether two nodes have different entries at one index. A node that has none yet does not contradict.
+fn differ(entries: &[Option<&LogLine>]) -> bool {
+    let content = |entry: &LogLine| (entry.term, entry.command.as_ref().map(|command| command.get().to_owned()));
+    entries.iter().flatten().map(|entry| content(entry)).collect::<BTreeSet<_>>().len() > 1
+}
+
+/// `2 attack 3`: the term and the command.
+fn text(entry: &LogLine) -> String {
+    let command = match &entry.command {
+        None => "no-op".to_owned(),
+        Some(raw) => match Command::parse(raw.get().as_bytes()) {
+            Ok(command) => short(command.op().get()),
+            Err(_) => shortened(raw.get()),
+        },
+    };
+    format!("{} {command}", entry.term)
+}
+
+/// `{"attack":3}` as `attack 3`; other ops as they are.
+fn short(op: &str) -> String {
+    match serde_json::from_str(op) {
+        Ok(serde_json::Value::Object(fields)) if fields.len() == 1 => {
+            let (name, value) = fields.iter().next().expect("one field");
+            shortened(&format!("{name} {value}"))
+        }
+        _ => shortened(op),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.chars().count() > COMMAND_CHARS {
+        true => text.chars().take(COMMAND_CHARS - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::lab::Resolution;
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn entry(index: Index, term: u64, op: Option<&str>) -> LogLine {
+        let command = |op| RawValue::from_string(format!(r#"{{"client":"c","serial":1,"op":{op}}}"#)).unwrap();
+        LogLine { index, term, command: op.map(command) }
+    }
+
+    fn page(node: &str, commit_index: Index, entries: Vec<LogLine>) -> LogPage {
+        LogPage {
+            node: node.parse().unwrap(),
+            last_index: entries.last().map_or(0, |entry| entry.index),
+            commit_index,
+            last_applied: commit_index,
+            digest: "3fa9c1d27788".into(),
+            entries,
+        }
+    }
+
+    #[test]
+    fn logs_stand_side_by_side_with_what_differs_and_what_is_committed() {
+        let attack = Some(r#"{"attack":3}"#);
+        let pages = vec![
+            page("n1", 2, vec![entry(1, 1, None), entry(2, 1, attack), entry(3, 1, attack)]),
+            page("n2", 1, vec![entry(1, 1, None), entry(2, 1, attack), entry(3, 2, None)]),
+            page("n3", 0, vec![entry(1, 1, None)]),
+        ];
+        let resolved = Resolution { selector: "@all".parse().unwrap(), nodes: BTreeSet::new(), leader: None };
+        let report = LogReport { resolved, pages, silent: Default::default() };
+        let expected = "    INDEX  n1               n2               n3
+                                             ── committed ──
+        1  1 no-op          1 no-op          1 no-op
+                            ── committed ──
+        2  1 attack 3       1 attack 3
+           ── committed ──
+≠       3  1 attack 3       2 no-op
+   commit  2 of 3           1 of 3           0 of 1
+   digest  3fa9c1d2 at 2    3fa9c1d2 at 1    3fa9c1d2 at 0
+";
+        assert_eq!(table(&report, 1, false), expected);
+    }
+
+    #[test]
+    fn long_commands_are_cut() {
+        let long = format!(r#"{{"set":"{}"}}"#, "é".repeat(100));
+        assert_eq!(text(&entry(1, 2, Some(&long))).chars().count(), COMMAND_CHARS + 2);
+        assert_eq!(text(&entry(1, 2, Some("[1,2]"))), "2 [1,2]");
+    }
+}

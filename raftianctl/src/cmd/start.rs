@@ -1,0 +1,146 @@
+//! `raftianctl start`: brings a lab up, and its daemon if need be.
+
+use std::time::Duration;
+
+use raftian_rpc::AppKind;
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::Timing;
+use raftian_rpc::lab::{LabClient as _, StartReport, StartRequest};
+
+use crate::cli::Context;
+use crate::connect::Daemon;
+use crate::failure::{Failure, Kind};
+use crate::launch::Found;
+use crate::{launch, progress, units, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl start -n 5
+  raftianctl start -n 3 --seed 7 --election-timeout 150-300 --heartbeat 50
+  raftianctl --lab two start -n 3 --no-wait
+
+What is not given keeps the value of the lab's last start. `raftianctl stop --purge` forgets it all.";
+
+/// Start the lab's nodes, and wait until one of them leads
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How many nodes, 1 to 64 [default: 5]
+    #[arg(short, long, value_name = "COUNT", value_parser = units::node_count, allow_hyphen_values = true)]
+    nodes: Option<u16>,
+    /// The replicated application [default: attack]
+    #[arg(long, value_name = "NAME")]
+    app: Option<AppKind>,
+    /// How many players the attack game has, 1 to 64 [default: one per node]
+    #[arg(long, value_name = "COUNT", value_parser = units::player, allow_hyphen_values = true)]
+    players: Option<u16>,
+    /// The seed of the run; each node derives its election time-outs from it [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// The range election time-outs are drawn from, in milliseconds [default: 150-300]
+    #[arg(long, value_name = "MIN-MAX", value_parser = units::range_ms, allow_hyphen_values = true)]
+    election_timeout: Option<(u64, u64)>,
+    /// The interval of a leader's heartbeats, in milliseconds [default: 50]
+    #[arg(long, value_name = "MS", value_parser = units::whole_ms, allow_hyphen_values = true)]
+    heartbeat: Option<u64>,
+    /// Return when the nodes are up, without waiting for a leader
+    #[arg(long)]
+    no_wait: bool,
+    /// How long all of it may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
+    timeout: Duration,
+}
+
+/// Starts the lab.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let request = args.request()?;
+    let Found { daemon, is_new } = launch::find_or_start(&context.lab, &context.folder()?).await?;
+    let call = daemon.wait(args.timeout, async |lab: Http| lab.start(request).await);
+    let report = match progress::watched(context.output, &daemon, call).await {
+        Ok(report) => report,
+        Err(failure) => {
+            if is_new {
+                leave_nothing(&daemon).await;
+            }
+            return Err(failure);
+        }
+    };
+    if !context.output.is_json() {
+        report.notes.iter().for_each(|note| context.output.note(note));
+    }
+    context.output.data(&report, summary)
+}
+
+/// Ends a daemon that was started for a lab which then did not come about. One that has nodes stays, to be looked at.
+async fn leave_nothing(daemon: &Daemon) {
+    let hello = daemon.ask(async |lab: Http| lab.hello().await).await;
+    if hello.is_ok_and(|hello| !hello.started) {
+        // The start has failed and says why; that the daemon could not be ended would not help anyone.
+        let _ = daemon.ask(async |lab: Http| lab.stop(true).await).await;
+    }
+}
+
+impl Args {
+    fn request(&self) -> Result<StartRequest, Failure> {
+        Ok(StartRequest {
+            nodes: self.nodes,
+            app: self.app,
+            players: self.players,
+            seed: self.seed,
+            timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
+            no_wait: self.no_wait,
+            timeout_ms: words::millis(self.timeout),
+        })
+    }
+
+    /// The times, if any was given; the others are then the defaults.
+    fn timing(&self) -> Result<Option<Timing>, String> {
+        if self.election_timeout.is_none() && self.heartbeat.is_none() {
+            return Ok(None);
+        }
+        let mut timing = Timing::default();
+        if let Some((min, max)) = self.election_timeout {
+            (timing.election_min_ms, timing.election_max_ms) = (min, max);
+        }
+        timing.heartbeat_ms = self.heartbeat.unwrap_or(timing.heartbeat_ms);
+        timing.validate().map(Some)
+    }
+}
+
+fn summary(report: &StartReport) -> String {
+    let (lab, count) = (&report.lab, words::nodes(report.nodes.len()));
+    let leader = match &report.leader {
+        Some(leadership) => words::leads(leadership),
+        None => "a leader is still to be elected (`raftianctl wait leader`)".to_owned(),
+    };
+    match report.changed {
+        true => format!("lab `{lab}`: {count} up, {leader}"),
+        false => format!("lab `{lab}`: {count} already up, {leader}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::NodeId;
+    use raftian_rpc::lab::Leadership;
+
+    use super::*;
+
+    #[test]
+    fn the_outcome_fits_a_line() {
+        let nodes: Vec<NodeId> = NodeId::first(5).collect();
+        let leader = Leadership { leader: nodes[1], term: 1, after_ms: 212 };
+        let mut report = StartReport {
+            lab: "default".into(),
+            changed: true,
+            nodes: nodes.clone(),
+            started: nodes,
+            leader: Some(leader),
+            notes: vec![],
+        };
+        assert_eq!(summary(&report), "lab `default`: 5 nodes up, n2 leads term 1 after 212 ms");
+        report.changed = false;
+        report.leader = Some(Leadership { after_ms: 0, ..leader });
+        assert_eq!(summary(&report), "lab `default`: 5 nodes already up, n2 leads term 1");
+    }
+}

@@ -1,0 +1,123 @@
+//! `raftianctl stop`: takes the whole lab down, or some of its nodes.
+
+use std::time::Duration;
+
+use raftian_rpc::connect::Http;
+use raftian_rpc::lab::{Action, LabClient as _, StopReport};
+use raftian_rpc::selector::{Selector, names};
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::cmd::act;
+use crate::connect::{Daemon, is_held};
+use crate::failure::{Failure, Kind};
+use crate::launch::Found;
+use crate::{launch, progress, units, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl stop              # the whole lab; its data stay
+  raftianctl stop --purge      # and its data go
+  raftianctl stop n3           # one node, in order (SIGTERM)
+
+Stopping what is already down succeeds and says so.";
+
+/// Stop the whole lab and its daemon, or some nodes in order
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which nodes; all of the lab if left out
+    #[arg(value_name = "SELECTOR")]
+    selector: Option<Selector>,
+    /// Remove the lab's folder as well: logs, traces, journal
+    #[arg(long, conflicts_with = "selector")]
+    purge: bool,
+    /// With a SELECTOR: do not wait for the next leader
+    #[arg(long, requires = "selector")]
+    no_wait: bool,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
+    timeout: Duration,
+}
+
+/// The outcome where there was nothing to stop, and where there was.
+#[derive(Serialize)]
+struct Stopped<'a> {
+    changed: bool,
+    #[serde(flatten)]
+    report: &'a StopReport,
+}
+
+/// Stops the lab, or nodes.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    if let Some(selector) = args.selector {
+        let request = act::request(Action::Stop, selector, args.no_wait, args.timeout);
+        return act::perform(context, request, args.timeout).await;
+    }
+    let report = match context.daemon().await {
+        Ok(daemon) => Some(whole(context, &daemon, args.purge, args.timeout).await?),
+        Err(failure) if failure.kind() == Kind::NoDaemon => match args.purge && context.folder()?.path().exists() {
+            // Only a daemon knows what in the folder is the lab's, and which processes a crashed one left behind.
+            true => {
+                let Found { daemon, .. } = launch::find_or_start(&context.lab, &context.folder()?).await?;
+                Some(whole(context, &daemon, true, args.timeout).await?)
+            }
+            false => None,
+        },
+        Err(failure) => return Err(failure),
+    };
+    let changed = report.is_some();
+    let report = report.unwrap_or_else(|| StopReport { stopped: vec![], killed: vec![], purged: None });
+    if !report.killed.is_empty() && !context.output.is_json() {
+        context.output.note(&format!("{} did not leave when asked and had to be killed", names(&report.killed)));
+    }
+    let lab = &context.lab;
+    context.output.data(&Stopped { changed, report: &report }, |_| match changed {
+        true => format!("lab `{lab}`: {}", summary(&report)),
+        false => format!("lab `{lab}` is already stopped"),
+    })
+}
+
+/// Stops a lab and its daemon, and waits until nothing holds its folder any more.
+pub(crate) async fn whole(
+    context: &Context,
+    daemon: &Daemon,
+    purge: bool,
+    timeout: Duration,
+) -> Result<StopReport, Failure> {
+    let call = daemon.wait(timeout, async |lab: Http| lab.stop(purge).await);
+    let report = progress::watched(context.output, daemon, call).await?;
+    released(daemon, timeout).await?;
+    Ok(report)
+}
+
+/// Waits until the daemon has let go of its lock, so that a start right after this finds a free folder.
+async fn released(daemon: &Daemon, timeout: Duration) -> Result<(), Failure> {
+    let free = async {
+        // Nobody tells about the end of a process that is not our child.
+        while is_held(&daemon.folder) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(timeout, free).await.map_err(|_| {
+        let (lab, pid) = (&daemon.lab, daemon.pid);
+        Failure::new(
+            Kind::TimedOut,
+            format!(
+                "the nodes of lab `{lab}` are down but its daemon (process {pid}) lingers; see `raftianctl doctor`"
+            ),
+        )
+    })
+}
+
+fn summary(report: &StopReport) -> String {
+    let count = report.stopped.len();
+    let mut text = match count {
+        0 => "stopped; no node was running".to_owned(),
+        _ => format!("stopped, {} down", words::nodes(count)),
+    };
+    if let Some(folder) = &report.purged {
+        text.push_str(&format!("; {} removed", folder.display()));
+    }
+    text
+}

@@ -1,0 +1,144 @@
+//! Why a command did not succeed, as people, scripts and shells are told: a sentence, a kind, an exit code.
+//!
+//! Invariant: the exit code follows from the kind alone (design §5), so `-o json` and `$?` never disagree.
+
+use raftian_rpc::error::LabError;
+use serde_json::json;
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It was tried and did not work.
+    Failed,
+    /// It makes no sense in the lab's present state.
+    Conflict,
+    /// It makes no sense at all.
+    Usage,
+    /// Nobody answers for the lab.
+    NoDaemon,
+    /// It did not come about in time.
+    TimedOut,
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// Whoever read our output has gone; nothing to report, and nobody to report it to.
+    BrokenPipe,
+}
+
+/// A command that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+impl Kind {
+    /// Its name in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Conflict => "conflict",
+            Kind::Usage => "usage",
+            Kind::NoDaemon => "no_daemon",
+            Kind::TimedOut => "timed_out",
+            Kind::Interrupted => "interrupted",
+            Kind::BrokenPipe => "broken_pipe",
+        }
+    }
+
+    /// The exit code of a process that fails like this.
+    fn exit_code(self) -> u8 {
+        match self {
+            Kind::BrokenPipe => 0,
+            Kind::Failed | Kind::Conflict => 1,
+            Kind::Usage => 2,
+            Kind::NoDaemon => 4,
+            Kind::TimedOut => 124,
+            Kind::Interrupted => 130,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure of this kind; the message says what, why, and what to do next.
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
+        Failure { kind, message: message.into() }
+    }
+
+    /// It was tried and did not work.
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
+        Failure::new(Kind::Failed, message)
+    }
+
+    /// What kind of failure it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What happened, why, and what to do next.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.kind.exit_code()
+    }
+
+    /// The line for standard error; `None` when there is nothing to say.
+    pub(crate) fn line(&self, json: bool) -> Option<String> {
+        match (self.kind, json) {
+            (Kind::BrokenPipe, _) => None,
+            (Kind::Interrupted, false) if self.message.is_empty() => None,
+            (_, true) => Some(json!({ "error": { "kind": self.kind.name(), "message": self.message } }).to_string()),
+            (_, false) => Some(format!("raftianctl: {}", self.message)),
+        }
+    }
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Failure {
+        let kind = match error {
+            LabError::Usage(_) => Kind::Usage,
+            LabError::Conflict(_) => Kind::Conflict,
+            LabError::Failed(_) => Kind::Failed,
+            LabError::TimedOut(_) => Kind::TimedOut,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        match error.downcast::<LabError>() {
+            Ok(error) => error.into(),
+            Err(error) => Failure::failed(format!("{error:#}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_daemons_exit_codes_are_ours() {
+        for error in [
+            LabError::Usage("u".into()),
+            LabError::Conflict("c".into()),
+            LabError::Failed("f".into()),
+            LabError::TimedOut("t".into()),
+        ] {
+            assert_eq!(Failure::from(error.clone()).exit_code(), error.exit_code());
+            let wrapped = anyhow::Error::from(error.clone()).context("while loading");
+            assert_eq!(Failure::from(wrapped).exit_code(), error.exit_code());
+        }
+    }
+
+    #[test]
+    fn a_failure_has_a_line_for_people_and_one_for_programs() {
+        let failure = Failure::new(Kind::NoDaemon, "no \"lab\"");
+        assert_eq!(failure.line(false).unwrap(), "raftianctl: no \"lab\"");
+        assert_eq!(failure.line(true).unwrap(), r#"{"error":{"kind":"no_daemon","message":"no \"lab\""}}"#);
+        assert_eq!(Failure::new(Kind::BrokenPipe, "").line(true), None);
+    }
+}

@@ -1,0 +1,118 @@
+//! `raftianctl`, the command line of a raftian lab: thin commands over `lab.*`, `client.*` and the bench library.
+//!
+//! The way of a command: `cli` (what was typed) → `cmd/…` (one file each) → `connect` (the daemon) → `output` (what is
+//! said), with `failure` (what is said when it fails) and its exit code at the end.
+//!
+//! Invariant: no question about the cluster is decided here; the daemon resolves, waits and judges the state, the
+//! judges judge the evidence.
+
+mod cli;
+mod cmd;
+mod connect;
+mod failure;
+mod interrupt;
+mod launch;
+mod output;
+mod progress;
+mod story;
+mod table;
+mod units;
+mod words;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cli::{Cli, Context, Verb};
+use failure::{Failure, Kind};
+use interrupt::Interrupt;
+use output::unwritable;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let (outcome, json) = match cli::parse(arguments.iter().cloned()) {
+        Ok(cli) => {
+            let context = cli.context();
+            (run(cli, &context), context.output.is_json())
+        }
+        Err(error) => {
+            let json = cli::asks_for_json(&arguments);
+            (answer(&error, json), json)
+        }
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            if let Some(line) = failure.line(json) {
+                eprintln!("{line}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("the system gives us no event queue: {error}")))?;
+    runtime.block_on(async {
+        let listening = Interrupt::listen();
+        let mut interrupt =
+            listening.map_err(|error| Failure::failed(format!("the system lets us hear no signals: {error}")))?;
+        match cli.into_verb() {
+            // These two have something to clean up, or to say, when they are interrupted.
+            Verb::Load(args) => cmd::load::run(context, args, interrupt).await,
+            Verb::Demo(args) => cmd::demo::run(context, args, interrupt).await,
+            other => {
+                let farewell = farewell(&other);
+                tokio::select! {
+                    done = dispatch(context, other) => done.map(|()| 0),
+                    () = interrupt.received() => Err(Failure::new(Kind::Interrupted, farewell)),
+                }
+            }
+        }
+    })
+}
+
+async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Start(args) => cmd::start::run(context, args).await,
+        Verb::Stop(args) => cmd::stop::run(context, args).await,
+        Verb::Status(args) => cmd::status::run(context, args).await,
+        Verb::Wait(args) => cmd::wait::run(context, args).await,
+        Verb::Log(args) => cmd::log::run(context, args).await,
+        Verb::Logs(args) => cmd::logs::run(context, args).await,
+        Verb::Events(args) => cmd::events::run(context, args).await,
+        Verb::Act(verb) => cmd::act::run(context, verb).await,
+        Verb::Partition(args) => cmd::partition::run(context, args).await,
+        Verb::Fault(args) => cmd::fault::run(context, args).await,
+        Verb::Heal(args) => cmd::heal::run(context, args).await,
+        Verb::Attack(args) => cmd::attack::run(context, args).await,
+        Verb::Doctor(args) => cmd::doctor::run(context, args).await,
+        Verb::Completions(args) => cmd::completions::run(context, args),
+        Verb::Load(_) | Verb::Demo(_) => unreachable!("they are run where the signals are"),
+    }
+}
+
+/// What to tell whoever interrupts a command: for one that only looks, nothing.
+fn farewell(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Start(_) | Verb::Stop(_) | Verb::Act(_) | Verb::Partition(_) | Verb::Fault(_) | Verb::Heal(_) => {
+            "interrupted; what the daemon was asked to do goes on, see `raftianctl status`"
+        }
+        Verb::Attack(_) => "interrupted; the attack may still be applied",
+        _ => "",
+    }
+}
+
+/// Passes on what clap has to say: help to standard output, mistakes to standard error.
+fn answer(error: &clap::Error, json: bool) -> Result<u8, Failure> {
+    if cli::is_help(error) {
+        return error.print().map(|()| 0).map_err(unwritable);
+    }
+    if json {
+        let text = error.to_string();
+        return Err(Failure::new(Kind::Usage, text.trim().trim_start_matches("error: ")));
+    }
+    // Whether the complaint itself could be written changes nothing.
+    let _ = error.print();
+    Ok(2)
+}

@@ -1,0 +1,122 @@
+//! Where words go: data to standard output, notes to standard error, each in the form that was asked for.
+//!
+//! Invariant: nothing but data reaches standard output, no ANSI leaves for anything but a terminal or when `NO_COLOR`
+//! is set, and a reader that has gone ends the command quietly instead of in a panic.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::failure::{Failure, Kind};
+
+/// The form of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Sentences and tables.
+    #[default]
+    Human,
+    /// One JSON value per line.
+    Json,
+}
+
+/// The colours there are, by what they mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Paint {
+    /// No colour.
+    #[default]
+    Plain,
+    /// As it should be.
+    Good,
+    /// Worth a look.
+    Warn,
+    /// Broken.
+    Bad,
+    /// In the background.
+    Dim,
+}
+
+/// Where one command writes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    colour: bool,
+}
+
+impl Paint {
+    /// The text in this colour, if colours are on.
+    pub(crate) fn apply(self, text: &str, colour: bool) -> String {
+        let code = match self {
+            Paint::Plain => return text.to_owned(),
+            Paint::Good => "32",
+            Paint::Warn => "33",
+            Paint::Bad => "31",
+            Paint::Dim => "2",
+        };
+        if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+impl Output {
+    /// The output of this process.
+    pub(crate) fn new(format: Format, quiet: bool) -> Output {
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Output { format, quiet, colour: io::stdout().is_terminal() && !no_colour }
+    }
+
+    /// Whether JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Whether standard output may carry colours.
+    pub(crate) fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Whether notes and progress are wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Writes data: the value itself as a line of JSON, or what `human` makes of it.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn data<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        match self.format {
+            Format::Human => self.text(&human(value)),
+            Format::Json => {
+                let line = serde_json::to_string(value)
+                    .map_err(|error| Failure::failed(format!("the answer cannot be written as JSON: {error}")))?;
+                self.text(&line)
+            }
+        }
+    }
+
+    /// Writes text to standard output, and a line feed unless it ends in one.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Failure> {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        let mut out = io::stdout().lock();
+        write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(unwritable)
+    }
+
+    /// Writes a note to standard error. A note that cannot be written is lost: nothing depends on it.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
+
+/// What it means that standard output cannot be written.
+pub(crate) fn unwritable(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::new(Kind::BrokenPipe, ""),
+        _ => Failure::failed(format!("standard output cannot be written: {error}")),
+    }
+}

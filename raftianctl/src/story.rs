@@ -1,0 +1,99 @@
+//! Events in sentences: what the journal and the nodes' traces say, for people.
+
+use raftian_rpc::lab::{Action, Happening, NodeState};
+use raftian_rpc::{RaftEvent, RoleKind};
+
+use crate::words;
+
+/// A time of day in UTC, to the millisecond: `20:53:22.123Z`.
+pub(crate) fn clock(unix_ms: u64) -> String {
+    let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
+    format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
+/// An entry of the journal.
+pub(crate) fn happening(what: &Happening) -> String {
+    match what {
+        Happening::DaemonStarted { pid, orphans } if orphans.is_empty() => format!("daemon started (process {pid})"),
+        Happening::DaemonStarted { pid, orphans } => {
+            let orphans: Vec<String> = orphans.iter().map(u32::to_string).collect();
+            format!("daemon started (process {pid}) and ended left-over processes {}", orphans.join(", "))
+        }
+        Happening::DaemonStopped => "daemon stopped".to_owned(),
+        Happening::NodeSpawned { node, pid } => format!("{node} spawned (process {pid})"),
+        Happening::NodeReady { node, address, last_index, torn_tail } => {
+            let torn = torn_tail.as_ref().map(|torn| format!("; cut a torn tail: {torn}")).unwrap_or_default();
+            format!("{node} listens on port {}, its log ends at index {last_index}{torn}", address.port())
+        }
+        Happening::NodeExited { node, state, reason } => {
+            let state = match state {
+                NodeState::Killed => "killed",
+                NodeState::Stopped => "stopped",
+                _ => "failed",
+            };
+            match reason == state {
+                true => format!("{node} {state}"),
+                false => format!("{node} {state}: {reason}"),
+            }
+        }
+        Happening::NodePaused { node } => format!("{node} paused"),
+        Happening::NodeResumed { node } => format!("{node} resumed"),
+        Happening::Raft { node, event } => format!("{node} {}", raft(event)),
+        Happening::Acted { action, resolved } => format!("{} {}", verb(*action), words::resolved(resolved)),
+        Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
+        Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
+        Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),
+    }
+}
+
+/// A turning point of a server, to be read after the server's name.
+pub(crate) fn raft(event: &RaftEvent) -> String {
+    match event {
+        RaftEvent::Role { role: RoleKind::Leader, term, .. } => format!("leads term {term}"),
+        RaftEvent::Role { role: RoleKind::Candidate, term, .. } => format!("stands for election in term {term}"),
+        RaftEvent::Role { role: RoleKind::PreCandidate, term, .. } => {
+            format!("asks whether it could win an election (term {term})")
+        }
+        RaftEvent::Role { role: RoleKind::Follower, term, leader: Some(leader) } => {
+            format!("follows {leader} in term {term}")
+        }
+        RaftEvent::Role { role: RoleKind::Follower, term, leader: None } => {
+            format!("follows nobody in term {term} yet")
+        }
+        RaftEvent::Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
+        RaftEvent::Truncated { from } => format!("discards its entries from index {from} on"),
+        RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
+    }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Kill => "kill",
+        Action::Pause => "pause",
+        Action::Resume => "resume",
+        Action::Restart => "restart",
+        Action::Stop => "stop",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_of_the_day() {
+        assert_eq!(clock(1_795_294_402_123), "20:53:22.123Z");
+        assert_eq!(clock(86_400_000), "00:00:00.000Z");
+    }
+
+    #[test]
+    fn events_are_sentences_about_a_node() {
+        let role =
+            |role, leader: Option<&str>| RaftEvent::Role { role, term: 2, leader: leader.map(|n| n.parse().unwrap()) };
+        assert_eq!(raft(&role(RoleKind::Leader, Some("n1"))), "leads term 2");
+        assert_eq!(raft(&role(RoleKind::Follower, Some("n1"))), "follows n1 in term 2");
+        assert_eq!(raft(&role(RoleKind::Follower, None)), "follows nobody in term 2 yet");
+        let event = Happening::Raft { node: "n2".parse().unwrap(), event: RaftEvent::Truncated { from: 7 } };
+        assert_eq!(happening(&event), "n2 discards its entries from index 7 on");
+    }
+}

@@ -1,0 +1,90 @@
+//! Phrases that more than one command says.
+
+use std::time::Duration;
+
+use raftian_rpc::lab::{Leadership, Resolution};
+use raftian_rpc::selector::names;
+
+/// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`.
+pub(crate) fn spell_ms(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..120_000 => {
+            let text = format!("{:.1}", ms as f64 / 1e3);
+            format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
+        }
+        _ => match (ms / 60_000, ms % 60_000 / 1_000) {
+            (minutes, 0) => format!("{minutes} min"),
+            (minutes, seconds) => format!("{minutes} min {seconds} s"),
+        },
+    }
+}
+
+/// Whole milliseconds of a duration.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `n2 leads term 1 after 212 ms`; without the time if it led before.
+pub(crate) fn leads(leadership: &Leadership) -> String {
+    let Leadership { leader, term, after_ms } = leadership;
+    match after_ms {
+        0 => format!("{leader} leads term {term}"),
+        _ => format!("{leader} leads term {term} after {}", spell_ms(*after_ms)),
+    }
+}
+
+/// `@leader → n2 (term 1)`; only the nodes where the selector says no more than they do.
+pub(crate) fn resolved(resolution: &Resolution) -> String {
+    let nodes = names(&resolution.nodes);
+    if resolution.selector.to_string() == nodes {
+        return nodes;
+    }
+    match resolution.leader {
+        Some((_, term)) => format!("{} → {nodes} (term {term})", resolution.selector),
+        None => format!("{} → {nodes}", resolution.selector),
+    }
+}
+
+/// `1 node`, `5 nodes`.
+pub(crate) fn nodes(count: usize) -> String {
+    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+}
+
+/// Bytes of memory as people read them: `8.1 MB`, `25.3 GB`.
+pub(crate) fn memory(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        let texts: Vec<String> = [0, 243, 1_000, 1_500, 10_000, 90_000, 120_000, 125_400].map(spell_ms).into();
+        assert_eq!(texts, ["0 ms", "243 ms", "1 s", "1.5 s", "10 s", "90 s", "2 min", "2 min 5 s"]);
+    }
+
+    #[test]
+    fn a_selector_is_explained_where_it_needs_to_be() {
+        let resolution = |selector: &str, leader| Resolution {
+            selector: selector.parse().unwrap(),
+            nodes: ["n2".parse().unwrap()].into(),
+            leader,
+        };
+        assert_eq!(resolved(&resolution("n2", None)), "n2");
+        assert_eq!(resolved(&resolution("@any", None)), "@any → n2");
+        assert_eq!(resolved(&resolution("@leader", Some(("n2".parse().unwrap(), 7)))), "@leader → n2 (term 7)");
+    }
+
+    #[test]
+    fn a_leader_is_named_with_its_time() {
+        let leadership = |after_ms| Leadership { leader: "n5".parse().unwrap(), term: 2, after_ms };
+        assert_eq!(leads(&leadership(243)), "n5 leads term 2 after 243 ms");
+        assert_eq!(leads(&leadership(0)), "n5 leads term 2");
+    }
+}
