@@ -37,7 +37,7 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("raftian-node: {reason}");
+            parent::complain(&reason);
             parent::notify(&NodeNotice::Failed { reason });
             ExitCode::FAILURE
         }

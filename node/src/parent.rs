@@ -40,6 +40,11 @@ pub(crate) fn notify(notice: &NodeNotice) {
     let _ = output.write_all(&line).and_then(|()| output.flush());
 }
 
+/// Tells people, on standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "raftian-node: {line}");
+}
+
 fn end_with_parent() {
     let mut scratch = [0; 256];
     // Whatever else the parent may say means nothing to this version.

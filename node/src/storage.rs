@@ -15,6 +15,7 @@ use raftian_wal::{RealDisk, Recovered, Wal, WalError};
 use tokio::sync::mpsc;
 
 use crate::inbox::{Inbox, Input};
+use crate::parent;
 
 /// A log that is open, with what it held.
 pub(crate) struct Opened {
@@ -84,6 +85,6 @@ fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
         }
     }
     if let Err(error) = wal.close() {
-        eprintln!("the log was not closed in order: {error}");
+        parent::complain(&format!("the log was not closed in order: {error}"));
     }
 }

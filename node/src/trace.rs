@@ -11,6 +11,8 @@ use raftian_raft::{Index, NodeId};
 use raftian_rpc::{RaftEvent, clock};
 use serde::Serialize;
 
+use crate::parent;
+
 /// What a node reports of itself, beside its server's events.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -65,7 +67,7 @@ impl Trace {
         if let Err(error) = self.file.write_all(&text)
             && !std::mem::replace(&mut self.failed, true)
         {
-            eprintln!("the trace has gaps from here on: {error}");
+            parent::complain(&format!("the trace has gaps from here on: {error}"));
         }
     }
 }

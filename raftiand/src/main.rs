@@ -28,6 +28,7 @@ mod saved;
 mod verbs;
 mod wait;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -62,11 +63,17 @@ fn main() -> ExitCode {
     // A session of its own: closing the terminal, or Ctrl-C in it, is not meant for the lab. It fails if this process
     // leads a group already, as one started from a shell does; then the terminal's signals stop the lab in order.
     let _ = rustix::process::setsid();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    // A log on a full disk must not end the daemon: lines that cannot be written are lost, without a word about it.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .log_internal_errors(false)
+        .init();
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("raftiand: {error:#}");
+            let _ = writeln!(std::io::stderr(), "raftiand: {error:#}");
             ExitCode::from(if error.is::<AnotherDaemon>() { 3 } else { 1 })
         }
     }

@@ -1,0 +1,26 @@
+//! The main job in one command.
+
+use std::fs;
+
+use raftian_tests::{Lab, is_alive};
+use serde_json::Value;
+
+#[test]
+fn the_demo_ends_with_a_valid_verdict_and_a_chart_and_leaves_nothing_running() {
+    let lab = Lab::new();
+    let story = lab.ok("demo --out story");
+    for word in ["kill n", "pause n", "partition n", "leads term", "verdict valid"] {
+        assert!(story.contains(word), "`{word}` is missing: {story}");
+    }
+    let folder = lab.home().join("story");
+    assert!(fs::read_to_string(folder.join("demo.svg")).unwrap().starts_with("<svg"));
+    assert!(fs::read(folder.join("demo.png")).unwrap().starts_with(b"\x89PNG"));
+    let report: Value = serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["verdict"], "valid", "{report}");
+
+    let journal = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+    let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let pids: Vec<i32> = events.filter_map(|event| event["pid"].as_i64()).map(|pid| pid as i32).collect();
+    assert!(pids.len() >= 6, "a daemon, five nodes, and one of them twice: {pids:?}");
+    raftian_tests::eventually("everything has ended", || pids.iter().all(|pid| !is_alive(*pid)));
+}
