@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) faults: Faults,
     /// Whether the lab is being stopped, so that nothing new may begin.
     pub(crate) closing: bool,
+    /// Draws for `@any` and its like; from the lab's seed, so that the same commands name the same nodes.
+    pub(crate) luck: fastrand::Rng,
 }
 
 /// The right to change processes, until it is dropped.
@@ -79,6 +81,7 @@ impl Lab {
         let mut state = State::default();
         if let Some(saved) = saved {
             state.settings = Some(saved.settings);
+            state.luck = fastrand::Rng::with_seed(saved.settings.seed);
             state.nodes = saved.nodes.iter().map(|(id, node)| (*id, Node::restored(node))).collect();
         }
         Lab {
@@ -93,6 +96,11 @@ impl Lab {
             changes: watch::Sender::new(()),
             turn: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// A generator for one command, the next of the lab's sequence.
+    pub(crate) fn luck(&self) -> fastrand::Rng {
+        self.state().luck.fork()
     }
 
     /// The state, to look at.

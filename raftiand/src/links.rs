@@ -38,7 +38,7 @@ impl Lab {
             Layout::Bridge | Layout::Ring => vec![],
         };
         let facts = self.facts(&named).await?;
-        let (cut, resolved) = lay_out(&request, &facts, leader)?;
+        let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.luck())?;
         self.add(cut, Effect::CUT, request.for_ms, resolved).await
     }
 
@@ -50,8 +50,9 @@ impl Lab {
         check_for_ms(request.for_ms)?;
         request.effect.validate().map_err(|error| LabError::Usage(error.to_string()))?;
         let facts = self.facts(&[&request.from, &request.to]).await?;
-        let from = resolve(request.from, &facts)?;
-        let to = resolve(request.to, &facts)?;
+        let mut luck = self.luck();
+        let from = resolve(request.from, &facts, &mut luck)?;
+        let to = resolve(request.to, &facts, &mut luck)?;
         let links = partition::between(&from.nodes, &to.nodes, request.one_way);
         if links.is_empty() {
             return Err(LabError::Usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
@@ -116,23 +117,28 @@ impl Lab {
 }
 
 /// The links that a layout cuts, and what its selectors named.
-fn lay_out(request: &PartitionRequest, facts: &Facts, leader: Selector) -> Result<(Cut, Vec<Resolution>), LabError> {
+fn lay_out(
+    request: &PartitionRequest,
+    facts: &Facts,
+    leader: Selector,
+    luck: &mut fastrand::Rng,
+) -> Result<(Cut, Vec<Resolution>), LabError> {
     let one_way = request.one_way;
     let (cut, resolved) = match &request.layout {
         Layout::Groups(groups) => {
             let resolved: Vec<Resolution> =
-                groups.iter().map(|group| resolve(group.clone(), facts)).collect::<Result<_, _>>()?;
+                groups.iter().map(|group| resolve(group.clone(), facts, luck)).collect::<Result<_, _>>()?;
             let groups: Vec<_> = resolved.iter().map(|resolution| resolution.nodes.clone()).collect();
             (partition::groups(&groups, one_way), resolved)
         }
         Layout::Isolate(inside) => {
-            let resolution = resolve(inside.clone(), facts)?;
+            let resolution = resolve(inside.clone(), facts, luck)?;
             (partition::isolate(&resolution.nodes, &facts.nodes, one_way), vec![resolution])
         }
         Layout::Bridge => (partition::bridge(&facts.nodes, one_way), vec![]),
         Layout::Ring => (partition::ring(&facts.nodes, one_way), vec![]),
         Layout::Halves => {
-            let resolved: Vec<Resolution> = resolve(leader, facts).into_iter().collect();
+            let resolved: Vec<Resolution> = resolve(leader, facts, luck).into_iter().collect();
             (partition::halves(&facts.nodes, facts.leader.map(|(leader, _)| leader), one_way), resolved)
         }
     };

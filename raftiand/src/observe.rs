@@ -111,7 +111,7 @@ impl Lab {
             return Err(LabError::Usage(why));
         }
         let facts = self.facts(&[&selector]).await?;
-        let resolved = resolve(selector, &facts)?;
+        let resolved = resolve(selector, &facts, &mut self.luck())?;
         let (clients, mut silent) = {
             let state = self.state();
             let mut clients = running_clients(&state);
@@ -132,12 +132,12 @@ impl Lab {
     }
 }
 
-/// What a selector names now.
+/// What a selector names now; `luck` decides for those that draw.
 ///
 /// # Errors
 /// Usage for what can never be meant, Conflict for what the lab's present state does not have.
-pub(crate) fn resolve(selector: Selector, facts: &Facts) -> Result<Resolution, LabError> {
-    let nodes = selector.resolve(facts, &mut fastrand::Rng::new()).map_err(|error| match error {
+pub(crate) fn resolve(selector: Selector, facts: &Facts, luck: &mut fastrand::Rng) -> Result<Resolution, LabError> {
+    let nodes = selector.resolve(facts, luck).map_err(|error| match error {
         SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::Usage(error.to_string()),
         SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::Usage(error.to_string()),
         _ => LabError::Conflict(error.to_string()),

@@ -36,7 +36,9 @@ impl Lab {
         let former = self.state().settings;
         let settings = Settings::merge(&request, former.as_ref())?;
         let dead: BTreeSet<NodeId> = self.change(|state| {
-            state.settings = Some(settings);
+            if state.settings.replace(settings).is_none() {
+                state.luck = fastrand::Rng::with_seed(settings.seed);
+            }
             for id in NodeId::first(settings.nodes) {
                 state.nodes.entry(id).or_insert_with(Node::new);
             }
@@ -73,7 +75,7 @@ impl Lab {
         let deadline = deadline(request.timeout_ms)?;
         let turn = self.turn(deadline).await?;
         let facts = self.facts(&[&request.selector]).await?;
-        let resolved = resolve(request.selector, &facts)?;
+        let resolved = resolve(request.selector, &facts, &mut self.luck())?;
         let action = request.action;
         let mut notes = Vec::new();
         let changed = self.concerned(action, &resolved.nodes, &mut notes)?;
