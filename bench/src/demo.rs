@@ -241,6 +241,7 @@ async fn judge(
 
 fn tell_verdict(story: &Story<'_>, verdict: Verdict, evidence: &Evidence, report: &Report) {
     match &evidence.converged {
+        Ok(0) => story.tell("all nodes have the same log and state at once".into()),
         Ok(after_ms) => story.tell(format!("all nodes have the same log and state after another {after_ms} ms")),
         Err(missing) => story.tell(format!("the nodes do not agree: {missing}")),
     }

@@ -144,6 +144,9 @@ impl fmt::Display for Percentiles {
             let gap = if place == 0 { "" } else { " · " };
             write!(f, "{gap}{name} {}", value.map_or("–".to_owned(), human_us))?;
         }
+        if self.p99_9.is_none() {
+            f.write_str(" (–: fewer than ten samples beyond it)")?;
+        }
         Ok(())
     }
 }
@@ -191,7 +194,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_prints_as_a_dash() {
-        assert_eq!(percentiles(25).to_string(), "p50 13 µs · p90 – · p99 – · p99.9 – · max 25 µs");
+        assert_eq!(
+            percentiles(25).to_string(),
+            "p50 13 µs · p90 – · p99 – · p99.9 – · max 25 µs (–: fewer than ten samples beyond it)"
+        );
     }
 
     #[test]

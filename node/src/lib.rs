@@ -2,11 +2,11 @@
 //!
 //! The way of a command through the files:
 //!
-//! [`service`] takes `client.submit` and puts it in the `inbox` → [`driver`] proposes it to the core → the core's
+//! `service` takes `client.submit` and puts it in the `inbox` → `driver` proposes it to the core → the core's
 //! effects go out: to `peers` through the fault filter, and to `storage`, whose thread syncs meanwhile → peers answer,
-//! the sync is reported, both through the inbox → the core commits → [`driver`] applies → `waiters` finds who asked.
+//! the sync is reported, both through the inbox → the core commits → `driver` applies → `waiters` finds who asked.
 //!
-//! Invariants: one task owns all state (the driver); everything else sends it [`Input`](inbox::Input)s. A failing disk
+//! Invariants: one task owns all state (the driver); everything else sends it `Input`s. A failing disk
 //! stops the node with one line. The node ends when its parent does.
 //!
 //! Deliberately absent: consensus rules (`raftian-raft`), and what a command means (`raftian-apps`).

@@ -25,7 +25,7 @@ const GLOBAL: &str = "Global options";
 /// A Raft laboratory for one machine: start a cluster of real processes, break it on purpose, and see it agree again.
 #[derive(Debug, Parser)]
 #[command(name = "raftianctl", version, max_term_width = 110, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(subcommand_required = true)]
 pub(crate) struct Cli {
     /// The lab to work with; several can run at a time
     #[arg(long, global = true, value_name = "NAME", env = "RAFTIAN_LAB", default_value = DEFAULT_LAB, help_heading = GLOBAL)]
@@ -56,6 +56,7 @@ pub(crate) enum Verb {
     Fault(cmd::fault::Args),
     Heal(cmd::heal::Args),
     Attack(cmd::attack::Args),
+    Player(cmd::player::Args),
     Load(cmd::load::Args),
     Demo(cmd::demo::Args),
     Doctor(cmd::doctor::Args),
@@ -68,13 +69,14 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Start and stop", &["start", "stop"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
-    ("Use", &["attack", "load"]),
+    ("Use", &["attack", "player", "load"]),
     ("Help", &["doctor", "completions"]),
 ];
 
 const SELECTORS: &str = "\
 Selectors name nodes:
-  n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority   @majority   @all   !n2
+  n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority   @majority   @all   '!n2'
+  (all but n2; in quotes, because shells read ! as history)
 
 Examples:
   raftianctl demo
@@ -82,7 +84,8 @@ Examples:
 
 Exit codes:
   0 done, or verdict valid     1 failed, or verdict violated     2 wrong usage
-  3 verdict unknown            4 no daemon                       124 timed out";
+  3 verdict unknown            4 no lab is running               124 timed out
+  130 interrupted";
 
 /// What a command works with.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod partition;
+pub(crate) mod player;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;

@@ -13,6 +13,7 @@ mod failure;
 mod interrupt;
 mod launch;
 mod output;
+mod play;
 mod progress;
 mod story;
 mod table;
@@ -86,6 +87,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Fault(args) => cmd::fault::run(context, args).await,
         Verb::Heal(args) => cmd::heal::run(context, args).await,
         Verb::Attack(args) => cmd::attack::run(context, args).await,
+        Verb::Player(args) => cmd::player::run(context, args).await,
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
         Verb::Load(_) | Verb::Demo(_) => unreachable!("they are run where the signals are"),
@@ -98,7 +100,7 @@ fn farewell(verb: &Verb) -> &'static str {
         Verb::Start(_) | Verb::Stop(_) | Verb::Act(_) | Verb::Partition(_) | Verb::Fault(_) | Verb::Heal(_) => {
             "interrupted; what the daemon was asked to do goes on, see `raftianctl status`"
         }
-        Verb::Attack(_) => "interrupted; the attack may still be applied",
+        Verb::Attack(_) | Verb::Player(_) => "interrupted; the command may still be applied",
         _ => "",
     }
 }

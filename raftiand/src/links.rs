@@ -16,11 +16,15 @@ use raftian_rpc::lab::{
     ClearReport, FaultId, FaultReport, FaultRequest, Happening, Layout, PartitionRequest, Resolution,
 };
 use raftian_rpc::selector::{Facts, Selector, names};
+use tokio::time::Instant;
 
 use crate::faults::{check_for_ms, title};
 use crate::lab::{Lab, closing};
 use crate::observe::resolve;
 use crate::partition::{self, Cut};
+
+/// How long a partition waits for a leader on the side that can have one.
+const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Lab {
     /// Cuts links between groups of nodes.
@@ -39,7 +43,20 @@ impl Lab {
         };
         let facts = self.facts(&named).await?;
         let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.luck())?;
-        self.add(cut, Effect::CUT, request.for_ms, resolved).await
+        let report = self.add(cut, Effect::CUT, request.for_ms, resolved).await?;
+        Ok(self.with_leader(report).await)
+    }
+
+    /// Waits for a leader on the side that can have one, for as long as the partition and patience last.
+    async fn with_leader(&self, mut report: FaultReport) -> FaultReport {
+        let ends = report.fault.until_ns.map_or(Duration::MAX, |end| Duration::from_nanos(end - report.fault.since_ns));
+        let deadline = Instant::now() + ends.min(ELECTION_PATIENCE);
+        match self.await_leader(report.fault.since_ns, deadline, &mut report.notes).await {
+            Ok(leader) => report.leader = leader,
+            // The partition is in force, and that is what was asked for.
+            Err(why) => report.notes.push(why.to_string()),
+        }
+        report
     }
 
     /// Adds a fault to the links from some nodes to others.
@@ -91,7 +108,7 @@ impl Lab {
             });
         }
         let confirmed = self.push_network().await;
-        Ok(FaultReport { fault, resolved, confirmed })
+        Ok(FaultReport { fault, resolved, confirmed, leader: None, notes: Vec::new() })
     }
 
     async fn clear(self: &Arc<Lab>, id: Option<FaultId>, expired: bool) -> Result<ClearReport, LabError> {

@@ -62,6 +62,9 @@ impl Lab {
             true => None,
             false => self.await_leader(received_ns, deadline, &mut notes).await?,
         };
+        if let (None, false, Some(why)) = (leader, request.no_wait, notes.last()) {
+            return Err(LabError::Conflict(format!("no node can be elected leader: {why}")));
+        }
         let nodes = self.state().running().into_iter().collect();
         let started = dead.into_iter().collect::<Vec<_>>();
         Ok(StartReport { lab: self.name.clone(), changed: !started.is_empty(), nodes, started, leader, notes })
@@ -185,7 +188,7 @@ impl Lab {
     }
 
     /// Waits for a leader among the running nodes, unless they cannot have one, which is noted.
-    async fn await_leader(
+    pub(crate) async fn await_leader(
         &self,
         from_ns: u64,
         deadline: Instant,
@@ -226,11 +229,19 @@ fn hopeless(state: &State) -> Option<String> {
     let needed = voters / 2 + 1;
     if running.len() < needed {
         let running = running.len();
-        return Some(format!("{running} of {voters} nodes run, and it takes {needed} to elect a leader"));
+        let paused = state.in_state(NodeState::Paused);
+        let advice = match paused.is_empty() {
+            true => "bring back the others with `raftianctl start`".to_owned(),
+            false => format!("{} paused: `raftianctl resume {}`", names(&paused), names(&paused)),
+        };
+        return Some(format!("{running} of {voters} nodes run, and it takes {needed} to elect a leader; {advice}"));
     }
     state.electable().is_empty().then(|| {
         let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();
-        format!("with {} in force, no node reaches a quorum, so there can be no leader", faults.join(","))
+        format!(
+            "with {} in force, no node reaches a quorum, so there can be no leader; mend it with `raftianctl heal`",
+            faults.join(",")
+        )
     })
 }
 

@@ -23,7 +23,9 @@ pub enum NodeError {
         leader: Option<NodeId>,
     },
     /// Nobody leads, as far as the node knows, or the leader cannot be reached.
-    #[error("{node} knows no leader it can reach; wait for an election, or heal the partition")]
+    #[error(
+        "{node} knows no leader it can reach: the others are down, cut off, or still electing one (`raftianctl status` tells)"
+    )]
     NoLeader {
         /// The node that answers.
         node: NodeId,

@@ -395,6 +395,10 @@ pub struct FaultReport {
     pub resolved: Vec<Resolution>,
     /// The nodes that have confirmed it. Paused nodes learn of it before they run on, dead ones when they start.
     pub confirmed: BTreeSet<NodeId>,
+    /// Partitions only: who leads on the side that can have a leader, counted from the cut.
+    pub leader: Option<Leadership>,
+    /// What a person should know, for instance that no side can have a leader.
+    pub notes: Vec<String>,
 }
 
 /// Faults that were cleared.

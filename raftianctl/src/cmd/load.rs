@@ -190,6 +190,10 @@ fn summary(report: &LoadReport) -> String {
             ),
             other => format!("verdict      {other}\n"),
         });
+        if verdict == Verdict::Unknown {
+            text.push_str("  judging needs the log of every node: bring back what is down (`raftianctl start`, `raftianctl resume\n");
+            text.push_str("  @all`), mend the links (`raftianctl heal`), and run the load again\n");
+        }
         report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     }
     text

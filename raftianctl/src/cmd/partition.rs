@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Some(layout) => layout,
         None if args.groups.len() < 2 => {
             let why = format!(
-                "a partition needs at least two groups, and `{}` is one; name the others, for instance `!{}`, or use \
+                "a partition needs at least two groups, and `{}` is one; name the others, for instance `'!{}'`, or use \
                  `--shape isolate={}`",
                 args.groups[0], args.groups[0], args.groups[0]
             );
@@ -63,13 +63,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let daemon = context.daemon().await?;
     let report = daemon.ask(async |lab: Http| lab.partition(request).await).await?;
     fault::note_unconfirmed(context, &report);
+    if !context.output.is_json() {
+        report.notes.iter().for_each(|note| context.output.note(note));
+    }
     context.output.data(&report, |report| summary(report, one_way, args.lasting))
 }
 
 fn summary(report: &FaultReport, one_way: bool, lasting: Option<Duration>) -> String {
     let ways = if one_way { "one way" } else { "both ways" };
     let time = fault::lifetime(lasting, "heal");
-    format!("{}: {}, {ways}, {time} `raftianctl heal`", report.fault.id, report.fault.title)
+    let leader = report.leader.as_ref().map_or(String::new(), |leadership| format!("\n{}", words::leads(leadership)));
+    format!("{}: {}, {ways}, {time} `raftianctl heal`{leader}", report.fault.id, report.fault.title)
 }
 
 fn shape(text: &str) -> Result<Layout, String> {
@@ -110,7 +114,8 @@ mod tests {
             since_ns: 0,
             until_ns: None,
         };
-        let report = FaultReport { fault, resolved: vec![], confirmed: Default::default() };
+        let report =
+            FaultReport { fault, resolved: vec![], confirmed: Default::default(), leader: None, notes: vec![] };
         assert_eq!(
             summary(&report, false, Some(Duration::from_secs(10))),
             "f1: partition n1,n5 | n2,n3,n4, both ways, for 10 s; heal earlier with `raftianctl heal`"
