@@ -11,6 +11,7 @@ use raftian_bench::machine::Machine;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
+    raftian_rpc::files::raise_limit();
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
     let (raftianctl, folder) =
         arguments.next().zip(arguments.next()).context("usage: figures RAFTIANCTL FOLDER [ID ...]")?;

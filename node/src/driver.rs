@@ -14,11 +14,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raftian_apps::Machine;
-use raftian_raft::{Body, Message, NodeId, Payload, Ready, Server, Time};
+use raftian_raft::{Body, Entry, Message, NodeId, Payload, Ready, Server, Time};
 use raftian_rpc::client::{Submitted, View};
-use raftian_rpc::clock;
 use raftian_rpc::control::{Counters, LogLine, LogPage, NodeNotice, NodeStatus};
 use raftian_rpc::error::NodeError;
+use raftian_rpc::{MAX_BODY_BYTES, clock};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -31,6 +31,9 @@ use crate::waiters::Waiters;
 
 /// The most inputs taken before effects are carried out, so that a flood cannot put off the heartbeats.
 const MAX_INPUTS: usize = 4096;
+
+/// The most bytes of commands in a page of the log; half of what an answer may have.
+const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
 
 /// A server with everything it works on.
 #[derive(Debug)]
@@ -59,6 +62,16 @@ pub(crate) enum Ending {
     Shutdown,
     /// Its disk failed.
     StorageFailed(String),
+}
+
+/// The entries that fit in an answer: at least one, if there is one.
+fn page(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let mut bytes = 0;
+    entries.iter().take_while(move |entry| {
+        let is_first = bytes == 0;
+        bytes += entry.payload.len() + 64;
+        is_first || bytes <= MAX_PAGE_BYTES
+    })
 }
 
 impl Driver {
@@ -244,7 +257,7 @@ impl Driver {
 
     fn log_page(&self, from: u64, limit: usize) -> LogPage {
         let status = self.server.status();
-        let line = |entry: &raftian_raft::Entry| LogLine {
+        let line = |entry: &Entry| LogLine {
             index: entry.index,
             term: entry.term,
             command: match &entry.payload {
@@ -259,7 +272,7 @@ impl Driver {
             commit_index: status.commit_index,
             last_applied: self.machine.last_applied(),
             digest: self.machine.digest().to_string(),
-            entries: self.server.entries(from, limit).iter().map(line).collect(),
+            entries: page(self.server.entries(from, limit)).map(line).collect(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use raftian_apps::Machine;
 use raftian_raft::{Configuration, Options, Recovered, Server, Time};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
-use raftian_rpc::{VERSION, serve};
+use raftian_rpc::{VERSION, files, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -30,6 +30,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Runs a node to its end.
 pub fn run() -> ExitCode {
+    files::raise_limit();
     let outcome = parent::read_config().and_then(|config| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| format!("cannot start a runtime: {error}"))?.block_on(serve_until_told(config))

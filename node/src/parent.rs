@@ -1,7 +1,7 @@
 //! The parent: it speaks through standard input, listens to standard output, and its death is ours.
 //!
-//! Invariant: a node never outlives its parent. The kernel kills it when the parent's thread dies (Linux), and the end
-//! of standard input does elsewhere, and where the parent died before the kernel was asked.
+//! Invariant: a node never outlives its parent. The kernel kills it when the parent's thread dies, and the end of
+//! standard input ends it where the parent died before the kernel was asked.
 
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::thread;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use raftian_faults::{Filter, Link, Verdict};
 use raftian_raft::{Body, Message, NodeId, Reply, Request};
-use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::client::{ClientClient as _, MAX_SUBMIT_TIMEOUT_MS, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::Network;
 use raftian_rpc::error::{NodeError, never_sent};
@@ -23,6 +23,9 @@ use raftian_rpc::raft::{Append, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+
+/// When a client gives up by itself. Every call has a limit of its own, and none is longer.
+const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
 
 /// The links of one node.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Peers {
         for (node, address) in network.addresses {
             let known = links.clients.get(&node).is_some_and(|(known, _)| *known == address);
             if node != self.own && !known {
-                let client = connect::http(address, &self.secret, self.call_timeout)
+                let client = connect::http(address, &self.secret, CLIENT_TIMEOUT)
                     .map_err(|error| NodeError::BadRequest { why: format!("cannot call {node}: {error}") })?;
                 links.clients.insert(node, (address, client));
             }

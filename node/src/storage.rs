@@ -67,7 +67,25 @@ impl Storage {
     }
 }
 
+/// Goes off when the thread ends without having said why, by a panic: a node must not live on without its disk.
+struct Alarm(Inbox);
+
+impl Alarm {
+    fn disarm(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let reason = "the storage thread broke down; its last words are in stderr.log".to_owned();
+        // Without a driver there is nobody to warn.
+        let _ = self.0.send(Input::StorageFailed(reason));
+    }
+}
+
 fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, syncs: &AtomicU64) {
+    let alarm = Alarm(inbox.clone());
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];
         while let Ok(next) = writes.try_recv() {
@@ -81,9 +99,10 @@ fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
         };
         // Without a driver there is nobody left to speak, so nothing can be said too early.
         if inbox.send(input).is_err() || failed {
-            return;
+            return alarm.disarm();
         }
     }
+    alarm.disarm();
     if let Err(error) = wal.close() {
         parent::complain(&format!("the log was not closed in order: {error}"));
     }

@@ -1,7 +1,8 @@
 //! The node's trace: one JSON object per line, each with a monotonic time and an event.
 //!
-//! Judges, timelines and charts read this; the lines for people go to standard error. Deliberately absent: anything
-//! that happens per command, which would cost more than it tells.
+//! What a node knows of itself, for a closer look (`raftianctl logs`) and for tools; the turning points of its server
+//! stand in the daemon's journal too, which timelines are drawn from. Deliberately absent: anything that happens per
+//! command, which would cost more than it tells.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};

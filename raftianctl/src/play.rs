@@ -11,7 +11,7 @@ use raftian_check::apps::{Command, Reply, ReplyKind};
 use raftian_rpc::NodeId;
 use raftian_rpc::client::{ClientClient as _, Submitted};
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::error::NodeError;
+use raftian_rpc::error::{NodeError, never_sent};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -191,7 +191,10 @@ fn refusal(node: NodeId, error: &ClientError) -> Refusal {
             Refusal { why: error.to_string(), open: false, retry: false }
         }
         Some(error) => Refusal { why: error.to_string(), open: false, retry: true },
-        None => Refusal { why: format!("{node} does not answer ({error})"), open: true, retry: true },
+        None => {
+            let why = format!("{node} does not answer ({error})");
+            Refusal { why, open: !never_sent(error), retry: true }
+        }
     }
 }
 

@@ -70,6 +70,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .log_internal_errors(false)
         .init();
+    raftian_rpc::files::raise_limit();
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -111,7 +111,7 @@ impl Lab {
             return Err(LabError::Usage(why));
         }
         let facts = self.facts(&[&selector]).await?;
-        let resolved = resolve(selector, &facts, &mut self.luck())?;
+        let resolved = resolve(selector, &facts, &mut self.state().luck.clone())?;
         let (clients, mut silent) = {
             let state = self.state();
             let mut clients = running_clients(&state);

@@ -53,9 +53,11 @@ async fn trial_of(command: &LabCommand, clients: usize, seed: u64, duration: Dur
     if let Some(reason) = &outcome.interrupted {
         bail!("the load ended early: {reason}");
     }
-    let report = collect(&running.lab, true, CONVERGE_TIMEOUT).await?.judge(&outcome.history);
-    if report.verdict != Verdict::Valid {
-        bail!("{clients} clients on {NODES} nodes: verdict {}: {:?}", report.verdict, report.findings);
+    let evidence = collect(&running.lab, true, CONVERGE_TIMEOUT).await?;
+    let report = evidence.judge(&outcome.history);
+    let verdict = evidence.verdict(&report);
+    if verdict != Verdict::Valid {
+        bail!("{clients} clients on {NODES} nodes: verdict {verdict}: {:?} {:?}", evidence.converged, report.findings);
     }
     running.stop().await?;
     Ok(outcome)

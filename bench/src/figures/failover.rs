@@ -52,9 +52,11 @@ pub async fn failover(command: &LabCommand, kills: usize) -> anyhow::Result<Figu
     if let Some(reason) = outcome.interrupted {
         bail!("the load ended early: {reason}");
     }
-    let report = collect(&running.lab, true, PATIENCE).await?.judge(&outcome.history);
-    if report.verdict != Verdict::Valid {
-        bail!("failover under load: verdict {}: {:?}", report.verdict, report.findings);
+    let evidence = collect(&running.lab, true, PATIENCE).await?;
+    let report = evidence.judge(&outcome.history);
+    let verdict = evidence.verdict(&report);
+    if verdict != Verdict::Valid {
+        bail!("failover under load: verdict {verdict}: {:?} {:?}", evidence.converged, report.findings);
     }
     running.stop().await?;
     let title = "from `kill @leader` to the first commit of a command sent after it, five nodes, 200 commands/s";

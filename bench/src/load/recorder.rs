@@ -153,7 +153,7 @@ impl Recorder {
     fn search(&self, from: usize, since_ns: u64) -> (Option<Sample>, usize) {
         let seen = self.lock();
         let fits = |sample: &&Sample| sample.kind == OutcomeKind::Ok && sample.sent_ns >= since_ns;
-        (seen.samples[from..].iter().find(fits).copied(), seen.samples.len())
+        (seen.samples.iter().skip(from).find(fits).copied(), seen.samples.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

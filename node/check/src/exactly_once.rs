@@ -3,9 +3,9 @@
 //! Invariant: an operation is judged by the *first* entry that carries its (client, serial), because sessions suppress
 //! all others; what they hold back is counted, not blamed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use raftian_apps::{Applied, Index, Response};
+use raftian_apps::{Applied, Effect, Index, Response};
 use serde_json::Value;
 
 use crate::history::{Operation, Outcome};
@@ -42,6 +42,20 @@ pub(crate) fn check(
             }
             (Outcome::Unknown { .. }, _) if executed_at.is_some() => counts.unknown_applied += 1,
             (Outcome::Unknown { .. }, _) => counts.unknown_lost += 1,
+        }
+    }
+}
+
+/// No command took effect a second time, whoever issued it. Sessions see to that in the servers and in the replay alike,
+/// so a defect in them would show nowhere else: the digests would agree on the wrong state.
+pub(crate) fn check_nothing_doubled(applied: &[Applied], findings: &mut Findings) {
+    let mut executed: HashMap<(&str, u64), Index> = HashMap::new();
+    for applied in applied {
+        let (Effect::Executed(_), Some(command)) = (&applied.effect, &applied.command) else { continue };
+        let (client, serial) = (command.client(), command.serial());
+        if let Some(first) = executed.insert((client, serial), applied.index) {
+            let text = format!("{client}#{serial} took effect at index {first} and again at index {}", applied.index);
+            findings.add(Invariant::AppliedOnce, text);
         }
     }
 }
@@ -106,4 +120,27 @@ fn report_absent(operation: &Operation, index: Index, replay: &Replay<'_>, settl
 fn is_same_json(one: &str, other: &str) -> bool {
     let parse = |text| serde_json::from_str::<Value>(text).ok();
     one == other || parse(one).is_some_and(|value| Some(value) == parse(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_apps::Command;
+
+    use super::*;
+    use crate::verdict::Verdict;
+
+    fn executed(index: Index, client: &str, serial: u64) -> Applied {
+        let text = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
+        let command = Command::parse(text.as_bytes()).ok();
+        Applied { index, command, effect: Effect::Executed(Response::of(&"hit")) }
+    }
+
+    #[test]
+    fn a_second_effect_of_a_command_is_found_even_where_all_digests_agree() {
+        let mut findings = Findings::default();
+        check_nothing_doubled(&[executed(2, "a", 1), executed(3, "b", 1), executed(4, "a", 2)], &mut findings);
+        assert_eq!(findings.verdict(), Verdict::Valid);
+        check_nothing_doubled(&[executed(2, "a", 1), executed(3, "b", 1), executed(4, "a", 1)], &mut findings);
+        assert_eq!(findings.verdict(), Verdict::Violated);
+    }
 }

@@ -96,6 +96,7 @@ pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> R
         digests::check(&logs, replay, &mut findings);
         let settled = evidence::is_settled(&logs, &nodes);
         exactly_once::check(&operations, replay, settled, &mut counts, &mut findings);
+        exactly_once::check_nothing_doubled(replay.applied(), &mut findings);
         if setup.history_is_complete {
             // The whole history, since an operation that cannot be judged was still asked for.
             exactly_once::check_nothing_invented(history, replay, &mut findings);

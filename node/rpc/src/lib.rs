@@ -18,6 +18,7 @@ pub mod condition;
 pub mod connect;
 pub mod control;
 pub mod error;
+pub mod files;
 pub mod folder;
 pub mod lab;
 pub mod raft;

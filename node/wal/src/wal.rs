@@ -6,12 +6,16 @@
 //! Deliberately absent: reading (the core holds the log in memory), a retry, and a sync on drop, since dropping
 //! without [`Wal::close`] is what a kill looks like.
 
-use raftian_raft::{Entry, Index, Storage, Term, Write};
+use raftian_raft::{Entry, HardState, Index, Storage, Term, Write};
 
 use crate::mark::MarkFile;
 use crate::recovery::{self, Last, Recovered};
 use crate::segment::{Header, Segment};
 use crate::{Disk, WalError, record};
+
+/// The most bytes of commands that are written at once; one larger command still is. With a full segment before it,
+/// what is written then ends far below the 4 GiB that an offset can tell.
+const MAX_PART_BYTES: usize = 64 << 20;
 
 /// How the files are laid out. A log may be opened with other values than it was written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,17 +130,35 @@ impl<D: Disk> Wal<D> {
         outcome
     }
 
-    fn append_frames(&mut self, write: &Write) -> Result<(), WalError> {
+    /// Writes it in parts that fit in a segment, however much there is of it.
+    fn append_parts(&mut self, write: &Write) -> Result<(), WalError> {
+        let mut hard_state = write.hard_state.as_ref();
+        let mut rest = write.entries.as_slice();
+        while hard_state.is_some() || !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |entry: &&Entry| {
+                let is_first = bytes == 0;
+                bytes += entry.payload.len().max(1);
+                is_first || bytes <= MAX_PART_BYTES
+            };
+            let (part, behind) = rest.split_at(rest.iter().take_while(fits).count());
+            self.append_frames(hard_state.take(), part)?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    fn append_frames(&mut self, hard_state: Option<&HardState>, entries: &[Entry]) -> Result<(), WalError> {
         if self.segment.end().offset >= self.options.segment_bytes {
             self.rotate()?;
         }
         let start = self.segment.end();
         let mut at = start;
         self.frames.clear();
-        if let Some(hard_state) = &write.hard_state {
+        if let Some(hard_state) = hard_state {
             record::put_hard_state(&mut self.frames, at, self.batch, hard_state);
         }
-        for entry in &write.entries {
+        for entry in entries {
             at.offset = start.offset + self.frames.len() as u32;
             record::put_entry(&mut self.frames, at, self.batch, entry);
         }
@@ -181,7 +203,7 @@ impl<D: Disk> Storage for Wal<D> {
         let term = write.hard_state.map_or(self.term, |hard_state| hard_state.term);
         assert!(term >= self.term, "the term goes back from {} to {term}", self.term);
         let last_index = index_after(self.last_index, &write.entries);
-        self.or_poison(|wal| if write.is_empty() { Ok(()) } else { wal.append_frames(write) })?;
+        self.or_poison(|wal| wal.append_parts(write))?;
         (self.term, self.last_index) = (term, last_index);
         Ok(())
     }

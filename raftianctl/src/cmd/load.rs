@@ -134,6 +134,21 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
         ..LoadOptions::default()
     };
     options.validate().map_err(|why| Failure::new(Kind::Usage, why))?;
+    // A client may have a connection to each node; some files are open anyway.
+    let (wanted, limit) = ((options.clients * status.nodes.len() + 64) as u64, raftian_rpc::files::raise_limit());
+    if wanted > limit {
+        let why = format!(
+            "{} clients may need {wanted} open files, and the limit is {limit}; raise it with `ulimit -n`, \
+                           or use fewer",
+            options.clients
+        );
+        return Err(Failure::new(Kind::Usage, why));
+    }
+    let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
+    if let Some(stranger) = args.to.filter(|node| !known.contains(node)) {
+        let known = raftian_rpc::selector::names(&known);
+        return Err(Failure::new(Kind::Usage, format!("there is no node {stranger}; this lab has {known}")));
+    }
     Ok(options)
 }
 
