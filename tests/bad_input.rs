@@ -27,14 +27,15 @@ fn what_cannot_be_meant_is_wrong_usage() {
         ("attack 0", "0"),
         ("load --rate 0 --for 1s", "rate"),
         ("load --rate 10 --for=-1s", "-1s"),
-        ("start -n 4", "3"),
         ("log n9", "n9"),
+        ("load --rate 1 --for 1s --to n9", "n9"),
     ] {
         let ran = lab.run(line);
-        assert!(matches!(ran.code, 1 | 2), "{ran:#?}");
+        assert_eq!(ran.code, 2, "{ran:#?}");
         assert!(ran.stderr.contains(says), "`{says}` is missing: {ran:#?}");
         assert!(!ran.stderr.contains("panicked"), "{ran:#?}");
     }
+    lab.fails("start -n 4", 1, &["3", "stop --purge"]);
     // Nothing of that has changed anything.
     assert_eq!(lab.node_pids().len(), 3);
     assert_eq!(lab.json("fault list").as_array().unwrap().len(), 0);

@@ -56,6 +56,11 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
+fn no_document_has_a_hole() {
+    check(".md", |_, text| text.contains("{{").then(|| "has a place that was never filled in".into()));
+}
+
+#[test]
 fn links_in_the_documents_lead_somewhere() {
     check(".md", |path, text| {
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
