@@ -24,3 +24,22 @@ fn the_demo_ends_with_a_valid_verdict_and_a_chart_and_leaves_nothing_running() {
     assert!(pids.len() >= 6, "a daemon, five nodes, and one of them twice: {pids:?}");
     raftian_tests::eventually("everything has ended", || pids.iter().all(|pid| !is_alive(*pid)));
 }
+
+#[test]
+fn a_demo_that_is_killed_takes_its_lab_with_it() {
+    let lab = Lab::new();
+    let temporary = lab.home().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut demo = lab.command("demo --out story").env("TMPDIR", &temporary).spawn().unwrap();
+    let is_empty = || fs::read_dir(&temporary).unwrap().next().is_none();
+    let started = || {
+        let journals = fs::read_dir(&temporary)
+            .unwrap()
+            .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("events.jsonl")).ok());
+        journals.into_iter().any(|journal| journal.contains("\"leader\""))
+    };
+    raftian_tests::eventually("the demo's lab has started", started);
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    raftian_tests::eventually("the demo's lab is gone", is_empty);
+}

@@ -138,3 +138,29 @@ fn a_damaged_log_keeps_its_node_down_and_says_where() {
     // The others do not need it.
     lab.ok("attack 4");
 }
+
+#[test]
+fn a_node_that_has_lost_its_log_does_not_take_part_again() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    lab.ok("wait converged");
+    lab.ok("stop n3");
+    std::fs::remove_dir_all(lab.folder().join("nodes/n3/wal")).unwrap();
+    lab.fails("restart n3", 1, &["n3", "the log in", "is gone"]);
+    lab.ok("attack 2");
+}
+
+#[test]
+fn logs_without_their_lab_file_are_not_taken_for_a_new_lab() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    lab.ok("stop");
+    let file = lab.folder().join("lab.json");
+    let content = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    lab.fails("start -n 3", 1, &["lab.json", "is gone", "stop --purge"]);
+    std::fs::write(&file, content).unwrap();
+    lab.ok("start");
+    lab.ok("wait converged");
+    assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 70);
+}

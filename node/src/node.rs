@@ -55,7 +55,7 @@ async fn serve_until_told(config: NodeConfig) -> Result<(), String> {
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
 
     let (inbox, inputs) = mpsc::unbounded_channel();
-    let opened = storage::open(config.folder.join("wal")).map_err(|error| error.to_string())?;
+    let opened = storage::open(&config.folder.join("wal"), config.expects_log)?;
     let torn_tail = opened.recovered.torn_tail.as_ref().map(|cut| {
         format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
     });

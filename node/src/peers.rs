@@ -72,6 +72,11 @@ impl Peers {
         if network.version <= links.version {
             return Ok(None);
         }
+        if let Some((node, address)) = network.addresses.iter().find(|(_, address)| !address.ip().is_loopback()) {
+            // The secret goes where calls go.
+            let why = format!("{node} is said to listen on {address}, which is not on this machine");
+            return Err(NodeError::BadRequest { why });
+        }
         for (node, address) in network.addresses {
             let known = links.clients.get(&node).is_some_and(|(known, _)| *known == address);
             if node != self.own && !known {

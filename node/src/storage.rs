@@ -5,13 +5,13 @@
 //!
 //! Invariant: after the first error nothing more is written or reported.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use raftian_raft::Persist;
-use raftian_wal::{RealDisk, Recovered, Wal, WalError};
+use raftian_wal::{RealDisk, Recovered, Wal};
 use tokio::sync::mpsc;
 
 use crate::inbox::{Inbox, Input};
@@ -31,9 +31,17 @@ pub(crate) struct Storage {
     syncs: Arc<AtomicU64>,
 }
 
-/// Opens the log in `folder`, or begins one.
-pub(crate) fn open(folder: PathBuf) -> Result<Opened, WalError> {
-    let (wal, recovered) = Wal::open(RealDisk::open(folder)?)?;
+/// Opens the log in `folder`, or begins one, unless one is expected there.
+pub(crate) fn open(folder: &Path, expects_log: bool) -> Result<Opened, String> {
+    let disk = RealDisk::open(folder).map_err(|error| error.to_string())?;
+    if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
+        return Err(format!(
+            "the log in {} is gone, and with it this node's votes and promises; it must not take part again under its \
+             old name: put the log back, or start the lab afresh (`raftianctl stop --purge`)",
+            folder.display()
+        ));
+    }
+    let (wal, recovered) = Wal::open(disk).map_err(|error| error.to_string())?;
     Ok(Opened { wal, recovered })
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use raftian_rpc::VERSION;
 use raftian_rpc::folder::LabFolder;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connect::Daemon;
@@ -43,23 +43,34 @@ pub(crate) struct Found {
     pub(crate) daemon: Daemon,
     /// Whether it was started just now.
     pub(crate) is_new: bool,
+    /// The daemon of a lab that must not outlive us ends when this is dropped.
+    pub(crate) lifeline: Option<ChildStdin>,
+}
+
+/// How long a daemon is to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// Until it is stopped.
+    OfItsOwn,
+    /// No longer than we do, with everything in its folder.
+    WithUs,
 }
 
 /// The daemon of the lab in `folder`; started, if there is none.
 ///
 /// # Errors
 /// When the one there is cannot be used, or none can be started: why, and what to do.
-pub(crate) async fn find_or_start(lab: &str, folder: &LabFolder) -> Result<Found, Failure> {
+pub(crate) async fn find_or_start(lab: &str, folder: &LabFolder, life: Life) -> Result<Found, Failure> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(daemon) = find(lab, folder).await? {
-            return Ok(Found { daemon, is_new: false });
+            return Ok(Found { daemon, is_new: false, lifeline: None });
         }
-        if let Some(found) = Launch::begin(lab, folder)?.wait(lab, folder, deadline).await? {
+        if let Some(found) = Launch::begin(lab, folder, life)?.wait(lab, folder, deadline).await? {
             return Ok(found);
         }
         if let Some(daemon) = look(lab, folder, deadline.min(Instant::now() + RIVAL_PATIENCE)).await? {
-            return Ok(Found { daemon, is_new: false });
+            return Ok(Found { daemon, is_new: false, lifeline: None });
         }
         if Instant::now() >= deadline {
             return Err(Failure::new(
@@ -94,10 +105,12 @@ struct Launch {
     /// Where the log of this attempt begins.
     log_start: u64,
     child: Child,
+    /// Kept apart from the child: waiting for that would close it.
+    lifeline: Option<ChildStdin>,
 }
 
 impl Launch {
-    fn begin(lab: &str, folder: &LabFolder) -> Result<Launch, Failure> {
+    fn begin(lab: &str, folder: &LabFolder, life: Life) -> Result<Launch, Failure> {
         let program = sibling("raftiand")?;
         if !program.is_file() {
             return Err(Failure::failed(format!(
@@ -123,9 +136,18 @@ impl Launch {
         let log_start = file.metadata().map_err(unreadable)?.len();
         let errors = file.try_clone().map_err(unreadable)?;
         let arguments: [&OsStr; 4] = ["--lab".as_ref(), lab.as_ref(), "--folder".as_ref(), folder.path().as_ref()];
-        let child = Command::new(&program).args(arguments).stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
+        let mut command = Command::new(&program);
+        command.args(arguments).stdout(file).stderr(errors);
+        match life {
+            Life::OfItsOwn => command.stdin(Stdio::null()),
+            Life::WithUs => command.stdin(Stdio::piped()).arg("--until-stdin-ends"),
+        };
+        let child = command.spawn();
         match child {
-            Ok(child) => Ok(Launch { program, log, log_start, child }),
+            Ok(mut child) => {
+                let lifeline = child.stdin.take();
+                Ok(Launch { program, log, log_start, child, lifeline })
+            }
             Err(error) => Err(Failure::failed(format!(
                 "{} cannot be run: {error}; build it again with `cargo build --release`",
                 program.display()
@@ -139,7 +161,7 @@ impl Launch {
             if let Some(daemon) = find(lab, folder).await? {
                 // It may be a rival's, while ours has yet to notice that.
                 let is_new = self.child.id() == Some(daemon.pid);
-                return Ok(Some(Found { daemon, is_new }));
+                return Ok(Some(Found { daemon, is_new, lifeline: self.lifeline.take() }));
             }
             tokio::select! {
                 ended = self.child.wait() => match ended {

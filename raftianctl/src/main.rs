@@ -21,6 +21,7 @@ mod units;
 mod words;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use cli::{Cli, Context, Verb};
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             if let Some(line) = failure.line(json) {
-                eprintln!("{line}");
+                // Whoever has closed standard error does not want to know.
+                let _ = writeln!(std::io::stderr(), "{line}");
             }
             ExitCode::from(failure.exit_code())
         }

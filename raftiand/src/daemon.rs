@@ -42,6 +42,8 @@ pub(crate) struct Charge {
     pub(crate) folder: PathBuf,
     /// The program that nodes run.
     pub(crate) program: PathBuf,
+    /// Whether the lab, folder and all, ends with standard input.
+    pub(crate) until_stdin_ends: bool,
 }
 
 /// Another daemon has the lab.
@@ -72,7 +74,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
-    until_left(&lab).await?;
+    until_left(&lab, charge.until_stdin_ends).await?;
     beat.abort();
     // Lets the answer to whoever stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
@@ -149,7 +151,7 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
 }
 
 /// Waits until the lab has been stopped, by a call or by a signal to this process.
-async fn until_left(lab: &Arc<Lab>) -> anyhow::Result<()> {
+async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // The end of a terminal is not meant for the lab. Taking the signal is what keeps it from ending the process.
@@ -158,13 +160,28 @@ async fn until_left(lab: &Arc<Lab>) -> anyhow::Result<()> {
         () = lab.leave.notified() => return Ok(()),
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        () = end_of_input(), if until_stdin_ends => "the end of standard input",
     };
     tracing::info!("{signal}: stopping the lab");
-    let report = lab.carry_out(|lab| async move { lab.stop(false).await }).await?;
+    let report = lab.carry_out(move |lab| async move { lab.stop(until_stdin_ends).await }).await?;
     if !report.killed.is_empty() {
         tracing::warn!("{:?} had to be killed", report.killed);
     }
     Ok(())
+}
+
+/// Whoever holds the other end has gone.
+async fn end_of_input() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own, not the runtime's: one that waits for input must not keep the daemon from leaving.
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        ended.send(())
+    });
+    // If the thread could not wait for the end, this is no way to learn of it.
+    if end.await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn keep_beat(lab: Arc<Lab>) {

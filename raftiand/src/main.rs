@@ -53,6 +53,10 @@ struct Args {
     #[arg(long, value_name = "PATH")]
     folder: PathBuf,
 
+    /// Stop the lab and remove its folder at the end of standard input: for a lab that must not outlive who made it
+    #[arg(long)]
+    until_stdin_ends: bool,
+
     /// The node program; by default the `raftian-node` beside this program
     #[arg(long, value_name = "PATH")]
     node: Option<PathBuf>,
@@ -85,7 +89,8 @@ fn serve(args: Args) -> anyhow::Result<()> {
         Some(path) => std::path::absolute(path)?,
         None => std::env::current_exe()?.with_file_name("raftian-node"),
     };
-    let charge = Charge { lab: args.lab, folder: args.folder, program };
+    let Args { lab, folder, until_stdin_ends, .. } = args;
+    let charge = Charge { lab, folder, program, until_stdin_ends };
     // One thread, the main one: nodes die with the *thread* that spawned them, so it must be one that stays.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(daemon::run(charge))

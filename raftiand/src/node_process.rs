@@ -243,12 +243,18 @@ fn epitaph(
 }
 
 fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
-    let settings = lab.state().settings.ok_or("this lab was never started")?;
+    let (settings, expects_log) = {
+        let state = lab.state();
+        // A port is known from the first time that the node was ready.
+        (state.settings, state.nodes.get(&id).is_some_and(|node| node.port != 0))
+    };
+    let settings = settings.ok_or("this lab was never started")?;
     let config = NodeConfig {
         version: VERSION.into(),
         id,
         voters: NodeId::first(settings.nodes).collect(),
         port,
+        expects_log,
         folder: lab.folder.node(id),
         secret: lab.secret.clone(),
         seed: settings.seed,

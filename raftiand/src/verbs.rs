@@ -34,6 +34,9 @@ impl Lab {
         let deadline = deadline(request.timeout_ms)?;
         let turn = self.turn(deadline).await?;
         let former = self.state().settings;
+        if former.is_none() {
+            self.refuse_foreign_logs()?;
+        }
         let settings = Settings::merge(&request, former.as_ref())?;
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
@@ -119,6 +122,22 @@ impl Lab {
         self.leave.notify_one();
         let killed = stopped?.into_iter().collect();
         Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged: purged? })
+    }
+
+    /// A folder with logs of nodes is no new lab, though its `lab.json` is gone: a first start that failed would take
+    /// them for its own and remove them.
+    fn refuse_foreign_logs(&self) -> Result<(), LabError> {
+        let nodes = self.folder.path().join("nodes");
+        let has_log = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.path().join("wal").exists());
+        match fs::read_dir(&nodes).is_ok_and(|mut entries| entries.any(has_log)) {
+            true => Err(LabError::Conflict(format!(
+                "{} holds logs of nodes, but {} is gone; put that file back, or remove the lab and its logs with \
+                 `raftianctl stop --purge`",
+                nodes.display(),
+                self.folder.lab_json().display()
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Takes back a first start that failed, so that the next one is free to ask for another lab.

@@ -58,6 +58,9 @@ pub struct NodeConfig {
     pub voters: Vec<NodeId>,
     /// The loopback port to listen on; 0 lets the system choose.
     pub port: u16,
+    /// Whether the node has been ready before, so that a missing log is a lost one. A server that has forgotten its
+    /// votes must not take part again under its old name.
+    pub expects_log: bool,
     /// The node's folder: `wal/` and `trace.jsonl` live in it.
     pub folder: PathBuf,
     /// The lab's secret.

@@ -29,12 +29,17 @@ impl Secret {
     /// Reads the secret that `save` wrote.
     ///
     /// # Errors
-    /// When the file cannot be read or is empty.
+    /// When the file cannot be read, or what it holds is no secret.
     pub fn load(path: &Path) -> io::Result<Secret> {
         let text = fs::read_to_string(path)?;
-        match text.trim() {
-            "" => Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is empty", path.display()))),
-            secret => Ok(Secret(secret.to_owned())),
+        let secret = text.trim();
+        // It has to stand in a header.
+        match !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(Secret(secret.to_owned())),
+            false => {
+                let why = format!("{} is not a secret; put it back, or remove it for a new one", path.display());
+                Err(io::Error::new(io::ErrorKind::InvalidData, why))
+            }
         }
     }
 

@@ -208,6 +208,7 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         id: node,
         voters: voters.to_vec(),
         port: 0,
+        expects_log: false,
         folder: folder.to_owned(),
         secret: secret.clone(),
         seed: 1,

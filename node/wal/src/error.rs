@@ -9,7 +9,7 @@ use raftian_raft::Index;
 
 /// What an operator can do about damage. Starting afresh under the old identity is no choice: the node may have voted.
 const NEXT_STEP: &str = "nothing was cut or changed, and the node must not start on this: keep the files for a closer \
-     look, remove the node from the cluster, and add it again with an empty directory";
+     look; the node can only come back as a new one";
 
 /// Why the log cannot be opened, or cannot go on.
 #[derive(Debug, thiserror::Error)]

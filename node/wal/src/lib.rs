@@ -75,5 +75,5 @@ mod wal;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
 pub use mem_disk::{MemDisk, MemFile};
-pub use recovery::{Recovered, TornTail};
+pub use recovery::{Recovered, TornTail, is_begun};
 pub use wal::{Options, Wal};

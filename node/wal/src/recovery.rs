@@ -96,6 +96,18 @@ pub(crate) fn plan<D: Disk>(disk: &D) -> Result<Plan, WalError> {
     Ok(Plan { recovered: log, mark, unfinished, last })
 }
 
+/// Whether a log was ever begun on a disk. An empty disk where there should be one is a loss that [`Wal::open`] cannot
+/// notice.
+///
+/// # Errors
+/// When the disk cannot be listed.
+///
+/// [`Wal::open`]: crate::Wal::open
+pub fn is_begun<D: Disk>(disk: &D) -> Result<bool, WalError> {
+    let files = disk.list().map_err(|error| WalError::io("list", &disk.locate("."), error))?;
+    Ok(files.iter().any(|file| segment::number_of(file).is_some()))
+}
+
 /// How many segments there are, after making sure that none is missing.
 fn count_segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Result<u32, WalError> {
     let mut numbers: Vec<u32> = files.iter().filter_map(|file| segment::number_of(file)).collect();

@@ -19,7 +19,7 @@ use crate::cmd::{load, stop};
 use crate::connect::{is_held, read_daemon_file};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
-use crate::launch::Found;
+use crate::launch::{Found, Life};
 use crate::{launch, progress};
 
 const EXAMPLES: &str = "\
@@ -61,7 +61,9 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     };
     let show = |progress: Progress| spinner.set_message(load::standing(&progress));
     let play = async {
-        let Found { daemon, .. } = launch::find_or_start(&stage.lab, &stage.folder).await?;
+        // Held to the end: should we be killed, the lab goes with us.
+        let Found { daemon, lifeline: _lifeline, .. } =
+            launch::find_or_start(&stage.lab, &stage.folder, Life::WithUs).await?;
         let lab = Lab::at(daemon.address, daemon.secret.clone())?;
         let played = demo::run(&lab, &options, &tell, &show, &cancel).await;
         spinner.set_message("stopping the lab");

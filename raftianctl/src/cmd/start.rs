@@ -10,7 +10,7 @@ use raftian_rpc::lab::{LabClient as _, StartReport, StartRequest};
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
-use crate::launch::Found;
+use crate::launch::{Found, Life};
 use crate::{launch, progress, units, words};
 
 const EXAMPLES: &str = "\
@@ -54,7 +54,7 @@ pub(crate) struct Args {
 /// Starts the lab.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let request = args.request()?;
-    let Found { daemon, is_new } = launch::find_or_start(&context.lab, &context.folder()?).await?;
+    let Found { daemon, is_new, .. } = launch::find_or_start(&context.lab, &context.folder()?, Life::OfItsOwn).await?;
     let call = daemon.wait(args.timeout, async |lab: Http| lab.start(request).await);
     let report = match progress::watched(context.output, &daemon, call).await {
         Ok(report) => report,
@@ -74,9 +74,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 /// Ends a daemon that was started for a lab which then did not come about. One that has nodes stays, to be looked at.
 async fn leave_nothing(daemon: &Daemon) {
     let hello = daemon.ask(async |lab: Http| lab.hello().await).await;
+    let keeps_logs = daemon.folder.path().join("nodes").exists();
     if hello.is_ok_and(|hello| !hello.started) {
         // The start has failed and says why; that the daemon could not be ended would not help anyone.
-        let _ = daemon.ask(async |lab: Http| lab.stop(true).await).await;
+        let _ = daemon.ask(async |lab: Http| lab.stop(!keeps_logs).await).await;
     }
 }
 

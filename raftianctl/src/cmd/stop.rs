@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::cmd::act;
 use crate::connect::{Daemon, is_held};
 use crate::failure::{Failure, Kind};
-use crate::launch::Found;
+use crate::launch::{Found, Life};
 use crate::{launch, progress, units, words};
 
 const EXAMPLES: &str = "\
@@ -59,7 +59,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Err(failure) if failure.kind() == Kind::NoDaemon => match args.purge && context.folder()?.path().exists() {
             // Only a daemon knows what in the folder is the lab's, and which processes a crashed one left behind.
             true => {
-                let Found { daemon, .. } = launch::find_or_start(&context.lab, &context.folder()?).await?;
+                let Found { daemon, .. } =
+                    launch::find_or_start(&context.lab, &context.folder()?, Life::OfItsOwn).await?;
                 Some(whole(context, &daemon, true, args.timeout).await?)
             }
             false => None,
