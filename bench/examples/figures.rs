@@ -25,7 +25,7 @@ async fn main() -> anyhow::Result<()> {
 
     let mut all = Vec::new();
     if wanted("startup") {
-        all.push(figures::startup(&command, 10).await?);
+        all.push(figures::startup(&command, 20).await?);
     }
     if wanted("status") {
         all.push(figures::status_latency(&command, 100).await?);

@@ -105,8 +105,8 @@ impl Driver {
         let ending = loop {
             let deadline = self.epoch + self.server.deadline().0;
             tokio::select! {
-                // Inputs first: after a pause of the whole process, what leaders have sent meanwhile must be read
-                // before the election time-out is looked at.
+                // Inputs first: under load, what a leader has sent must be read before the election time-out is
+                // looked at.
                 biased;
                 _ = inputs.recv_many(&mut batch, MAX_INPUTS) => {}
                 () = sleep_until(deadline), if self.takes_part => {}

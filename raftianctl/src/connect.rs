@@ -19,8 +19,6 @@ use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::{DaemonFile, Hello, LabClient as _};
 use raftian_rpc::secret::Secret;
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
 use crate::failure::{Failure, Kind};
 
@@ -196,9 +194,10 @@ pub(crate) fn read_daemon_file(folder: &LabFolder) -> Result<Option<DaemonFile>,
 
 /// Whether there is such a process.
 pub(crate) fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    // Somebody else's process is a process as well.
-    pid.is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
+    // `pid (name) state …`, where the name may hold anything. A zombie has ended; its parent has yet to notice.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+    state.is_some_and(|state| !matches!(state, "Z" | "X"))
 }
 
 /// Whether a daemon holds the folder, listening or not. Unlike a process number, a lock cannot outlive its owner.

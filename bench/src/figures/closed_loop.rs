@@ -46,7 +46,7 @@ pub async fn closed_loop(
 }
 
 async fn trial_of(command: &LabCommand, clients: usize, seed: u64, duration: Duration) -> anyhow::Result<LoadOutcome> {
-    let running = command.start(NODES).await?;
+    let running = command.start(NODES, 1).await?;
     let options = LoadOptions { rate_per_s: None, clients, duration, seed, players: NODES, ..LoadOptions::default() };
     let (_canceller, never) = cancel_pair();
     let outcome = Load::prepare(&running.lab, options, None).await?.run(&|_| {}, &never).await?;

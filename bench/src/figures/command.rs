@@ -35,13 +35,13 @@ pub struct RunningLab {
 }
 
 impl LabCommand {
-    /// Starts a lab with this many nodes and waits for a leader.
+    /// Starts a lab with this many nodes and waits for a leader. The seed decides who times out first, and when.
     ///
     /// # Errors
     /// When the command fails, with what it said.
-    pub async fn start(&self, nodes: u16) -> anyhow::Result<RunningLab> {
+    pub async fn start(&self, nodes: u16, seed: u64) -> anyhow::Result<RunningLab> {
         let began = Instant::now();
-        self.run(&["start", "-n", &nodes.to_string(), "-o", "json"]).await?;
+        self.run(&["start", "-n", &nodes.to_string(), "--seed", &seed.to_string(), "-o", "json"]).await?;
         let started_in = began.elapsed();
         let lab = Lab::in_folder(&LabFolder::at(self.home.join(&self.name)))?;
         Ok(RunningLab { command: self.clone(), lab, started_in, stopped: false })

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// # Errors
 /// When the lab fails or does not recover, or the history is not judged valid.
 pub async fn failover(command: &LabCommand, kills: usize) -> anyhow::Result<Figure> {
-    let running = command.start(5).await?;
+    let running = command.start(5, 1).await?;
     let options = LoadOptions {
         rate_per_s: Some(200.0),
         clients: 16,

@@ -17,7 +17,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the lab does not come up or go down, or its processes cannot be looked at (there is no `/proc`).
 pub async fn idle(command: &LabCommand, windows: usize, window: Duration) -> anyhow::Result<[Figure; 2]> {
-    let running = command.start(5).await?;
+    let running = command.start(5, 1).await?;
     running.lab.wait(Condition::Stable, Duration::from_secs(10)).await?;
     tokio::time::sleep(SETTLE).await;
     let status = running.lab.status().await?;

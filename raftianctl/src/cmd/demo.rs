@@ -3,6 +3,7 @@
 //! Invariant: however it ends, nothing of the lab is left: no process, no folder. Its results stay, in `--out`.
 
 use std::fs::DirBuilder;
+use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -130,7 +131,7 @@ impl Drop for Stage {
             end(daemon.pid, &self.folder);
         }
         if let Err(error) = std::fs::remove_dir_all(path) {
-            eprintln!("raftianctl: {} could not be removed: {error}", path.display());
+            let _ = writeln!(std::io::stderr(), "raftianctl: {} could not be removed: {error}", path.display());
         }
     }
 }

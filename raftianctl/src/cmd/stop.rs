@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::act;
-use crate::connect::{Daemon, is_held};
+use crate::connect::{Daemon, is_alive, is_held};
 use crate::failure::{Failure, Kind};
 use crate::launch::{Found, Life};
 use crate::{launch, progress, units, words};
@@ -79,7 +79,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     })
 }
 
-/// Stops a lab and its daemon, and waits until nothing holds its folder any more.
+/// Stops a lab and its daemon, and waits until nothing of it runs any more.
 pub(crate) async fn whole(
     context: &Context,
     daemon: &Daemon,
@@ -92,11 +92,11 @@ pub(crate) async fn whole(
     Ok(report)
 }
 
-/// Waits until the daemon has let go of its lock, so that a start right after this finds a free folder.
+/// Waits until the daemon has gone and its lock is free, so that a start right after this finds a free folder.
 async fn released(daemon: &Daemon, timeout: Duration) -> Result<(), Failure> {
     let free = async {
         // Nobody tells about the end of a process that is not our child.
-        while is_held(&daemon.folder) {
+        while is_held(&daemon.folder) || is_alive(daemon.pid) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
