@@ -9,7 +9,7 @@ use std::time::Duration;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, LogPage, MAX_LOG_PAGE, NodeStatus};
 use raftian_rpc::error::LabError;
-use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution, ServerReport};
+use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
 use raftian_rpc::selector::{Facts, Selector, SelectorError};
 use raftian_rpc::{Index, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
@@ -69,7 +69,7 @@ impl Lab {
             address: node.address(),
             usage: node.process.as_ref().and_then(|process| self.metrics.usage(process.saved.pid)),
             starts: node.starts,
-            server: view.statuses.remove(id).map(server_report),
+            server: view.statuses.remove(id),
         };
         LabStatus {
             lab: self.name.clone(),
@@ -200,19 +200,4 @@ where
         });
     }
     calls.join_all().await.into_iter().collect()
-}
-
-fn server_report(status: NodeStatus) -> ServerReport {
-    ServerReport {
-        role: status.role,
-        term: status.term,
-        leader: status.leader,
-        quorum_contact_ms: status.quorum_contact_ms,
-        last_index: status.last_index,
-        commit_index: status.commit_index,
-        last_applied: status.last_applied,
-        digest: status.digest,
-        state: status.state,
-        counters: status.counters,
-    }
 }

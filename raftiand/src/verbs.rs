@@ -84,7 +84,7 @@ impl Lab {
         let resolved = resolve(request.selector, &facts, &mut self.luck())?;
         let action = request.action;
         let mut notes = Vec::new();
-        let changed = self.concerned(action, &resolved.nodes, &mut notes)?;
+        let (changed, unfit) = self.concerned(action, &resolved.nodes, &mut notes)?;
         let acted_ns = monotonic_ns();
         if !changed.is_empty() {
             self.journal.record_at(acted_ns, Happening::Acted { action, resolved: resolved.clone() });
@@ -95,7 +95,7 @@ impl Lab {
             true => None,
             false => self.await_leader(acted_ns, deadline, &mut notes).await?,
         };
-        Ok(ActReport { action, resolved, changed, leader, notes })
+        Ok(ActReport { action, resolved, changed, unfit, leader, notes })
     }
 
     /// Stops all nodes and then the daemon; with `purge`, removes the lab's folder as well.
@@ -113,6 +113,10 @@ impl Lab {
         let stopped = self.stop_nodes(&alive).await;
         let saved = self.save();
         if first {
+            // Their windows end here, and not with whatever the next daemon writes.
+            for fault in self.change(|state| state.faults.clear(None)).unwrap_or_default() {
+                self.journal.record(Happening::FaultCleared { id: fault.id, expired: false });
+            }
             self.journal.record(Happening::DaemonStopped);
         }
         let purged = match (&stopped, purge) {
@@ -158,18 +162,19 @@ impl Lab {
         }
     }
 
-    /// Those of these nodes whose state has to change. The others are so already, or cannot be, which is noted.
+    /// Those of these nodes whose state has to change, and those it cannot be done to, which is noted. The others are so
+    /// already.
     fn concerned(
         &self,
         action: Action,
         ids: &BTreeSet<NodeId>,
         notes: &mut Vec<String>,
-    ) -> Result<BTreeSet<NodeId>, LabError> {
+    ) -> Result<(BTreeSet<NodeId>, BTreeSet<NodeId>), LabError> {
         let state = self.state();
         let states: BTreeMap<NodeId, NodeState> = ids.iter().map(|id| (*id, state.nodes[id].state)).collect();
         let (changed, unfit) = sort_out(action, &states);
         if unfit.is_empty() {
-            return Ok(changed);
+            return Ok((changed, unfit));
         }
         let unfit_words: Vec<String> = unfit.iter().map(|id| format!("{id} is {}", in_words(states[id]))).collect();
         let unfit_words = unfit_words.join(", ");
@@ -178,7 +183,7 @@ impl Lab {
             return Err(LabError::Conflict(format!("{unfit_words}; {advice}")));
         }
         notes.push(format!("left as they are: {unfit_words}"));
-        Ok(changed)
+        Ok((changed, unfit))
     }
 
     async fn apply(

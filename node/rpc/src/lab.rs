@@ -15,10 +15,10 @@ use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::control::{Counters, LogPage, Timing};
+use crate::control::{LogPage, NodeStatus, Timing};
 use crate::faults::Effect;
 use crate::selector::Selector;
-use crate::{AppKind, Index, NodeId, RoleKind, Term};
+use crate::{AppKind, Index, NodeId, Term};
 
 pub use journal::{Event, Happening};
 
@@ -208,7 +208,7 @@ pub struct NodeReport {
     /// How often it has been started.
     pub starts: u64,
     /// What it says of itself; `None` when it does not answer.
-    pub server: Option<ServerReport>,
+    pub server: Option<NodeStatus>,
 }
 
 /// The state of a node's process.
@@ -227,31 +227,6 @@ pub enum NodeState {
     Killed,
     /// Gone by itself.
     Failed,
-}
-
-/// What a server says of itself (see [`NodeStatus`](crate::control::NodeStatus)).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ServerReport {
-    /// What it is in its term.
-    pub role: RoleKind,
-    /// Its term.
-    pub term: Term,
-    /// The leader it knows of.
-    pub leader: Option<NodeId>,
-    /// Leaders only: how long ago a quorum was heard from.
-    pub quorum_contact_ms: Option<u64>,
-    /// The last entry of its log.
-    pub last_index: Index,
-    /// The last committed entry it knows of.
-    pub commit_index: Index,
-    /// The last entry applied.
-    pub last_applied: Index,
-    /// The digest of the application's state.
-    pub digest: String,
-    /// The application's state.
-    pub state: serde_json::Value,
-    /// What it has counted since it started.
-    pub counters: Counters,
 }
 
 /// What a process uses.
@@ -303,8 +278,10 @@ pub struct ActReport {
     pub action: Action,
     /// Whom the selector named.
     pub resolved: Resolution,
-    /// The nodes whose state changed; the others were so already.
+    /// The nodes whose state changed.
     pub changed: BTreeSet<NodeId>,
+    /// The nodes that this cannot be done to, for instance pausing a dead one. All others were so already.
+    pub unfit: BTreeSet<NodeId>,
     /// Who leads afterwards, where leadership changed or was waited for.
     pub leader: Option<Leadership>,
     /// What a person should know, for instance that the rest cannot elect a leader.

@@ -1,8 +1,10 @@
 //! `raftianctl kill|pause|resume|restart`, and the part of `stop` that is about nodes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Subcommand;
+use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
 use raftian_rpc::lab::{ActReport, ActRequest, Action, LabClient as _};
 use raftian_rpc::selector::{Selector, names};
@@ -77,10 +79,12 @@ fn summary(report: &ActReport) -> String {
         Action::Restart => ("restarted", "already running"),
         Action::Stop => ("stopped", "already stopped"),
     };
-    let others: Vec<_> = report.resolved.nodes.difference(&report.changed).collect();
+    let told: BTreeSet<NodeId> = report.changed.union(&report.unfit).copied().collect();
+    let others: Vec<_> = report.resolved.nodes.difference(&told).collect();
     let what = match (report.changed.is_empty(), others.is_empty()) {
         (true, _) => already.to_owned(),
-        (false, true) => done.to_owned(),
+        (false, true) if report.unfit.is_empty() => done.to_owned(),
+        (false, true) => format!("{} {done}", names(&report.changed)),
         (false, false) => format!("{} {done}, {} {already}", names(&report.changed), names(others)),
     };
     let leader = report.leader.as_ref().map(|leadership| format!("; {}", words::leads(leadership)));
@@ -89,10 +93,8 @@ fn summary(report: &ActReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
+    use raftian_rpc::Term;
     use raftian_rpc::lab::{Leadership, Resolution};
-    use raftian_rpc::{NodeId, Term};
 
     use super::*;
 
@@ -106,6 +108,7 @@ mod tests {
                 leader: leader.map(|(node, term)| (node.parse().unwrap(), term)),
             },
             changed: set(changed),
+            unfit: set(&[]),
             leader: None,
             notes: vec![],
         }
@@ -117,6 +120,9 @@ mod tests {
         killed.leader = Some(Leadership { leader: "n5".parse().unwrap(), term: 2, after_ms: 243 });
         assert_eq!(summary(&killed), "@leader → n2 (term 1): killed; n5 leads term 2 after 243 ms");
         assert_eq!(summary(&report("n3", &["n3"], &[], None)), "n3: already dead");
+        let mut mixed = report("n1-2", &["n1", "n2"], &["n1"], None);
+        (mixed.action, mixed.unfit) = (Action::Pause, ["n2".parse().unwrap()].into());
+        assert_eq!(summary(&mixed), "n1-2 → n1,n2: n1 paused");
         let some = report("n1-3", &["n1", "n2", "n3"], &["n1", "n3"], None);
         assert_eq!(summary(&some), "n1-3 → n1,n2,n3: n1,n3 killed, n2 already dead");
     }

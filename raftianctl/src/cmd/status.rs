@@ -179,15 +179,18 @@ fn players(status: &LabStatus) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use raftian_rpc::control::Counters;
+    use raftian_rpc::control::{Counters, NodeStatus};
     use raftian_rpc::faults::Effect;
-    use raftian_rpc::lab::{Fault, FaultId, ProcessUsage, ServerReport};
+    use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
     use serde_json::json;
 
     use super::*;
 
     fn node(number: u16, state: NodeState) -> NodeReport {
-        let server = ServerReport {
+        let server = NodeStatus {
+            node: format!("n{number}").parse().unwrap(),
+            pid: 7,
+            network_version: 1,
             role: if number == 2 { RoleKind::Leader } else { RoleKind::Follower },
             term: 3,
             leader: "n2".parse().ok(),
