@@ -91,7 +91,7 @@ fn a_message_about_damage_names_file_place_entry_and_checksums() {
     let expected = format!(
         "`00000001.wal` is damaged at byte {offset}, where entry 6 was expected: stored checksum {stored_crc:#010x}, \
          computed {computed_crc:#010x}; nothing was cut or changed, and the node must not start on this: keep the \
-         files for a closer look, remove the node from the cluster, and add it again with an empty directory"
+         files for a closer look; the node can only come back as a new one"
     );
     assert_eq!(error.to_string(), expected);
 }
