@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-wal", &["raftian-raft"]),
     ("raftian-apps", &["raftian-raft"]),
     ("raftian-check", &["raftian-apps"]),
+    ("raftian-sim", &["raftian-raft", "raftian-faults", "raftian-apps", "raftian-check"]),
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     ("raftian-node", &["raftian-raft", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"]),
     ("raftiand", &["raftian-rpc"]),

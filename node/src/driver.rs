@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raftian_apps::Machine;
-use raftian_raft::{Body, Entry, Message, NodeId, Payload, Ready, Server, Time};
+use raftian_raft::{Body, Entry, Message, NodeId, NotLeader, Payload, ProposeRefused, Ready, Server, Time};
 use raftian_rpc::client::{Submitted, View};
 use raftian_rpc::control::{Counters, LogLine, LogPage, NodeNotice, NodeStatus};
 use raftian_rpc::error::NodeError;
@@ -184,9 +184,14 @@ impl Driver {
                 self.counters.proposed += 1;
                 self.waiters.add(proposed.first, proposed.term, answer);
             }
-            Err(not_leader) => {
-                self.counters.forwarded += u64::from(not_leader.leader.is_some());
-                let _ = answer.send(Err(NodeError::NotLeader { node: self.server.id(), leader: not_leader.leader }));
+            Err(refused) => {
+                let leader = match refused {
+                    ProposeRefused::NotLeader(NotLeader { leader }) => leader,
+                    // Nobody takes commands now.
+                    ProposeRefused::Transferring { .. } => None,
+                };
+                self.counters.forwarded += u64::from(leader.is_some());
+                let _ = answer.send(Err(NodeError::NotLeader { node: self.server.id(), leader }));
             }
         }
     }
@@ -201,7 +206,7 @@ impl Driver {
         }
         for event in ready.events {
             let at_ns = clock::monotonic_ns();
-            parent::notify(&NodeNotice::Raft { at_ns, event });
+            parent::notify(&NodeNotice::Raft { at_ns, event: event.clone() });
             self.trace.raft(at_ns, event);
         }
         for entry in ready.committed {
@@ -261,7 +266,7 @@ impl Driver {
             index: entry.index,
             term: entry.term,
             command: match &entry.payload {
-                Payload::Noop => None,
+                Payload::Noop | Payload::Configuration(_) => None,
                 // Commands were checked to be JSON when they were submitted.
                 Payload::Command(bytes) => serde_json::from_slice(bytes).ok(),
             },

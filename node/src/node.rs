@@ -101,7 +101,8 @@ fn assemble(config: &NodeConfig, opened: storage::Opened, peers: Arc<Peers>, inb
         .map_err(|error| format!("cannot open the trace {}: {error}", trace_path.display()))?;
     let storage = Storage::start(opened.wal, inbox.clone())
         .map_err(|error| format!("cannot start the storage thread: {error}"))?;
-    let recovered = Recovered { hard_state: opened.recovered.hard_state, entries: opened.recovered.entries };
+    let recovered =
+        Recovered { hard_state: opened.recovered.hard_state, snapshot: None, entries: opened.recovered.entries };
     let server = Server::new(options, recovered, Time::default());
     Ok(Driver::new(server, machine, storage, peers, trace, inbox, Instant::now()))
 }

@@ -157,7 +157,8 @@ impl Peers {
         let verdict = self.links.lock().expect("no panic while the links are locked").filter.judge(link(from, to));
         match verdict {
             Verdict::Pass => {}
-            Verdict::Delay(delay) => tokio::time::sleep(delay).await,
+            // A call is answered once: whether it arrives once or twice, its caller hears of the first.
+            Verdict::Delay(delay) | Verdict::Twice(delay, _) => tokio::time::sleep(delay).await,
             Verdict::Drop => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 pending::<()>().await;
@@ -175,7 +176,7 @@ impl Peers {
                 .await
                 .ok()
                 .map(|answer| (answer.term, Reply::PreVote { granted: answer.granted })),
-            Request::RequestVote(last) => client
+            Request::RequestVote { last, .. } => client
                 .request_vote(head, last.into())
                 .await
                 .ok()
@@ -185,6 +186,8 @@ impl Peers {
                 .await
                 .ok()
                 .map(|answer| (answer.term, Reply::AppendEntries(answer.into()))),
+            // The driver neither compacts the log nor transfers the lead, so the core has no reason to send these.
+            Request::InstallSnapshot(_) | Request::TimeoutNow => None,
         };
         reply.map(|(term, reply)| head.reply(term, reply))
     }

@@ -95,7 +95,7 @@ impl RaftServer for Service {
     }
 
     async fn request_vote(&self, head: Head, last: Last) -> RpcResult<VoteAnswer> {
-        self.vote(head, Request::RequestVote(last.into())).await
+        self.vote(head, Request::RequestVote { last: last.into(), transfer: false }).await
     }
 
     async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer> {

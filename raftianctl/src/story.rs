@@ -62,6 +62,12 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         }
         RaftEvent::Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
         RaftEvent::Truncated { from } => format!("discards its entries from index {from} on"),
+        RaftEvent::Membership { configuration: Some(configuration) } => format!("has the members {configuration}"),
+        RaftEvent::Membership { configuration: None } => "knows of no members".to_owned(),
+        RaftEvent::SnapshotTaken { index } => format!("takes a snapshot at index {index}"),
+        RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),
+        RaftEvent::TransferStarted { to } => format!("hands the lead over to {to}"),
+        RaftEvent::TransferAborted { to } => format!("gives up handing the lead over to {to}"),
         RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
     }
 }

@@ -125,6 +125,10 @@ pub(crate) fn title(effect: Effect, from: &Group, to: &Group, one_way: bool) -> 
         Effect::Drop { probability } => format!("drop {} %", (probability * 1e6).round() / 1e4),
         Effect::Latency { delay_ms, jitter_ms: 0.0 } => format!("latency {delay_ms} ms"),
         Effect::Latency { delay_ms, jitter_ms } => format!("latency {delay_ms}±{jitter_ms} ms"),
+        Effect::Duplicate { probability } => format!("duplicate {} %", (probability * 1e6).round() / 1e4),
+        Effect::Reorder { probability, by_ms } => {
+            format!("reorder {} % by {by_ms} ms", (probability * 1e6).round() / 1e4)
+        }
     };
     let arrow = if one_way { '→' } else { '↔' };
     // A node has no link to itself: `n1 ↔ @all` means all others.

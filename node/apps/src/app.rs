@@ -1,7 +1,7 @@
 //! The trait every replicated application is behind, and the list of those that exist.
 //!
 //! Invariant: `apply` is a function of the state and the op, and never panics whatever the op says. Deliberately
-//! absent: clients and serials (see `session`), and snapshot and restore, for which `canonical` leaves room.
+//! absent: clients and serials (see `session`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +12,8 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::attack::{Attack, PlayersOutOfRange};
+use crate::digest::Digest;
+use crate::kv::{Kv, KvOp};
 use crate::response::Response;
 
 /// A replicated state machine.
@@ -23,11 +25,23 @@ pub trait App: fmt::Debug + Send {
     /// nothing and is answered `{"error":"unknown_op"}`.
     fn apply(&mut self, op: &RawValue) -> Response;
 
-    /// The state as JSON, for `status` and for people.
+    /// Answers a read from the present state, as [`apply`](App::apply) would.
+    ///
+    /// # Errors
+    /// When it is not an op that only reads.
+    fn query(&self, op: &RawValue) -> Result<Response, NotARead>;
+
+    /// The state as JSON, for `status` and for people: in a few words where it is large.
     fn view(&self) -> Value;
 
-    /// Appends the whole state to `out`, such that equal states give equal bytes and different states different ones.
-    fn canonical(&self, out: &mut Vec<u8>);
+    /// The digest of the state: equal states give equal digests. It costs little however large the state is.
+    fn digest(&self) -> Digest;
+
+    /// The whole state as JSON, for a snapshot: equal states give equal text.
+    fn save(&self) -> Box<RawValue>;
+
+    /// The same state once more.
+    fn copy(&self) -> Box<dyn App>;
 }
 
 /// The applications that exist. Written in lower case, in JSON too.
@@ -37,6 +51,8 @@ pub enum AppKind {
     /// Players who attack each other on a board: the game of the original Raftian.
     #[default]
     Attack,
+    /// A key-value store.
+    Kv,
 }
 
 /// A text that names no application.
@@ -55,14 +71,24 @@ pub struct UnknownOp {
     known: &'static str,
 }
 
+/// An op that cannot be answered from the state alone.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{op}` is not a read of `{app}`, {reads}; what writes must be submitted as a command")]
+pub struct NotARead {
+    app: AppKind,
+    op: String,
+    reads: &'static str,
+}
+
 impl AppKind {
     /// Every application.
-    pub const ALL: [AppKind; 1] = [AppKind::Attack];
+    pub const ALL: [AppKind; 2] = [AppKind::Attack, AppKind::Kv];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             AppKind::Attack => "attack",
+            AppKind::Kv => "kv",
         }
     }
 
@@ -74,13 +100,31 @@ impl AppKind {
     pub fn validate(self, op: &RawValue) -> Result<(), UnknownOp> {
         match self {
             AppKind::Attack => Attack::validate(op),
+            AppKind::Kv => Kv::validate(op),
         }
     }
 
-    /// The application in its first state, with this many players.
+    /// Whether an op only reads, so that [`Machine::query`](crate::Machine::query) answers it.
+    pub fn is_read(self, op: &RawValue) -> bool {
+        match self {
+            AppKind::Attack => false,
+            AppKind::Kv => matches!(KvOp::parse(op), Ok(KvOp::Get(_))),
+        }
+    }
+
+    /// The application in its first state; `players` is for those that have players.
     pub(crate) fn start(self, players: u16) -> Result<Box<dyn App>, PlayersOutOfRange> {
         match self {
             AppKind::Attack => Ok(Box::new(Attack::new(players)?)),
+            AppKind::Kv => Ok(Box::new(Kv::default())),
+        }
+    }
+
+    /// The application in a state that was [saved](App::save); `None` when that is no state of it.
+    pub(crate) fn load(self, state: &RawValue) -> Option<Box<dyn App>> {
+        match self {
+            AppKind::Attack => Some(Box::new(Attack::load(state)?)),
+            AppKind::Kv => Some(Box::new(Kv::load(state)?)),
         }
     }
 }
@@ -88,12 +132,14 @@ impl AppKind {
 impl UnknownOp {
     /// The error of `app`, which knows `known`, about `op`.
     pub(crate) fn new(app: AppKind, op: &RawValue, known: &'static str) -> UnknownOp {
-        const SHOWN_CHARS: usize = 80;
-        let mut shown: String = op.get().chars().take(SHOWN_CHARS).collect();
-        if shown.len() < op.get().len() {
-            shown.push('…');
-        }
-        UnknownOp { app, op: shown, known }
+        UnknownOp { app, op: excerpt(op), known }
+    }
+}
+
+impl NotARead {
+    /// The error of `app` about `op`; `reads` tells what it has of reads.
+    pub(crate) fn new(app: AppKind, op: &RawValue, reads: &'static str) -> NotARead {
+        NotARead { app, op: excerpt(op), reads }
     }
 }
 
@@ -112,6 +158,16 @@ impl FromStr for AppKind {
     }
 }
 
+/// As much of an op as an error message has room for.
+fn excerpt(op: &RawValue) -> String {
+    const SHOWN_CHARS: usize = 80;
+    let mut shown: String = op.get().chars().take(SHOWN_CHARS).collect();
+    if shown.len() < op.get().len() {
+        shown.push('…');
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,9 +181,19 @@ mod tests {
     }
 
     #[test]
+    fn only_what_cannot_write_is_a_read() {
+        let is_read = |app: AppKind, op: &str| app.is_read(&RawValue::from_string(op.to_owned()).unwrap());
+        assert!(is_read(AppKind::Kv, r#"{"get":"k"}"#));
+        for op in [r#"{"set":["k","v"]}"#, r#"{"incr":["k",0]}"#, r#"{"del":"k"}"#, r#"{"get":""}"#, "1"] {
+            assert!(!is_read(AppKind::Kv, op), "{op}");
+        }
+        assert!(!is_read(AppKind::Attack, r#"{"attack":1}"#));
+    }
+
+    #[test]
     fn an_unknown_app_is_told_which_exist() {
         let error = "chess".parse::<AppKind>().unwrap_err();
-        assert_eq!(error.to_string(), "there is no app `chess`; the apps are: attack");
+        assert_eq!(error.to_string(), "there is no app `chess`; the apps are: attack, kv");
     }
 
     #[test]

@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::app::{App, AppKind, UnknownOp};
+use crate::app::{App, AppKind, NotARead, UnknownOp};
+use crate::digest::Digest;
 use crate::response::Response;
 
 /// Players on the board when nobody says how many.
@@ -31,9 +32,22 @@ pub const DAMAGE_HP: u8 = 30;
 const KNOWN_OPS: &str = r#"{"attack":P}, {"add":P} and {"del":P}, with a player P from 1 to 64"#;
 
 /// The state of the game.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Attack {
     hp: BTreeMap<u8, u8>,
+}
+
+/// What an op reads like, for example `{"attack":3}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttackOp {
+    /// Take hit points from a player.
+    Attack(u8),
+    /// Put a player on the board.
+    Add(u8),
+    /// Take a player off the board.
+    Del(u8),
 }
 
 /// What came of an op, for example `{"outcome":"hit","player":3,"hp":70}`.
@@ -73,6 +87,24 @@ pub enum ReplyKind {
 #[error("{0} players do not fit: the board holds 1 to {MAX_PLAYERS}")]
 pub struct PlayersOutOfRange(pub u16);
 
+impl AttackOp {
+    /// Reads an op.
+    ///
+    /// # Errors
+    /// When it is not one of this game; the error names those that are.
+    pub fn parse(op: &RawValue) -> Result<AttackOp, UnknownOp> {
+        let known = serde_json::from_str(op.get()).ok().filter(|op: &AttackOp| is_player(op.player()));
+        known.ok_or_else(|| UnknownOp::new(AppKind::Attack, op, KNOWN_OPS))
+    }
+
+    /// The one player it touches.
+    pub fn player(self) -> u8 {
+        match self {
+            AttackOp::Attack(player) | AttackOp::Add(player) | AttackOp::Del(player) => player,
+        }
+    }
+}
+
 impl Attack {
     /// A board with players 1 to `players`.
     ///
@@ -88,7 +120,14 @@ impl Attack {
     /// # Errors
     /// When it is not; the error names those that are.
     pub fn validate(op: &RawValue) -> Result<(), UnknownOp> {
-        Op::parse(op).map(|_| ())
+        AttackOp::parse(op).map(|_| ())
+    }
+
+    /// The game that [`App::save`] saved; `None` when that is no game.
+    pub(crate) fn load(state: &RawValue) -> Option<Attack> {
+        let game: Attack = serde_json::from_str(state.get()).ok()?;
+        let is_game = game.players().all(|(player, hp)| is_player(player) && hp <= FULL_HP);
+        is_game.then_some(game)
     }
 
     /// Everyone on the board as (player, hp), in order of their numbers; the dead have 0 hp.
@@ -98,10 +137,10 @@ impl Attack {
 
     /// Carries out an op; `None` when it is not one.
     pub fn play(&mut self, op: &RawValue) -> Option<Reply> {
-        let reply = match Op::parse(op).ok()? {
-            Op::Attack(player) => self.attack(player),
-            Op::Add(player) => self.add(player),
-            Op::Del(player) => self.del(player),
+        let reply = match AttackOp::parse(op).ok()? {
+            AttackOp::Attack(player) => self.attack(player),
+            AttackOp::Add(player) => self.add(player),
+            AttackOp::Del(player) => self.del(player),
         };
         Some(reply)
     }
@@ -146,31 +185,27 @@ impl App for Attack {
         self.play(op).map_or_else(Response::unknown_op, |reply| Response::of(&reply))
     }
 
+    fn query(&self, op: &RawValue) -> Result<Response, NotARead> {
+        Err(NotARead::new(AppKind::Attack, op, "which has none: its whole state is in the view"))
+    }
+
     fn view(&self) -> Value {
         let players: Vec<Value> = self.players().map(|(player, hp)| json!({ "player": player, "hp": hp })).collect();
         json!({ "players": players })
     }
 
-    fn canonical(&self, out: &mut Vec<u8>) {
-        // Two bytes a player, in order: no length is needed, because the state is all there is.
-        out.extend(self.players().flat_map(|(player, hp)| [player, hp]));
+    fn digest(&self) -> Digest {
+        let bytes: Vec<u8> = self.players().flat_map(|(player, hp)| [player, hp]).collect();
+        Digest::of(&bytes)
     }
-}
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Op {
-    Attack(u8),
-    Add(u8),
-    Del(u8),
-}
+    /// `{"1":100,"2":70}`: hit points by player.
+    fn save(&self) -> Box<RawValue> {
+        to_raw_value(self).expect("numbers serialise")
+    }
 
-impl Op {
-    fn parse(op: &RawValue) -> Result<Op, UnknownOp> {
-        let known = serde_json::from_str(op.get()).ok().filter(|op| match *op {
-            Op::Attack(player) | Op::Add(player) | Op::Del(player) => is_player(player),
-        });
-        known.ok_or_else(|| UnknownOp::new(AppKind::Attack, op, KNOWN_OPS))
+    fn copy(&self) -> Box<dyn App> {
+        Box::new(self.clone())
     }
 }
 
@@ -265,6 +300,41 @@ mod tests {
         for players in [0, 65, 257, u16::MAX] {
             assert_eq!(Attack::new(players), Err(PlayersOutOfRange(players)));
         }
+    }
+
+    #[test]
+    fn a_game_is_saved_as_hit_points_by_player_and_loads_only_if_it_is_one() {
+        let game = check(&[
+            (r#"{"del":1}"#, r#"{"outcome":"deleted","player":1}"#),
+            (r#"{"attack":3}"#, r#"{"outcome":"hit","player":3,"hp":70}"#),
+        ]);
+        let saved = game.save();
+        assert_eq!(saved.get(), r#"{"2":100,"3":70,"4":100,"5":100}"#);
+        assert_eq!(Attack::load(&saved), Some(game));
+        for bad in ["[]", r#"{"0":100}"#, r#"{"65":100}"#, r#"{"1":101}"#, r#"{"1":-1}"#, r#"{"a":100}"#] {
+            assert_eq!(Attack::load(&raw(bad)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_board() {
+        let digest = |ops: &[&str]| {
+            let mut game = Attack::new(2).unwrap();
+            for op in ops {
+                game.play(&raw(op)).unwrap();
+            }
+            game.digest()
+        };
+        assert_eq!(digest(&[r#"{"add":3}"#, r#"{"del":3}"#, r#"{"attack":3}"#]), digest(&[]));
+        let others = [r#"{"attack":1}"#, r#"{"attack":2}"#, r#"{"del":1}"#, r#"{"add":3}"#].map(|op| digest(&[op]));
+        assert!(others.iter().all(|other| *other != digest(&[])));
+        assert_ne!(others[0], others[1]);
+    }
+
+    #[test]
+    fn nothing_is_read_by_query() {
+        let error = Attack::new(2).unwrap().query(&raw(r#"{"attack":1}"#)).unwrap_err();
+        assert!(error.to_string().starts_with(r#"`{"attack":1}` is not a read of `attack`"#), "{error}");
     }
 
     #[test]

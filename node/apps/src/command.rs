@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-/// The longest `op`, in bytes of JSON text.
-pub const MAX_OP_BYTES: usize = 1 << 20;
+/// The longest `op`, in bytes of JSON text: 1 MiB of value, and room for the key and the JSON around them.
+pub const MAX_OP_BYTES: usize = (1 << 20) + (4 << 10);
 
 /// The longest encoded command, in bytes: an `op` and an envelope with room for some white space.
 pub const MAX_COMMAND_BYTES: usize = MAX_OP_BYTES + 256;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// A 64-bit digest. Written as 16 hexadecimal digits, in JSON too, because JSON numbers lose the low bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,10 +19,38 @@ pub struct Digest(pub u64);
 #[error("`{0}` is not a digest: 16 hexadecimal digits in lower case")]
 pub struct ParseDigestError(String);
 
+/// The digest of a set of records, kept up to date as records come and go, so that a large state need not be read to be
+/// compared. It depends on the records and not on the order in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SetDigest(u64);
+
 impl Digest {
     /// The digest (XXH3) of these bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(xxh3_64(bytes))
+    }
+
+    /// The digest of these parts, which differs when any of them does and when they are cut elsewhere.
+    pub(crate) fn of_parts(parts: &[&[u8]]) -> Digest {
+        // Each part is hashed with the hash of those before it as the seed: where one ends matters.
+        Digest(parts.iter().fold(0, |hash, part| xxh3_64_with_seed(part, hash)))
+    }
+}
+
+impl SetDigest {
+    /// Takes in a record that is not in the set.
+    pub(crate) fn add(&mut self, record: Digest) {
+        self.0 = self.0.wrapping_add(record.0);
+    }
+
+    /// Takes out a record that is in the set.
+    pub(crate) fn remove(&mut self, record: Digest) {
+        self.0 = self.0.wrapping_sub(record.0);
+    }
+
+    /// The digest of the set.
+    pub(crate) fn digest(self) -> Digest {
+        Digest(self.0)
     }
 }
 
@@ -85,5 +113,29 @@ mod tests {
     #[test]
     fn the_digest_is_the_same_on_every_machine() {
         assert_eq!(Digest::of(b"").to_string(), "2d06800538d394c2");
+    }
+
+    #[test]
+    fn parts_count_for_themselves() {
+        let parts = [&b"ab"[..], b"c"];
+        assert_eq!(Digest::of_parts(&parts), Digest::of_parts(&parts));
+        for others in [&[&b"a"[..], b"bc"][..], &[b"abc"], &[b"c", b"ab"], &[b"ab", b"c", b""]] {
+            assert_ne!(Digest::of_parts(&parts), Digest::of_parts(others), "{others:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_is_its_records_whatever_came_and_went() {
+        let [a, b, c] = [b"a", b"b", b"c"].map(|record| Digest::of(record));
+        let (mut one, mut other) = (SetDigest::default(), SetDigest::default());
+        one.add(a);
+        one.add(b);
+        for record in [c, b, a] {
+            other.add(record);
+        }
+        assert_ne!(one, other);
+        other.remove(c);
+        assert_eq!(one, other);
+        assert_ne!(one.digest(), SetDigest::default().digest());
     }
 }

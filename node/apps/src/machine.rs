@@ -1,24 +1,32 @@
 //! What a server applies its log to: the sessions, and behind them the application.
 //!
 //! Invariants: entries are applied in the order of the log with none left out (asserted); equal logs give equal
-//! digests. Deliberately absent: snapshot and restore, and any knowledge of who waits for a response.
+//! digests; a machine restored from a snapshot and fed the rest of the log is the machine that was fed all of it.
+//! Deliberately absent: any knowledge of who waits for a response.
 
 use raftian_raft::{Entry, Index, Payload};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::app::{App, AppKind};
+use crate::app::{App, AppKind, NotARead};
 use crate::attack::PlayersOutOfRange;
 use crate::command::Command;
 use crate::digest::Digest;
+#[cfg(feature = "mutants")]
+use crate::mutant::Mutant;
+use crate::mutant::Planted;
 use crate::response::Response;
 use crate::session::{Session, Sessions, Standing};
+use crate::snapshot::{Snapshot, SnapshotError};
 
-/// The applied state of one server.
+/// The applied state of one server. A copy of it is cheap beside the state (texts are shared), so that a snapshot of a
+/// large one can be written elsewhere while this one goes on.
 #[derive(Debug)]
 pub struct Machine {
     app: Box<dyn App>,
     sessions: Sessions,
     last_applied: Index,
+    planted: Planted,
 }
 
 /// One entry, applied.
@@ -26,7 +34,7 @@ pub struct Machine {
 pub struct Applied {
     /// The entry's index.
     pub index: Index,
-    /// The command it carried; `None` for a no-op and for what is not a command.
+    /// The command it carried; `None` for what is not a command.
     pub command: Option<Command>,
     /// What it did.
     pub effect: Effect,
@@ -35,7 +43,7 @@ pub struct Applied {
 /// What applying an entry did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// A leader's no-op: nothing.
+    /// Nothing: the entry is Raft's own, a leader's no-op or a configuration.
     Noop,
     /// The command was carried out, and the application said this.
     Executed(Response),
@@ -46,7 +54,7 @@ pub enum Effect {
         /// What the application said then.
         response: Response,
     },
-    /// The command was not carried out: its serial is stale, or it is not a command.
+    /// The command was not carried out: its serial is stale, its client has no session, or it is not a command.
     Refused(Response),
 }
 
@@ -56,7 +64,38 @@ impl Machine {
     /// # Errors
     /// When the application's board does not hold that many.
     pub fn new(app: AppKind, players: u16) -> Result<Machine, PlayersOutOfRange> {
-        Ok(Machine { app: app.start(players)?, sessions: Sessions::default(), last_applied: 0 })
+        let (app, sessions) = (app.start(players)?, Sessions::default());
+        Ok(Machine { app, sessions, last_applied: 0, planted: Planted::NONE })
+    }
+
+    /// The machine that a snapshot was taken of, which must be one of `app`.
+    ///
+    /// # Errors
+    /// When it is of another application, or is not what it was when it was taken.
+    pub fn restore(app: AppKind, snapshot: Snapshot) -> Result<Machine, SnapshotError> {
+        snapshot.check_head(app)?;
+        let (last_applied, said) = (snapshot.last_applied(), snapshot.digest());
+        let impossible = |what| SnapshotError::Impossible { app, what };
+        let sessions = Sessions::load(snapshot.sessions).ok_or(impossible("sessions"))?;
+        let app = app.load(&snapshot.state).ok_or(impossible("state"))?;
+        let machine = Machine { app, sessions, last_applied, planted: Planted::NONE };
+        match machine.digest() {
+            found if found == said => Ok(machine),
+            found => Err(SnapshotError::Altered { what: "digest", said, found }),
+        }
+    }
+
+    /// The state as it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        let sessions = self.sessions.iter().cloned().collect();
+        Snapshot::new(self.app.kind(), self.last_applied, self.digest(), sessions, self.app.save())
+    }
+
+    /// The same machine with a bug. A machine restored from a snapshot needs it planted again.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn plant(self, mutant: Mutant) -> Machine {
+        Machine { planted: Planted::at(self.last_applied, mutant), ..self }
     }
 
     /// Applies the next committed entry. Whatever its command says, it yields a response and no panic.
@@ -66,19 +105,17 @@ impl Machine {
     pub fn apply(&mut self, entry: &Entry) -> Applied {
         assert_eq!(entry.index, self.last_applied + 1, "entries are applied one after another");
         self.last_applied = entry.index;
-        match &entry.payload {
-            Payload::Noop => Applied { index: entry.index, command: None, effect: Effect::Noop },
-            Payload::Command(json) => match Command::parse(json) {
+        let (command, effect) = match &entry.payload {
+            Payload::Command(json) if !self.planted.skips(entry.index) => match Command::parse(json) {
                 Ok(command) => {
                     let effect = self.execute(entry.index, &command);
-                    Applied { index: entry.index, command: Some(command), effect }
+                    (Some(command), effect)
                 }
-                Err(_) => {
-                    let effect = Effect::Refused(Response::malformed_command());
-                    Applied { index: entry.index, command: None, effect }
-                }
+                Err(_) => (None, Effect::Refused(Response::malformed_command())),
             },
-        }
+            _ => (None, Effect::Noop),
+        };
+        Applied { index: entry.index, command, effect }
     }
 
     /// The index of the last entry applied; 0 when there is none.
@@ -86,13 +123,10 @@ impl Machine {
         self.last_applied
     }
 
-    /// The digest of application and sessions. No-ops do not change it. It costs time proportional to the state.
+    /// The digest of application and sessions. No-ops do not change it. It costs little however large the state is.
     pub fn digest(&self) -> Digest {
-        let mut bytes = Vec::new();
-        self.sessions.canonical(&mut bytes);
-        bytes.extend(self.app.kind().name().bytes());
-        self.app.canonical(&mut bytes);
-        Digest::of(&bytes)
+        let (sessions, app) = (self.sessions.digest(), self.app.digest());
+        Digest::of_parts(&[self.app.kind().name().as_bytes(), &sessions.0.to_le_bytes(), &app.0.to_le_bytes()])
     }
 
     /// The application's state as JSON, for `status` and for people.
@@ -100,24 +134,42 @@ impl Machine {
         self.app.view()
     }
 
+    /// Answers a read from the present state. It leaves no trace: neither an entry nor a session.
+    ///
+    /// # Errors
+    /// When it is not an op that only reads.
+    pub fn query(&self, op: &RawValue) -> Result<Response, NotARead> {
+        self.app.query(op)
+    }
+
     fn execute(&mut self, index: Index, command: &Command) -> Effect {
         let (client, serial) = (command.client(), command.serial());
         match self.sessions.standing(client, serial) {
+            Standing::Stale { .. } | Standing::Repeated(_) if self.planted.ignores_sessions() => {
+                Effect::Executed(self.app.apply(command.op()))
+            }
             Standing::New => {
                 let response = self.app.apply(command.op());
-                self.sessions.record(client, Session { serial, index, response: response.clone() });
+                self.sessions.record(Session { client: client.into(), serial, index, response: response.clone() });
                 Effect::Executed(response)
             }
             Standing::Repeated(first) => {
                 Effect::Duplicate { first_index: first.index, response: first.response.clone() }
             }
             Standing::Stale { last_serial } => Effect::Refused(Response::stale_serial(last_serial)),
+            Standing::NoSession => Effect::Refused(Response::no_session()),
         }
     }
 }
 
+impl Clone for Machine {
+    fn clone(&self) -> Machine {
+        Machine { app: self.app.copy(), sessions: self.sessions.clone(), ..*self }
+    }
+}
+
 impl Applied {
-    /// What to tell who waits for this entry; `None` for a no-op.
+    /// What to tell who waits for this entry; `None` for one of Raft's own.
     pub fn response(&self) -> Option<&Response> {
         match &self.effect {
             Effect::Noop => None,
@@ -144,6 +196,7 @@ impl Applied {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MAX_SESSIONS;
 
     const HIT_70: &str = r#"{"outcome":"hit","player":3,"hp":70}"#;
     const HIT_40: &str = r#"{"outcome":"hit","player":3,"hp":40}"#;
@@ -195,11 +248,59 @@ mod tests {
     #[test]
     fn a_stale_serial_is_refused_without_effect() {
         let mut machine = machine();
+        attack(&mut machine, "a", 1);
         attack(&mut machine, "a", 5);
         let digest = machine.digest();
         let late = attack(&mut machine, "a", 4);
         assert_eq!(late.effect, Effect::Refused(Response::stale_serial(5)));
         assert_eq!(machine.digest(), digest);
+    }
+
+    #[test]
+    fn a_client_without_a_session_is_refused_without_effect_until_it_opens_one() {
+        let mut machine = machine();
+        let digest = machine.digest();
+        assert_eq!(attack(&mut machine, "a", 2).effect, Effect::Refused(Response::no_session()));
+        assert_eq!(machine.digest(), digest);
+        assert_eq!(text(&attack(&mut machine, "a", 1)), HIT_70);
+        assert_eq!(text(&attack(&mut machine, "a", 2)), HIT_40);
+    }
+
+    #[test]
+    fn a_session_expires_when_enough_others_came_after_it_and_its_client_is_then_refused() {
+        let mut machine = machine();
+        attack(&mut machine, "a", 1);
+        attack(&mut machine, "a", 2);
+        for other in 1..MAX_SESSIONS {
+            attack(&mut machine, &format!("b{other}"), 1);
+        }
+        assert!(attack(&mut machine, "a", 2).is_duplicate());
+        attack(&mut machine, "last", 1);
+        for serial in [2, 3] {
+            assert_eq!(attack(&mut machine, "a", serial).effect, Effect::Refused(Response::no_session()));
+        }
+    }
+
+    #[test]
+    fn a_query_sees_what_was_applied_and_leaves_no_trace() {
+        let mut machine = Machine::new(AppKind::Kv, 0).unwrap();
+        apply(&mut machine, r#"{"client":"a","serial":1,"op":{"set":["k","v"]}}"#);
+        let digest = machine.digest();
+        let get = RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap();
+        assert_eq!(machine.query(&get).unwrap().get(), r#"{"outcome":"found","value":"v"}"#);
+        assert_eq!((machine.digest(), machine.last_applied()), (digest, 1));
+    }
+
+    #[test]
+    fn a_copy_goes_its_own_way() {
+        let mut machine = machine();
+        attack(&mut machine, "a", 1);
+        let copy = machine.clone();
+        let digest = copy.digest();
+        assert_eq!(machine.digest(), digest);
+        attack(&mut machine, "a", 2);
+        assert_ne!(machine.digest(), digest);
+        assert_eq!((copy.digest(), copy.last_applied()), (digest, 1));
     }
 
     #[test]
@@ -256,7 +357,7 @@ mod tests {
         noop(&mut machine);
         attack(&mut machine, "a", 1);
         attack(&mut machine, "b", 1);
-        assert_eq!(machine.digest().to_string(), "cc241d6a75212b01");
+        assert_eq!(machine.digest().to_string(), "e86b32c2f6055210");
     }
 
     #[test]

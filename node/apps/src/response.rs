@@ -13,6 +13,24 @@ use serde_json::value::{RawValue, to_raw_value};
 #[derive(Clone)]
 pub struct Response(Arc<RawValue>);
 
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "error", rename_all = "snake_case")]
+pub enum Refusal {
+    /// The application has no such command.
+    UnknownOp,
+    /// The client has moved on to a later command.
+    StaleSerial {
+        /// The serial of that one.
+        last_serial: u64,
+    },
+    /// Nothing is known of the client, and a session is opened by serial 1 alone: it never was, or it has expired.
+    /// Whoever wants to go on takes another name.
+    NoSession,
+    /// The entry is not a command at all.
+    MalformedCommand,
+}
+
 impl Response {
     /// The JSON text of this value.
     ///
@@ -27,6 +45,13 @@ impl Response {
         self.0.get()
     }
 
+    /// Why the command of this response was not carried out at that place in the log, if it was not. It says nothing of
+    /// other copies of the command, which may have been carried out before or may be yet.
+    pub fn refusal(&self) -> Option<Refusal> {
+        // Nothing that an application says begins so.
+        self.get().starts_with(r#"{"error":"#).then(|| serde_json::from_str(self.get()).ok())?
+    }
+
     /// `{"error":"unknown_op"}`: the application has no such command.
     pub(crate) fn unknown_op() -> Response {
         Response::of(&Refusal::UnknownOp)
@@ -37,18 +62,15 @@ impl Response {
         Response::of(&Refusal::StaleSerial { last_serial })
     }
 
+    /// `{"error":"no_session"}`: the client has no session, and the command's serial does not open one.
+    pub(crate) fn no_session() -> Response {
+        Response::of(&Refusal::NoSession)
+    }
+
     /// `{"error":"malformed_command"}`: the entry is not a command at all.
     pub(crate) fn malformed_command() -> Response {
         Response::of(&Refusal::MalformedCommand)
     }
-}
-
-#[derive(Serialize)]
-#[serde(tag = "error", rename_all = "snake_case")]
-enum Refusal {
-    UnknownOp,
-    StaleSerial { last_serial: u64 },
-    MalformedCommand,
 }
 
 impl fmt::Display for Response {
@@ -97,6 +119,18 @@ mod tests {
     fn error_responses_have_fixed_texts() {
         assert_eq!(Response::unknown_op().get(), r#"{"error":"unknown_op"}"#);
         assert_eq!(Response::stale_serial(7).get(), r#"{"error":"stale_serial","last_serial":7}"#);
+        assert_eq!(Response::no_session().get(), r#"{"error":"no_session"}"#);
         assert_eq!(Response::malformed_command().get(), r#"{"error":"malformed_command"}"#);
+    }
+
+    #[test]
+    fn a_refusal_is_told_from_what_an_application_says() {
+        assert_eq!(Response::stale_serial(7).refusal(), Some(Refusal::StaleSerial { last_serial: 7 }));
+        for refusal in [Refusal::UnknownOp, Refusal::NoSession, Refusal::MalformedCommand] {
+            assert_eq!(Response::of(&refusal).refusal(), Some(refusal));
+        }
+        for text in [r#"{"outcome":"set"}"#, r#"{"error":"out_of_luck"}"#, "7", r#""error""#] {
+            assert_eq!(serde_json::from_str::<Response>(text).unwrap().refusal(), None, "{text}");
+        }
     }
 }

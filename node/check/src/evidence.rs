@@ -1,38 +1,15 @@
 //! Whether there is enough to judge: who is missing, what contradicts itself, what can be used at all.
 //!
-//! Invariant: a log that passes has the entries 1 to its commit index, each once and in order, and an operation that
-//! passes is the only one of its name and did not end before it began; only such reach the other judges. Deliberately
-//! absent: logs that begin after a snapshot; they are reported as not judged.
+//! Invariant: a log that passes has consecutive entries up to its commit index; only such reach the other judges. A log
+//! may begin after a snapshot if others have the entries before. (For operations see `operations`.)
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use raftian_apps::NodeId;
+use raftian_apps::{Index, NodeId};
 
-use crate::history::{Operation, Outcome};
+use crate::committed::CommittedLog;
 use crate::replica::ReplicaLog;
 use crate::verdict::{Findings, Invariant};
-
-/// Checks that the history is there, and returns the operations that can be judged.
-pub(crate) fn usable_operations<'a>(history: &'a [Operation], findings: &mut Findings) -> Vec<&'a Operation> {
-    if history.is_empty() {
-        findings.add(Invariant::Evidence, "the history is empty: no client asked for anything");
-    }
-    let mut seen = HashSet::new();
-    let mut usable = Vec::with_capacity(history.len());
-    for operation in history {
-        if !seen.insert((&operation.client, operation.serial)) {
-            findings.add(Invariant::Evidence, format!("{operation} is in the history more than once"));
-        } else if operation.completed_ns.is_some_and(|completed_ns| completed_ns < operation.invoked_ns) {
-            findings.add(Invariant::Evidence, format!("{operation} completed before it was invoked"));
-        } else {
-            usable.push(operation);
-        }
-        if operation.completed_ns.is_none() && matches!(operation.outcome, Outcome::Ok { .. }) {
-            findings.add(Invariant::Evidence, format!("{operation} was acknowledged and nobody noted when"));
-        }
-    }
-    usable
-}
 
 /// Checks that every node of the run is accounted for, and returns the logs that can be judged.
 pub(crate) fn usable_logs<'a>(
@@ -58,12 +35,27 @@ pub(crate) fn usable_logs<'a>(
     replicas.iter().filter(|replica| is_usable(replica, findings)).collect()
 }
 
-/// Whether the longest committed log is certainly the whole of it. What was committed is on a majority, so if a
-/// majority holds nothing beyond the end of that log, nothing beyond it was committed.
-pub(crate) fn is_settled(logs: &[&ReplicaLog], nodes: &BTreeSet<NodeId>) -> bool {
-    let end = logs.iter().map(|log| log.committed().len()).max().unwrap_or(0);
-    let within: BTreeSet<NodeId> = logs.iter().filter(|log| log.entries.len() <= end).map(|log| log.node).collect();
+/// Whether the committed log is certainly the whole of it. What was committed is on a majority, so if a majority holds
+/// nothing beyond the end of that log, nothing beyond it was committed.
+pub(crate) fn is_settled(logs: &[&ReplicaLog], end: Index, nodes: &BTreeSet<NodeId>) -> bool {
+    let last = |log: &ReplicaLog| log.entries.last().map_or(0, |entry| entry.index);
+    let within: BTreeSet<NodeId> = logs.iter().filter(|log| last(log) <= end).map(|log| log.node).collect();
     within.intersection(nodes).count() > nodes.len() / 2
+}
+
+/// Checks that the log put together from all of them has everything that any of them committed.
+pub(crate) fn check_complete(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, findings: &mut Findings) {
+    let Some(longest) = logs.iter().max_by_key(|log| log.commit_index) else {
+        findings.add(Invariant::Evidence, "there is no log to hold the history against");
+        return;
+    };
+    let end = committed.end();
+    if end < longest.commit_index {
+        let (node, commit, missing) = (longest.node, longest.commit_index, end + 1);
+        let text =
+            format!("{node} committed up to {commit}, and no log holds index {missing}: it is judged up to {end}");
+        findings.add(Invariant::Evidence, text);
+    }
 }
 
 fn is_usable(replica: &ReplicaLog, findings: &mut Findings) -> bool {
@@ -78,8 +70,8 @@ fn is_usable(replica: &ReplicaLog, findings: &mut Findings) -> bool {
         (Invariant::LogShape, format!("{node} applied up to {applied} and committed only up to {commit}"))
     } else if let Some((earlier, later)) = jump {
         (Invariant::LogShape, format!("{node} has index {later} right after index {earlier}"))
-    } else if begin != 1 {
-        (Invariant::Evidence, format!("{node}'s log begins at {begin}, so what is before cannot be judged"))
+    } else if begin == 0 {
+        (Invariant::LogShape, format!("{node} has an entry at index 0, where no log begins"))
     } else if end < commit {
         (Invariant::Evidence, format!("{node} committed up to {commit} and its log ends at {end}"))
     } else {

@@ -1,39 +1,46 @@
 //! Acknowledged means applied exactly once; failed means never; unknown is resolved from the log.
 //!
-//! Invariant: an operation is judged by the *first* entry that carries its (client, serial), because sessions suppress
-//! all others; what they hold back is counted, not blamed.
+//! Invariant: an operation is judged by the entry that carried it out, or else by the *first* that carries its (client,
+//! serial), because sessions suppress all others; what they hold back is counted, not blamed. A read that is not in the
+//! log need not be there: it is judged by the state at its index.
 
-use std::collections::{HashMap, HashSet};
+use raftian_apps::{Index, Response};
 
-use raftian_apps::{Applied, Effect, Index, Response};
-use serde_json::Value;
-
+use crate::committed::CommittedLog;
 use crate::history::{Operation, Outcome};
 use crate::judge::Counts;
 use crate::log_agreement::describe;
-use crate::replay::Replay;
+use crate::operations::Operations;
+use crate::replay::{Place, Replay, is_same_json};
 use crate::verdict::{Findings, Invariant, excerpt};
 
 /// Checks each operation of the history against the log. `settled` says that nothing was committed beyond the log;
 /// where something may have been, an absence is not held against the servers.
 pub(crate) fn check(
-    history: &[&Operation],
-    replay: &Replay<'_>,
+    operations: &Operations<'_>,
+    replay: &Replay,
+    log: &CommittedLog<'_>,
     settled: bool,
     counts: &mut Counts,
     findings: &mut Findings,
 ) {
-    for operation in history {
-        let first = replay.first(&operation.client, operation.serial);
-        if let Some(first) = first {
-            check_content(operation, first, findings);
+    for (number, operation) in operations.usable.iter().enumerate() {
+        let place = replay.place(number);
+        if let Some(place) = place {
+            check_content(operation, place, findings);
         }
-        let executed_at = replay.executed_at(&operation.client, operation.serial);
-        match (&operation.outcome, first) {
-            (Outcome::Ok { index, response }, Some(first)) => {
-                check_acknowledged(operation, *index, response, first, findings);
+        let executed_at = replay.executed_at(number);
+        match (&operation.outcome, place) {
+            (Outcome::Ok { index, response }, Some(place)) => {
+                check_acknowledged(operation, *index, response, place, findings);
             }
-            (Outcome::Ok { index, .. }, None) => report_absent(operation, *index, replay, settled, findings),
+            (Outcome::Ok { index, response }, None) => match replay.read(number) {
+                Some(replayed) => {
+                    counts.reads += 1;
+                    check_read(operation, *index, response, replayed, findings);
+                }
+                None => report_absent(operation, *index, log, settled, findings),
+            },
             (Outcome::Failed { reason }, _) => {
                 if let Some(index) = executed_at {
                     let text = format!("{operation} was reported as failed ({reason}) and applied at index {index}");
@@ -48,38 +55,28 @@ pub(crate) fn check(
 
 /// No command took effect a second time, whoever issued it. Sessions see to that in the servers and in the replay alike,
 /// so a defect in them would show nowhere else: the digests would agree on the wrong state.
-pub(crate) fn check_nothing_doubled(applied: &[Applied], findings: &mut Findings) {
-    let mut executed: HashMap<(&str, u64), Index> = HashMap::new();
-    for applied in applied {
-        let (Effect::Executed(_), Some(command)) = (&applied.effect, &applied.command) else { continue };
-        let (client, serial) = (command.client(), command.serial());
-        if let Some(first) = executed.insert((client, serial), applied.index) {
-            let text = format!("{client}#{serial} took effect at index {first} and again at index {}", applied.index);
-            findings.add(Invariant::AppliedOnce, text);
-        }
+pub(crate) fn check_nothing_doubled(replay: &Replay, findings: &mut Findings) {
+    for (name, first, again) in &replay.doubled {
+        let text = format!("{name} took effect at index {first} and again at index {again}");
+        findings.add(Invariant::AppliedOnce, text);
     }
 }
 
 /// For a history that holds every operation of its clients: the log has no other commands of theirs.
-pub(crate) fn check_nothing_invented(history: &[Operation], replay: &Replay<'_>, findings: &mut Findings) {
-    let clients: HashSet<&str> = history.iter().map(|operation| operation.client.as_str()).collect();
-    let issued: HashSet<(&str, u64)> = history.iter().map(|o| (o.client.as_str(), o.serial)).collect();
-    for applied in replay.applied() {
-        let Some(command) = &applied.command else { continue };
-        let (client, serial) = (command.client(), command.serial());
-        if clients.contains(client) && !issued.contains(&(client, serial)) {
-            let text = format!("index {} holds {client}#{serial}, which {client} never asked for", applied.index);
+pub(crate) fn check_nothing_invented(operations: &Operations<'_>, replay: &Replay, findings: &mut Findings) {
+    for other in &replay.others {
+        let (index, client, serial) = (other.index, other.command.client(), other.command.serial());
+        if operations.is_missing(client, serial) {
+            let text = format!("index {index} holds {client}#{serial}, which {client} never asked for");
             findings.add(Invariant::NothingInvented, text);
         }
     }
 }
 
-fn check_content(operation: &Operation, first: &Applied, findings: &mut Findings) {
-    let command = first.command.as_ref().expect("only entries with a command are found by client and serial");
-    let (asked, held) = (operation.op.get(), command.op().get());
-    if !is_same_json(asked, held) {
-        let (asked, held) = (excerpt(asked), excerpt(held));
-        let text = format!("{operation} asked for {asked} and index {} holds {held}", first.index);
+fn check_content(operation: &Operation, place: &Place, findings: &mut Findings) {
+    if let Some(held) = place.odd.as_ref().and_then(|odd| odd.op.as_ref()) {
+        let (asked, held) = (excerpt(operation.op.get()), excerpt(held.get()));
+        let text = format!("{operation} asked for {asked} and index {} holds {held}", place.index);
         findings.add(Invariant::NothingInvented, text);
     }
 }
@@ -88,24 +85,31 @@ fn check_acknowledged(
     operation: &Operation,
     index: Index,
     response: &Response,
-    first: &Applied,
+    place: &Place,
     findings: &mut Findings,
 ) {
-    if index != first.index {
-        let text = format!("{operation} was acknowledged at index {index} and first stands at {}", first.index);
+    if index != place.index {
+        let text = format!("{operation} was acknowledged at index {index} and took effect at {}", place.index);
         findings.add(Invariant::AppliedOnce, text);
     }
-    let (told, replayed) = (response.get(), first.response().expect("every command has a response").get());
-    if !is_same_json(told, replayed) {
-        let (told, replayed) = (excerpt(told), excerpt(replayed));
-        let text = format!("{operation} was told {told}; a replay of index {} says {replayed}", first.index);
+    if let Some(replayed) = place.odd.as_ref().and_then(|odd| odd.response.as_ref()) {
+        let (told, replayed) = (excerpt(response.get()), excerpt(replayed.get()));
+        let text = format!("{operation} was told {told}; a replay of index {} says {replayed}", place.index);
         findings.add(Invariant::FirstResponse, text);
     }
 }
 
-fn report_absent(operation: &Operation, index: Index, replay: &Replay<'_>, settled: bool, findings: &mut Findings) {
-    let end = replay.end();
-    let (invariant, instead) = match replay.entry(index) {
+fn check_read(operation: &Operation, index: Index, response: &Response, replayed: &Response, findings: &mut Findings) {
+    if !is_same_json(response.get(), replayed.get()) {
+        let (told, replayed) = (excerpt(response.get()), excerpt(replayed.get()));
+        let text = format!("{operation} read {told} at index {index}; a replay of the log says {replayed}");
+        findings.add(Invariant::ReadFromLog, text);
+    }
+}
+
+fn report_absent(operation: &Operation, index: Index, log: &CommittedLog<'_>, settled: bool, findings: &mut Findings) {
+    let end = log.end();
+    let (invariant, instead) = match log.entry(index) {
         Some(entry) => (Invariant::AcknowledgedDurable, format!("that index holds {}", describe(entry))),
         None if settled => (Invariant::AcknowledgedDurable, format!("the committed log ends at {end}")),
         None => {
@@ -114,33 +118,4 @@ fn report_absent(operation: &Operation, index: Index, replay: &Replay<'_>, settl
         }
     };
     findings.add(invariant, format!("{operation} was acknowledged at index {index} and is not in the log: {instead}"));
-}
-
-/// Equal as JSON: on its way a text may have been parsed and written again.
-fn is_same_json(one: &str, other: &str) -> bool {
-    let parse = |text| serde_json::from_str::<Value>(text).ok();
-    one == other || parse(one).is_some_and(|value| Some(value) == parse(other))
-}
-
-#[cfg(test)]
-mod tests {
-    use raftian_apps::Command;
-
-    use super::*;
-    use crate::verdict::Verdict;
-
-    fn executed(index: Index, client: &str, serial: u64) -> Applied {
-        let text = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
-        let command = Command::parse(text.as_bytes()).ok();
-        Applied { index, command, effect: Effect::Executed(Response::of(&"hit")) }
-    }
-
-    #[test]
-    fn a_second_effect_of_a_command_is_found_even_where_all_digests_agree() {
-        let mut findings = Findings::default();
-        check_nothing_doubled(&[executed(2, "a", 1), executed(3, "b", 1), executed(4, "a", 2)], &mut findings);
-        assert_eq!(findings.verdict(), Verdict::Valid);
-        check_nothing_doubled(&[executed(2, "a", 1), executed(3, "b", 1), executed(4, "a", 1)], &mut findings);
-        assert_eq!(findings.verdict(), Verdict::Violated);
-    }
 }

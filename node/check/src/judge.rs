@@ -8,7 +8,10 @@ use std::fmt;
 use raftian_apps::{AppKind, Effect, NodeId};
 use serde::{Deserialize, Serialize};
 
+use crate::committed::CommittedLog;
 use crate::history::{Operation, Outcome};
+use crate::linearizability::{Bounds, Linearizability, judge_beside_log};
+use crate::operations::Operations;
 use crate::replay::Replay;
 use crate::replica::ReplicaLog;
 use crate::verdict::{Finding, Findings, Invariant, Verdict};
@@ -44,11 +47,14 @@ pub struct Counts {
     pub unknown_applied: u64,
     /// Of the unknown ones, not found applied in the log.
     pub unknown_lost: u64,
+    /// Of the acknowledged ones, reads that left no entry in the log.
+    #[serde(default)]
+    pub reads: u64,
     /// Replica logs that could be judged.
     pub replicas: u64,
-    /// Entries of the longest committed log.
+    /// Entries of the committed log, put together from all of them.
     pub committed: u64,
-    /// Of these, no-ops.
+    /// Of these, no-ops and configurations.
     pub noops: u64,
     /// Of these, commands that were carried out.
     pub executed: u64,
@@ -69,57 +75,67 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many there were in all of each invariant that has any.
     pub findings_by_invariant: BTreeMap<Invariant, u64>,
+    /// What the search for an order found; `None` if the logs do not tell who else was at work, so that it was not made.
+    #[serde(default)]
+    pub linearizability: Option<Linearizability>,
 }
 
-/// Judges a run by what its clients saw and its servers committed.
+/// Judges a run by what its clients saw and its servers committed. Two judges look at the same history: one holds it
+/// against the log, the other searches for an order of its own. That the search gives up (see [`Bounds`]) is told in the
+/// report, and does not weaken a verdict that the log supports.
 pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> Report {
     let mut findings = Findings::default();
     let nodes: BTreeSet<NodeId> = setup.nodes.iter().copied().collect();
-    let operations = evidence::usable_operations(history, &mut findings);
+    let operations = Operations::of(history, &mut findings);
     let logs = evidence::usable_logs(replicas, &nodes, &mut findings);
-    let mut counts = count_history(&operations);
+    let mut counts = count_history(&operations.usable);
     counts.replicas = logs.len() as u64;
 
-    // Reversed, because of equals `max_by_key` takes the last, and reports read better when the first is the measure.
-    let replay = match logs.iter().rev().max_by_key(|log| log.commit_index) {
-        Some(longest) => {
-            log_agreement::check(&logs, longest, &mut findings);
-            replay(longest, &logs, setup, &mut findings)
-        }
-        None => {
-            findings.add(Invariant::Evidence, "there is no log to hold the history against");
-            None
-        }
-    };
+    let committed = CommittedLog::of(&logs);
+    evidence::check_complete(&logs, &committed, &mut findings);
+    log_agreement::check(&logs, &committed, &mut findings);
+    let settled = evidence::is_settled(&logs, committed.end(), &nodes);
+    let replay = replay(&committed, &logs, setup, &operations, &mut counts, &mut findings);
     if let Some(replay) = &replay {
-        count_log(replay, &mut counts);
         digests::check(&logs, replay, &mut findings);
-        let settled = evidence::is_settled(&logs, &nodes);
-        exactly_once::check(&operations, replay, settled, &mut counts, &mut findings);
-        exactly_once::check_nothing_doubled(replay.applied(), &mut findings);
+        exactly_once::check(&operations, replay, &committed, settled, &mut counts, &mut findings);
+        exactly_once::check_nothing_doubled(replay, &mut findings);
         if setup.history_is_complete {
-            // The whole history, since an operation that cannot be judged was still asked for.
-            exactly_once::check_nothing_invented(history, replay, &mut findings);
+            exactly_once::check_nothing_invented(&operations, replay, &mut findings);
         }
     }
-    real_time::check(&operations, replay.as_ref(), &mut findings);
+    real_time::check(&operations.usable, setup.app, replay.as_ref(), &mut findings);
+    // Only a log that is certainly whole tells for certain who else was at work.
+    let linearizability = replay
+        .as_ref()
+        .filter(|_| settled)
+        .map(|replay| judge_beside_log(&operations.usable, setup, Bounds::default(), Some(replay)));
+    for violation in linearizability.iter().flat_map(|found| &found.violations) {
+        findings.add(Invariant::Linearizability, violation.to_string());
+    }
 
     Report {
         verdict: findings.verdict(),
         counts,
         findings: findings.kept,
         findings_by_invariant: findings.count_by_invariant,
+        linearizability,
     }
 }
 
-fn replay<'a>(
-    longest: &'a ReplicaLog,
+fn replay(
+    committed: &CommittedLog<'_>,
     logs: &[&ReplicaLog],
     setup: &Setup,
+    operations: &Operations<'_>,
+    counts: &mut Counts,
     findings: &mut Findings,
-) -> Option<Replay<'a>> {
+) -> Option<Replay> {
+    if logs.is_empty() {
+        return None;
+    }
     let at: BTreeSet<_> = logs.iter().map(|log| log.applied_index).collect();
-    Replay::run(longest.committed(), setup, &at)
+    Replay::run(committed, setup, &at, operations, counts)
         .inspect_err(|error| findings.add(Invariant::Evidence, format!("the log cannot be replayed: {error}")))
         .ok()
 }
@@ -136,14 +152,15 @@ fn count_history(history: &[&Operation]) -> Counts {
     counts
 }
 
-fn count_log(replay: &Replay<'_>, counts: &mut Counts) {
-    counts.committed = replay.end();
-    for applied in replay.applied() {
-        match applied.effect {
-            Effect::Noop => counts.noops += 1,
-            Effect::Executed(_) => counts.executed += 1,
-            Effect::Duplicate { .. } => counts.duplicates += 1,
-            Effect::Refused(_) => counts.refused += 1,
+impl Counts {
+    /// Counts an entry of the committed log.
+    pub(crate) fn add_entry(&mut self, effect: &Effect) {
+        self.committed += 1;
+        match effect {
+            Effect::Noop => self.noops += 1,
+            Effect::Executed(_) => self.executed += 1,
+            Effect::Duplicate { .. } => self.duplicates += 1,
+            Effect::Refused(_) => self.refused += 1,
         }
     }
 }
@@ -167,6 +184,9 @@ impl fmt::Display for Report {
             "committed: {} ({} executed, {} duplicates suppressed, {} refused, {} no-ops) on {} replicas",
             counts.committed, counts.executed, counts.duplicates, counts.refused, counts.noops, counts.replicas,
         )?;
+        for undecided in self.linearizability.iter().flat_map(|found| &found.undecided) {
+            write!(f, "\nnot decided by search: {undecided}")?;
+        }
         for finding in &self.findings {
             write!(f, "\n{finding}")?;
         }

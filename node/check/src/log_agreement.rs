@@ -1,23 +1,24 @@
 //! State-machine safety (§5.4.3): no index was committed with two contents; and terms never decrease along a log.
 //!
-//! Every log is compared with the longest committed one, which is enough: two logs that differ at an index cannot both
-//! equal a third there. Only the first difference is named, since everything after it follows from it.
+//! Every log is compared with the committed log that was put together from all, which is enough: two logs that differ at
+//! an index cannot both equal a third there. Only the first difference is named, since everything after it follows from
+//! it.
 
-use raftian_apps::{Entry, Payload};
+use raftian_apps::{Entry, NodeId, Payload};
 
+use crate::committed::CommittedLog;
 use crate::replica::ReplicaLog;
 use crate::verdict::{Findings, Invariant, excerpt};
 
-/// Compares every log with the longest committed one, and looks along each for a term that falls.
-pub(crate) fn check(logs: &[&ReplicaLog], longest: &ReplicaLog, findings: &mut Findings) {
+/// Compares every log with the committed one, and looks along each for a term that falls.
+pub(crate) fn check(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, findings: &mut Findings) {
     for log in logs {
-        let mut pairs = longest.committed().iter().zip(log.committed());
-        if let Some((ours, theirs)) = pairs.find(|(ours, theirs)| ours != theirs) {
+        if let Some((ours, theirs)) = first_difference(committed, log.committed()) {
             let text = format!(
                 "index {} was committed as {} on {} and as {} on {}",
                 ours.index,
                 describe(ours),
-                longest.node,
+                holder(logs, ours),
                 describe(theirs),
                 log.node,
             );
@@ -34,10 +35,34 @@ pub(crate) fn check(logs: &[&ReplicaLog], longest: &ReplicaLog, findings: &mut F
     }
 }
 
+fn first_difference<'a>(committed: &CommittedLog<'a>, mut entries: &'a [Entry]) -> Option<(&'a Entry, &'a Entry)> {
+    while let Some(first) = entries.first() {
+        let ours = committed.from(first.index);
+        if ours.is_empty() {
+            return None;
+        }
+        let length = ours.len().min(entries.len());
+        let (theirs, rest) = entries.split_at(length);
+        let difference = ours.iter().zip(theirs).find(|(ours, theirs)| ours != theirs);
+        if difference.is_some() {
+            return difference;
+        }
+        entries = rest;
+    }
+    None
+}
+
+/// A node that committed this very entry.
+fn holder(logs: &[&ReplicaLog], entry: &Entry) -> NodeId {
+    let holds = |log: &&&ReplicaLog| log.committed().iter().any(|held| std::ptr::eq(held, entry));
+    logs.iter().find(holds).expect("the committed log is made of these").node
+}
+
 /// An entry in a few words: `term 3, {"client":…`.
 pub(crate) fn describe(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => format!("term {}, no-op", entry.term),
+        Payload::Configuration(configuration) => format!("term {}, configuration {configuration}", entry.term),
         Payload::Command(bytes) => format!("term {}, {}", entry.term, excerpt(&String::from_utf8_lossy(bytes))),
     }
 }

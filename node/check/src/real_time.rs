@@ -1,10 +1,10 @@
 //! Real-time order, witnessed by the log: what completed before another was invoked stands before it.
 //!
-//! With the replay of the log this is linearizability for everything that went through the log, at O(n log n): the log
-//! is the order of the effects, the replay shows that the responses fit it, and this judge that it respects time.
-//! Deliberately absent: operations that leave no entry, which need a search.
+//! With the replay of the log this is linearizability, at O(n log n): the log is the order of the effects, the replay
+//! shows that the responses fit it, and this judge that it respects time. A read that left no entry stands between the
+//! entry at its index and the next.
 
-use raftian_apps::Index;
+use raftian_apps::{AppKind, Index};
 
 use crate::history::{Operation, Outcome};
 use crate::replay::Replay;
@@ -12,9 +12,12 @@ use crate::verdict::{Findings, Invariant};
 
 /// Looks for operations that stand before one completed earlier. Without a replay, unknown operations have no place in
 /// the log and are passed over.
-pub(crate) fn check(history: &[&Operation], replay: Option<&Replay<'_>>, findings: &mut Findings) {
-    let mut placed: Vec<(Index, &Operation)> =
-        history.iter().filter_map(|&operation| Some((index_of(operation, replay)?, operation))).collect();
+pub(crate) fn check(history: &[&Operation], app: AppKind, replay: Option<&Replay>, findings: &mut Findings) {
+    let mut placed: Vec<(Index, &Operation)> = history
+        .iter()
+        .enumerate()
+        .filter_map(|(number, operation)| Some((index_of(operation, number, replay)?, *operation)))
+        .collect();
     // Only an acknowledged operation has completed: one that timed out may take effect long after.
     let mut completed: Vec<(u64, Index, &Operation)> = placed
         .iter()
@@ -33,8 +36,9 @@ pub(crate) fn check(history: &[&Operation], replay: Option<&Replay<'_>>, finding
                 furthest = Some((done_index, done));
             }
         }
+        // At the same index only a read may stand after what is there.
         if let Some((done_index, done)) = furthest
-            && done_index >= index
+            && (done_index > index || done_index == index && !app.is_read(&operation.op))
         {
             let text = format!(
                 "{done} (index {done_index}) had completed before {operation} (index {index}) was invoked, \
@@ -46,10 +50,10 @@ pub(crate) fn check(history: &[&Operation], replay: Option<&Replay<'_>>, finding
 }
 
 /// Where the operation took effect: as its client was told, or else as the log shows.
-fn index_of(operation: &Operation, replay: Option<&Replay<'_>>) -> Option<Index> {
+fn index_of(operation: &Operation, number: usize, replay: Option<&Replay>) -> Option<Index> {
     match operation.outcome {
         Outcome::Ok { index, .. } => Some(index),
-        Outcome::Unknown { .. } => replay?.executed_at(&operation.client, operation.serial),
+        Outcome::Unknown { .. } => replay?.executed_at(number),
         Outcome::Failed { .. } => None,
     }
 }

@@ -3,13 +3,14 @@
 //! Invariant of the format: a command is kept to the byte, because two replicas agree only if their bytes do.
 //! Deliberately absent: any belief in it; see `evidence`.
 
-use raftian_apps::{Digest, Entry, Index, NodeId, Payload, Term};
+use raftian_apps::{Configuration, Digest, Entry, Index, NodeId, Payload, Term};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The log and applied state of one server at one moment.
 ///
-/// An entry is `{"index":1,"term":1,"kind":"noop"}` or `{"index":2,"term":1,"kind":"command","command":{…}}`.
+/// An entry is `{"index":1,"term":1,"kind":"noop"}`, `{"index":2,"term":1,"kind":"command","command":{…}}`, or
+/// `{"index":3,"term":1,"kind":"configuration","configuration":{…}}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReplicaLog {
     /// Whose it is.
@@ -20,17 +21,18 @@ pub struct ReplicaLog {
     pub applied_index: Index,
     /// The digest of its applied state.
     pub digest: Digest,
-    /// All its entries from index 1 on. Those beyond `commit_index` are not judged, but belong here: that a majority
+    /// All its entries, from index 1 on or from where its snapshot ends. Those beyond `commit_index` are not judged, but belong here: that a majority
     /// has none tells that nothing more was committed.
     #[serde(serialize_with = "write_entries", deserialize_with = "read_entries")]
     pub entries: Vec<Entry>,
 }
 
 impl ReplicaLog {
-    /// The entries known to be committed: the first `commit_index` ones, or all if there are fewer.
+    /// The entries known to be committed: those up to `commit_index`, if their indexes are consecutive.
     pub fn committed(&self) -> &[Entry] {
-        let known = usize::try_from(self.commit_index).unwrap_or(usize::MAX).min(self.entries.len());
-        &self.entries[..known]
+        let before = self.entries.first().map_or(0, |first| first.index.saturating_sub(1));
+        let known = usize::try_from(self.commit_index.saturating_sub(before)).unwrap_or(usize::MAX);
+        &self.entries[..known.min(self.entries.len())]
     }
 }
 
@@ -42,6 +44,8 @@ struct LogEntry {
     kind: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     command: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    configuration: Option<Box<Configuration>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +53,7 @@ struct LogEntry {
 enum Kind {
     Noop,
     Command,
+    Configuration,
 }
 
 fn write_entries<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
@@ -57,14 +62,15 @@ fn write_entries<S: Serializer>(entries: &[Entry], serializer: S) -> Result<S::O
 }
 
 fn write_entry<E: serde::ser::Error>(entry: &Entry) -> Result<LogEntry, E> {
-    let (index, term) = (entry.index, entry.term);
-    match &entry.payload {
-        Payload::Noop => Ok(LogEntry { index, term, kind: Kind::Noop, command: None }),
+    let (kind, command, configuration) = match &entry.payload {
+        Payload::Noop => (Kind::Noop, None, None),
         Payload::Command(bytes) => match serde_json::from_slice(bytes) {
-            Ok(command) => Ok(LogEntry { index, term, kind: Kind::Command, command: Some(command) }),
-            Err(error) => Err(E::custom(format!("the command at index {index} is not JSON: {error}"))),
+            Ok(command) => (Kind::Command, Some(command), None),
+            Err(error) => return Err(E::custom(format!("the command at index {} is not JSON: {error}", entry.index))),
         },
-    }
+        Payload::Configuration(configuration) => (Kind::Configuration, None, Some(configuration.clone())),
+    };
+    Ok(LogEntry { index: entry.index, term: entry.term, kind, command, configuration })
 }
 
 fn read_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
@@ -72,11 +78,11 @@ fn read_entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>
 }
 
 fn read_entry<E: serde::de::Error>(entry: LogEntry) -> Result<Entry, E> {
-    let payload = match (entry.kind, entry.command) {
-        (Kind::Noop, None) => Payload::Noop,
-        (Kind::Command, Some(json)) => Payload::Command(json.get().to_owned().into()),
-        (Kind::Noop, Some(_)) => return Err(E::custom(format!("the no-op at index {} has a command", entry.index))),
-        (Kind::Command, None) => return Err(E::custom(format!("the command at index {} is missing", entry.index))),
+    let payload = match (entry.kind, entry.command, entry.configuration) {
+        (Kind::Noop, None, None) => Payload::Noop,
+        (Kind::Command, Some(json), None) => Payload::Command(json.get().to_owned().into()),
+        (Kind::Configuration, None, Some(configuration)) => Payload::Configuration(configuration),
+        _ => return Err(E::custom(format!("the entry at index {} does not have what its kind says", entry.index))),
     };
     Ok(Entry { index: entry.index, term: entry.term, payload })
 }
@@ -88,7 +94,8 @@ mod tests {
     const TEXT: &str = concat!(
         r#"{"node":"n2","commit_index":1,"applied_index":1,"digest":"00000000000000ff","entries":["#,
         r#"{"index":1,"term":1,"kind":"noop"},"#,
-        r#"{"index":2,"term":3,"kind":"command","command":{"a" : 1.0}}]}"#,
+        r#"{"index":2,"term":3,"kind":"command","command":{"a" : 1.0}},"#,
+        r#"{"index":3,"term":3,"kind":"configuration","configuration":{"voters":["n1","n2"]}}]}"#,
     );
 
     #[test]
@@ -103,12 +110,16 @@ mod tests {
         let mut replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
         assert_eq!(replica.committed().len(), 1);
         replica.commit_index = 9;
-        assert_eq!(replica.committed().len(), 2);
+        assert_eq!(replica.committed().len(), 3);
+        replica.entries.remove(0);
+        replica.commit_index = 2;
+        assert_eq!(replica.committed().len(), 1, "the log begins after a snapshot");
     }
 
     #[test]
     fn an_entry_whose_kind_and_content_differ_is_refused() {
-        for (good, bad) in [(r#""kind":"noop""#, r#""kind":"command""#), (r#""kind":"command""#, r#""kind":"noop""#)] {
+        let [noop, command, configuration] = [r#""kind":"noop""#, r#""kind":"command""#, r#""kind":"configuration""#];
+        for (good, bad) in [(noop, command), (command, noop), (command, configuration), (configuration, command)] {
             let text = TEXT.replacen(good, bad, 1);
             assert!(serde_json::from_str::<ReplicaLog>(&text).is_err(), "{text}");
         }

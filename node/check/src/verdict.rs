@@ -40,12 +40,16 @@ pub enum Invariant {
     AppliedOnce,
     /// A client is told what the application said when the command took effect.
     FirstResponse,
+    /// A read that left no entry in the log is told the state at the index it names.
+    ReadFromLog,
     /// What was reported as failed was not applied.
     FailedNotApplied,
     /// The log holds only what clients asked for.
     NothingInvented,
     /// What completed before another was invoked stands before it in the log.
     RealTimeOrder,
+    /// There is an order of all operations that respects time and explains every response, whatever the log says.
+    Linearizability,
     /// Not of the system but of the run: there is enough to judge. Findings about it leave the verdict unknown.
     Evidence,
 }
@@ -122,9 +126,11 @@ impl Invariant {
             Invariant::AcknowledgedDurable => "acknowledged_durable",
             Invariant::AppliedOnce => "applied_once",
             Invariant::FirstResponse => "first_response",
+            Invariant::ReadFromLog => "read_from_log",
             Invariant::FailedNotApplied => "failed_not_applied",
             Invariant::NothingInvented => "nothing_invented",
             Invariant::RealTimeOrder => "real_time_order",
+            Invariant::Linearizability => "linearizability",
             Invariant::Evidence => "evidence",
         }
     }
@@ -199,9 +205,11 @@ mod tests {
             Invariant::AcknowledgedDurable,
             Invariant::AppliedOnce,
             Invariant::FirstResponse,
+            Invariant::ReadFromLog,
             Invariant::FailedNotApplied,
             Invariant::NothingInvented,
             Invariant::RealTimeOrder,
+            Invariant::Linearizability,
             Invariant::Evidence,
         ] {
             assert_eq!(serde_json::to_string(&invariant).unwrap(), format!("\"{invariant}\""));

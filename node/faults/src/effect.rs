@@ -1,6 +1,6 @@
 //! What a rule does to messages, and which values make sense.
 //!
-//! Invariant: an effect that was deserialised, or made by [`Effect::drop`] or [`Effect::latency`], is valid.
+//! Invariant: an effect that was deserialised, or made by one of the functions here, is valid.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub const MAX_DELAY_MS: f64 = 60_000.0;
 /// What happens to the messages on a link.
 ///
 /// In JSON: `{"kind":"drop","probability":0.1}`, `{"kind":"latency","delay_ms":50.0,"jitter_ms":10.0}` (no jitter if
-/// left out).
+/// left out), `{"kind":"duplicate","probability":0.1}`, `{"kind":"reorder","probability":0.1,"by_ms":20.0}`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "Unchecked")]
 pub enum Effect {
@@ -27,6 +27,18 @@ pub enum Effect {
         delay_ms: f64,
         /// Half the width of the interval, from 0 to [`MAX_DELAY_MS`].
         jitter_ms: f64,
+    },
+    /// Each message arrives a second time with this probability, as late as the rules on latency then say.
+    Duplicate {
+        /// From 0 to 1.
+        probability: f64,
+    },
+    /// Each message is held back with this probability, so that those after it overtake it.
+    Reorder {
+        /// From 0 to 1.
+        probability: f64,
+        /// For how long at most, from 0 to [`MAX_DELAY_MS`]; the time is drawn uniformly.
+        by_ms: f64,
     },
 }
 
@@ -60,13 +72,35 @@ impl Effect {
         effect.validate().map(|()| effect)
     }
 
+    /// Delivers each message a second time with this probability.
+    ///
+    /// # Errors
+    /// When the probability is not a number from 0 to 1.
+    pub fn duplicate(probability: f64) -> Result<Effect, InvalidEffect> {
+        let effect = Effect::Duplicate { probability };
+        effect.validate().map(|()| effect)
+    }
+
+    /// Holds each message back with this probability, by at most `by_ms`.
+    ///
+    /// # Errors
+    /// When the probability is not a number from 0 to 1, or the time none from 0 to [`MAX_DELAY_MS`].
+    pub fn reorder(probability: f64, by_ms: f64) -> Result<Effect, InvalidEffect> {
+        let effect = Effect::Reorder { probability, by_ms };
+        effect.validate().map(|()| effect)
+    }
+
     /// Checks every value against its range.
     ///
     /// # Errors
     /// The first value that is out of its range or no number at all.
     pub fn validate(&self) -> Result<(), InvalidEffect> {
         match *self {
-            Effect::Drop { probability } => check("probability", probability, 1.0),
+            Effect::Drop { probability } | Effect::Duplicate { probability } => check("probability", probability, 1.0),
+            Effect::Reorder { probability, by_ms } => {
+                check("probability", probability, 1.0)?;
+                check("by_ms", by_ms, MAX_DELAY_MS)
+            }
             Effect::Latency { delay_ms, jitter_ms } => {
                 check("delay_ms", delay_ms, MAX_DELAY_MS)?;
                 check("jitter_ms", jitter_ms, MAX_DELAY_MS)
@@ -100,6 +134,13 @@ enum Unchecked {
         #[serde(default)]
         jitter_ms: f64,
     },
+    Duplicate {
+        probability: f64,
+    },
+    Reorder {
+        probability: f64,
+        by_ms: f64,
+    },
 }
 
 impl TryFrom<Unchecked> for Effect {
@@ -109,6 +150,8 @@ impl TryFrom<Unchecked> for Effect {
         match unchecked {
             Unchecked::Drop { probability } => Effect::drop(probability),
             Unchecked::Latency { delay_ms, jitter_ms } => Effect::latency(delay_ms, jitter_ms),
+            Unchecked::Duplicate { probability } => Effect::duplicate(probability),
+            Unchecked::Reorder { probability, by_ms } => Effect::reorder(probability, by_ms),
         }
     }
 }
@@ -143,7 +186,10 @@ mod tests {
 
     #[test]
     fn an_effect_reads_back_as_written() {
-        for effect in [Effect::CUT, Effect::drop(0.25).unwrap(), Effect::latency(50.0, 10.5).unwrap()] {
+        for effect in [Effect::CUT, Effect::drop(0.25).unwrap(), Effect::latency(50.0, 10.5).unwrap()]
+            .into_iter()
+            .chain([Effect::duplicate(0.5).unwrap(), Effect::reorder(0.5, 20.0).unwrap()])
+        {
             let json = serde_json::to_string(&effect).unwrap();
             assert_eq!(serde_json::from_str::<Effect>(&json).unwrap(), effect, "{json}");
         }

@@ -47,6 +47,8 @@ pub enum Verdict {
     Drop,
     /// It goes through after this time, which is never zero.
     Delay(Duration),
+    /// It goes through twice, after these times, of which either may be zero.
+    Twice(Duration, Duration),
 }
 
 /// Judges messages by the rules in force.
@@ -82,22 +84,25 @@ impl Filter {
     pub fn judge(&mut self, link: Link) -> Verdict {
         let generator = self.generators.entry(link).or_insert_with(|| generator_of(self.seed, link));
         let mut luck = fastrand::Rng::with_seed(generator.u64(..));
-        let mut dropped = false;
+        let effects = self.effects.get(&link).map_or(&[][..], Vec::as_slice);
+        let (mut dropped, mut doubled) = (false, false);
         let mut delay_ms = 0.0;
-        for effect in self.effects.get(&link).into_iter().flatten() {
+        for effect in effects {
             let draw = luck.f64();
             match *effect {
                 Effect::Drop { probability } => dropped |= draw < probability,
-                Effect::Latency { delay_ms: middle, jitter_ms } => {
-                    delay_ms += (middle + jitter_ms * (2.0 * draw - 1.0)).max(0.0);
-                }
+                Effect::Duplicate { probability } => doubled |= draw < probability,
+                Effect::Latency { .. } | Effect::Reorder { .. } => delay_ms += lateness_ms(effect, draw),
             }
         }
-        let delay = Duration::from_secs_f64(delay_ms / 1000.0);
-        match (dropped, delay.is_zero()) {
-            (true, _) => Verdict::Drop,
-            (false, true) => Verdict::Pass,
-            (false, false) => Verdict::Delay(delay),
+        // A copy has luck of its own.
+        let mut again = || effects.iter().map(|effect| lateness_ms(effect, luck.f64())).sum::<f64>();
+        let delay = after(delay_ms);
+        match (dropped, doubled, delay.is_zero()) {
+            (true, ..) => Verdict::Drop,
+            (false, true, _) => Verdict::Twice(delay, after(again())),
+            (false, false, true) => Verdict::Pass,
+            (false, false, false) => Verdict::Delay(delay),
         }
     }
 
@@ -105,6 +110,20 @@ impl Filter {
     pub fn is_cut(&self, link: Link) -> bool {
         self.effects.get(&link).is_some_and(|effects| effects.contains(&Effect::CUT))
     }
+}
+
+/// By how much an effect holds a message up that has drawn this, from 0 to 1.
+fn lateness_ms(effect: &Effect, draw: f64) -> f64 {
+    match *effect {
+        Effect::Latency { delay_ms, jitter_ms } => (delay_ms + jitter_ms * (2.0 * draw - 1.0)).max(0.0),
+        // One draw decides both whether and by how much.
+        Effect::Reorder { probability, by_ms } if draw < probability => by_ms * (draw / probability),
+        Effect::Drop { .. } | Effect::Duplicate { .. } | Effect::Reorder { .. } => 0.0,
+    }
+}
+
+fn after(delay_ms: f64) -> Duration {
+    Duration::from_secs_f64(delay_ms / 1000.0)
 }
 
 fn generator_of(seed: u64, link: Link) -> fastrand::Rng {

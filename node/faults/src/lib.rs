@@ -8,9 +8,8 @@
 //! at that moment, and on nothing else. So a run can be repeated, a fault on one link does not change the luck of
 //! another, and a rule that comes and goes does not change the luck of what follows it.
 //!
-//! Deliberately absent: input, output and time (a delay is only *named* here; whoever asked must wait), duplication
-//! and reordering (each would be one more variant of `Effect` and of `Verdict`), and the faults of disks, which
-//! belong to the disk that plays them.
+//! Deliberately absent: input, output and time (a delay is only *named* here; whoever asked must wait), and the faults of
+//! disks, which belong to the disk that plays them.
 
 mod effect;
 mod filter;

@@ -125,7 +125,7 @@ fn jitter_spreads_over_the_whole_interval_and_never_below_zero() {
         let delay = |verdict| match verdict {
             Verdict::Pass => 0.0,
             Verdict::Delay(delay) => delay.as_secs_f64() * 1000.0,
-            Verdict::Drop => panic!("nothing drops here"),
+            Verdict::Drop | Verdict::Twice(..) => panic!("nothing drops here, nor comes twice"),
         };
         verdicts.into_iter().map(delay).collect()
     };
@@ -164,4 +164,36 @@ fn a_rule_reads_back_as_written() {
     let rule: Rule = serde_json::from_str(json).unwrap();
     assert_eq!(rule, latency(THERE, 50.0, 10.0));
     assert_eq!(serde_json::to_string(&rule).unwrap(), json);
+}
+
+#[test]
+fn a_copy_comes_as_often_as_asked_and_as_late_as_latency_says() {
+    let doubling = rule(THERE, Effect::duplicate(0.25).unwrap());
+    let found = verdicts(&mut filter(7, &[latency(THERE, 5.0, 1.0), doubling]), THERE, 10_000);
+    let copies: Vec<_> = found
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Twice(first, second) => Some([*first, *second]),
+            _ => None,
+        })
+        .collect();
+    assert!((2_300..2_700).contains(&copies.len()), "{} copies", copies.len());
+    let within = Duration::from_millis(4)..=Duration::from_millis(6);
+    assert!(copies.iter().flatten().all(|delay| within.contains(delay)));
+    assert!(copies.iter().any(|[first, second]| first != second));
+}
+
+#[test]
+fn what_is_reordered_is_held_back_by_at_most_what_was_asked() {
+    let found = verdicts(&mut filter(7, &[rule(THERE, Effect::reorder(0.25, 20.0).unwrap())]), THERE, 10_000);
+    let held: Vec<Duration> = found
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Delay(delay) => Some(*delay),
+            _ => None,
+        })
+        .collect();
+    assert!((2_300..2_700).contains(&held.len()), "{} held back", held.len());
+    assert!(held.iter().all(|delay| *delay <= Duration::from_millis(20)));
+    assert!(held.iter().any(|delay| *delay > Duration::from_millis(18)));
 }

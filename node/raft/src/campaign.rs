@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use crate::core::Core;
-use crate::{NodeId, Request, Time};
+use crate::mutant::Mutant;
+use crate::{NodeId, Request, Term, Time};
 
 /// What is being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +14,10 @@ pub(crate) enum Stage {
     /// "Would you vote for me in the next term?"
     PreVote,
     /// "Vote for me in this term."
-    Vote,
+    Vote {
+        /// The leader has asked for this election (thesis §3.10).
+        transfer: bool,
+    },
 }
 
 /// The state of a server that asks for votes.
@@ -23,43 +27,46 @@ pub(crate) struct Campaign {
     /// When to try again.
     pub(crate) deadline: Time,
     granted: BTreeSet<NodeId>,
+    /// The term that is asked about.
+    term: Term,
     /// The number of the first request of this campaign; replies to earlier requests belong to earlier campaigns.
     first_call: u64,
 }
 
 impl Campaign {
-    /// Asks all peers. For [`Stage::Vote`] the term must be new, and is given this server's own vote.
+    /// Asks all other voters. For [`Stage::Vote`] the term must be new, and is given this server's own vote.
     pub(crate) fn new(core: &mut Core, stage: Stage) -> Campaign {
         let first_call = core.next_call();
         let last = core.log.last();
         let (term, request) = match stage {
             Stage::PreVote => (core.term() + 1, Request::PreVote(last)),
-            Stage::Vote => {
+            Stage::Vote { transfer } => {
                 core.vote_for(core.id());
-                (core.term(), Request::RequestVote(last))
+                (core.term(), Request::RequestVote { last, transfer })
             }
         };
-        let peers: Vec<NodeId> = core.configuration().peers_of(core.id()).collect();
-        for peer in peers {
-            core.call_durably(peer, term, request.clone());
+        let members = core.configuration().into_iter().flat_map(|configuration| {
+            configuration.members().filter(|member| configuration.is_voter(*member) && *member != core.id())
+        });
+        for voter in members.collect::<Vec<NodeId>>() {
+            core.call_durably(voter, term, request.clone());
         }
-        let mut campaign = Campaign { stage, deadline: core.election_deadline(), granted: BTreeSet::new(), first_call };
-        if stage == Stage::PreVote {
-            campaign.granted.insert(core.id());
-        }
-        campaign
+        let deadline = core.election_deadline();
+        let own = (stage == Stage::PreVote).then_some(core.id());
+        Campaign { stage, deadline, granted: own.into_iter().collect(), term, first_call }
     }
 
     /// Counts a vote, if it was asked for in this campaign.
-    pub(crate) fn count_vote(&mut self, from: NodeId, call: u64) {
-        if call >= self.first_call {
+    pub(crate) fn count_vote(&mut self, core: &Core, from: NodeId, term: Term, call: u64) {
+        let is_of_this_campaign = term == self.term && call >= self.first_call;
+        if is_of_this_campaign || core.mutant(Mutant::StaleVoteCounted) {
             self.granted.insert(from);
         }
     }
 
     /// Whether a quorum has granted its votes.
     pub(crate) fn is_won(&self, core: &Core) -> bool {
-        let own = |id| id == core.id() && core.own_vote_is_durable();
-        core.configuration().has_quorum(|id| self.granted.contains(&id) || (self.stage == Stage::Vote && own(id)))
+        let own = |id| id == core.id() && self.stage != Stage::PreVote && core.own_vote_is_durable();
+        core.has_quorum(|id| self.granted.contains(&id) || own(id))
     }
 }

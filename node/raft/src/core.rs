@@ -1,15 +1,17 @@
 //! What a server is in every role: its term, vote and log, and the effects it has not handed out yet.
 //!
-//! Invariant: a message that promises something goes through [`Core::send_durably`]; it is released no earlier than
-//! everything that was true when it was made.
+//! Invariant: a message that promises something goes through [`Core::call_durably`] or [`Core::reply`]; it is released no
+//! earlier than everything that was true when it was made.
 
 use std::time::Duration;
 
 use crate::log::Log;
+use crate::mutant::Mutant;
 use crate::ready::Ticket;
+use crate::snapshot::Incoming;
 use crate::{
-    Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, Options, Payload, Persist, Ready,
-    Reply, Request, Term, Time, Write,
+    Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, NotLeader, Options, Payload,
+    Persist, ReadOutcome, ReadTicket, Ready, Recovered, Reply, Request, Snapshot, Term, Time,
 };
 
 /// The most committed entries handed out at once, so that a long replay does not starve the heartbeats.
@@ -19,11 +21,16 @@ const MAX_COMMITTED_PER_READY: usize = 4096;
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) now: Time,
+    /// When it started: before that it may have promised what it does not remember.
+    pub(crate) started: Time,
     pub(crate) log: Log,
     pub(crate) commit_index: Index,
+    /// A snapshot of which not all chunks are here.
+    pub(crate) incoming: Option<Incoming>,
     hard_state: HardState,
     random: fastrand::Rng,
     calls: u64,
+    tickets: u64,
 
     /// The hard state handed to storage last, and the one known to be durable.
     handed_hard_state: HardState,
@@ -34,29 +41,39 @@ pub(crate) struct Core {
 
     messages: Vec<Message>,
     promises: Vec<Message>,
+    reads: Vec<ReadOutcome>,
     events: Vec<Event>,
+    /// The state that the application is to take over before any entry.
+    restore: Option<Snapshot>,
     /// The last entry handed to the application.
     delivered: Index,
 }
 
 impl Core {
-    pub(crate) fn new(options: Options, hard_state: HardState, entries: Vec<Entry>, now: Time) -> Core {
+    pub(crate) fn new(options: Options, recovered: Recovered, now: Time) -> Core {
+        let hard_state = recovered.hard_state;
+        let log = Log::recovered(options.configuration.clone(), recovered);
         Core {
             random: options.random(),
             options,
             now,
-            log: Log::recovered(entries),
-            commit_index: 0,
+            started: now,
+            commit_index: log.snapshot_index(),
+            incoming: None,
             hard_state,
             calls: 0,
+            tickets: 0,
             handed_hard_state: hard_state,
             durable_hard_state: hard_state,
             handed: 0,
             durable: 0,
             messages: Vec::new(),
             promises: Vec::new(),
+            reads: Vec::new(),
             events: Vec::new(),
-            delivered: 0,
+            restore: log.snapshot().cloned(),
+            delivered: log.snapshot_index(),
+            log,
         }
     }
 
@@ -72,8 +89,58 @@ impl Core {
         self.hard_state.voted_for
     }
 
-    pub(crate) fn configuration(&self) -> &Configuration {
-        &self.options.configuration
+    /// The configuration in force (§6); a server that waits to be added knows of none.
+    pub(crate) fn configuration(&self) -> Option<&Configuration> {
+        self.log.membership().active()
+    }
+
+    /// Whether the configuration in force is committed, as far as this server knows.
+    pub(crate) fn configuration_is_committed(&self) -> bool {
+        self.log.membership().active_since() <= self.commit_index
+    }
+
+    /// Whether this server has a vote of its own.
+    pub(crate) fn is_voter(&self) -> bool {
+        self.configuration().is_some_and(|configuration| configuration.is_voter(self.id()))
+    }
+
+    /// Whether this server may stand for election. One that has been voted out "might still be needed until the C_new
+    /// entry is committed" (thesis §4.2.2): nobody else may have that entry, and then it votes for nobody else.
+    pub(crate) fn may_stand(&self) -> bool {
+        let membership = self.log.membership();
+        let was_voter = membership.previous().is_some_and(|configuration| configuration.is_voter(self.id()));
+        self.is_voter() || (was_voter && !self.configuration_is_committed())
+    }
+
+    /// Whether the voters for whom `agrees` holds are a quorum.
+    pub(crate) fn has_quorum(&self, agrees: impl Fn(NodeId) -> bool) -> bool {
+        self.reached(agrees)
+    }
+
+    /// The greatest value that a quorum has reached; where no configuration is known, the least there is.
+    pub(crate) fn reached<T: Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
+        let Some(configuration) = self.configuration() else { return T::default() };
+        match Mutant::MISCOUNTS.into_iter().find(|mutant| self.mutant(*mutant)) {
+            Some(mutant) => mutant.miscount(configuration, value),
+            None => configuration.reached(value),
+        }
+    }
+
+    /// Whether an entry of the present term is committed: then everything that ever was is known to be (§8).
+    pub(crate) fn has_committed_in_term(&self) -> bool {
+        self.log.term_at(self.commit_index) == Some(self.term())
+    }
+
+    /// Whether this bug is planted here.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn mutant(&self, mutant: Mutant) -> bool {
+        self.options.mutant == Some(mutant)
+    }
+
+    /// No bug is planted here.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn mutant(&self, _: Mutant) -> bool {
+        false
     }
 
     /// Enters a later term, in which nobody has this server's vote yet (§5.1).
@@ -104,8 +171,61 @@ impl Core {
     /// Appends an entry of the present term to a leader's log.
     pub(crate) fn append(&mut self, payload: Payload) -> Index {
         let index = self.log.last_index() + 1;
-        self.log.push(Entry { index, term: self.term(), payload });
+        self.push(Entry { index, term: self.term(), payload });
         index
+    }
+
+    /// Appends the next entry.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if self.log.push(entry) {
+            self.record_membership();
+        }
+    }
+
+    /// Discards the entries from `from` on, none of which is committed.
+    pub(crate) fn truncate(&mut self, from: Index) {
+        debug_assert!(from > self.commit_index);
+        let rolls_back = !self.mutant(Mutant::ConfigurationNotRolledBack);
+        let other_membership = self.log.truncate(from, rolls_back);
+        self.record(Event::Truncated { from });
+        if other_membership {
+            self.record_membership();
+        }
+    }
+
+    fn record_membership(&mut self) {
+        let configuration = self.configuration().cloned();
+        self.record(Event::Membership { configuration });
+    }
+
+    /// Puts a leader's snapshot in the place of log and application (§7).
+    pub(crate) fn install(&mut self, snapshot: Snapshot) {
+        debug_assert!(snapshot.last.index > self.commit_index);
+        self.commit_index = snapshot.last.index;
+        self.delivered = snapshot.last.index;
+        self.record(Event::SnapshotInstalled { index: snapshot.last.index });
+        let before = self.configuration().cloned();
+        self.restore = Some(snapshot.clone());
+        self.log.replace(snapshot);
+        if self.configuration() != before.as_ref() {
+            self.record_membership();
+        }
+    }
+
+    /// The last entry handed to the application.
+    pub(crate) fn delivered(&self) -> Index {
+        self.delivered
+    }
+
+    /// A name for a read.
+    pub(crate) fn next_ticket(&mut self) -> ReadTicket {
+        self.tickets += 1;
+        ReadTicket(self.tickets)
+    }
+
+    /// Says what became of a read.
+    pub(crate) fn finish_read(&mut self, ticket: ReadTicket, index: Result<Index, NotLeader>) {
+        self.reads.push(ReadOutcome { ticket, index });
     }
 
     pub(crate) fn record(&mut self, event: Event) {
@@ -147,28 +267,43 @@ impl Core {
     pub(crate) fn take_ready(&mut self) -> Ready {
         let hard_state = (self.hard_state != self.handed_hard_state).then_some(self.hard_state);
         self.handed_hard_state = self.hard_state;
-        let write = Write { hard_state, entries: self.log.hand_over() };
+        let write = self.log.hand_over(self.to_persist(hard_state));
 
         let mut messages = std::mem::take(&mut self.messages);
-        let promises = std::mem::take(&mut self.promises);
+        let mut promises = std::mem::take(&mut self.promises);
         let all_is_durable = write.is_empty() && self.handed == self.durable;
-        let persist = if all_is_durable {
+        if all_is_durable || self.mutant(Mutant::SpeaksBeforeSync) {
             // Nothing to wait for: every promise is kept already.
-            messages.extend(promises);
-            None
-        } else if write.is_empty() && promises.is_empty() {
-            None
-        } else {
+            messages.append(&mut promises);
+        }
+        let persist = (!write.is_empty() || !promises.is_empty()).then(|| {
             self.handed += 1;
             let ticket = Ticket { number: self.handed, log: self.log.version(), hard_state: self.hard_state };
-            Some(Persist::new(write, promises, ticket))
-        };
+            Persist::new(write, promises, ticket)
+        });
 
         let first = self.delivered + 1;
         let due = usize::try_from(self.commit_index - self.delivered).unwrap_or(usize::MAX);
         let committed = self.log.from(first, due.min(MAX_COMMITTED_PER_READY)).to_vec();
         self.delivered += committed.len() as Index;
-        Ready { messages, persist, committed, events: std::mem::take(&mut self.events) }
+        Ready {
+            messages,
+            persist,
+            restore: self.restore.take(),
+            committed,
+            reads: std::mem::take(&mut self.reads),
+            events: std::mem::take(&mut self.events),
+        }
+    }
+
+    fn to_persist(&self, hard_state: Option<HardState>) -> Option<HardState> {
+        match hard_state {
+            Some(_) if self.mutant(Mutant::TermNotPersisted) => None,
+            Some(HardState { term, .. }) if self.mutant(Mutant::VoteNotPersisted) => {
+                Some(HardState { term, voted_for: None })
+            }
+            hard_state => hard_state,
+        }
     }
 
     /// Whether committed entries wait to be taken.
@@ -190,5 +325,7 @@ impl Core {
     /// Whether a candidate whose log ends in `last` is at least as up to date as this server (§5.4.1).
     pub(crate) fn is_up_to_date(&self, last: LastEntry) -> bool {
         last >= self.log.last()
+            || self.mutant(Mutant::NoUpToDateCheck)
+            || (self.mutant(Mutant::OnlyLengthCompared) && last.index >= self.log.last_index())
     }
 }

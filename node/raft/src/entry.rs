@@ -1,10 +1,10 @@
-//! What a log is made of, and what must survive a crash beside it.
+//! What a log is made of, and what must survive a crash.
 //!
 //! Deliberately absent: what a command *means*. To the core it is a run of bytes.
 
 use bytes::Bytes;
 
-use crate::{Index, NodeId, Term};
+use crate::{Configuration, Index, NodeId, Snapshot, Term};
 
 /// One entry of the replicated log (§5.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,18 +24,20 @@ pub enum Payload {
     Noop,
     /// A command for the replicated application, passed through untouched.
     Command(Bytes),
+    /// The configuration that is in force from here on, committed or not (§6).
+    Configuration(Box<Configuration>),
 }
 
 impl Payload {
-    /// The size in bytes of what is carried, for batch limits.
+    /// The size in bytes of the command carried, for batch limits.
     pub fn len(&self) -> usize {
         match self {
-            Payload::Noop => 0,
+            Payload::Noop | Payload::Configuration(_) => 0,
             Payload::Command(bytes) => bytes.len(),
         }
     }
 
-    /// Whether nothing is carried.
+    /// Whether there are no bytes of a command in it.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,4 +50,15 @@ pub struct HardState {
     pub term: Term,
     /// The candidate that received its vote in that term.
     pub voted_for: Option<NodeId>,
+}
+
+/// What a server finds on its disk when it starts.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Its term and vote.
+    pub hard_state: HardState,
+    /// Its latest snapshot, if there is one.
+    pub snapshot: Option<Snapshot>,
+    /// Its log, contiguous. It begins at index 1, or with a snapshot at or before the index after the snapshot's last.
+    pub entries: Vec<Entry>,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Index, NodeId, Term};
+use crate::{Configuration, Index, NodeId, Term};
 
 /// What a server is in its current term (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub enum RoleKind {
 }
 
 /// Something that happened inside a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// It took a role, or learnt of another term or leader.
@@ -43,9 +43,34 @@ pub enum Event {
         /// From this index on.
         from: Index,
     },
+    /// Another configuration is in force, committed or not (§6).
+    Membership {
+        /// This one; `None` when the one that is discarded was the first the server heard of.
+        configuration: Option<Configuration>,
+    },
+    /// A snapshot of its own application stands for the beginning of its log now (§7).
+    SnapshotTaken {
+        /// Up to this index.
+        index: Index,
+    },
+    /// A snapshot of the leader's took the place of its log (§7).
+    SnapshotInstalled {
+        /// Up to this index.
+        index: Index,
+    },
     /// A leader has not heard from a quorum for an election timeout and steps down (thesis §6.2).
     QuorumLost {
         /// The term it led.
         term: Term,
+    },
+    /// A leader lets another server catch up, to hand over to it (thesis §3.10).
+    TransferStarted {
+        /// The server to lead next.
+        to: NodeId,
+    },
+    /// That took longer than an election time-out, and the leader goes on.
+    TransferAborted {
+        /// The server that did not take over.
+        to: NodeId,
     },
 }

@@ -1,11 +1,15 @@
 //! Followers: they answer, and wait to hear from a leader (§5.2).
 //!
-//! The rules for voters and for the receivers of AppendEntries (Figure 2) stand here; a server in another role that is
-//! bound by one of them becomes a follower first.
+//! The rules for voters and for the receivers of AppendEntries (Figure 2) and InstallSnapshot (Figure 13) stand here; a
+//! server in another role that is bound by one of them becomes a follower first.
 
 use crate::core::Core;
-use crate::server::Contradiction;
-use crate::{AppendEntries, AppendReply, Entry, Event, LastEntry, NodeId, Term, Time};
+use crate::mutant::Mutant;
+use crate::refusal::MAX_INDEX;
+use crate::snapshot::{self, Assembled};
+use crate::{
+    AppendEntries, AppendReply, Contradiction, Entry, InstallSnapshot, LastEntry, NodeId, SnapshotReply, Term, Time,
+};
 
 /// The state of a follower.
 #[derive(Debug)]
@@ -28,14 +32,18 @@ impl Follower {
         self.leader.is_some_and(|(_, heard)| core.now.since(heard) < shortest)
     }
 
-    /// RequestVote, receiver rule 2 (Figure 2). The term is this server's own.
-    pub(crate) fn request_vote(&mut self, core: &mut Core, candidate: NodeId, last: LastEntry) -> bool {
+    /// RequestVote, receiver rule 2 (Figure 2). The term is this server's own; `is_new` if only since this request.
+    pub(crate) fn request_vote(&mut self, core: &mut Core, candidate: NodeId, last: LastEntry, is_new: bool) -> bool {
         let free = core.voted_for().is_none_or(|given| given == candidate);
-        let granted = free && core.is_up_to_date(last);
-        if granted {
-            if core.voted_for().is_none() {
-                core.vote_for(candidate);
-            }
+        let granted = match () {
+            () if core.mutant(Mutant::OnlyTermsCompared) => is_new,
+            () if core.mutant(Mutant::VoteTwice) => core.is_up_to_date(last),
+            () => free && core.is_up_to_date(last),
+        };
+        if granted && core.voted_for().is_none() {
+            core.vote_for(candidate);
+        }
+        if granted || core.mutant(Mutant::VoteRequestResetsTimer) {
             self.deadline = core.election_deadline();
         }
         granted
@@ -58,32 +66,41 @@ pub(crate) fn would_vote(core: &Core, candidate: NodeId, term: Term, last: LastE
 /// When the entries contradict what is committed here or cannot come from a leader of this term; nothing is changed.
 pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<AppendReply, Contradiction> {
     let AppendEntries { prev_log_index, prev_log_term, entries, leader_commit } = append;
-    if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term) {
+    if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term)
+        && !(core.mutant(Mutant::NoPrevLogCheck) && prev_log_index <= core.log.last_index())
+    {
         return Ok(AppendReply::Conflict(conflict));
     }
     check_order(LastEntry { term: prev_log_term, index: prev_log_index }, &entries, core.term())?;
     let matched = prev_log_index + entries.len() as u64;
+    let overwrites = core.mutant(Mutant::TruncatesAlways) || core.mutant(Mutant::StepBackAndOverwrite);
+    let overwrites = overwrites && !entries.is_empty();
 
     // Rule 3: only an entry that *conflicts* discards what follows. A delayed AppendEntries with a prefix of what is
     // here already must not.
-    let fresh = entries.iter().position(|entry| core.log.term_at(entry.index) != Some(entry.term));
+    let fresh = entries.iter().position(|entry| !core.log.agrees(entry.index, entry.term));
     if let Some(fresh) = fresh {
         let from = entries[fresh].index;
         if from <= core.commit_index {
             return Err(Contradiction::Committed { index: from });
         }
+        let tail = match core.mutant(Mutant::TailKept) {
+            true => core.log.from(matched + 1, usize::MAX).to_vec(),
+            false => Vec::new(),
+        };
         if from <= core.log.last_index() {
-            core.log.truncate(from);
-            core.record(Event::Truncated { from });
+            core.truncate(from);
         }
-        for entry in entries.into_iter().skip(fresh) {
-            core.log.push(entry);
-        }
+        entries.into_iter().skip(fresh).chain(tail).for_each(|entry| core.push(entry));
+    }
+    if overwrites && matched < core.log.last_index() && matched >= core.commit_index {
+        core.truncate(matched + 1);
     }
 
     // Rule 5, with "index of last new entry" read as: the last entry this message vouches for. Beyond it the log may
     // still hold entries that the leader does not have.
-    core.commit_index = core.commit_index.max(leader_commit.min(matched));
+    let vouched = if core.mutant(Mutant::CommitUncapped) { core.log.last_index() } else { matched };
+    core.commit_index = core.commit_index.max(leader_commit.min(vouched));
     Ok(AppendReply::Matched(matched))
 }
 
@@ -97,6 +114,53 @@ fn check_order(mut before: LastEntry, entries: &[Entry], leader_term: Term) -> R
             return Err(Contradiction::Disorder { index });
         }
         before = LastEntry { term, index };
+    }
+    Ok(())
+}
+
+/// InstallSnapshot (Figure 13). The sender leads this server's term.
+///
+/// Where the log has the snapshot's last entry, it has all before it as well, and what the snapshot covers is committed
+/// (rule 6): nothing need be sent, nor anything discarded.
+///
+/// # Errors
+/// When the snapshot contradicts what is committed here or cannot be a leader's of this term; nothing is changed.
+pub(crate) fn install_snapshot(core: &mut Core, chunk: InstallSnapshot) -> Result<SnapshotReply, Contradiction> {
+    check_chunk(core, &chunk)?;
+    let LastEntry { index, term } = chunk.last;
+    if core.log.agrees(index, term) {
+        core.commit_index = core.commit_index.max(index);
+        core.incoming.take_if(|incoming| incoming.last_index() <= core.commit_index);
+        return Ok(SnapshotReply::Installed(index));
+    }
+    let leader_term = core.term();
+    Ok(match snapshot::assemble(&mut core.incoming, leader_term, chunk) {
+        Assembled::Part(received) => SnapshotReply::Received(received),
+        Assembled::Whole(snapshot) => {
+            core.install(snapshot);
+            SnapshotReply::Installed(index)
+        }
+    })
+}
+
+/// Whether this can be a part of a snapshot that the leader of the present term has.
+fn check_chunk(core: &Core, chunk: &InstallSnapshot) -> Result<(), Contradiction> {
+    let &InstallSnapshot { last: LastEntry { index, term }, size, offset, ref data, .. } = chunk;
+    let length = data.len() as u64;
+    if index > MAX_INDEX {
+        return Err(Contradiction::AbsurdIndex { index });
+    }
+    if term > core.term() {
+        return Err(Contradiction::FutureTerm { index, term });
+    }
+    if offset.checked_add(length).is_none_or(|end| end > size) {
+        return Err(Contradiction::Overhang { offset, length, size });
+    }
+    if index <= core.commit_index && !core.log.agrees(index, term) {
+        return Err(Contradiction::Committed { index });
+    }
+    if index > core.commit_index && core.log.term_at(core.commit_index).is_some_and(|committed| term < committed) {
+        return Err(Contradiction::Disorder { index });
     }
     Ok(())
 }

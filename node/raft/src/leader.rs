@@ -1,86 +1,87 @@
-//! Leaders: they replicate their log, and find out what is committed (§5.3, §5.4).
+//! Leaders: they replicate their log, and find out what is committed (§5.3, §5.4), who takes part (§6), and who is to
+//! lead next (thesis §3.10).
 //!
-//! A leader keeps one AppendEntries in flight per follower. What is proposed meanwhile goes with the next one, so
-//! batches grow with the load by themselves. AppendEntries are formed when effects are taken, never per command.
+//! Messages are formed when effects are taken, never per command.
 //!
 //! Invariant: a leader never discards or overwrites an entry of its own log (Leader Append-Only).
 
 use std::collections::BTreeMap;
 
 use crate::core::Core;
-use crate::{AppendEntries, AppendReply, Conflict, Index, NodeId, Payload, Request, Term, Time};
+use crate::mutant::Mutant;
+use crate::progress::Progress;
+use crate::reads::Reads;
+use crate::{
+    AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ReadTicket, Request,
+    SnapshotReply, Time, TransferRefused,
+};
 
 /// The state of a leader (Figure 2: "reinitialized after election").
 #[derive(Debug)]
 pub(crate) struct Leader {
+    /// Everybody else who takes part, and who has just been removed.
     followers: BTreeMap<NodeId, Progress>,
     heartbeat_deadline: Time,
+    reads: Reads,
+    transfer: Option<Transfer>,
+    /// A TimeoutNow has left in this term. It may arrive at any time, and nobody protects this leader then.
+    gave_way: bool,
 }
 
-/// What a leader knows of one follower.
+/// A server is being made the next leader.
 #[derive(Debug)]
-struct Progress {
-    /// The next entry to send.
-    next_index: Index,
-    /// The last entry known to agree, durably.
-    match_index: Index,
-    /// The commitIndex it was told last.
-    told_commit: Index,
-    /// The AppendEntries it has not answered yet.
-    in_flight: Option<InFlight>,
-    /// When it was last heard from in this term; the election counts.
-    heard: Time,
-    /// A heartbeat is owed to it.
-    heartbeat_due: bool,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    call: u64,
-    sent: Time,
-    /// The transport has given it up.
-    lost: bool,
+struct Transfer {
+    to: NodeId,
+    /// When to give it up.
+    deadline: Time,
+    /// It has been told since the last heartbeat.
+    told: bool,
 }
 
 impl Leader {
     /// Takes the lead: assumes that all followers are up to date until they say otherwise, and appends a no-op, without
     /// which entries of earlier terms could not be known to be committed (§5.4.2, §8).
     pub(crate) fn new(core: &mut Core) -> Leader {
-        let next_index = core.log.last_index() + 1;
-        let followers =
-            core.configuration().peers_of(core.id()).map(|peer| (peer, Progress::new(next_index, core.now)));
-        let followers = followers.collect();
+        let mut leader = Leader {
+            followers: BTreeMap::new(),
+            heartbeat_deadline: core.now + core.options.heartbeat_interval,
+            reads: Reads::default(),
+            transfer: None,
+            gave_way: false,
+        };
+        leader.meet_members(core);
         core.append(Payload::Noop);
-        Leader { followers, heartbeat_deadline: core.now + core.options.heartbeat_interval }
+        leader
     }
 
     /// When a leader has something to do again.
     pub(crate) fn deadline(&self, core: &Core) -> Time {
-        match core.options.check_quorum {
-            true => self.heartbeat_deadline.min(self.quorum_deadline(core)),
-            false => self.heartbeat_deadline,
-        }
+        let quorum = core.options.check_quorum.then(|| self.quorum_deadline(core));
+        let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
+        quorum.into_iter().chain(transfer).fold(self.heartbeat_deadline, Time::min)
     }
 
-    /// Owes a heartbeat to everybody when it is time, and counts as lost what was not answered for too long.
-    pub(crate) fn tick(&mut self, core: &Core) {
+    /// Gives up a transfer that takes too long; when it is time, owes a heartbeat to everybody.
+    pub(crate) fn tick(&mut self, core: &mut Core) {
+        if let Some(transfer) = self.transfer.take_if(|transfer| core.now >= transfer.deadline) {
+            core.record(Event::TransferAborted { to: transfer.to });
+        }
         if core.now < self.heartbeat_deadline {
             return;
         }
         self.heartbeat_deadline = core.now + core.options.heartbeat_interval;
-        let patience = core.options.election_timeout.start;
-        for progress in self.followers.values_mut() {
-            progress.heartbeat_due = true;
-            progress.in_flight.take_if(|call| call.lost || core.now.since(call.sent) >= patience);
+        self.followers.retain(|_, progress| progress.leaves_at.is_none_or(|end| core.now < end));
+        self.followers.values_mut().for_each(|progress| progress.beat(core));
+        if let Some(transfer) = &mut self.transfer {
+            transfer.told = false;
         }
+        // With leases, every heartbeat may renew them.
+        self.reads.begin_round(core, core.options.lease_span().is_some());
     }
 
     /// Since when a quorum, this server included, has been heard from.
     pub(crate) fn quorum_contact(&self, core: &Core) -> Time {
-        core.configuration().reached(|id| match self.followers.get(&id) {
-            Some(progress) => progress.heard,
-            None => core.now,
-        })
+        core.reached(|id| self.followers.get(&id).map_or(core.now, |progress| progress.heard))
     }
 
     /// When the lead is lost unless a quorum is heard from (thesis §6.2).
@@ -88,105 +89,185 @@ impl Leader {
         self.quorum_contact(core) + core.options.election_timeout.end
     }
 
-    /// The reply to an AppendEntries of this term.
-    pub(crate) fn append_replied(&mut self, core: &Core, from: NodeId, call: u64, reply: AppendReply) {
-        let last_index = core.log.last_index();
-        let Some(progress) = self.followers.get_mut(&from) else { return };
-        progress.heard = core.now;
-        let answered = progress.in_flight.take_if(|in_flight| in_flight.call == call);
-        match reply {
-            AppendReply::Matched(index) if index <= last_index => {
-                progress.match_index = progress.match_index.max(index);
-                progress.next_index = progress.next_index.max(progress.match_index + 1);
-            }
-            // A conflict found by an earlier call says nothing about where to go on from here.
-            AppendReply::Conflict(conflict) if answered.is_some() && progress.next_index > progress.match_index + 1 => {
-                // At least one entry back, and never into what is known to agree: each round makes progress.
-                let next = next_after_conflict(core, conflict).min(progress.next_index - 1);
-                progress.next_index = next.max(progress.match_index + 1);
-            }
-            // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
-            // follows the rules. Such a follower is tried again with the next heartbeat, not at once and forever.
-            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => {
-                if let Some(in_flight) = answered {
-                    progress.in_flight = Some(InFlight { lost: true, ..in_flight });
-                }
-            }
+    /// The last entry that a peer is known to have, if it is a peer.
+    pub(crate) fn match_index(&self, peer: NodeId) -> Option<Index> {
+        self.followers.get(&peer).map(|progress| progress.match_index)
+    }
+
+    /// How all other servers look from here.
+    pub(crate) fn peers(&self, core: &Core) -> Vec<Peer> {
+        self.followers.iter().map(|(id, progress)| progress.describe(core, *id)).collect()
+    }
+
+    // Replies of this term.
+
+    /// The reply to an AppendEntries.
+    pub(crate) fn append_replied(&mut self, core: &mut Core, from: NodeId, call: u64, reply: AppendReply) {
+        if let Some(progress) = self.followers.get_mut(&from) {
+            progress.append_replied(core, call, reply);
+            self.confirm_reads(core);
+        }
+    }
+
+    /// The reply to an InstallSnapshot.
+    pub(crate) fn snapshot_replied(&mut self, core: &mut Core, from: NodeId, call: u64, reply: SnapshotReply) {
+        if let Some(progress) = self.followers.get_mut(&from) {
+            progress.snapshot_replied(core, call, reply);
+            self.confirm_reads(core);
         }
     }
 
     /// The transport has given up a call.
     pub(crate) fn lost(&mut self, to: NodeId, call: u64) {
-        let in_flight = self.followers.get_mut(&to).and_then(|progress| progress.in_flight.as_mut());
-        if let Some(in_flight) = in_flight.filter(|in_flight| in_flight.call == call) {
-            // Sent anew with the next heartbeat, not at once: a dead peer refuses calls quickly.
-            in_flight.lost = true;
-        }
+        self.followers.entry(to).and_modify(|progress| progress.lost(call));
     }
 
+    // Commitment.
+
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term ==
-    /// currentTerm: set commitIndex = N" (Figure 2, §5.4.2). The leader's own matchIndex is what its disk has.
+    /// currentTerm: set commitIndex = N" (Figure 2, §5.4.2). The leader's own matchIndex is what its disk has; it
+    /// counts only if the leader is a voter (§6).
     pub(crate) fn advance_commit_index(&self, core: &mut Core) {
-        let stored = core.configuration().reached(|id| match self.followers.get(&id) {
-            Some(progress) => progress.match_index,
-            None => core.log.durable(),
-        });
-        if stored > core.commit_index && core.log.term_at(stored) == Some(core.term()) {
+        let stored = match core.mutant(Mutant::HalfOfFollowersCommit) {
+            true => self.stored_by_half(core),
+            false => core.reached(|id| self.followers.get(&id).map_or(core.log.durable(), |peer| peer.match_index)),
+        };
+        let is_of_this_term = core.log.term_at(stored) == Some(core.term()) || core.mutant(Mutant::OldTermCommitted);
+        if stored > core.commit_index && is_of_this_term {
             core.commit_index = stored;
         }
     }
 
-    /// Sends what every follower needs and may have now: entries it lacks, the commitIndex, a heartbeat.
+    /// What [`Mutant::HalfOfFollowersCommit`] takes for committed.
+    fn stored_by_half(&self, core: &Core) -> Index {
+        let mut stored: Vec<Index> = self.followers.values().map(|progress| progress.match_index).collect();
+        stored.sort_unstable_by(|a, b| b.cmp(a));
+        let half = (stored.len() / 2).checked_sub(1).map_or(Index::MAX, |nth| stored[nth]);
+        half.min(core.log.durable())
+    }
+
+    /// Sends what every follower needs and may have now.
     pub(crate) fn replicate(&mut self, core: &mut Core) {
+        if self.reads.begin_round(core, false) {
+            self.followers.values_mut().for_each(|progress| progress.heartbeat_due = true);
+        }
         for (peer, progress) in &mut self.followers {
-            let behind = progress.next_index <= core.log.last_index() || progress.told_commit < core.commit_index;
-            if progress.in_flight.is_none() && (behind || progress.heartbeat_due) {
-                progress.send_entries(core, *peer);
-            } else if progress.heartbeat_due {
-                progress.send_heartbeat(core, *peer);
-            }
-            progress.heartbeat_due = false;
+            progress.replicate(core, *peer);
+        }
+        self.hand_over(core);
+        // A cluster of one has its quorum at once.
+        self.confirm_reads(core);
+    }
+
+    // Membership (§6).
+
+    /// Begins a change of the membership.
+    pub(crate) fn change(&mut self, core: &mut Core, change: Change) -> Result<Index, ChangeRefused> {
+        if let Some(to) = self.transferring_to() {
+            return Err(ChangeRefused::Transferring { to });
+        }
+        if !core.has_committed_in_term() && !core.mutant(Mutant::ChangeBeforeNoop) {
+            return Err(ChangeRefused::TermNotCommitted);
+        }
+        let pending = ChangeRefused::Pending { index: core.log.membership().active_since() };
+        let settled = |configuration: &&Configuration| core.configuration_is_committed() && !configuration.is_joint();
+        let current = core.configuration().filter(settled).ok_or(pending)?;
+        let lacks = |id| self.followers.get(&id).map_or(0, |progress| core.log.last_index() - progress.match_index);
+        // What fits in one AppendEntries does not hold a cluster up.
+        let next = change.apply(current, lacks, core.options.max_append_entries as u64)?;
+        Ok(self.append_configuration(core, next))
+    }
+
+    /// "Once C_old,new has been committed … it is now safe for the leader to create C_new" (§6).
+    pub(crate) fn finish_change(&mut self, core: &mut Core) {
+        let is_committed = core.configuration_is_committed() && core.has_committed_in_term();
+        let may_finish = is_committed || core.mutant(Mutant::JointLeftEarly);
+        let joint = core.configuration().filter(|configuration| configuration.is_joint() && may_finish);
+        if let Some(settled) = joint.map(Configuration::settled) {
+            self.append_configuration(core, settled);
         }
     }
-}
 
-impl Progress {
-    fn new(next_index: Index, now: Time) -> Progress {
-        Progress { next_index, match_index: 0, told_commit: 0, in_flight: None, heard: now, heartbeat_due: true }
+    fn append_configuration(&mut self, core: &mut Core, configuration: Configuration) -> Index {
+        let index = core.append(Payload::Configuration(Box::new(configuration)));
+        self.meet_members(core);
+        index
     }
 
-    fn send_entries(&mut self, core: &mut Core, peer: NodeId) {
-        let entries = core.log.batch(self.next_index, core.options.max_append_entries, core.options.max_append_bytes);
-        self.told_commit = core.commit_index;
-        let request = append_request(core, self.next_index - 1, entries);
-        let call = core.call(peer, request);
-        self.in_flight = Some(InFlight { call, sent: core.now, lost: false });
+    /// Sends to everybody who takes part now; and for a while to those who did before, so that they hear of it and do
+    /// not stand for elections that they cannot win.
+    fn meet_members(&mut self, core: &Core) {
+        let Some(configuration) = core.configuration() else { return };
+        let former = core.log.membership().previous().into_iter().flat_map(Configuration::members);
+        let next_index = core.log.last_index() + 1;
+        let end = core.now + core.options.election_timeout.end;
+        for peer in configuration.members().chain(former).filter(|peer| *peer != core.id()) {
+            let progress = self.followers.entry(peer).or_insert_with(|| Progress::new(next_index, core.now));
+            progress.leaves_at = (!configuration.contains(peer)).then_some(end);
+        }
     }
 
-    /// A heartbeat beside a slow AppendEntries. It starts from what is known to agree, so it is always accepted.
-    fn send_heartbeat(&mut self, core: &mut Core, peer: NodeId) {
-        let request = append_request(core, self.match_index, Vec::new());
-        core.call(peer, request);
-    }
-}
+    // Leadership transfer (thesis §3.10).
 
-fn append_request(core: &Core, prev_log_index: Index, entries: Vec<crate::Entry>) -> Request {
-    let prev_log_term: Term = core.log.term_at(prev_log_index).expect("next_index is at most one past the log's end");
-    Request::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, leader_commit: core.commit_index })
-}
-
-/// Where to go on after a conflict (end of §5.3). If the leader has the follower's conflicting term, the logs may agree
-/// up to the leader's last entry of it; if not, everything the follower holds of that term is wrong. Either way one
-/// round settles a term.
-fn next_after_conflict(core: &Core, conflict: Conflict) -> Index {
-    match conflict.term {
-        None => conflict.index,
-        Some(term) => {
-            let last = core.log.last_up_to_term(term);
-            match core.log.term_at(last) == Some(term) {
-                true => last + 1,
-                false => conflict.index,
+    /// Begins to hand over to `to`. Until that is done or given up, no commands are taken.
+    pub(crate) fn transfer(&mut self, core: &mut Core, to: NodeId) -> Result<(), TransferRefused> {
+        let configuration = core.configuration();
+        let is_member = configuration.is_some_and(|configuration| configuration.contains(to));
+        let has_vote = configuration.is_some_and(|configuration| configuration.voters().contains(&to));
+        match self.transferring_to() {
+            Some(to) => Err(TransferRefused::Transferring { to }),
+            None if to == core.id() => Err(TransferRefused::ToItself),
+            None if !is_member => Err(TransferRefused::Unknown { node: to }),
+            None if !has_vote => Err(TransferRefused::NotVoter { node: to }),
+            None => {
+                let deadline = core.now + core.options.election_timeout.end;
+                self.transfer = Some(Transfer { to, deadline, told: false });
+                core.record(Event::TransferStarted { to });
+                Ok(())
             }
+        }
+    }
+
+    /// The server that the lead is being transferred to.
+    pub(crate) fn transferring_to(&self) -> Option<NodeId> {
+        self.transfer.as_ref().map(|transfer| transfer.to)
+    }
+
+    /// Tells the next leader to start its election once its log is as long as this one.
+    fn hand_over(&mut self, core: &mut Core) {
+        let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.told) else { return };
+        if self.followers.get(&transfer.to).is_some_and(|peer| peer.match_index == core.log.last_index()) {
+            transfer.told = true;
+            self.gave_way = true;
+            core.call(transfer.to, Request::TimeoutNow);
+        }
+    }
+
+    /// A leader that was removed has its most advanced voter start an election, so that nobody waits for a time-out.
+    pub(crate) fn take_leave(&mut self, core: &mut Core) {
+        let voters = self.followers.iter().filter(|(id, _)| core.configuration().is_some_and(|c| c.is_voter(**id)));
+        if let Some((&heir, _)) = voters.max_by_key(|(_, progress)| progress.match_index) {
+            core.call(heir, Request::TimeoutNow);
+        }
+    }
+
+    // Reads (§8).
+
+    /// A read came in.
+    pub(crate) fn read(&mut self, core: &mut Core, ticket: ReadTicket) {
+        let lease = core.options.lease_span().filter(|_| !self.gave_way);
+        self.reads.add(core, ticket, lease);
+    }
+
+    /// The lead is lost, and with it the reads that were not confirmed.
+    pub(crate) fn fail_reads(&mut self, core: &mut Core, leader: Option<NodeId>) {
+        std::mem::take(&mut self.reads).fail(core, leader);
+    }
+
+    fn confirm_reads(&mut self, core: &mut Core) {
+        if self.reads.is_asking() {
+            let answered = core.reached(|id| self.followers.get(&id).map_or(u64::MAX, |progress| progress.answered));
+            self.reads.answered(core, answered);
         }
     }
 }

@@ -3,9 +3,10 @@
 //! The rules are those of Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm (Extended
 //! Version)", whose sections are cited as §5.2, and of Ongaro's thesis, cited as thesis §9.6. Names are the paper's.
 //!
-//! A [`Server`] is fed by its driver: messages from peers ([`Server::receive`]), commands ([`Server::propose`]), the
-//! passing of time ([`Server::tick`]), and the news that something is on disk ([`Server::persisted`]). Between inputs
-//! the driver takes what is to be done ([`Server::ready`]) and does it:
+//! A [`Server`] is fed by its driver: messages from peers ([`Server::receive`]), commands ([`Server::propose`]), reads
+//! ([`Server::read`]), changes of the membership ([`Server::propose_configuration`]), snapshots ([`Server::compact`]),
+//! the passing of time ([`Server::tick`]), and the news that something is on disk ([`Server::persisted`]). Between
+//! inputs the driver takes what is to be done ([`Server::ready`]) and does it:
 //!
 //! ```text
 //!             receive  propose  tick          persisted
@@ -14,20 +15,23 @@
 //!               ┌──────────────────┐   persist    │
 //!               │      Server      ├──────────▶ storage (append, then sync)
 //!               └────────┬─────────┘
-//!                 ready  ├── messages ──▶ peers
-//!                        └── committed ─▶ application
+//!                 ready  ├── messages ───────────▶ peers
+//!                        └── restore, committed ─▶ application ◀── reads
 //! ```
 //!
-//! Where to read on: [`Server`] dispatches; `follower`, `campaign` and `leader` hold the rules of each role; `log` is the
-//! log; [`Configuration`] is quorum arithmetic; [`Ready`] is the contract with storage.
+//! Where to read on: [`Server`] dispatches; `follower`, `campaign` and `leader` hold the rules of each role, `progress`
+//! what a leader does for one follower, `reads` what it does for readers; `log` is the log and `snapshot` what stands for
+//! its beginning; [`Configuration`] is quorum arithmetic, `membership` which one is in force, [`Change`] how another
+//! comes to be; [`Ready`] is the contract with storage.
 //!
 //! Invariants: same inputs, same effects (the only randomness is a generator seeded by hash(run seed, id)); nothing a
 //! peer sends can make the core panic; nothing is said before it is durable ([`ready`](Ready)).
 //!
-//! Deliberately absent: a clock, a socket, a file, a thread, the application's state. Not yet here: snapshots,
-//! membership changes, reads without a log entry, leadership transfer.
+//! Deliberately absent: a clock, a socket, a file, a thread, the application's state, and a way to change the voters
+//! without a joint configuration.
 
 mod campaign;
+mod change;
 mod configuration;
 mod core;
 mod entry;
@@ -36,16 +40,32 @@ mod follower;
 mod id;
 mod leader;
 mod log;
+mod membership;
 mod message;
+mod mutant;
 mod options;
+mod progress;
+mod reads;
 mod ready;
+mod refusal;
 mod server;
+mod snapshot;
+mod status;
 
+pub use change::{Change, ChangeRefused};
 pub use configuration::Configuration;
-pub use entry::{Entry, HardState, Payload};
+pub use entry::{Entry, HardState, Payload, Recovered};
 pub use event::{Event, RoleKind};
 pub use id::{Index, NodeId, ParseNodeIdError, Term};
-pub use message::{AppendEntries, AppendReply, Body, Conflict, LastEntry, Message, Reply, Request};
-pub use options::{Options, Time};
-pub use ready::{Persist, Persisted, Ready, Storage, Write};
-pub use server::{Contradiction, NotLeader, Proposed, Recovered, Server, Status};
+pub use message::{
+    AppendEntries, AppendReply, Body, Conflict, InstallSnapshot, LastEntry, Message, Reply, Request, SnapshotReply,
+};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
+pub use options::{Lease, Options, Time};
+pub use reads::{ReadOutcome, ReadTicket};
+pub use ready::{Discard, Persist, Persisted, Ready, Storage, Write};
+pub use refusal::{CompactRefused, Contradiction, NotLeader, ProposeRefused, TransferRefused};
+pub use server::{Proposed, Server};
+pub use snapshot::Snapshot;
+pub use status::{Peer, Standing, Status};

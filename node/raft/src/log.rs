@@ -1,18 +1,30 @@
-//! The replicated log, as its server sees it: the entries, and how far they are on their way to the disk.
+//! The replicated log, as its server sees it: a snapshot of its beginning (§7), the entries after that, and how far they
+//! are on their way to the disk.
 //!
-//! Invariant: durable ≤ handed ≤ last index, indexes are contiguous from 1, terms never fall.
+//! Invariants: indexes are contiguous from the one after `base`, terms never fall, `base` is not beyond the snapshot's
+//! last entry, `durable` ≤ `handed` ≤ last index. The membership is that of the entries.
 
-use crate::{Conflict, Entry, Index, LastEntry, Term};
+use crate::membership::Membership;
+use crate::{
+    Configuration, Conflict, Discard, Entry, HardState, Index, LastEntry, Payload, Recovered, Snapshot, Term, Write,
+};
 
 #[derive(Debug)]
 pub(crate) struct Log {
+    snapshot: Option<Snapshot>,
+    /// The entry before the first one held. Some that the snapshot covers may stay, for followers that lag.
+    base: LastEntry,
     entries: Vec<Entry>,
+    membership: Membership,
     /// The last entry handed to storage.
     handed: Index,
     /// The last entry known to be on stable storage.
     durable: Index,
     /// How often a suffix has been discarded.
     truncations: u64,
+    /// What storage has not been told yet: that there is another snapshot, and what it makes void.
+    snapshot_is_new: bool,
+    discard: Option<Discard>,
 }
 
 /// A state of the log that storage may report on later.
@@ -23,43 +35,92 @@ pub(crate) struct LogVersion {
 }
 
 impl Log {
-    /// The log as recovered from storage.
+    /// The log as recovered from storage, of a server that knew the configuration `first` when it was new. A crash may
+    /// have come between a leader's snapshot and the end of the log that it made void: then the log ends now.
     ///
     /// # Panics
-    /// When the entries are not contiguous from index 1: storage has checked that.
-    pub(crate) fn recovered(entries: Vec<Entry>) -> Log {
-        assert!(entries.iter().zip(1..).all(|(entry, index)| entry.index == index), "storage returned a log with gaps");
-        let last = entries.len() as Index;
-        Log { entries, handed: last, durable: last, truncations: 0 }
+    /// When there is a gap between the entries, or between them and the snapshot: storage has checked that.
+    pub(crate) fn recovered(first: Option<Configuration>, recovered: Recovered) -> Log {
+        let Recovered { snapshot, mut entries, .. } = recovered;
+        let base = snapshot.as_ref().map_or(LastEntry { term: 0, index: 0 }, |snapshot| snapshot.last);
+        let start = entries.first().map_or(base.index + 1, |entry| entry.index);
+        let is_whole = entries.iter().zip(start..).all(|(entry, index)| entry.index == index);
+        assert!(is_whole && (1..=base.index + 1).contains(&start), "storage returned a log with gaps");
+
+        let covered = (base.index + 1 - start) as usize;
+        let is_void = covered > 0 && entries.get(covered - 1).is_none_or(|entry| entry.term != base.term);
+        entries.drain(..if is_void { entries.len() } else { covered });
+        let last_index = base.index + entries.len() as Index;
+        let mut membership = Membership::new(snapshot.as_ref().map(|s| s.configuration.clone()).or(first));
+        for entry in &entries {
+            if let Payload::Configuration(configuration) = &entry.payload {
+                membership.push(entry.index, (**configuration).clone());
+            }
+        }
+        Log {
+            snapshot,
+            base,
+            entries,
+            membership,
+            handed: last_index,
+            durable: last_index,
+            truncations: 0,
+            snapshot_is_new: false,
+            discard: is_void.then_some(Discard::All),
+        }
     }
 
     pub(crate) fn last_index(&self) -> Index {
-        self.entries.len() as Index
+        self.base.index + self.entries.len() as Index
     }
 
     pub(crate) fn last(&self) -> LastEntry {
-        self.entries.last().map_or(LastEntry { term: 0, index: 0 }, |e| LastEntry { term: e.term, index: e.index })
+        self.entries.last().map_or(self.base, |entry| LastEntry { term: entry.term, index: entry.index })
+    }
+
+    /// The entry before the first one held.
+    pub(crate) fn base(&self) -> LastEntry {
+        self.base
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
+    }
+
+    /// The last entry that the snapshot covers; 0 without one.
+    pub(crate) fn snapshot_index(&self) -> Index {
+        self.snapshot.as_ref().map_or(0, Snapshot::last_index)
+    }
+
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     pub(crate) fn durable(&self) -> Index {
         self.durable
     }
 
-    /// The term of the entry at `index`: 0 before the log, `None` past its end.
+    /// The term of the entry at `index`: `None` past the end, and before what is held.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
-        match index {
-            0 => Some(0),
+        match index.checked_sub(self.base.index)? {
+            0 => Some(self.base.term),
             // A peer may ask about any index, one that no memory can hold included.
-            _ => self.entries.get(usize::try_from(index - 1).ok()?).map(|entry| entry.term),
+            nth => self.entries.get(usize::try_from(nth - 1).ok()?).map(|entry| entry.term),
         }
     }
 
-    /// At most `max` entries from `from` on; none if `from` is 0 or past the end.
+    /// Whether the entry at `index` is here, with this `term`. Of what was compacted every leader has the same, since
+    /// it is committed (§5.4).
+    pub(crate) fn agrees(&self, index: Index, term: Term) -> bool {
+        index < self.base.index || self.term_at(index) == Some(term)
+    }
+
+    /// At most `max` entries from `from` on; none if `from` is not held.
     pub(crate) fn from(&self, from: Index, max: usize) -> &[Entry] {
-        if from == 0 || from > self.last_index() {
+        if from <= self.base.index || from > self.last_index() {
             return &[];
         }
-        let rest = &self.entries[position(from)..];
+        let rest = &self.entries[self.position(from)..];
         &rest[..rest.len().min(max)]
     }
 
@@ -71,31 +132,71 @@ impl Log {
             bytes += entry.payload.len().max(1);
             first || bytes <= max_bytes
         };
-        self.from(from, max_entries.max(1)).iter().take_while(fits).cloned().collect()
+        let candidates = self.from(from, max_entries.max(1));
+        let count = candidates.iter().take_while(fits).count();
+        candidates[..count].to_vec()
     }
 
-    pub(crate) fn push(&mut self, entry: Entry) {
+    /// Appends the next entry. Says whether it brings another configuration.
+    pub(crate) fn push(&mut self, entry: Entry) -> bool {
         debug_assert_eq!(entry.index, self.last_index() + 1);
+        let configuration = match &entry.payload {
+            Payload::Configuration(configuration) => Some((**configuration).clone()),
+            Payload::Noop | Payload::Command(_) => None,
+        };
+        let index = entry.index;
         self.entries.push(entry);
+        let is_new = configuration.is_some();
+        configuration.into_iter().for_each(|configuration| self.membership.push(index, configuration));
+        is_new
     }
 
-    /// Discards the entries from `from` on.
-    pub(crate) fn truncate(&mut self, from: Index) {
-        self.entries.truncate(position(from));
+    /// Discards the entries from `from` on, and with `rolls_back` the configurations they brought. Says whether that
+    /// brings an earlier one back.
+    pub(crate) fn truncate(&mut self, from: Index, rolls_back: bool) -> bool {
+        self.entries.truncate(self.position(from));
         self.handed = self.handed.min(from - 1);
         self.durable = self.durable.min(from - 1);
         self.truncations += 1;
+        rolls_back && self.membership.roll_back(from)
+    }
+
+    /// Puts a snapshot of this very log in the place of its beginning, but keeps `keep` of the entries it covers (§7).
+    pub(crate) fn compact(&mut self, snapshot: Snapshot, keep: u64) {
+        let base = snapshot.last.index.saturating_sub(keep).max(self.base.index);
+        let term = self.term_at(base).expect("a snapshot covers entries of this log");
+        self.entries.drain(..(base - self.base.index) as usize);
+        self.base = LastEntry { term, index: base };
+        self.membership.compact(snapshot.last.index);
+        self.snapshot = Some(snapshot);
+        self.snapshot_is_new = true;
+        self.discard = Some(Discard::UpTo(base));
+    }
+
+    /// Puts a leader's snapshot in the place of the whole log, which ends before it or contradicts it (§7).
+    pub(crate) fn replace(&mut self, snapshot: Snapshot) {
+        self.entries.clear();
+        self.base = snapshot.last;
+        self.membership = Membership::new(Some(snapshot.configuration.clone()));
+        self.handed = self.base.index;
+        self.durable = 0;
+        self.truncations += 1;
+        self.snapshot = Some(snapshot);
+        self.snapshot_is_new = true;
+        self.discard = Some(Discard::All);
     }
 
     pub(crate) fn version(&self) -> LogVersion {
         LogVersion { last_index: self.last_index(), truncations: self.truncations }
     }
 
-    /// The entries that storage has not been given yet. The first may replace a stored suffix.
-    pub(crate) fn hand_over(&mut self) -> Vec<Entry> {
+    /// What storage has not been given yet, with the hard state if that is new. The first entry may replace a stored
+    /// suffix.
+    pub(crate) fn hand_over(&mut self, hard_state: Option<HardState>) -> Write {
+        let snapshot = self.snapshot.as_ref().filter(|_| std::mem::take(&mut self.snapshot_is_new)).cloned();
         let entries = self.from(self.handed + 1, usize::MAX).to_vec();
         self.handed = self.last_index();
-        entries
+        Write { hard_state, snapshot, discard: self.discard.take(), entries }
     }
 
     /// Storage has synced the log as it was in that version. News of a version from before a truncation is dropped: a
@@ -108,27 +209,29 @@ impl Log {
 
     /// Where this log departs from one that has `term` at `prev_index`, or `None` if it has it too (§5.3).
     pub(crate) fn conflict_at(&self, prev_index: Index, term: Term) -> Option<Conflict> {
-        match self.term_at(prev_index) {
-            None => Some(Conflict { term: None, index: self.last_index() + 1 }),
-            Some(own) if own == term => None,
-            Some(own) => Some(Conflict { term: Some(own), index: self.first_of_term(own) }),
+        if self.agrees(prev_index, term) {
+            return None;
         }
+        Some(match self.term_at(prev_index) {
+            None => Conflict { term: None, index: self.last_index() + 1 },
+            Some(own) => Conflict { term: Some(own), index: self.first_of_term(own) },
+        })
     }
 
-    /// The first index of `term`, or of the first term above it; past the end if there is none. O(log n).
+    /// The first index held of `term`, or of the first term above it; past the end if there is none. O(log n).
     fn first_of_term(&self, term: Term) -> Index {
-        self.entries.partition_point(|entry| entry.term < term) as Index + 1
+        self.base.index + self.entries.partition_point(|entry| entry.term < term) as Index + 1
     }
 
-    /// The last index whose term is at most `term`; 0 if there is none. O(log n).
+    /// The last index held whose term is at most `term`; the one before what is held if there is none. O(log n).
     pub(crate) fn last_up_to_term(&self, term: Term) -> Index {
-        self.entries.partition_point(|entry| entry.term <= term) as Index
+        self.base.index + self.entries.partition_point(|entry| entry.term <= term) as Index
     }
-}
 
-/// Where an index ≥ 1 stands in the vector. A log that does not fit in memory cannot have been appended.
-fn position(index: Index) -> usize {
-    usize::try_from(index - 1).expect("an index of an entry in memory")
+    /// Where an index that is held, or the next one, stands in the vector.
+    fn position(&self, index: Index) -> usize {
+        usize::try_from(index - self.base.index - 1).expect("an index of an entry in memory")
+    }
 }
 
 #[cfg(test)]
@@ -144,13 +247,16 @@ mod tests {
 
     #[test]
     fn a_sync_vouches_for_nothing_that_came_in_the_place_of_what_it_wrote() {
-        let mut log = Log::recovered(Vec::new());
+        let mut log = Log::recovered(None, Recovered::default());
         push(&mut log, 1, 4);
-        log.hand_over();
+        log.hand_over(None);
         let first = log.version();
-        log.truncate(3);
+        log.truncate(3, true);
         push(&mut log, 2, 2);
-        assert_eq!(log.hand_over().iter().map(|entry| (entry.index, entry.term)).collect::<Vec<_>>(), [(3, 2), (4, 2)]);
+        assert_eq!(
+            log.hand_over(None).entries.iter().map(|entry| (entry.index, entry.term)).collect::<Vec<_>>(),
+            [(3, 2), (4, 2)]
+        );
         let second = log.version();
         log.synced(first);
         assert_eq!(log.durable(), 0);
@@ -160,12 +266,77 @@ mod tests {
 
     #[test]
     fn what_is_discarded_is_durable_no_more() {
-        let mut log = Log::recovered(Vec::new());
+        let mut log = Log::recovered(None, Recovered::default());
         push(&mut log, 1, 4);
-        log.hand_over();
+        log.hand_over(None);
         log.synced(log.version());
-        log.truncate(2);
+        log.truncate(2, true);
         push(&mut log, 2, 3);
         assert_eq!((log.durable(), log.last_index()), (1, 4));
+    }
+
+    fn snapshot(term: Term, index: Index) -> Snapshot {
+        let configuration = Configuration::new([crate::NodeId::new(1).unwrap()]).unwrap();
+        Snapshot { last: LastEntry { term, index }, configuration, data: "state".into() }
+    }
+
+    fn held(log: &Log) -> Vec<(Index, Term)> {
+        log.from(log.base().index + 1, usize::MAX).iter().map(|entry| (entry.index, entry.term)).collect()
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_what_it_covers_but_for_what_is_to_stay() {
+        for (keep, base, stays) in [(0, 3, vec![(4, 2), (5, 2)]), (2, 1, vec![(2, 1), (3, 1), (4, 2), (5, 2)])] {
+            let mut log = Log::recovered(None, Recovered::default());
+            push(&mut log, 1, 3);
+            push(&mut log, 2, 2);
+            log.hand_over(None);
+            log.compact(snapshot(1, 3), keep);
+            assert_eq!((log.base().index, held(&log)), (base, stays));
+            assert_eq!(
+                (log.last_index(), log.term_at(5), log.term_at(base), log.term_at(base - 1)),
+                (5, Some(2), Some(1), None)
+            );
+            let write = log.hand_over(None);
+            assert_eq!((write.snapshot, write.discard), (Some(snapshot(1, 3)), Some(Discard::UpTo(base))));
+            assert!(log.hand_over(None).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_leaders_snapshot_is_durable_when_its_write_is() {
+        let mut log = Log::recovered(None, Recovered::default());
+        push(&mut log, 1, 4);
+        log.hand_over(None);
+        let before = log.version();
+        log.replace(snapshot(2, 9));
+        assert_eq!((log.last(), held(&log)), (LastEntry { term: 2, index: 9 }, vec![]));
+        assert_eq!(log.hand_over(None).discard, Some(Discard::All));
+        log.synced(before);
+        assert_eq!(log.durable(), 0);
+        log.synced(log.version());
+        assert_eq!(log.durable(), 9);
+    }
+
+    #[test]
+    fn a_recovered_log_goes_on_after_its_snapshot_or_is_void() {
+        let entries = |first: Index, terms: &[Term]| -> Vec<Entry> {
+            (first..).zip(terms).map(|(index, term)| Entry { index, term: *term, payload: Payload::Noop }).collect()
+        };
+        // The snapshot ends with entry 3 of term 2.
+        let cases = [
+            (entries(1, &[1, 1, 2, 2, 3]), vec![(4, 2), (5, 3)], None),
+            (entries(3, &[2, 3]), vec![(4, 3)], None),
+            (entries(4, &[3]), vec![(4, 3)], None),
+            (vec![], vec![], None),
+            (entries(1, &[1, 1]), vec![], Some(Discard::All)),
+            (entries(1, &[1, 1, 1, 1]), vec![], Some(Discard::All)),
+        ];
+        for (stored, held_after, discard) in cases {
+            let recovered =
+                Recovered { snapshot: Some(snapshot(2, 3)), entries: stored.clone(), ..Recovered::default() };
+            let mut log = Log::recovered(None, recovered);
+            assert_eq!((held(&log), log.hand_over(None).discard), (held_after, discard), "{stored:?}");
+        }
     }
 }

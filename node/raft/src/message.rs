@@ -1,11 +1,13 @@
-//! The messages of Figure 2, plus PreVote (thesis §9.6).
+//! The messages of Figures 2 and 13, plus PreVote (thesis §9.6) and TimeoutNow (thesis §3.10).
 //!
 //! Invariant: every request gets exactly one reply, which carries the request's `call` number. A transport that
 //! speaks in calls needs no other state to match them.
 //!
 //! Deliberately absent: how a message looks on a wire (`raftian-rpc` knows).
 
-use crate::{Entry, Index, NodeId, Term};
+use bytes::Bytes;
+
+use crate::{Configuration, Entry, Index, NodeId, Term};
 
 /// A message between two servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +39,18 @@ pub enum Request {
     /// Would you vote for me in this term? Changes nothing at the receiver (thesis §9.6).
     PreVote(LastEntry),
     /// Vote for me in this term (§5.2).
-    RequestVote(LastEntry),
+    RequestVote {
+        /// The end of the candidate's log.
+        last: LastEntry,
+        /// The leader itself wants this election, so nobody need protect it (thesis §3.10).
+        transfer: bool,
+    },
     /// Append these entries; with none of them, a heartbeat (§5.3).
     AppendEntries(AppendEntries),
+    /// Keep this part of a snapshot (§7).
+    InstallSnapshot(InstallSnapshot),
+    /// Start an election at once (thesis §3.10).
+    TimeoutNow,
 }
 
 /// The last entry of a candidate's log, by which voters judge how up to date it is (§5.4.1).
@@ -64,6 +75,21 @@ pub struct AppendEntries {
     pub leader_commit: Index,
 }
 
+/// The arguments of InstallSnapshot (Figure 13).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallSnapshot {
+    /// The last entry the snapshot stands for.
+    pub last: LastEntry,
+    /// The configuration in force there.
+    pub configuration: Configuration,
+    /// The size of the whole snapshot's data in bytes.
+    pub size: u64,
+    /// Where in it this chunk begins.
+    pub offset: u64,
+    /// The chunk.
+    pub data: Bytes,
+}
+
 /// The answer to a [`Request`] of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -79,6 +105,10 @@ pub enum Reply {
     },
     /// How far the log agrees now.
     AppendEntries(AppendReply),
+    /// How much of the snapshot is here.
+    InstallSnapshot(SnapshotReply),
+    /// It was read. Whether it was followed is seen by the election.
+    TimeoutNow,
 }
 
 /// What became of an AppendEntries.
@@ -88,6 +118,18 @@ pub enum AppendReply {
     Matched(Index),
     /// The entry at `prev_log_index` is missing or of another term (end of §5.3).
     Conflict(Conflict),
+    /// The sender's term is over; the reply's term says which one it is now.
+    StaleTerm,
+}
+
+/// What became of an InstallSnapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotReply {
+    /// So many bytes of the beginning of this snapshot are here; the next chunk is to begin there. After a crash or a
+    /// newer snapshot they may be fewer than before.
+    Received(u64),
+    /// The follower's state includes everything up to this index, durably: there is no more to send.
+    Installed(Index),
     /// The sender's term is over; the reply's term says which one it is now.
     StaleTerm,
 }

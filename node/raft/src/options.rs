@@ -3,6 +3,8 @@
 use std::ops::{Add, Range};
 use std::time::Duration;
 
+#[cfg(feature = "mutants")]
+use crate::Mutant;
 use crate::{Configuration, NodeId};
 
 /// A point in time, counted from a start of the driver's choice. It must never go backwards; how fast it goes does
@@ -15,8 +17,9 @@ pub struct Time(pub Duration);
 pub struct Options {
     /// Who it is.
     pub id: NodeId,
-    /// The cluster it is part of.
-    pub configuration: Configuration,
+    /// The configuration that its cluster starts with, the same for all servers of it. A server that is to be added
+    /// later has none, and waits until a leader sends it one.
+    pub configuration: Option<Configuration>,
     /// Election time-outs are drawn from this range (§5.2). Must not be empty.
     pub election_timeout: Range<Duration>,
     /// The interval of a leader's heartbeats; less than the shortest election time-out.
@@ -32,24 +35,50 @@ pub struct Options {
     pub max_append_entries: usize,
     /// The most bytes of commands in one AppendEntries; a single larger command still goes, alone.
     pub max_append_bytes: usize,
+    /// The most bytes of a snapshot in one InstallSnapshot; at least one goes.
+    pub max_snapshot_chunk_bytes: usize,
+    /// Leaders answer reads without a round of messages while a quorum cannot have elected another (thesis §6.4.1).
+    /// Needs `check_quorum`, without which nobody protects a leader; all servers must have the same.
+    pub lease: Option<Lease>,
     /// The seed of the run. Each server derives its own from it and its id.
     pub seed: u64,
+    /// The bug to be found.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+/// Reads that rest on clocks: safe only as far as these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// By how much the rates of any two servers' clocks may differ, in percent.
+    pub drift_percent: u8,
 }
 
 impl Options {
-    /// The paper's time-outs (§9.3: 150–300 ms), a heartbeat of 50 ms, PreVote and CheckQuorum on.
-    pub fn new(id: NodeId, configuration: Configuration, seed: u64) -> Options {
+    /// The paper's time-outs (§9.3: 150–300 ms), a heartbeat of 50 ms, PreVote and CheckQuorum on, no leases.
+    pub fn new(id: NodeId, configuration: impl Into<Option<Configuration>>, seed: u64) -> Options {
         Options {
             id,
-            configuration,
+            configuration: configuration.into(),
             election_timeout: Duration::from_millis(150)..Duration::from_millis(300),
             heartbeat_interval: Duration::from_millis(50),
             pre_vote: true,
             check_quorum: true,
             max_append_entries: 4096,
             max_append_bytes: 1024 * 1024,
+            max_snapshot_chunk_bytes: 512 * 1024,
+            lease: None,
             seed,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// For how long a confirmed round vouches for the lead, if leases are in use: the shortest election time-out, as
+    /// it may pass on the fastest clock.
+    pub(crate) fn lease_span(&self) -> Option<Duration> {
+        let lease = self.lease.filter(|_| self.check_quorum)?;
+        Some(self.election_timeout.start * 100 / (100 + u32::from(lease.drift_percent)))
     }
 
     /// The generator of this server: of the same seed, no two servers draw the same time-outs.

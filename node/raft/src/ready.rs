@@ -9,7 +9,7 @@
 //! Deliberately absent: a way to take a sealed message out without a sync, and retries of a failed one.
 
 use crate::log::LogVersion;
-use crate::{Entry, Event, HardState, Message};
+use crate::{Entry, Event, HardState, Index, Message, ReadOutcome, Snapshot};
 
 /// Everything a driver must do after feeding a server its inputs. The parts are independent of each other: a
 /// leader's AppendEntries may leave before its own disk has the entries (thesis §10.2.1).
@@ -20,26 +20,56 @@ pub struct Ready {
     pub messages: Vec<Message>,
     /// What to write, with the messages that wait for it. Persist these in the order they were given.
     pub persist: Option<Persist>,
+    /// A state to put in the place of the application's, before anything else is applied: the snapshot found at the
+    /// start, or a leader's (§7).
+    pub restore: Option<Snapshot>,
     /// Entries that became committed, in log order, each exactly once per incarnation; apply them in order.
     pub committed: Vec<Entry>,
+    /// What became of reads. One with an index may be served once that index is applied (§8).
+    pub reads: Vec<ReadOutcome>,
     /// What happened, for the trace.
     pub events: Vec<Event>,
 }
 
-/// What must reach stable storage.
+impl Ready {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        let Ready { messages, persist, restore, committed, reads, events } = self;
+        let is_silent = messages.is_empty() && events.is_empty();
+        is_silent && persist.is_none() && restore.is_none() && committed.is_empty() && reads.is_empty()
+    }
+}
+
+/// What must reach stable storage, in this order: a crash may leave any beginning of it, and no part without those
+/// before it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Write {
     /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
+    /// A snapshot that takes the place of the stored one, all of it or nothing of it.
+    pub snapshot: Option<Snapshot>,
+    /// What the stored snapshot makes superfluous in the stored log.
+    pub discard: Option<Discard>,
     /// Entries to append, contiguous. When the first one's index is not beyond the stored log, the stored suffix
     /// from that index on is replaced by these (§5.3).
     pub entries: Vec<Entry>,
 }
 
+/// Which stored entries a snapshot has taken the place of (§7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// Those up to this index may go, now or later. Those after it stay.
+    UpTo(Index),
+    /// All must go: they end before the snapshot, or contradict it. The log goes on with the index after the
+    /// snapshot's last.
+    All,
+}
+
 impl Write {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.hard_state.is_none() && self.entries.is_empty()
+        let Write { hard_state, snapshot, discard, entries } = self;
+        hard_state.is_none() && snapshot.is_none() && discard.is_none() && entries.is_empty()
     }
 }
 

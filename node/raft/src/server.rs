@@ -1,23 +1,24 @@
 //! A Raft server: it takes inputs, keeps to the rules of its role (Figure 2), and gives effects.
 //!
+//! What stands here is what its driver calls. What its peers say is in `receive`, the changes of role in `transition`.
+//!
 //! Invariant: every request is answered by exactly one reply, or refused with an error that the driver passes on.
 
-use std::time::Duration;
+mod receive;
+mod transition;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::campaign::{Campaign, Stage};
 use crate::core::Core;
-use crate::follower::{self, Follower};
+use crate::follower::Follower;
 use crate::leader::Leader;
+use crate::mutant::Mutant;
 use crate::{
-    AppendEntries, AppendReply, Body, Entry, Event, HardState, Index, LastEntry, Message, NodeId, Options, Payload,
-    Persisted, Ready, Reply, Request, RoleKind, Term, Time,
+    Change, ChangeRefused, CompactRefused, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId,
+    NotLeader, Options, Payload, Persisted, ProposeRefused, ReadTicket, Ready, Recovered, RoleKind, Snapshot, Status,
+    Term, Time, TransferRefused,
 };
-
-/// The last term a peer is believed to be in: the largest number that JSON keeps exact everywhere.
-const MAX_TERM: Term = 1 << 53;
 
 /// One server of a cluster. See the [crate] for how to drive it.
 #[derive(Debug)]
@@ -33,94 +34,13 @@ enum Role {
     Leader(Leader),
 }
 
-/// What a server finds on its disk when it starts.
-#[derive(Clone, Debug, Default)]
-pub struct Recovered {
-    /// Its term and vote.
-    pub hard_state: HardState,
-    /// Its log, contiguous from index 1.
-    pub entries: Vec<Entry>,
-}
-
-/// Where a leader put the commands it was given.
+/// Where a leader put what it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposed {
     /// The term of the entries. An entry of another term at the same index is somebody else's (§5.3).
     pub term: Term,
-    /// The index of the first command; the others follow.
+    /// The index of the first entry; the others follow.
     pub first: Index,
-}
-
-/// A server that does not lead takes no commands (§8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("this server does not lead")]
-pub struct NotLeader {
-    /// Who leads, as far as this server knows.
-    pub leader: Option<NodeId>,
-}
-
-/// A message that no server that follows the rules would send. It was ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Contradiction {
-    /// It would replace a committed entry.
-    #[error("the entry at index {index} is committed here with another term")]
-    Committed {
-        /// The first such index.
-        index: Index,
-    },
-    /// It is meant for another server, or claims to come from this one.
-    #[error("a message from {from} to {to} has no business here")]
-    Misdirected {
-        /// Who is said to have sent it.
-        from: NodeId,
-        /// Who should have received it.
-        to: NodeId,
-    },
-    /// Its entries leave a gap, or their terms fall: no log looks like that.
-    #[error("the entry at index {index} cannot follow the one before it")]
-    Disorder {
-        /// The index of the first entry out of place, as it was sent.
-        index: Index,
-    },
-    /// It has an entry of a later term than its own.
-    #[error("the entry at index {index} is of term {term}, which is later than the message's own")]
-    FutureTerm {
-        /// The entry's index.
-        index: Index,
-        /// The entry's term.
-        term: Term,
-    },
-    /// Its term is one that no cluster reaches, and past which terms would run out.
-    #[error("no cluster reaches term {term}; the last one believed is {MAX_TERM}")]
-    AbsurdTerm {
-        /// The term.
-        term: Term,
-    },
-    /// It claims to lead a term that this server leads.
-    #[error("this server leads term {term} itself")]
-    SecondLeader {
-        /// The term.
-        term: Term,
-    },
-}
-
-/// What a server is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Its role.
-    pub role: RoleKind,
-    /// Its term.
-    pub term: Term,
-    /// Its vote in that term.
-    pub voted_for: Option<NodeId>,
-    /// The leader of that term, if known.
-    pub leader: Option<NodeId>,
-    /// The last entry of its log.
-    pub last_index: Index,
-    /// The last entry it knows to be committed.
-    pub commit_index: Index,
-    /// Leaders only: how long ago a quorum was heard from.
-    pub quorum_contact: Option<Duration>,
 }
 
 impl Server {
@@ -129,10 +49,12 @@ impl Server {
     /// # Panics
     /// When the recovered log has gaps: storage has checked that it has none.
     pub fn new(options: Options, recovered: Recovered, now: Time) -> Server {
-        let mut core = Core::new(options, recovered.hard_state, recovered.entries, now);
+        let mut core = Core::new(options, recovered, now);
         let follower = Follower::new(&mut core, None);
         Server { core, role: Role::Follower(follower) }
     }
+
+    // What can be seen.
 
     /// Who this is.
     pub fn id(&self) -> NodeId {
@@ -141,24 +63,78 @@ impl Server {
 
     /// What it is doing.
     pub fn status(&self) -> Status {
-        let quorum_contact = match &self.role {
-            Role::Leader(leader) => Some(self.core.now.since(leader.quorum_contact(&self.core))),
-            _ => None,
+        let leading = match &self.role {
+            Role::Leader(leader) => Some(leader),
+            Role::Follower(_) | Role::Campaigner(_) => None,
         };
         Status {
             role: self.role(),
             term: self.core.term(),
             voted_for: self.core.voted_for(),
             leader: self.leader(),
+            snapshot_index: self.core.log.snapshot_index(),
+            first_index: self.core.log.base().index + 1,
             last_index: self.core.log.last_index(),
             commit_index: self.core.commit_index,
-            quorum_contact,
+            configuration: self.core.configuration().cloned(),
+            configuration_committed: self.core.configuration_is_committed(),
+            quorum_contact: leading.map(|leader| self.core.now.since(leader.quorum_contact(&self.core))),
+            transfer: leading.and_then(Leader::transferring_to),
+            peers: leading.map_or_else(Vec::new, |leader| leader.peers(&self.core)),
         }
     }
 
-    /// At most `max` entries of the log from index `from` on, committed or not.
+    /// Its role.
+    pub fn role(&self) -> RoleKind {
+        match &self.role {
+            Role::Follower(_) => RoleKind::Follower,
+            Role::Campaigner(Campaign { stage: Stage::PreVote, .. }) => RoleKind::PreCandidate,
+            Role::Campaigner(Campaign { stage: Stage::Vote { .. }, .. }) => RoleKind::Candidate,
+            Role::Leader(_) => RoleKind::Leader,
+        }
+    }
+
+    /// Its term and its vote in it, durable or not yet.
+    pub fn hard_state(&self) -> HardState {
+        HardState { term: self.core.term(), voted_for: self.core.voted_for() }
+    }
+
+    /// The last entry it knows to be committed.
+    pub fn commit_index(&self) -> Index {
+        self.core.commit_index
+    }
+
+    /// The first entry it holds; the one after the last if it holds none.
+    pub fn first_index(&self) -> Index {
+        self.core.log.base().index + 1
+    }
+
+    /// The end of its log.
+    pub fn last(&self) -> LastEntry {
+        self.core.log.last()
+    }
+
+    /// The configuration in force; `None` for a server that waits to be added.
+    pub fn configuration(&self) -> Option<&Configuration> {
+        self.core.configuration()
+    }
+
+    /// The last entry that `peer` is known to have durably; `None` if this server does not lead, or does not know it.
+    pub fn match_index(&self, peer: NodeId) -> Option<Index> {
+        match &self.role {
+            Role::Leader(leader) => leader.match_index(peer),
+            Role::Follower(_) | Role::Campaigner(_) => None,
+        }
+    }
+
+    /// At most `max` entries of the log from index `from` on, committed or not; none if `from` is compacted.
     pub fn entries(&self, from: Index, max: usize) -> &[Entry] {
         self.core.log.from(from, max)
+    }
+
+    /// The latest snapshot, its own or a leader's.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.core.log.snapshot()
     }
 
     /// The leader of the present term, if known.
@@ -182,46 +158,26 @@ impl Server {
         }
     }
 
+    // Inputs; see also [`Server::receive`].
+
     /// Time has passed. Harmless before the deadline.
     pub fn tick(&mut self, now: Time) {
         self.observe(now);
         match &mut self.role {
             Role::Follower(Follower { deadline, .. }) | Role::Campaigner(Campaign { deadline, .. }) => {
                 if now >= *deadline {
-                    self.campaign();
+                    self.election_timed_out();
                 }
             }
             Role::Leader(leader) => {
                 let lost = self.core.options.check_quorum && now >= leader.quorum_deadline(&self.core);
-                leader.tick(&self.core);
+                leader.tick(&mut self.core);
                 if lost {
                     self.core.record(Event::QuorumLost { term: self.core.term() });
                     self.become_follower(None);
                 }
             }
         }
-    }
-
-    /// A message has arrived.
-    ///
-    /// # Errors
-    /// When no server that follows the rules would have sent it. If it was a request, no reply will follow.
-    pub fn receive(&mut self, now: Time, message: Message) -> Result<(), Contradiction> {
-        self.observe(now);
-        let Message { from, to, term, call, body } = message;
-        if to != self.id() || from == self.id() {
-            return Err(Contradiction::Misdirected { from, to });
-        }
-        if term > MAX_TERM {
-            return Err(Contradiction::AbsurdTerm { term });
-        }
-        match body {
-            Body::Request(Request::PreVote(last)) => self.pre_vote(from, call, term, last),
-            Body::Request(Request::RequestVote(last)) => self.request_vote(from, call, term, last),
-            Body::Request(Request::AppendEntries(append)) => return self.append_entries(from, call, term, append),
-            Body::Reply(reply) => self.replied(from, call, term, reply),
-        }
-        Ok(())
     }
 
     /// The transport has given up a call: no reply will come, though the request may have arrived. Optional; without
@@ -234,19 +190,84 @@ impl Server {
     }
 
     /// Appends commands to a leader's log (§5.3). Whether they are committed is seen when their indexes come up in
-    /// [`Ready::committed`]: with [`Proposed::term`] they are, with another term they are lost.
+    /// [`Ready::committed`]: with [`Proposed::term`] they are, with another term they are lost. An index that a
+    /// snapshot covers ([`Ready::restore`]) comes up no more, and what became of it cannot be known here.
+    ///
+    /// # Errors
+    /// When this server does not lead, or is about to hand over.
+    pub fn propose(
+        &mut self,
+        now: Time,
+        commands: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Proposed, ProposeRefused> {
+        let (core, leader) = self.leading(now)?;
+        if let Some(to) = leader.transferring_to() {
+            return Err(ProposeRefused::Transferring { to });
+        }
+        let first = core.log.last_index() + 1;
+        for command in commands {
+            core.append(Payload::Command(command));
+        }
+        Ok(Proposed { term: core.term(), first })
+    }
+
+    /// Begins a change of the membership (§6). It is in force at once and done when [`Status::configuration`] is not
+    /// joint any more and [`Status::configuration_committed`]. Like a command, it may be lost with its leader.
+    ///
+    /// # Errors
+    /// When this server does not lead, or the change cannot be made now, or not at all.
+    pub fn propose_configuration(&mut self, now: Time, change: Change) -> Result<Proposed, ChangeRefused> {
+        let (core, leader) = self.leading(now)?;
+        let first = leader.change(core, change)?;
+        Ok(Proposed { term: core.term(), first })
+    }
+
+    /// Hands the lead over to another voter (thesis §3.10): lets it catch up, then has it start an election. Until
+    /// that is done, or given up after an election time-out, no commands are taken.
+    ///
+    /// # Errors
+    /// When this server does not lead, is handing over already, or the other one could not lead.
+    pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
+        let (core, leader) = self.leading(now)?;
+        leader.transfer(core, to)
+    }
+
+    /// Asks from which index on a state is fresh enough for a read that comes now (§8). The answer comes in
+    /// [`Ready::reads`] under the ticket given here, at the latest when the lead is lost.
     ///
     /// # Errors
     /// When this server does not lead.
-    pub fn propose(&mut self, now: Time, commands: impl IntoIterator<Item = Bytes>) -> Result<Proposed, NotLeader> {
-        self.observe(now);
-        let Role::Leader(_) = self.role else { return Err(NotLeader { leader: self.leader() }) };
-        let first = self.core.log.last_index() + 1;
-        for command in commands {
-            self.core.append(Payload::Command(command));
-        }
-        Ok(Proposed { term: self.core.term(), first })
+    pub fn read(&mut self, now: Time) -> Result<ReadTicket, NotLeader> {
+        let (core, leader) = self.leading(now)?;
+        let ticket = core.next_ticket();
+        leader.read(core, ticket);
+        Ok(ticket)
     }
+
+    /// Takes in a snapshot of the application, in which `last_index` is the last entry applied, and discards what it
+    /// stands for (§7), but for the last `keep` entries: a follower that lacks no more than these is sent them and
+    /// not the snapshot.
+    ///
+    /// # Errors
+    /// When entries up to `last_index` are not applied, or there is a snapshot that reaches as far already.
+    pub fn compact(&mut self, last_index: Index, data: Bytes, keep: u64) -> Result<(), CompactRefused> {
+        let (applied, snapshot_index) = (self.core.delivered(), self.core.log.snapshot_index());
+        if last_index > applied {
+            return Err(CompactRefused::NotApplied { last_index, applied });
+        }
+        if last_index <= snapshot_index {
+            return Err(CompactRefused::NotNewer { snapshot_index });
+        }
+        let off_by = u64::from(self.core.mutant(Mutant::SnapshotOffByOne) && last_index > snapshot_index + 1);
+        let index = last_index - off_by;
+        let known = self.core.log.term_at(index).zip(self.core.log.membership().at(index).cloned());
+        let (term, configuration) = known.ok_or(CompactRefused::UnknownConfiguration { last_index })?;
+        self.core.log.compact(Snapshot { last: LastEntry { term, index }, configuration, data }, keep);
+        self.core.record(Event::SnapshotTaken { index });
+        Ok(())
+    }
+
+    // Effects.
 
     /// Takes all effects of the inputs so far. Call it when the inputs at hand are used up: what is taken together is
     /// sent and synced together.
@@ -268,7 +289,7 @@ impl Server {
         match &self.role {
             // A candidate's own vote counts from here on.
             Role::Campaigner(_) => self.check_election(),
-            Role::Leader(leader) => leader.advance_commit_index(&mut self.core),
+            Role::Leader(_) => self.advance(),
             Role::Follower(_) => {}
         }
         persisted.sealed
@@ -278,170 +299,13 @@ impl Server {
         self.core.now = self.core.now.max(now);
     }
 
-    fn role(&self) -> RoleKind {
-        match &self.role {
-            Role::Follower(_) => RoleKind::Follower,
-            Role::Campaigner(Campaign { stage: Stage::PreVote, .. }) => RoleKind::PreCandidate,
-            Role::Campaigner(Campaign { stage: Stage::Vote, .. }) => RoleKind::Candidate,
-            Role::Leader(_) => RoleKind::Leader,
-        }
-    }
-
-    // Requests.
-
-    /// Thesis §9.6. A leader, and whoever hears from one, would not vote for another.
-    fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
-        let granted = !self.protects_leader() && follower::would_vote(&self.core, from, term, last);
-        // A grant answers for the term asked about, which is not this server's yet.
-        let answer_term = if granted { term } else { self.core.term() };
-        self.core.reply(from, call, answer_term, Reply::PreVote { granted });
-    }
-
-    fn request_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
-        // Thesis §4.2.3: "does not update its term or grant its vote".
-        if term > self.core.term() && !self.protects_leader() {
-            self.adopt_term(term);
-        }
-        if term == self.core.term() && self.role() == RoleKind::PreCandidate {
-            // It has asked around, but its vote in this term may still be free.
-            self.become_follower(None);
-        }
-        let granted = match &mut self.role {
-            Role::Follower(follower) if term == self.core.term() => follower.request_vote(&mut self.core, from, last),
-            // Candidates and leaders have voted for themselves.
-            _ => false,
-        };
-        self.core.reply(from, call, self.core.term(), Reply::RequestVote { granted });
-    }
-
-    fn append_entries(
-        &mut self,
-        from: NodeId,
-        call: u64,
-        term: Term,
-        append: AppendEntries,
-    ) -> Result<(), Contradiction> {
-        if term < self.core.term() {
-            let reply = Reply::AppendEntries(AppendReply::StaleTerm);
-            self.core.reply(from, call, self.core.term(), reply);
-            return Ok(());
-        }
-        if term > self.core.term() {
-            self.adopt_term(term);
-        }
-        self.follow(from)?;
-        let reply = follower::append_entries(&mut self.core, append)?;
-        self.core.reply(from, call, self.core.term(), Reply::AppendEntries(reply));
-        Ok(())
-    }
-
-    /// Recognises the leader of the present term (§5.2) and puts the election off.
-    fn follow(&mut self, leader: NodeId) -> Result<(), Contradiction> {
+    /// What only a leader can do is done with these.
+    fn leading(&mut self, now: Time) -> Result<(&mut Core, &mut Leader), NotLeader> {
+        self.observe(now);
         match &mut self.role {
-            Role::Leader(_) => return Err(Contradiction::SecondLeader { term: self.core.term() }),
-            Role::Follower(follower) if follower.leader.is_some_and(|(known, _)| known == leader) => {
-                *follower = Follower::new(&mut self.core, Some(leader));
-            }
-            Role::Follower(_) | Role::Campaigner(_) => self.become_follower(Some(leader)),
+            Role::Leader(leader) => Ok((&mut self.core, leader)),
+            Role::Follower(follower) => Err(NotLeader { leader: follower.leader.map(|(leader, _)| leader) }),
+            Role::Campaigner(_) => Err(NotLeader { leader: None }),
         }
-        Ok(())
-    }
-
-    // Replies.
-
-    fn replied(&mut self, from: NodeId, call: u64, term: Term, reply: Reply) {
-        let is_grant = matches!(reply, Reply::PreVote { granted: true });
-        if term > self.core.term() && !is_grant {
-            // "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower."
-            return self.adopt_term(term);
-        }
-        match (&mut self.role, reply) {
-            (Role::Campaigner(campaign), Reply::PreVote { granted: true }) if campaign.stage == Stage::PreVote => {
-                if term == self.core.term() + 1 {
-                    campaign.count_vote(from, call);
-                }
-                self.check_election();
-            }
-            (Role::Campaigner(campaign), Reply::RequestVote { granted: true }) if campaign.stage == Stage::Vote => {
-                if term == self.core.term() {
-                    campaign.count_vote(from, call);
-                }
-                self.check_election();
-            }
-            (Role::Leader(leader), Reply::AppendEntries(reply)) if term == self.core.term() => {
-                leader.append_replied(&self.core, from, call, reply);
-                leader.advance_commit_index(&mut self.core);
-            }
-            // Answers to questions of an earlier role or term.
-            _ => {}
-        }
-    }
-
-    // Changes of role.
-
-    /// Enters a later term as a follower that knows no leader (§5.1).
-    fn adopt_term(&mut self, term: Term) {
-        self.core.enter_term(term);
-        match &mut self.role {
-            // The election time-out runs on: only a leader's message or a granted vote puts it off (§5.2), or a
-            // candidate that cannot win could keep all others from trying.
-            Role::Follower(follower) => {
-                follower.leader = None;
-                self.announce();
-            }
-            Role::Campaigner(_) | Role::Leader(_) => self.become_follower(None),
-        }
-    }
-
-    /// Becomes a follower in the present term. A vote given in it stands.
-    fn become_follower(&mut self, leader: Option<NodeId>) {
-        self.role = Role::Follower(Follower::new(&mut self.core, leader));
-        self.announce();
-    }
-
-    /// The election time-out has elapsed (§5.2).
-    fn campaign(&mut self) {
-        // A candidate that could not win asks anew before it starts yet another term.
-        let stage = if self.core.options.pre_vote { Stage::PreVote } else { Stage::Vote };
-        self.start_campaign(stage);
-    }
-
-    fn start_campaign(&mut self, stage: Stage) {
-        if stage == Stage::Vote {
-            self.core.enter_term(self.core.term() + 1);
-        }
-        self.role = Role::Campaigner(Campaign::new(&mut self.core, stage));
-        self.announce();
-        // A cluster of one has its quorum at once.
-        self.check_election();
-    }
-
-    fn check_election(&mut self) {
-        match &self.role {
-            Role::Campaigner(campaign) if campaign.is_won(&self.core) => match campaign.stage {
-                Stage::PreVote => self.start_campaign(Stage::Vote),
-                Stage::Vote => {
-                    self.role = Role::Leader(Leader::new(&mut self.core));
-                    self.announce();
-                }
-            },
-            _ => {}
-        }
-    }
-
-    /// Whether this server leads or hears from a leader, so that it lets nobody disturb it (thesis §4.2.3).
-    fn protects_leader(&self) -> bool {
-        let shortest = self.core.options.election_timeout.start;
-        self.core.options.check_quorum
-            && match &self.role {
-                Role::Follower(follower) => follower.hears_leader(&self.core),
-                Role::Campaigner(_) => false,
-                Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
-            }
-    }
-
-    fn announce(&mut self) {
-        let event = Event::Role { role: self.role(), term: self.core.term(), leader: self.leader() };
-        self.core.record(event);
     }
 }

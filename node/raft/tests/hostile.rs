@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use raftian_raft::{
-    AppendEntries, AppendReply, Body, Configuration, Conflict, Contradiction, Entry, Index, LastEntry, Message, NodeId,
-    Options, Payload, Persist, Recovered, Reply, Request, RoleKind, Server, Term, Time,
+    AppendEntries, AppendReply, Body, Change, Configuration, Conflict, Contradiction, Entry, Index, InstallSnapshot,
+    LastEntry, Message, NodeId, Options, Payload, Persist, Recovered, Reply, Request, RoleKind, Server, SnapshotReply,
+    Term, Time,
 };
 
 use crate::cluster::{Disk, n};
@@ -67,6 +69,19 @@ fn append(prev: (Index, Term), entries: &[(Index, Term)], leader_commit: Index) 
     }))
 }
 
+/// A chunk of a snapshot of ten bytes.
+fn chunk(last: (Index, Term), offset: u64, data: &'static str) -> Body {
+    let configuration = Configuration::new(NodeId::first(3)).unwrap();
+    let last = LastEntry { index: last.0, term: last.1 };
+    Body::Request(Request::InstallSnapshot(InstallSnapshot {
+        last,
+        configuration,
+        size: 10,
+        offset,
+        data: data.into(),
+    }))
+}
+
 fn answer(reply: AppendReply) -> Body {
     Body::Reply(Reply::AppendEntries(reply))
 }
@@ -108,12 +123,93 @@ fn a_second_leader_of_a_term_is_refused() {
 
 #[test]
 fn a_message_for_somebody_else_or_from_oneself_is_refused() {
-    let vote = Body::Request(Request::RequestVote(LastEntry { term: 0, index: 0 }));
+    let vote = Body::Request(Request::RequestVote { last: LastEntry { term: 0, index: 0 }, transfer: false });
     for (from, to) in [(n(2), n(3)), (n(1), n(1)), (n(1), n(2))] {
         let mut stage = Stage::new();
         let message = Message { from, to, term: 1, call: 1, body: vote.clone() };
         assert_eq!(stage.server.receive(stage.now, message), Err(Contradiction::Misdirected { from, to }));
         assert_eq!((stage.server.status().term, stage.server.status().voted_for), (0, None));
+    }
+}
+
+#[test]
+fn chunks_of_snapshots_that_cannot_be_are_refused() {
+    let mut stage = Stage::new();
+    stage.receive(2, 3, 1, append((0, 0), &[(1, 1), (2, 2), (3, 2)], 2)).unwrap();
+    let cases = [
+        (chunk((2, 1), 0, "0123"), Contradiction::Committed { index: 2 }),
+        (chunk((9, 1), 0, "0123"), Contradiction::Disorder { index: 9 }),
+        (chunk((9, 4), 0, "0123"), Contradiction::FutureTerm { index: 9, term: 4 }),
+        (chunk((u64::MAX, 3), 0, "0123"), Contradiction::AbsurdIndex { index: u64::MAX }),
+        (chunk((9, 3), 8, "0123"), Contradiction::Overhang { offset: 8, length: 4, size: 10 }),
+        (chunk((9, 3), u64::MAX, "0123"), Contradiction::Overhang { offset: u64::MAX, length: 4, size: 10 }),
+    ];
+    for (body, contradiction) in cases {
+        assert_eq!(stage.receive(2, 3, 2, body), Err(contradiction));
+        let status = stage.server.status();
+        assert_eq!((status.snapshot_index, status.last_index, status.commit_index), (0, 3, 2));
+    }
+    let mut leading = Stage::leading();
+    assert_eq!(leading.receive(2, 1, 1, chunk((9, 1), 0, "")), Err(Contradiction::SecondLeader { term: 1 }));
+}
+
+#[test]
+fn a_snapshot_is_acknowledged_when_it_is_durable() {
+    let mut stage = Stage::new();
+    stage.receive(2, 3, 1, append((0, 0), &[(1, 1), (2, 2), (3, 2)], 2)).unwrap();
+    stage.settle();
+    stage.receive(2, 3, 2, chunk((9, 3), 0, "01234")).unwrap();
+    let reply = |reply| Body::Reply(Reply::InstallSnapshot(reply));
+    assert_eq!(stage.settle()[0].body, reply(SnapshotReply::Received(5)));
+    stage.receive(2, 3, 3, chunk((9, 3), 5, "56789")).unwrap();
+    let ready = stage.server.ready();
+    assert_eq!((ready.messages.len(), ready.restore.unwrap().data), (0, Bytes::from("0123456789")));
+    let persist = ready.persist.expect("a snapshot to write");
+    assert_eq!(persist.write().snapshot.as_ref().map(|snapshot| snapshot.last.index), Some(9));
+    for persisted in Persist::sync_all(vec![persist], &mut stage.disk).unwrap() {
+        let sent = stage.server.persisted(stage.now, persisted);
+        assert_eq!(sent[0].body, reply(SnapshotReply::Installed(9)));
+    }
+    // What has come in is of no more use, and a late chunk of it finds that it is installed.
+    stage.receive(2, 3, 2, chunk((9, 3), 0, "01234")).unwrap();
+    assert_eq!(stage.settle()[0].body, reply(SnapshotReply::Installed(9)));
+}
+
+/// A follower that never says that it has more than nothing of a snapshot is not sent it at the speed of the network.
+#[test]
+fn a_follower_that_receives_nothing_is_sent_a_chunk_per_heartbeat() {
+    let nonsense = [SnapshotReply::Received(0), SnapshotReply::Received(u64::MAX), SnapshotReply::Installed(u64::MAX)];
+    for reply in nonsense {
+        let mut stage = Stage::leading();
+        let sent = stage.settle();
+        let call_of = |id| sent.iter().find(|message| message.to == id).unwrap().call;
+        stage.receive(3, 1, call_of(n(3)), answer(AppendReply::Matched(1))).unwrap();
+        stage.receive(2, 1, call_of(n(2)), answer(AppendReply::Conflict(Conflict { term: None, index: 1 }))).unwrap();
+        stage.server.compact(0, Bytes::new(), 0).unwrap_err();
+        let mut pending = stage.settle();
+        stage.server.compact(1, "0123456789".into(), 0).unwrap();
+        let end = stage.now + Duration::from_secs(1);
+        let mut chunks = 0;
+        while stage.now < end {
+            if pending.is_empty() {
+                stage.now = stage.server.deadline();
+                stage.server.tick(stage.now);
+            }
+            for message in std::mem::take(&mut pending) {
+                let body = match &message.body {
+                    Body::Request(Request::InstallSnapshot(_)) => {
+                        chunks += 1;
+                        Body::Reply(Reply::InstallSnapshot(reply))
+                    }
+                    _ if message.to == n(2) => answer(AppendReply::Conflict(Conflict { term: None, index: 1 })),
+                    _ => answer(AppendReply::Matched(1)),
+                };
+                stage.receive(message.to.number(), 1, message.call, body).unwrap();
+            }
+            pending.extend(stage.settle());
+            assert!(chunks <= 45, "{chunks} chunks in less than a second, after {reply:?}");
+        }
+        assert!(chunks > 0);
     }
 }
 
@@ -158,7 +254,7 @@ fn an_answer_that_makes_no_sense_is_not_answered_at_once() {
 fn absurd_terms_are_not_believed() {
     for term in [MAX_TERM + 1, u64::MAX] {
         let mut stage = Stage::leading();
-        let vote = Body::Request(Request::RequestVote(LastEntry { term, index: 1 }));
+        let vote = Body::Request(Request::RequestVote { last: LastEntry { term, index: 1 }, transfer: false });
         assert_eq!(stage.receive(2, term, 1, vote), Err(Contradiction::AbsurdTerm { term }));
         let stale = answer(AppendReply::StaleTerm);
         assert_eq!(stage.receive(2, term, 1, stale), Err(Contradiction::AbsurdTerm { term }));
@@ -193,7 +289,7 @@ fn no_message_makes_a_server_panic() {
                 stage.server.tick(stage.now);
             }
             if random.u8(0..10) == 0 {
-                let _ = stage.server.propose(stage.now, [bytes::Bytes::from("a")]);
+                wish(&mut stage, &mut random);
             }
             let body = nonsense(&mut random);
             let (from, term, call) = (random.u16(1..=4), number(&mut random), number(&mut random));
@@ -206,6 +302,19 @@ fn no_message_makes_a_server_panic() {
     }
 }
 
+/// What a driver may ask for at any time. Mostly it is refused.
+fn wish(stage: &mut Stage, random: &mut fastrand::Rng) {
+    let (server, now, node) = (&mut stage.server, stage.now, n(random.u16(1..=5)));
+    match random.u8(0..7) {
+        0 | 1 => drop(server.propose(now, [Bytes::from("a")])),
+        2 => drop(server.propose_configuration(now, Change::AddLearner(node))),
+        3 => drop(server.propose_configuration(now, Change::Remove(node))),
+        4 => drop(server.transfer(now, node)),
+        5 => drop(server.read(now)),
+        _ => drop(server.compact(number(random), Bytes::from("state"), number(random))),
+    }
+}
+
 fn number(random: &mut fastrand::Rng) -> u64 {
     match random.u8(0..3) {
         0 => EXTREMES[random.usize(0..EXTREMES.len())],
@@ -215,12 +324,23 @@ fn number(random: &mut fastrand::Rng) -> u64 {
 
 fn nonsense(random: &mut fastrand::Rng) -> Body {
     let last = LastEntry { term: number(random), index: number(random) };
-    match random.u8(0..9) {
+    match random.u8(0..13) {
+        9 => Body::Request(Request::TimeoutNow),
+        10 => chunk((last.index, last.term), number(random), "01234"),
+        11 => Body::Reply(Reply::InstallSnapshot(SnapshotReply::Received(number(random)))),
+        12 => Body::Reply(Reply::InstallSnapshot(SnapshotReply::Installed(number(random)))),
         0 => Body::Request(Request::PreVote(last)),
-        1 => Body::Request(Request::RequestVote(last)),
+        1 => Body::Request(Request::RequestVote { last, transfer: random.bool() }),
         2..=4 => {
             let entries: Vec<_> = (0..random.usize(0..3)).map(|_| (number(random), number(random))).collect();
-            append((number(random), number(random)), &entries, number(random))
+            let mut body = append((number(random), number(random)), &entries, number(random));
+            if let Body::Request(Request::AppendEntries(append)) = &mut body
+                && let Some(entry) = append.entries.last_mut().filter(|_| random.bool())
+            {
+                let configuration = Configuration::new(NodeId::first(random.u16(1..5))).unwrap();
+                entry.payload = Payload::Configuration(Box::new(configuration));
+            }
+            body
         }
         5 => Body::Reply(Reply::PreVote { granted: random.bool() }),
         6 => Body::Reply(Reply::RequestVote { granted: random.bool() }),

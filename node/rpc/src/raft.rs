@@ -6,12 +6,15 @@
 //!
 //! Deliberately absent: any rule of the protocol; see `raftian-raft`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::proc_macros::rpc;
-use raftian_raft::{AppendEntries, AppendReply, Body, Conflict, Entry, LastEntry, Message, Payload, Reply, Request};
+use raftian_raft::{
+    AppendEntries, AppendReply, Body, Configuration, Conflict, Entry, LastEntry, Message, Payload, Reply, Request,
+};
 use serde::de::{SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -70,6 +73,9 @@ pub struct Append {
     pub terms: Vec<(Term, u64)>,
     /// The entries' commands.
     pub commands: Commands,
+    /// The configurations among the entries by index; in `commands` they are `null`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub configurations: BTreeMap<Index, Configuration>,
 }
 
 /// An array of commands; `None` is a no-op.
@@ -109,7 +115,8 @@ pub enum MalformedAppend {
         /// The length of the array.
         commands: u64,
     },
-    /// Indexes must fit in 64 bits, terms may not fall along a log, and term 0 has no entries.
+    /// Indexes must fit in 64 bits, terms may not fall along a log, term 0 has no entries, and a configuration is an
+    /// entry without a command.
     #[error("append_entries has indexes or terms that no log can have")]
     Impossible,
 }
@@ -152,16 +159,23 @@ impl From<AppendEntries> for Append {
                 _ => terms.push((entry.term, 1)),
             }
         }
+        let mut configurations = BTreeMap::new();
         let command = |entry: Entry| match entry.payload {
             Payload::Noop => None,
             Payload::Command(bytes) => Some(bytes),
+            Payload::Configuration(configuration) => {
+                configurations.insert(entry.index, *configuration);
+                None
+            }
         };
+        let commands = Commands(append.entries.into_iter().map(command).collect());
         Append {
             prev_index: append.prev_log_index,
             prev_term: append.prev_log_term,
             commit: append.leader_commit,
             terms,
-            commands: Commands(append.entries.into_iter().map(command).collect()),
+            commands,
+            configurations,
         }
     }
 }
@@ -184,15 +198,24 @@ impl TryFrom<Append> for AppendEntries {
         }
         let terms = append.terms.iter().flat_map(|(term, count)| (0..*count).map(|_| *term));
         let entries = append.commands.0.into_iter().zip(terms).zip(append.prev_index + 1..);
-        let entry = |((command, term), index): ((Option<Bytes>, Term), Index)| Entry {
-            index,
-            term,
-            payload: command.map_or(Payload::Noop, Payload::Command),
+        let mut configurations = append.configurations;
+        let entry = |((command, term), index): ((Option<Bytes>, Term), Index)| {
+            let payload = match command {
+                Some(bytes) => Payload::Command(bytes),
+                None => configurations
+                    .remove(&index)
+                    .map_or(Payload::Noop, |configuration| Payload::Configuration(Box::new(configuration))),
+            };
+            Entry { index, term, payload }
         };
+        let entries = entries.map(entry).collect();
+        if !configurations.is_empty() {
+            return Err(MalformedAppend::Impossible);
+        }
         Ok(AppendEntries {
             prev_log_index: append.prev_index,
             prev_log_term: append.prev_term,
-            entries: entries.map(entry).collect(),
+            entries,
             leader_commit: append.commit,
         })
     }
@@ -274,6 +297,11 @@ impl<'de> Visitor<'de> for CommandsVisitor {
 mod tests {
     use super::*;
 
+    fn members(index: Index, term: Term) -> Entry {
+        let configuration = Configuration::new(raftian_raft::NodeId::first(2)).unwrap();
+        Entry { index, term, payload: Payload::Configuration(Box::new(configuration)) }
+    }
+
     fn entry(index: Index, term: Term, command: Option<&'static str>) -> Entry {
         let payload = command.map_or(Payload::Noop, |text| Payload::Command(Bytes::from(text)));
         Entry { index, term, payload }
@@ -289,13 +317,14 @@ mod tests {
                 entry(8, 2, Some("[1, 2]")),
                 entry(9, 4, None),
                 entry(10, 4, Some(r#""a string""#)),
+                members(11, 4),
             ],
             leader_commit: 5,
         };
         let text = serde_json::to_string(&Append::from(append.clone())).unwrap();
         assert_eq!(
             text,
-            r#"{"prev_index":6,"prev_term":2,"commit":5,"terms":[[2,2],[4,2]],"commands":[{"op":{"attack":3}},[1, 2],null,"a string"]}"#
+            r#"{"prev_index":6,"prev_term":2,"commit":5,"terms":[[2,2],[4,3]],"commands":[{"op":{"attack":3}},[1, 2],null,"a string",null],"configurations":{"11":{"voters":["n1","n2"]}}}"#
         );
         let back: Append = serde_json::from_str(&text).unwrap();
         assert_eq!(AppendEntries::try_from(back), Ok(append));

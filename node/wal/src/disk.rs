@@ -1,7 +1,8 @@
 //! The few things that the log wants from a disk, and the real one.
 //!
-//! Invariant of a [`Disk`]: when `create` or `remove` returns, the directory says so durably; when `sync` returns,
-//! everything written to that file before is durable. Deliberately absent: retries, and buffering.
+//! Invariant of a [`Disk`]: what the directory says at first is durable; when `create`, `rename` or `remove` returns,
+//! it says so durably; when `sync` returns, everything written to that file before is durable. Deliberately absent:
+//! retries, and buffering.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -38,6 +39,12 @@ pub trait Disk {
     /// # Errors
     /// What the system says, for instance that there is no such file.
     fn open(&mut self, file: &str) -> io::Result<Self::File>;
+
+    /// Gives a file another name, durably, and all at once: a file that had that name is gone.
+    ///
+    /// # Errors
+    /// What the system says, for instance that there is no such file.
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file, durably.
     ///
@@ -86,6 +93,8 @@ impl RealDisk {
         let path = std::path::absolute(path).map_err(failed)?;
         create_durably(&path).map_err(failed)?;
         let directory = File::open(&path).map_err(failed)?;
+        // Whoever was killed between a change of the directory and its sync has left one that a power cut could undo.
+        directory.sync_all().map_err(failed)?;
         let lock = writable().create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(RealDisk { path, directory, _lock: lock }),
@@ -117,6 +126,11 @@ impl Disk for RealDisk {
 
     fn open(&mut self, file: &str) -> io::Result<File> {
         writable().open(self.path.join(file))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))?;
+        self.directory.sync_all()
     }
 
     fn remove(&mut self, file: &str) -> io::Result<()> {

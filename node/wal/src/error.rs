@@ -58,6 +58,21 @@ pub enum WalError {
         /// The checksum of what was read with it.
         computed_crc: u32,
     },
+    /// The snapshot is not as it was written.
+    #[error(
+        "`{file}` is damaged or cut short: it says that its checksum is {stored_crc}, and that of its {bytes} bytes is \
+         {computed_crc}; {NEXT_STEP}"
+    )]
+    CorruptSnapshot {
+        /// The file.
+        file: String,
+        /// Its length in bytes.
+        bytes: u64,
+        /// The checksum in it, such as it is.
+        stored_crc: String,
+        /// The checksum of the rest of it, in hexadecimal.
+        computed_crc: String,
+    },
     /// Every checksum matches, but the records make no log.
     #[error("`{file}` makes no sense at byte {offset}: {problem}; {NEXT_STEP}")]
     Inconsistent {
@@ -73,6 +88,21 @@ pub enum WalError {
     Missing {
         /// The missing file.
         file: String,
+    },
+    /// The entries before those in the log are neither there nor in a snapshot.
+    #[error(
+        "`{file}` begins with entry {first}, and {}: put back what is missing, if you have it; {NEXT_STEP}",
+        missing_before(.snapshot, *.last)
+    )]
+    Gap {
+        /// The first file of the log.
+        file: String,
+        /// The first entry that can be had from the log.
+        first: Index,
+        /// The file of the snapshot.
+        snapshot: String,
+        /// The last entry that the snapshot stands for; `None` when it is missing.
+        last: Option<Index>,
     },
     /// An earlier write or sync failed, so that nobody knows what is on the disk.
     #[error("the log takes nothing more, because an earlier write or sync failed; restart the node")]
@@ -92,4 +122,11 @@ impl WalError {
 
 fn expected_entry(index: Option<Index>) -> String {
     index.map_or_else(String::new, |index| format!(", where entry {index} was expected"))
+}
+
+fn missing_before(snapshot: &str, last: Option<Index>) -> String {
+    match last {
+        Some(last) => format!("`{snapshot}` ends with entry {last}"),
+        None => format!("`{snapshot}`, which should stand for those before, is missing"),
+    }
 }

@@ -1,4 +1,4 @@
-//! The durable log and hard state of a server, on a disk that may fail.
+//! The durable log, snapshot and hard state of a server, on a disk that may fail.
 //!
 //! [`Wal`] implements the core's [`Storage`](raftian_raft::Storage) on a [`Disk`]: [`RealDisk`], or [`MemDisk`] for
 //! tests and simulation. Opening it gives back what was durable, [`Recovered`].
@@ -6,9 +6,8 @@
 //! Invariant: what a successful sync covered is there after any crash, or the log refuses to open. It never cuts, skips
 //! or resets anything that somebody may have been told of.
 //!
-//! Deliberately absent: what a command means, snapshots and the dropping of old segments (each segment is a file of its
-//! own so that this can come), mirrors and repair (a Raft server is repaired by its peers), and protection from someone
-//! who means harm: the checksums find accidents.
+//! Deliberately absent: what a command or an application's state means, mirrors and repair (a Raft server is repaired
+//! by its peers), and protection from someone who means harm: the checksums find accidents.
 //!
 //! # On disk
 //!
@@ -16,19 +15,38 @@
 //! |---|---|
 //! | `00000001.wal`, `00000002.wal`, … | segments: a header, frames, zeros |
 //! | `durable` | the durable mark, in two slots |
+//! | `snapshot.json` | the snapshot, if there is one |
+//! | `snapshot.json.new` | the next snapshot, as far as it is written |
 //! | `lock` | nothing; locked while a process has the log open ([`RealDisk`] only) |
 //!
-//! A frame is `[crc][length][batch][kind][payload]`; the kinds are hard state, no-op entry and command entry. An entry
-//! whose index is not beyond the end of the log replaces the suffix from there on. A *batch* is what is appended
-//! between two syncs. Each frame names the offset at which its batch began, and the frames of a batch are written only
-//! after a sync of all before it. So any frame that verifies proves that everything before its batch had been synced:
-//! the log vouches for all of itself but the last batch. For that one there is the *durable mark*, written to its own
-//! file after each sync without being synced itself. It survives the process, so after a kill every acknowledged byte
-//! is vouched for. After a power cut it may be older, but is still true.
+//! A frame is `[crc][length][batch][kind][payload]`; the kinds are hard state, the three kinds of entries, and restart.
+//! An entry whose index is not beyond the end of the log replaces the suffix from there on. A *batch* is what is
+//! appended between two syncs. Each frame names the offset at which its batch began, and the frames of a batch are
+//! written only after a sync of all before it. So any frame that verifies proves that everything before its batch had
+//! been synced: the log vouches for all of itself but the last batch. For that one there is the *durable mark*, written
+//! to its own file after each sync without being synced itself. It survives the process, so after a kill every
+//! acknowledged byte is vouched for. After a power cut it may be older, but is still true.
 //!
 //! A segment is begun by an append that finds the last one full: the old segment is synced, then the new one is
 //! created, gets a header that states where the old one ends, and is synced, and then the mark moves there and is
-//! synced as well. So only the last segment can be incomplete.
+//! synced as well. So only the last segment can be incomplete. The header also states what came of all segments before:
+//! the hard state, and the last index of the log. So a segment does not need those before it, but for their entries.
+//!
+//! # Snapshots
+//!
+//! A snapshot is written to `snapshot.json.new` and synced, the log is synced, and the file is renamed to
+//! `snapshot.json`. So it is there as a whole or not at all, and not before anything that was appended before it.
+//!
+//! Then the log makes room. Entries that are to go ([`Discard::UpTo`](raftian_raft::Discard::UpTo)) go with their
+//! segment when no entry in it, nor in those before it, is to stay; the others stay until then, and are recovered. When
+//! all are to go ([`Discard::All`](raftian_raft::Discard::All)), a frame of the kind restart says so: what was before
+//! is void, and the log goes on after the index that it names, the last one of the snapshot. It is synced before any
+//! segment is removed. Segments are removed from the oldest on, so a crash leaves a log that begins later or earlier,
+//! but without gaps.
+//!
+//! A crash between a leader's snapshot and the restart leaves a log that ends before the snapshot or contradicts it. It
+//! is recovered as it is, and the core discards it; if it has no entries there is nothing to discard, and opening
+//! restarts it.
 //!
 //! # Recovery
 //!
@@ -44,9 +62,13 @@
 //! | a bad frame (zeros too) before *vouched*, or in a segment that is not the last | [`WalError::Corrupt`] |
 //! | a last segment with not all of its header, then only zeros, no mark in it | its creation was cut short: removed |
 //! | any other bad header; two bad marks in a whole file `durable` | [`WalError::Corrupt`] |
-//! | a missing segment, also one that the mark names | [`WalError::Missing`] |
+//! | a missing segment between others, or one that the mark names; a snapshot without any | [`WalError::Missing`] |
+//! | first segments gone, with entries that are not in the snapshot; no snapshot then | [`WalError::Gap`] |
+//! | a snapshot that does not match its checksum | [`WalError::CorruptSnapshot`] |
 //! | a gap between entries, a term that goes back, an unknown version or kind | [`WalError::Inconsistent`] |
+//! | a snapshot of a term that the hard state has not reached | [`WalError::Inconsistent`] |
 //! | no file `durable`, or the start of its creation | the frames alone vouch |
+//! | a file `snapshot.json.new` | its writing was cut short: removed |
 //!
 //! A disk may write the sectors of one batch in any order. So after a power cut a bad frame can be followed by good
 //! frames *of the same batch*. That is a torn tail as well, and the rule says so: those frames vouch only for what came
@@ -61,6 +83,8 @@
 //!
 //! - After a *power cut* that left an old mark, or without the file `durable`, damage within the last batch looks like
 //!   a torn tail and is cut. The same holds if the newer slot of `durable` and the last batch are damaged together.
+//! - First segments that are missing though they should not be, if the snapshot stands for all their entries; nor does
+//!   it matter. The same holds for a missing or an older snapshot if the log has all that comes after it.
 //! - A whole directory that was replaced by an older copy of itself is intact, and opens.
 
 mod disk;
@@ -69,7 +93,10 @@ mod mark;
 mod mem_disk;
 mod record;
 mod recovery;
+mod replay;
+mod sealed;
 mod segment;
+mod snapshot;
 mod wal;
 
 pub use disk::{Disk, DiskFile, RealDisk};

@@ -3,8 +3,8 @@
 //! Each file has two images: what a process reads (the page cache) and what a power cut leaves (the platter), with the
 //! writes between the two. A kill leaves the first, so dropping a log and opening it again on the same disk is a kill.
 //!
-//! Invariant: nothing that was synced is ever lost in a crash. Like the directory of a real disk here, creating and
-//! removing files is durable at once. Deliberately absent: time, and randomness (the caller draws).
+//! Invariant: nothing that was synced is ever lost in a crash. Like the directory of a real disk here, creating,
+//! renaming and removing files is durable at once. Deliberately absent: time, and randomness (the caller draws).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,6 +34,7 @@ struct State {
     writes: u64,
     capacity_bytes: Option<usize>,
     next_sync_fails: bool,
+    changes_left: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -117,6 +118,12 @@ impl MemDisk {
         self.state().capacity_bytes = capacity_bytes;
     }
 
+    /// Sets how many more changes (creations, writes, syncs, renames and removals) the disk takes; each one after that
+    /// fails and does nothing. `None` is no limit. With a crash after that, it is one between any two changes.
+    pub fn set_changes_left(&self, changes: Option<u64>) {
+        self.state().changes_left = changes;
+    }
+
     /// Flips a bit, durably and unnoticed.
     ///
     /// # Panics
@@ -158,7 +165,9 @@ impl Disk for MemDisk {
     }
 
     fn create(&mut self, file: &str) -> io::Result<MemFile> {
-        self.state().files.insert(file.to_owned(), Content::default());
+        let mut state = self.state();
+        state.change()?;
+        state.files.insert(file.to_owned(), Content::default());
         Ok(self.handle(file))
     }
 
@@ -167,8 +176,18 @@ impl Disk for MemDisk {
         if known { Ok(self.handle(file)) } else { Err(not_found()) }
     }
 
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.change()?;
+        let content = state.files.remove(from).ok_or_else(not_found)?;
+        state.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
     fn remove(&mut self, file: &str) -> io::Result<()> {
-        self.state().files.remove(file).map(drop).ok_or_else(not_found)
+        let mut state = self.state();
+        state.change()?;
+        state.files.remove(file).map(drop).ok_or_else(not_found)
     }
 }
 
@@ -176,6 +195,7 @@ impl DiskFile for MemFile {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let mut state = self.disk.state();
+        state.change()?;
         let used: usize = state.files.values().map(|content| content.cached.len()).sum();
         let room = state.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
         state.writes += 1;
@@ -189,6 +209,7 @@ impl DiskFile for MemFile {
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.disk.state();
+        state.change()?;
         let fails = std::mem::take(&mut state.next_sync_fails);
         let content = state.content(&self.name);
         let unsynced = std::mem::take(&mut content.unsynced);
@@ -203,6 +224,18 @@ impl DiskFile for MemFile {
 }
 
 impl State {
+    /// Counts a change.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => Err(io::Error::other("the disk takes no more changes")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn content(&mut self, file: &str) -> &mut Content {
         self.files.get_mut(file).unwrap_or_else(|| panic!("no file `{file}`"))
     }
@@ -291,6 +324,31 @@ mod tests {
         assert!(file.sync().is_ok());
         assert_eq!(disk.read("f").unwrap(), b"new");
         disk.crash();
+        assert_eq!(disk.read("f").unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_renamed_file_takes_its_unsynced_bytes_along_and_the_place_of_another() {
+        let (mut disk, mut file) = disk_with(b"old");
+        file.write_at(0, b"new").unwrap();
+        disk.create("g").unwrap();
+        disk.rename("f", "g").unwrap();
+        assert_eq!(disk.files(), BTreeMap::from([("g".to_owned(), b"new".to_vec())]));
+        disk.crash();
+        assert_eq!(disk.files(), BTreeMap::from([("g".to_owned(), b"old".to_vec())]));
+        assert_eq!(disk.rename("f", "g").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_disk_without_changes_left_can_still_be_read() {
+        let (mut disk, mut file) = disk_with(b"old");
+        disk.set_changes_left(Some(1));
+        file.write_at(0, b"new").unwrap();
+        assert!(file.sync().is_err() && file.write_at(0, b"now").is_err());
+        assert!(disk.create("g").is_err() && disk.rename("f", "g").is_err() && disk.remove("f").is_err());
+        assert_eq!(disk.read("f").unwrap(), b"new");
+        disk.crash();
+        disk.set_changes_left(None);
         assert_eq!(disk.read("f").unwrap(), b"old");
     }
 

@@ -10,8 +10,10 @@
 //!
 //! Deliberately absent: padding (every byte is covered), compression, and any judgement on what a bad frame means.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use raftian_raft::{Entry, HardState, NodeId, Payload};
+use raftian_raft::{Configuration, Entry, HardState, Index, NodeId, Payload};
 
 use crate::segment::{self, Position};
 
@@ -19,12 +21,16 @@ const FRAME_HEADER: usize = 13;
 const HARD_STATE: u8 = 1;
 const NOOP: u8 = 2;
 const COMMAND: u8 = 3;
+const CONFIGURATION: u8 = 4;
+const RESTART: u8 = 5;
 
 /// What a frame carries.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     HardState(HardState),
     Entry(Entry),
+    /// All entries are void, and the log goes on after this index.
+    Restart(Index),
 }
 
 /// A frame that verified.
@@ -44,11 +50,41 @@ pub(crate) fn put_hard_state(out: &mut Vec<u8>, at: Position, batch: u32, hard_s
 
 /// Appends the frame of an entry that is to stand at `at`.
 pub(crate) fn put_entry(out: &mut Vec<u8>, at: Position, batch: u32, entry: &Entry) {
-    let (kind, command) = match &entry.payload {
+    let members;
+    let (kind, content) = match &entry.payload {
         Payload::Noop => (NOOP, &[][..]),
         Payload::Command(command) => (COMMAND, &command[..]),
+        Payload::Configuration(configuration) => {
+            members = members_of(configuration);
+            (CONFIGURATION, &members[..])
+        }
     };
-    put_frame(out, at, batch, kind, [&entry.term.to_le_bytes(), &entry.index.to_le_bytes(), command]);
+    put_frame(out, at, batch, kind, [&entry.term.to_le_bytes(), &entry.index.to_le_bytes(), content]);
+}
+
+/// Appends the frame, to stand at `at`, that says that all entries are void and the log goes on after `index`.
+pub(crate) fn put_restart(out: &mut Vec<u8>, at: Position, batch: u32, index: Index) {
+    put_frame(out, at, batch, RESTART, [&index.to_le_bytes(), &[], &[]]);
+}
+
+/// Voters, outgoing voters and learners, each as numbers behind how many there are; all as u16.
+fn members_of(configuration: &Configuration) -> Vec<u8> {
+    let count = |ids: &BTreeSet<NodeId>| u16::try_from(ids.len()).expect("there are fewer node names than u16s");
+    let groups = [configuration.voters(), configuration.outgoing(), configuration.learners()];
+    let numbers =
+        groups.into_iter().flat_map(|ids| std::iter::once(count(ids)).chain(ids.iter().map(|id| id.number())));
+    numbers.flat_map(u16::to_le_bytes).collect()
+}
+
+/// What [`members_of`] wrote, if that is a configuration.
+fn configuration_of(bytes: &[u8]) -> Option<Configuration> {
+    let mut numbers = bytes.chunks(2).map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)));
+    let mut group = || -> Option<BTreeSet<NodeId>> {
+        let count = numbers.next()??;
+        (0..count).map(|_| NodeId::new(numbers.next()??)).collect()
+    };
+    let (voters, outgoing, learners) = (group()?, group()?, group()?);
+    Configuration::of(voters, outgoing, learners).filter(|_| numbers.next().is_none())
 }
 
 /// The frame at `at`, if there is one that verifies.
@@ -108,6 +144,10 @@ impl Frame {
             }
             (NOOP, 16) => Ok(self.entry(Payload::Noop)),
             (COMMAND, 16..) => Ok(self.entry(Payload::Command(payload.slice(16..)))),
+            (CONFIGURATION, 16..) => configuration_of(&payload[16..])
+                .map(|configuration| self.entry(Payload::Configuration(Box::new(configuration))))
+                .ok_or_else(|| "a configuration without voters, or with a voter that is a learner".to_owned()),
+            (RESTART, 8) => Ok(Record::Restart(u64_at(payload, 0))),
             (kind, length) => Err(format!("a record of kind {kind} with {length} bytes is unknown to this version")),
         }
     }
@@ -145,7 +185,8 @@ pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("four bytes"))
 }
 
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+/// As [`u32_at`].
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(bytes[offset..offset + 8].try_into().expect("eight bytes"))
 }
 
@@ -173,7 +214,14 @@ mod tests {
             HardState { term: u64::MAX, voted_for: NodeId::new(65535) },
             HardState { term: 7, voted_for: None },
         ];
-        let entries = [command(b""), command(b"attack"), Entry { index: 1, term: 1, payload: Payload::Noop }];
+        let ids = |numbers: &[u16]| numbers.iter().filter_map(|number| NodeId::new(*number)).collect();
+        let members = Configuration::of(ids(&[1, 2, 65535]), ids(&[1]), ids(&[7])).unwrap();
+        let entries = [
+            command(b""),
+            command(b"attack"),
+            Entry { index: 1, term: 1, payload: Payload::Noop },
+            Entry { index: 2, term: 1, payload: Payload::Configuration(Box::new(members)) },
+        ];
         let next = |bytes: &Vec<u8>| Position { offset: bytes.len() as u32, ..AT };
         for hard_state in &hard_states {
             let at = next(&bytes);
@@ -183,6 +231,8 @@ mod tests {
             let at = next(&bytes);
             put_entry(&mut bytes, at, AT.offset, entry);
         }
+        let at = next(&bytes);
+        put_restart(&mut bytes, at, AT.offset, 40);
         let bytes = Bytes::from(bytes);
         let mut at = AT;
         let mut records = Vec::new();
@@ -192,7 +242,7 @@ mod tests {
         }
         assert_eq!(at.offset as usize, bytes.len());
         let expected = hard_states.map(Record::HardState).into_iter().chain(entries.map(Record::Entry));
-        assert_eq!(records, expected.collect::<Vec<_>>());
+        assert_eq!(records, expected.chain([Record::Restart(40)]).collect::<Vec<_>>());
     }
 
     #[test]

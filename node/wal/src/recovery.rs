@@ -3,20 +3,23 @@
 //! Invariant: nothing here writes. Whoever opens the log gets either a refusal, with every file as it was, or a
 //! [`Plan`] to carry out. The rules are on [the crate's page](crate).
 
-use bytes::Bytes;
-use raftian_raft::{Entry, HardState, Index};
+use std::ops::RangeInclusive;
 
-use crate::mark;
-use crate::record::{self, Record};
-use crate::segment::{self, Header, Position, VERSION};
-use crate::{Disk, WalError};
+use bytes::Bytes;
+use raftian_raft::{Entry, HardState, Snapshot};
+
+use crate::replay::Replay;
+use crate::segment::{self, BadHeader, Header, Position, VERSION};
+use crate::{Disk, WalError, mark, record, snapshot};
 
 /// What the log held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
     /// The last hard state; the default one if none was ever written.
     pub hard_state: HardState,
-    /// The log from index 1, contiguous.
+    /// The snapshot, if there is one.
+    pub snapshot: Option<Snapshot>,
+    /// The log, contiguous. It begins at index 1, or with a snapshot at or before the index after the snapshot's last.
     pub entries: Vec<Entry>,
     /// What was cut off the end, if anything.
     pub torn_tail: Option<TornTail>,
@@ -36,10 +39,12 @@ pub struct TornTail {
 /// What to do to the files before the log can go on.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) recovered: Recovered,
+    pub(crate) replay: Replay,
+    pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) torn_tail: Option<TornTail>,
     pub(crate) mark: Option<mark::Found>,
-    /// A segment whose creation was cut short, to be removed.
-    pub(crate) unfinished: Option<String>,
+    /// Files whose creation was cut short, to be removed.
+    pub(crate) leftovers: Vec<String>,
     /// The segment to go on with, if there is one.
     pub(crate) last: Option<Last>,
 }
@@ -70,30 +75,42 @@ pub(crate) fn plan<D: Disk>(disk: &D) -> Result<Plan, WalError> {
     let files = disk.list().map_err(|error| WalError::io("list", &disk.locate("."), error))?;
     let mark = mark::read(disk, &files)?;
     let marked = mark.as_ref().map(|found| found.mark);
-    let mut log = Recovered::default();
+    let snapshot = snapshot::read(disk, &files)?;
+    let mut leftovers: Vec<String> = files.iter().filter(|file| *file == snapshot::NEW_FILE).cloned().collect();
+    let mut replay = Replay::default();
     let mut last: Option<Scan> = None;
-    let mut unfinished = None;
-    let count = count_segments(disk, &files, marked)?;
-    for number in 1..=count {
+    let numbers = segments(disk, &files, marked)?;
+    for number in numbers.clone() {
         let name = segment::file_name(number);
         let file = disk.locate(&name);
         let bytes = disk.read(&name).map_err(|error| WalError::io("read", &file, error))?;
-        let header = Header::new(number, last.as_ref().map_or(0, |scan| scan.end.offset));
-        let promised = marked.is_some_and(|mark| mark.segment == number);
+        let expected = expected_header(number, last.as_ref(), &replay);
+        let may_be_unfinished = number == *numbers.end()
+            && marked.is_none_or(|mark| mark.segment != number)
+            && (last.is_some() || snapshot.is_none());
         match Header::decode(&bytes) {
-            Ok(found) => check_header(&file, &found, &header, last.as_ref(), &log)?,
-            Err(_) if number == count && !promised && header.is_unfinished(&bytes) => {
-                unfinished = Some(name);
+            Ok(found) => {
+                let expected = expected.unwrap_or(Header { segment: number, ..found });
+                check_header(&file, &found, &expected, last.as_ref(), &replay)?;
+                match last {
+                    Some(_) => replay.sealed.push(number - 1, replay.last_index()),
+                    None => replay = Replay::before(&found),
+                }
+            }
+            Err(_) if may_be_unfinished && expected.is_some_and(|header| header.is_unfinished(&bytes)) => {
+                leftovers.push(name);
                 break;
             }
-            Err((stored_crc, computed_crc)) => {
-                return Err(WalError::Corrupt { file, offset: 0, index: None, stored_crc, computed_crc });
-            }
+            Err(bad) => return Err(refuse_header(file, bad)),
         }
-        last = Some(scan(file, Bytes::from(bytes), number, &mut log)?);
+        last = Some(scan(file, Bytes::from(bytes), number, &mut replay)?);
     }
-    let last = last.map(|scan| judge_tail(scan, marked, &mut log)).transpose()?;
-    Ok(Plan { recovered: log, mark, unfinished, last })
+    let (last, torn_tail) = last.map(|scan| judge_tail(scan, marked, &replay)).transpose()?.unzip();
+    if last.is_none() && snapshot.is_some() {
+        return Err(WalError::Missing { file: disk.locate(&segment::file_name(*numbers.start())) });
+    }
+    check_snapshot(disk, snapshot.as_ref(), *numbers.start(), &replay)?;
+    Ok(Plan { replay, snapshot, torn_tail: torn_tail.flatten(), mark, leftovers, last })
 }
 
 /// Whether a log was ever begun on a disk. An empty disk where there should be one is a loss that [`Wal::open`] cannot
@@ -108,15 +125,27 @@ pub fn is_begun<D: Disk>(disk: &D) -> Result<bool, WalError> {
     Ok(files.iter().any(|file| segment::number_of(file).is_some()))
 }
 
-/// How many segments there are, after making sure that none is missing.
-fn count_segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Result<u32, WalError> {
-    let mut numbers: Vec<u32> = files.iter().filter_map(|file| segment::number_of(file)).collect();
-    numbers.sort_unstable();
-    numbers.extend(marked.map(|mark| mark.segment).filter(|&number| Some(&number) > numbers.last()));
-    let present = |number| files.contains(&segment::file_name(number));
-    match (1..=numbers.last().copied().unwrap_or(0)).find(|&number| !present(number)) {
+/// The numbers of the segments, after making sure that none is missing but from the beginning.
+fn segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Result<RangeInclusive<u32>, WalError> {
+    let numbers = || files.iter().filter_map(|file| segment::number_of(file));
+    let last = numbers().chain(marked.map(|mark| mark.segment)).max().unwrap_or(0);
+    let first = numbers().min().unwrap_or(1);
+    match (first..=last).find(|&number| !files.contains(&segment::file_name(number))) {
         Some(number) => Err(WalError::Missing { file: disk.locate(&segment::file_name(number)) }),
-        None => Ok(numbers.len() as u32),
+        None => Ok(first..=last),
+    }
+}
+
+/// The header that a segment must have. Of the first one that is left, when others were before it, nothing is known.
+fn expected_header(number: u32, previous: Option<&Scan>, replay: &Replay) -> Option<Header> {
+    match previous {
+        Some(previous) => Some(Header {
+            segment: number,
+            previous_end: previous.end.offset,
+            hard_state: replay.hard_state,
+            last_index: replay.last_index(),
+        }),
+        None => (number == Header::FIRST.segment).then_some(Header::FIRST),
     }
 }
 
@@ -126,28 +155,72 @@ fn check_header(
     found: &Header,
     expected: &Header,
     previous: Option<&Scan>,
-    log: &Recovered,
+    replay: &Replay,
 ) -> Result<(), WalError> {
-    let problem = if found.version != VERSION {
-        format!("its format has version {}, and this program reads version {VERSION}", found.version)
+    let problem = if found == expected {
+        return Ok(());
     } else if found.segment != expected.segment {
         format!("its header says that it is segment {}", found.segment)
-    } else if found.previous_end == expected.previous_end {
-        return Ok(());
     } else if let Some(previous) = previous.filter(|previous| previous.end.offset < found.previous_end) {
-        return Err(corrupt(previous, log));
-    } else {
+        return Err(corrupt(previous, replay));
+    } else if found.previous_end != expected.previous_end {
         format!("the segment before it should end at byte {}, not {}", found.previous_end, expected.previous_end)
+    } else {
+        format!("before it there should be {}, not {}", outcome(found), outcome(expected))
     };
     Err(WalError::Inconsistent { file: file.to_owned(), offset: 0, problem })
 }
 
+/// What a header says that came of the segments before it.
+fn outcome(header: &Header) -> String {
+    let vote = header.hard_state.voted_for.map_or("none".to_owned(), |id| id.to_string());
+    format!("{} entries, term {} and vote {vote}", header.last_index, header.hard_state.term)
+}
+
+fn refuse_header(file: String, bad: BadHeader) -> WalError {
+    match bad {
+        BadHeader::Damaged { stored_crc, computed_crc } => {
+            WalError::Corrupt { file, offset: 0, index: None, stored_crc, computed_crc }
+        }
+        BadHeader::OtherVersion(version) => {
+            let problem = format!("its format has version {version}, and this program reads version {VERSION}");
+            WalError::Inconsistent { file, offset: 0, problem }
+        }
+    }
+}
+
+/// Makes sure that the log goes on where the snapshot ends, or before, and was written before the snapshot was.
+fn check_snapshot<D: Disk>(
+    disk: &D,
+    snapshot: Option<&Snapshot>,
+    first_segment: u32,
+    replay: &Replay,
+) -> Result<(), WalError> {
+    let file = disk.locate(snapshot::FILE);
+    let last = snapshot.map(|snapshot| snapshot.last);
+    if replay.base > last.map_or(0, |last| last.index) {
+        return Err(WalError::Gap {
+            file: disk.locate(&segment::file_name(first_segment)),
+            first: replay.base + 1,
+            snapshot: file,
+            last: last.map(|last| last.index),
+        });
+    }
+    match last.filter(|last| last.term > replay.hard_state.term) {
+        Some(last) => {
+            let problem = format!("it is of term {}, and the log ends in term {}", last.term, replay.hard_state.term);
+            Err(WalError::Inconsistent { file, offset: 0, problem })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Takes the frames of a segment into the log, up to the first that does not verify.
-fn scan(file: String, bytes: Bytes, number: u32, log: &mut Recovered) -> Result<Scan, WalError> {
+fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay) -> Result<Scan, WalError> {
     let end = Position { segment: number, offset: segment::HEADER };
     let mut scan = Scan { file, bytes, end, newest_batch: None };
     while let Some(frame) = record::read_frame(&scan.bytes, scan.end) {
-        frame.record().and_then(|record| take(log, record)).map_err(|problem| WalError::Inconsistent {
+        frame.record().and_then(|record| replay.take(record)).map_err(|problem| WalError::Inconsistent {
             file: scan.file.clone(),
             offset: scan.end.offset.into(),
             problem,
@@ -158,76 +231,65 @@ fn scan(file: String, bytes: Bytes, number: u32, log: &mut Recovered) -> Result<
     Ok(scan)
 }
 
-fn take(log: &mut Recovered, record: Record) -> Result<(), String> {
-    match record {
-        Record::HardState(next) if next.term < log.hard_state.term => {
-            Err(format!("the term goes back from {} to {}", log.hard_state.term, next.term))
-        }
-        Record::HardState(next) => {
-            log.hard_state = next;
-            Ok(())
-        }
-        Record::Entry(entry) if entry.index == 0 || entry.index > next_index(log) => {
-            Err(format!("entry {} follows entry {}", entry.index, log.entries.len()))
-        }
-        Record::Entry(entry) => {
-            // In range: the guard above has compared it with the length.
-            log.entries.truncate(entry.index as usize - 1);
-            log.entries.push(entry);
-            Ok(())
-        }
-    }
-}
-
 /// Tells a torn tail from damage at the end of the last segment.
-fn judge_tail(scan: Scan, marked: Option<Position>, log: &mut Recovered) -> Result<Last, WalError> {
+fn judge_tail(scan: Scan, marked: Option<Position>, replay: &Replay) -> Result<(Last, Option<TornTail>), WalError> {
     let Position { segment, offset: end } = scan.end;
     let marked = marked.filter(|mark| mark.segment == segment).map(|mark| mark.offset);
     let synced_to = marked.max(scan.newest_batch).max(record::latest_batch_after(&scan.bytes, scan.end));
     if synced_to > Some(end) {
-        return Err(corrupt(&scan, log));
+        return Err(corrupt(&scan, replay));
     }
     let torn = scan.bytes[end as usize..].iter().rposition(|&byte| byte != 0);
-    log.torn_tail = torn.map(|last| TornTail { file: scan.file, offset: end.into(), discarded_bytes: last as u64 + 1 });
-    Ok(Last { end: scan.end, content: scan.bytes, rewrite_from: synced_to.unwrap_or(0) })
+    let torn = torn.map(|last| TornTail { file: scan.file, offset: end.into(), discarded_bytes: last as u64 + 1 });
+    Ok((Last { end: scan.end, content: scan.bytes, rewrite_from: synced_to.unwrap_or(0) }, torn))
 }
 
 /// The refusal of what stands at the end of a scan.
-fn corrupt(scan: &Scan, log: &Recovered) -> WalError {
+fn corrupt(scan: &Scan, replay: &Replay) -> WalError {
     let (stored_crc, computed_crc) = record::checksums(&scan.bytes, scan.end);
     WalError::Corrupt {
         file: scan.file.clone(),
         offset: scan.end.offset.into(),
-        index: Some(next_index(log)),
+        index: Some(replay.last_index() + 1),
         stored_crc,
         computed_crc,
     }
 }
 
-fn next_index(log: &Recovered) -> Index {
-    log.entries.len() as Index + 1
-}
-
 #[cfg(test)]
 mod tests {
-    use raftian_raft::Payload;
+    use raftian_raft::{Configuration, HardState, Index, LastEntry, NodeId, Payload};
 
     use super::*;
+    use crate::record::Record;
     use crate::{DiskFile, MemDisk};
 
-    /// The refusal of a first segment with these records, each under a checksum that holds.
-    fn refusal(header: &Header, records: &[Record]) -> String {
+    /// A disk with one segment of these records, each under a checksum that holds.
+    fn disk_with(header: &Header, records: &[Record]) -> MemDisk {
         let mut bytes = header.encode().to_vec();
         for record in records {
-            let at = Position { segment: 1, offset: bytes.len() as u32 };
+            let at = Position { segment: header.segment, offset: bytes.len() as u32 };
             match record {
                 Record::HardState(hard_state) => record::put_hard_state(&mut bytes, at, segment::HEADER, hard_state),
                 Record::Entry(entry) => record::put_entry(&mut bytes, at, segment::HEADER, entry),
+                Record::Restart(index) => record::put_restart(&mut bytes, at, segment::HEADER, *index),
             }
         }
         let mut disk = MemDisk::new();
-        disk.create("00000001.wal").unwrap().write_at(0, &bytes).unwrap();
-        plan(&disk).unwrap_err().to_string()
+        disk.create(&segment::file_name(header.segment)).unwrap().write_at(0, &bytes).unwrap();
+        disk
+    }
+
+    fn with_snapshot(mut disk: MemDisk, term: u64, index: Index) -> MemDisk {
+        let configuration = Configuration::new(NodeId::first(1)).unwrap();
+        let snapshot = Snapshot { last: LastEntry { term, index }, configuration, data: "1".into() };
+        snapshot::write_new(&mut disk, &snapshot).unwrap();
+        snapshot::put_in_force(&mut disk).unwrap();
+        disk
+    }
+
+    fn refusal(disk: &MemDisk) -> String {
+        plan(disk).unwrap_err().to_string()
     }
 
     fn noop(index: Index) -> Record {
@@ -238,29 +300,86 @@ mod tests {
         Record::HardState(HardState { term, voted_for: None })
     }
 
+    /// The header of a segment before which nothing is left.
+    fn later(last_index: Index) -> Header {
+        Header { segment: 7, previous_end: 99, hard_state: HardState { term: 1, voted_for: None }, last_index }
+    }
+
+    fn entries_of(disk: &MemDisk) -> Vec<Index> {
+        plan(disk).unwrap().replay.entries.iter().map(|entry| entry.index).collect()
+    }
+
     #[test]
     fn a_gap_between_entries_is_refused() {
-        let message = refusal(&Header::new(1, 0), &[noop(1), noop(3)]);
-        assert!(message.starts_with("`00000001.wal` makes no sense at byte 53: entry 3 follows entry 1;"), "{message}");
-        let message = refusal(&Header::new(1, 0), &[noop(0)]);
-        assert!(message.contains("at byte 24: entry 0 follows entry 0"), "{message}");
+        let message = refusal(&disk_with(&Header::FIRST, &[noop(1), noop(3)]));
+        assert!(message.starts_with("`00000001.wal` makes no sense at byte 75: entry 3 follows entry 1;"), "{message}");
+        let message = refusal(&disk_with(&Header::FIRST, &[noop(0)]));
+        assert!(message.contains("at byte 46: entry 0 follows entry 0"), "{message}");
+        let message = refusal(&disk_with(&Header::FIRST, &[noop(1), Record::Restart(5), noop(7)]));
+        assert!(message.contains("entry 7 follows entry 5"), "{message}");
     }
 
     #[test]
     fn a_term_that_goes_back_is_refused() {
-        let message = refusal(&Header::new(1, 0), &[term(5), term(5), term(4)]);
-        assert!(message.contains("at byte 70: the term goes back from 5 to 4"), "{message}");
-    }
-
-    #[test]
-    fn another_version_of_the_format_is_refused() {
-        let message = refusal(&Header { version: 2, ..Header::new(1, 0) }, &[]);
-        assert!(message.contains("its format has version 2, and this program reads version 1"), "{message}");
+        let message = refusal(&disk_with(&Header::FIRST, &[term(5), term(5), term(4)]));
+        assert!(message.contains("at byte 92: the term goes back from 5 to 4"), "{message}");
+        let message = refusal(&disk_with(&later(0), &[term(0)]));
+        assert!(message.contains("at byte 46: the term goes back from 1 to 0"), "{message}");
     }
 
     #[test]
     fn a_first_segment_with_something_before_it_is_refused() {
-        let message = refusal(&Header::new(1, 99), &[]);
+        let message = refusal(&disk_with(&Header { previous_end: 99, ..Header::FIRST }, &[]));
         assert!(message.contains("the segment before it should end at byte 99, not 0"), "{message}");
+        let message = refusal(&disk_with(&Header { last_index: 3, ..Header::FIRST }, &[]));
+        let expected = "before it there should be 3 entries, term 0 and vote none, not 0 entries, term 0 and vote none";
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn the_log_goes_on_where_the_snapshot_ends_or_before() {
+        for (records, expected) in [
+            (&[noop(9), noop(10)][..], &[9, 10][..]),
+            (&[], &[]),
+            (&[noop(9), noop(5), noop(6)], &[5, 6]),
+            (&[noop(9), Record::Restart(8)], &[]),
+            (&[Record::Restart(6), noop(7)], &[7]),
+        ] {
+            assert_eq!(entries_of(&with_snapshot(disk_with(&later(8), records), 1, 8)), expected, "{records:?}");
+        }
+        assert_eq!(entries_of(&disk_with(&later(8), &[noop(1)])), [1], "all of it was replaced");
+    }
+
+    #[test]
+    fn what_neither_the_log_nor_a_snapshot_has_is_missed() {
+        let no_snapshot = "`00000007.wal` begins with entry 9, and `snapshot.json`, which should stand for those \
+             before, is missing: put back what is missing";
+        let old_snapshot = "`00000007.wal` begins with entry 9, and `snapshot.json` ends with entry 7: put back";
+        for records in [&[][..], &[noop(9)], &[Record::Restart(8)]] {
+            let disk = disk_with(&later(8), records);
+            let message = refusal(&disk);
+            assert!(message.starts_with(no_snapshot), "{message}");
+            let message = refusal(&with_snapshot(disk, 1, 7));
+            assert!(message.starts_with(old_snapshot), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_of_a_later_term_than_the_log_is_refused() {
+        let disk = disk_with(&Header::FIRST, &[term(4)]);
+        assert!(plan(&with_snapshot(disk.fork(), 4, 7)).is_ok());
+        let message = refusal(&with_snapshot(disk, 5, 7));
+        let expected = "`snapshot.json` makes no sense at byte 0: it is of term 5, and the log ends in term 4;";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
+    fn a_snapshot_without_a_log_is_refused() {
+        let message = refusal(&with_snapshot(MemDisk::new(), 1, 7));
+        assert!(message.starts_with("`00000001.wal` is missing;"), "{message}");
+        let mut disk = with_snapshot(MemDisk::new(), 1, 7);
+        disk.create("00000001.wal").unwrap();
+        let message = refusal(&disk);
+        assert!(message.starts_with("`00000001.wal` is damaged at byte 0:"), "{message}");
     }
 }

@@ -1,22 +1,30 @@
 //! A segment: one file of the log, its header, and the writer of the last one.
 //!
 //! ```text
-//! [magic 8 bytes][version u32][segment u32][end of the previous segment u32][crc u32] frames … zeros
+//! [magic 8 bytes][version u32][segment u32][end of the previous segment u32][crc u32]
+//! [term u64][vote u16][last index u64][crc u32] frames … zeros
 //! ```
 //!
-//! Invariant: a segment is made only after the one before it was synced to its end, so a complete header vouches for
-//! the whole previous segment and says where that ends. The file is longer than what is written by up to a chunk of
-//! zeros: then a sync need not update the file's metadata as well, which is 1.5 times faster for small batches.
+//! The first line is the same in every version. Invariant: a segment is made only after the one before it was synced to
+//! its end, so a complete header vouches for the whole previous segment and says where that ends. It also says what
+//! came of all of them, so that a snapshot can take their place. The file is longer than what is written by up to a
+//! chunk of zeros: then a sync need not update the file's metadata as well, which is 1.5 times faster for small
+//! batches.
 //!
-//! Deliberately absent: recycling of old files.
+//! Deliberately absent: recycling of old files. Most appends find zeros before them as it is, and an old file would
+//! have to be filled with zeros first, since what follows the end of the log must tell nothing.
 
-use crate::record::u32_at;
+use raftian_raft::{HardState, Index, NodeId};
+
+use crate::record::{u32_at, u64_at};
 use crate::{Disk, DiskFile, WalError};
 
 /// The length of a segment's header in bytes.
-pub(crate) const HEADER: u32 = 24;
+pub(crate) const HEADER: u32 = 46;
 /// The version of the format of headers, frames and marks.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+/// The length in bytes of the part of a header that is the same in every version.
+const PREFACE: usize = 24;
 const MAGIC: &[u8; 8] = b"raft-wal";
 
 /// A place in the log. Later places are greater.
@@ -27,11 +35,21 @@ pub(crate) struct Position {
 }
 
 /// The header of a segment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) version: u32,
     pub(crate) segment: u32,
     pub(crate) previous_end: u32,
+    /// The hard state when the segment was begun.
+    pub(crate) hard_state: HardState,
+    /// The last index of the log at that time.
+    pub(crate) last_index: Index,
+}
+
+/// Why a file does not begin with a header of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadHeader {
+    Damaged { stored_crc: u32, computed_crc: u32 },
+    OtherVersion(u32),
 }
 
 /// The segment at the end of the log.
@@ -57,32 +75,41 @@ pub(crate) fn number_of(file: &str) -> Option<u32> {
 }
 
 impl Header {
-    /// The header of a new segment.
-    pub(crate) fn new(segment: u32, previous_end: u32) -> Header {
-        Header { version: VERSION, segment, previous_end }
-    }
+    /// The header of the first segment of all.
+    pub(crate) const FIRST: Header =
+        Header { segment: 1, previous_end: 0, hard_state: HardState { term: 0, voted_for: None }, last_index: 0 };
 
     pub(crate) fn encode(&self) -> [u8; HEADER as usize] {
         let mut bytes = [0; HEADER as usize];
         bytes[..8].copy_from_slice(MAGIC);
-        bytes[8..12].copy_from_slice(&self.version.to_le_bytes());
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.previous_end.to_le_bytes());
-        let crc = crc32fast::hash(&bytes[..20]);
-        bytes[20..].copy_from_slice(&crc.to_le_bytes());
+        seal(&mut bytes[..PREFACE]);
+        bytes[24..32].copy_from_slice(&self.hard_state.term.to_le_bytes());
+        bytes[32..34].copy_from_slice(&self.hard_state.voted_for.map_or(0, NodeId::number).to_le_bytes());
+        bytes[34..42].copy_from_slice(&self.last_index.to_le_bytes());
+        seal(&mut bytes);
         bytes
     }
 
-    /// The header that a file begins with, or the stored and the computed checksum of what is there instead.
-    pub(crate) fn decode(file: &[u8]) -> Result<Header, (u32, u32)> {
+    /// The header that a file begins with.
+    pub(crate) fn decode(file: &[u8]) -> Result<Header, BadHeader> {
         let mut bytes = [0; HEADER as usize];
         let length = file.len().min(bytes.len());
         bytes[..length].copy_from_slice(&file[..length]);
-        let (stored, computed) = (u32_at(&bytes, 20), crc32fast::hash(&bytes[..20]));
-        if stored != computed || &bytes[..8] != MAGIC || file.len() < bytes.len() {
-            return Err((stored, computed));
+        check(&bytes[..PREFACE], length >= PREFACE && &bytes[..8] == MAGIC)?;
+        match u32_at(&bytes, 8) {
+            VERSION => check(&bytes, length == bytes.len())?,
+            other => return Err(BadHeader::OtherVersion(other)),
         }
-        Ok(Header { version: u32_at(&bytes, 8), segment: u32_at(&bytes, 12), previous_end: u32_at(&bytes, 16) })
+        let voted_for = NodeId::new(u16::from_le_bytes([bytes[32], bytes[33]]));
+        Ok(Header {
+            segment: u32_at(&bytes, 12),
+            previous_end: u32_at(&bytes, 16),
+            hard_state: HardState { term: u64_at(&bytes, 24), voted_for },
+            last_index: u64_at(&bytes, 34),
+        })
     }
 
     /// Whether a file is what a crash leaves of writing this header into a new file: some of it, then nothing or zeros.
@@ -151,6 +178,20 @@ impl<F: DiskFile> Segment<F> {
     }
 }
 
+/// Sets the last four bytes to the checksum of those before.
+fn seal(bytes: &mut [u8]) {
+    let (covered, crc) = bytes.split_at_mut(bytes.len() - 4);
+    crc.copy_from_slice(&crc32fast::hash(covered).to_le_bytes());
+}
+
+/// Holds against each other what [`seal`] brought together.
+fn check(bytes: &[u8], is_sound_otherwise: bool) -> Result<(), BadHeader> {
+    let covered = bytes.len() - 4;
+    let (stored_crc, computed_crc) = (u32_at(bytes, covered), crc32fast::hash(&bytes[..covered]));
+    let is_sound = is_sound_otherwise && stored_crc == computed_crc;
+    if is_sound { Ok(()) } else { Err(BadHeader::Damaged { stored_crc, computed_crc }) }
+}
+
 /// An offset as it is stored. Segments are rotated long before this can fail.
 fn offset(value: usize) -> u32 {
     u32::try_from(value).expect("a segment is smaller than 4 GiB")
@@ -171,28 +212,42 @@ mod tests {
         }
     }
 
+    fn header(previous_end: u32) -> Header {
+        let hard_state = HardState { term: 5, voted_for: NodeId::new(2) };
+        Header { segment: 3, previous_end, hard_state, last_index: 9 }
+    }
+
     #[test]
     fn a_header_is_complete_unfinished_or_damaged() {
         // Among so many there are some whose checksum ends in zeros, which look whole when they are cut.
         for previous_end in 0..2000 {
-            let header = Header::new(3, previous_end);
+            let header = header(previous_end);
             let whole = header.encode();
-            assert_eq!(Header::decode(&whole), Ok(Header::new(3, previous_end)));
+            assert_eq!(Header::decode(&whole), Ok(header));
             assert!(!header.is_unfinished(&[&whole[..], b"x"].concat()));
             for length in 0..whole.len() {
                 assert!(Header::decode(&whole[..length]).is_err(), "{length} bytes of {header:?}");
                 assert!(header.is_unfinished(&whole[..length]), "{length} bytes of {header:?}");
             }
         }
-        assert!(!Header::new(3, 24).is_unfinished(&Header::new(4, 24).encode()[..20]), "part of another header");
+        let other = Header { segment: 4, ..header(24) };
+        assert!(!header(24).is_unfinished(&other.encode()[..20]), "part of another header");
     }
 
     #[test]
     fn a_file_of_another_kind_has_no_header_even_under_a_good_checksum() {
-        let mut bytes = Header::new(1, 0).encode();
+        let mut bytes = header(0).encode();
         bytes[..8].copy_from_slice(b"not mine");
-        let crc = crc32fast::hash(&bytes[..20]);
-        bytes[20..].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err((crc, crc)));
+        seal(&mut bytes[..PREFACE]);
+        let crc = u32_at(&bytes, 20);
+        assert_eq!(Header::decode(&bytes), Err(BadHeader::Damaged { stored_crc: crc, computed_crc: crc }));
+    }
+
+    #[test]
+    fn a_header_of_another_version_needs_only_the_part_that_all_have() {
+        let mut bytes = header(0).encode();
+        bytes[8..12].copy_from_slice(&1u32.to_le_bytes());
+        seal(&mut bytes[..PREFACE]);
+        assert_eq!(Header::decode(&bytes[..PREFACE]), Err(BadHeader::OtherVersion(1)));
     }
 }

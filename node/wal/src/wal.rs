@@ -3,15 +3,17 @@
 //! Invariant: after a write or a sync has failed, nothing more is written. Whether the bytes of a failed sync are on
 //! the disk cannot be found out from this process, and a second fsync may say yes for pages that the first one lost.
 //!
-//! Deliberately absent: reading (the core holds the log in memory), a retry, and a sync on drop, since dropping
-//! without [`Wal::close`] is what a kill looks like.
+//! Deliberately absent: reading (the core holds the log in memory), a retry, a sync on drop, since dropping without
+//! [`Wal::close`] is what a kill looks like, and writing a snapshot beside the log: the log waits for it.
 
-use raftian_raft::{Entry, HardState, Index, Storage, Term, Write};
+use raftian_raft::{Discard, Entry, HardState, Index, Snapshot, Storage, Write};
 
 use crate::mark::MarkFile;
-use crate::recovery::{self, Last, Recovered};
-use crate::segment::{Header, Segment};
-use crate::{Disk, WalError, record};
+use crate::recovery::{self, Last, Plan, Recovered};
+use crate::replay::Replay;
+use crate::sealed::Sealed;
+use crate::segment::{self, Header, Position, Segment};
+use crate::{Disk, WalError, record, snapshot};
 
 /// The most bytes of commands that are written at once; one larger command still is. With a full segment before it,
 /// what is written then ends far below the 4 GiB that an offset can tell.
@@ -39,11 +41,15 @@ pub struct Wal<D: Disk> {
     disk: D,
     options: Options,
     segment: Segment<D::File>,
+    sealed: Sealed,
     marks: MarkFile<D::File>,
     /// Where the frames since the last sync begin.
     batch: u32,
-    term: Term,
+    /// As it is after the last frame that was written, like the next one.
+    hard_state: HardState,
     last_index: Index,
+    /// The last entry that the stored snapshot stands for; 0 without one.
+    snapshot_index: Index,
     /// Reused from append to append.
     frames: Vec<u8>,
     poisoned: bool,
@@ -71,31 +77,38 @@ impl<D: Disk> Wal<D> {
     pub fn open_with(mut disk: D, options: Options) -> Result<(Wal<D>, Recovered), WalError> {
         assert!(options.segment_bytes <= 1 << 30, "a segment is at most 1 GiB: {options:?}");
         assert!((1..=1 << 30).contains(&options.chunk_bytes), "a chunk is 1 byte to 1 GiB: {options:?}");
-        let recovery::Plan { recovered, mark, unfinished, last } = recovery::plan(&disk)?;
-        if let Some(file) = unfinished {
+        let Plan { replay, snapshot, torn_tail, mark, leftovers, last } = recovery::plan(&disk)?;
+        for file in leftovers {
             disk.remove(&file).map_err(|error| WalError::io("remove", &disk.locate(&file), error))?;
         }
         let segment = match last {
             Some(Last { end, content, rewrite_from }) => {
                 Segment::reopen(&mut disk, end, &content, rewrite_from, options.chunk_bytes)?
             }
-            None => Segment::create(&mut disk, &Header::new(1, 0), options.chunk_bytes)?,
+            None => Segment::create(&mut disk, &Header::FIRST, options.chunk_bytes)?,
         };
         let marks = MarkFile::start(&mut disk, mark.as_ref(), segment.end())?;
-        let wal = Wal {
+        let mut wal = Wal {
             batch: segment.end().offset,
             disk,
             options,
             segment,
             marks,
-            term: recovered.hard_state.term,
-            last_index: recovered.entries.len() as Index,
+            hard_state: replay.hard_state,
+            last_index: replay.last_index(),
+            snapshot_index: snapshot.as_ref().map_or(0, Snapshot::last_index),
+            sealed: replay.sealed,
             frames: Vec::new(),
             poisoned: false,
             syncs: 0,
             bytes: 0,
         };
-        Ok((wal, recovered))
+        if replay.entries.is_empty() && wal.last_index < wal.snapshot_index {
+            // A crash came before the log could say so itself. Without a sync: if another one comes, so does this.
+            wal.restart()?;
+        }
+        let Replay { hard_state, entries, .. } = replay;
+        Ok((wal, Recovered { hard_state, snapshot, entries, torn_tail }))
     }
 
     /// Syncs what was appended, and lets the durable mark outlive a power cut.
@@ -130,10 +143,77 @@ impl<D: Disk> Wal<D> {
         outcome
     }
 
-    /// Writes it in parts that fit in a segment, however much there is of it.
-    fn append_parts(&mut self, write: &Write) -> Result<(), WalError> {
+    /// Makes sure that the write is one for this log.
+    fn check(&self, write: &Write) {
+        let term = write.hard_state.map_or(self.hard_state.term, |hard_state| hard_state.term);
+        assert!(term >= self.hard_state.term, "the term goes back from {} to {term}", self.hard_state.term);
+        let mut snapshot_index = self.snapshot_index;
+        if let Some(Snapshot { last, .. }) = &write.snapshot {
+            assert!(last.index >= snapshot_index, "the snapshot goes back from {snapshot_index} to {}", last.index);
+            assert!(last.term <= term, "a snapshot of term {} comes in term {term}", last.term);
+            snapshot_index = last.index;
+        }
+        let (discarded, last_index) = match write.discard {
+            Some(Discard::UpTo(index)) => (index, self.last_index),
+            Some(Discard::All) => (snapshot_index.max(1), snapshot_index),
+            None => (0, self.last_index),
+        };
+        assert!(discarded <= snapshot_index, "the snapshot ends at {snapshot_index}, and {:?} is to go", write.discard);
+        let Some(first) = write.entries.first() else { return };
+        assert!(
+            (snapshot_index + 1..=last_index + 1).contains(&first.index),
+            "entry {} cannot follow a log that ends at {last_index}, with a snapshot that ends at {snapshot_index}",
+            first.index
+        );
+        for pair in write.entries.windows(2) {
+            assert!(pair[1].index == pair[0].index + 1, "entry {} follows entry {}", pair[1].index, pair[0].index);
+        }
+    }
+
+    fn append_write(&mut self, write: &Write) -> Result<(), WalError> {
         let mut hard_state = write.hard_state.as_ref();
-        let mut rest = write.entries.as_slice();
+        if write.snapshot.is_some() || write.discard.is_some() {
+            self.append_parts(hard_state.take(), &[])?;
+            self.compact(write.snapshot.as_ref(), write.discard)?;
+        }
+        self.append_parts(hard_state, &write.entries)
+    }
+
+    /// Makes the snapshot durable once everything before it is, and only then lets go of what it stands for.
+    fn compact(&mut self, snapshot: Option<&Snapshot>, discard: Option<Discard>) -> Result<(), WalError> {
+        if let Some(snapshot) = snapshot {
+            snapshot::write_new(&mut self.disk, snapshot)?;
+            self.sync_batch()?;
+            snapshot::put_in_force(&mut self.disk)?;
+            self.snapshot_index = snapshot.last_index();
+        }
+        let up_to = match discard {
+            Some(Discard::UpTo(index)) => index,
+            Some(Discard::All) => {
+                self.restart()?;
+                self.last_index
+            }
+            None => return Ok(()),
+        };
+        self.sync_batch()?;
+        while let Some(number) = self.sealed.pop_up_to(up_to) {
+            let file = segment::file_name(number);
+            self.disk.remove(&file).map_err(|error| WalError::io("remove", &self.disk.locate(&file), error))?;
+        }
+        Ok(())
+    }
+
+    /// Declares all entries void. The log goes on after the snapshot.
+    fn restart(&mut self) -> Result<(), WalError> {
+        let index = self.snapshot_index;
+        self.append_frames(|frames, at, batch| record::put_restart(frames, at, batch, index))?;
+        self.sealed.truncate(0);
+        self.last_index = index;
+        Ok(())
+    }
+
+    /// Writes it in parts that fit in a segment, however much there is of it.
+    fn append_parts(&mut self, mut hard_state: Option<&HardState>, mut rest: &[Entry]) -> Result<(), WalError> {
         while hard_state.is_some() || !rest.is_empty() {
             let mut bytes = 0;
             let fits = |entry: &&Entry| {
@@ -142,26 +222,37 @@ impl<D: Disk> Wal<D> {
                 is_first || bytes <= MAX_PART_BYTES
             };
             let (part, behind) = rest.split_at(rest.iter().take_while(fits).count());
-            self.append_frames(hard_state.take(), part)?;
+            self.append_part(hard_state.take(), part)?;
             rest = behind;
         }
         Ok(())
     }
 
-    fn append_frames(&mut self, hard_state: Option<&HardState>, entries: &[Entry]) -> Result<(), WalError> {
+    fn append_part(&mut self, hard_state: Option<&HardState>, entries: &[Entry]) -> Result<(), WalError> {
+        self.append_frames(|frames, start, batch| {
+            if let Some(hard_state) = hard_state {
+                record::put_hard_state(frames, start, batch, hard_state);
+            }
+            for entry in entries {
+                let at = Position { offset: start.offset + frames.len() as u32, ..start };
+                record::put_entry(frames, at, batch, entry);
+            }
+        })?;
+        self.hard_state = hard_state.copied().unwrap_or(self.hard_state);
+        if let [first, ..] = entries {
+            self.sealed.truncate(first.index - 1);
+            self.last_index = first.index + entries.len() as Index - 1;
+        }
+        Ok(())
+    }
+
+    /// Writes what is put: frames for this place, in this batch.
+    fn append_frames(&mut self, put: impl FnOnce(&mut Vec<u8>, Position, u32)) -> Result<(), WalError> {
         if self.segment.end().offset >= self.options.segment_bytes {
             self.rotate()?;
         }
-        let start = self.segment.end();
-        let mut at = start;
         self.frames.clear();
-        if let Some(hard_state) = hard_state {
-            record::put_hard_state(&mut self.frames, at, self.batch, hard_state);
-        }
-        for entry in entries {
-            at.offset = start.offset + self.frames.len() as u32;
-            record::put_entry(&mut self.frames, at, self.batch, entry);
-        }
+        put(&mut self.frames, self.segment.end(), self.batch);
         let length = self.frames.len() as u64;
         self.segment.append(&mut self.frames)?;
         self.bytes += length;
@@ -183,8 +274,14 @@ impl<D: Disk> Wal<D> {
     fn rotate(&mut self) -> Result<(), WalError> {
         self.sync_batch()?;
         let end = self.segment.end();
-        let header = Header::new(end.segment + 1, end.offset);
+        let header = Header {
+            segment: end.segment + 1,
+            previous_end: end.offset,
+            hard_state: self.hard_state,
+            last_index: self.last_index,
+        };
         self.segment = Segment::create(&mut self.disk, &header, self.options.chunk_bytes)?;
+        self.sealed.push(end.segment, self.last_index);
         self.batch = self.segment.end().offset;
         self.marks.set(self.segment.end())?;
         self.marks.sync()
@@ -194,35 +291,19 @@ impl<D: Disk> Wal<D> {
 impl<D: Disk> Storage for Wal<D> {
     type Error = WalError;
 
-    /// Appends the hard state, then the entries.
+    /// Appends the hard state and the entries. Between them, a snapshot is made durable, and so is everything before
+    /// it; then the segments that hold nothing but what is discarded are removed.
     ///
     /// # Panics
-    /// When the term goes back, or the entries are not contiguous with each other and with the log: the core never
-    /// asks for that.
+    /// When the term or the snapshot goes back, the snapshot is of a later term, more is discarded than the snapshot
+    /// stands for, or the entries are not contiguous with each other and with the log, or replace some that the
+    /// snapshot stands for: the core never asks for that.
     fn append(&mut self, write: &Write) -> Result<(), WalError> {
-        let term = write.hard_state.map_or(self.term, |hard_state| hard_state.term);
-        assert!(term >= self.term, "the term goes back from {} to {term}", self.term);
-        let last_index = index_after(self.last_index, &write.entries);
-        self.or_poison(|wal| wal.append_parts(write))?;
-        (self.term, self.last_index) = (term, last_index);
-        Ok(())
+        self.check(write);
+        self.or_poison(|wal| wal.append_write(write))
     }
 
     fn sync(&mut self) -> Result<(), WalError> {
         self.or_poison(Wal::sync_batch)
     }
-}
-
-/// The last index once the entries are in a log that ends at `last_index`.
-fn index_after(last_index: Index, entries: &[Entry]) -> Index {
-    let Some(first) = entries.first() else { return last_index };
-    assert!(
-        (1..=last_index + 1).contains(&first.index),
-        "entry {} cannot follow a log that ends at {last_index}",
-        first.index
-    );
-    for pair in entries.windows(2) {
-        assert!(pair[1].index == pair[0].index + 1, "entry {} follows entry {}", pair[1].index, pair[0].index);
-    }
-    first.index + entries.len() as Index - 1
 }

@@ -31,7 +31,8 @@ fn a_kill_loses_nothing_even_if_it_was_not_synced() {
 fn a_power_cut_loses_what_was_not_synced() {
     let disk = with_an_unsynced_batch();
     disk.crash();
-    let expected = Recovered { hard_state: hard_state(1, 2), entries: entries(1, 1, 3).entries, torn_tail: None };
+    let expected =
+        Recovered { hard_state: hard_state(1, 2), entries: entries(1, 1, 3).entries, ..Recovered::default() };
     assert_eq!(recovered(&disk), expected);
 }
 

@@ -152,12 +152,16 @@ fn zeros_at_the_end_of_an_earlier_segment_are_refused() {
 #[test]
 fn a_missing_segment_is_refused_wherever_it_was() {
     let template = many_segments();
-    let segments: Vec<String> = template.files().into_keys().filter(|file| file.ends_with(".wal")).collect();
+    let segments = segments(&template);
     for file in &segments {
         let mut disk = template.fork();
         disk.remove(file).unwrap();
-        let error = refusal(&disk, file);
-        assert!(matches!(&error, WalError::Missing { file: named } if named == file), "{file}: {error}");
+        match refusal(&disk, file) {
+            WalError::Missing { file: named } => assert_eq!(named, *file),
+            // Those at the beginning may have made room for a snapshot; but then that must be there.
+            WalError::Gap { first, last: None, .. } => assert!(file == FIRST && first > 1, "{file}: {first}"),
+            error => panic!("{file}: {error}"),
+        }
     }
     let mut disk = template.fork();
     for file in &segments {
@@ -215,4 +219,111 @@ fn a_segment_that_turned_to_zeros_after_a_power_cut_is_refused() {
     disk.open(second).unwrap().write_at(0, &vec![0; length]).unwrap();
     let error = refusal(&disk, "no header");
     assert!(matches!(&error, WalError::Corrupt { file, offset: 0, .. } if file == second), "{error}");
+}
+
+/// A disk whose log begins after index 1, with a snapshot before that.
+fn compacted() -> MemDisk {
+    let disk = many_segments();
+    let mut wal = open(disk.clone()).unwrap().0;
+    commit(&mut wal, &vote(1, 3));
+    commit(&mut wal, &compaction(1, 65, 50));
+    assert!(!disk.files().contains_key(FIRST));
+    disk
+}
+
+#[test]
+fn every_flipped_bit_and_every_missing_byte_of_a_snapshot_is_refused() {
+    let template = compacted();
+    let whole = template.files()[SNAPSHOT].clone();
+    let refused = |disk: &MemDisk, what: &str, length: usize| match refusal(disk, what) {
+        WalError::CorruptSnapshot { file, bytes, stored_crc, computed_crc } => {
+            assert_eq!((file.as_str(), bytes), (SNAPSHOT, length as u64), "{what}");
+            assert_ne!(stored_crc, computed_crc, "{what}");
+        }
+        other => panic!("{what}: {other}"),
+    };
+    for offset in 0..whole.len() {
+        for bit in 0..8 {
+            let disk = template.fork();
+            disk.flip_bit(SNAPSHOT, offset, bit);
+            refused(&disk, &format!("bit {bit} of byte {offset}"), whole.len());
+        }
+        let mut disk = template.fork();
+        disk.create(SNAPSHOT).unwrap().write_at(0, &whole[..offset]).unwrap();
+        refused(&disk, &format!("only {offset} bytes"), offset);
+    }
+}
+
+#[test]
+fn a_message_about_a_damaged_snapshot_names_file_length_and_checksums() {
+    let disk = compacted();
+    let whole = disk.files()[SNAPSHOT].clone();
+    disk.flip_bit(SNAPSHOT, whole.len() - 5, 0);
+    let error = refusal(&disk, "a flip");
+    let WalError::CorruptSnapshot { computed_crc, .. } = &error else { panic!("{error}") };
+    let expected = format!(
+        "`snapshot.json` is damaged or cut short: it says that its checksum is {}, and that of its {} bytes is \
+         {computed_crc}; nothing was cut or changed, and",
+        String::from_utf8_lossy(&whole[10..18]),
+        whole.len()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[test]
+fn a_missing_snapshot_is_refused_if_the_log_needs_it() {
+    let mut disk = compacted();
+    disk.remove(SNAPSHOT).unwrap();
+    let error = refusal(&disk, "no snapshot");
+    assert!(matches!(&error, WalError::Gap { snapshot, last: None, .. } if snapshot == SNAPSHOT), "{error}");
+
+    let mut disk = three_batches();
+    let mut wal = open(disk.clone()).unwrap().0;
+    commit(&mut wal, &compaction(2, 5, 4));
+    disk.remove(SNAPSHOT).unwrap();
+    assert_eq!(recovered(&disk).entries.len(), 6, "the log has it all");
+
+    commit(&mut wal, &installation(2, 9));
+    disk.remove(SNAPSHOT).unwrap();
+    assert!(matches!(refusal(&disk, "no snapshot"), WalError::Gap { first: 10, last: None, .. }));
+}
+
+#[test]
+fn an_older_snapshot_in_the_place_of_the_one_that_the_log_needs_is_refused() {
+    let mut disk = compacted();
+    let older = disk.files()[SNAPSHOT].clone();
+    let mut wal = open(disk.clone()).unwrap().0;
+    for index in 71..=150 {
+        commit(&mut wal, &entries(1, index, index));
+    }
+    commit(&mut wal, &compaction(1, 150, 150));
+    disk.create(SNAPSHOT).unwrap().write_at(0, &older).unwrap();
+    let error = refusal(&disk, "an older one");
+    assert!(matches!(&error, WalError::Gap { last: Some(65), first, .. } if *first > 66), "{error}");
+}
+
+#[test]
+fn a_missing_segment_after_a_snapshot_is_refused_unless_the_snapshot_stands_for_all_of_it() {
+    let template = compacted();
+    for (position, file) in segments(&template).iter().enumerate() {
+        let mut disk = template.fork();
+        disk.remove(file).unwrap();
+        match position {
+            0 => {
+                let found = recovered(&disk);
+                assert_eq!((found.hard_state, found.snapshot), (hard_state(1, 3), Some(snapshot(1, 65))));
+                assert_eq!(found.entries.last(), Some(&entry(1, 70)));
+            }
+            _ => assert!(matches!(refusal(&disk, file), WalError::Missing { file: named } if named == *file)),
+        }
+    }
+}
+
+#[test]
+fn a_lost_log_is_not_begun_anew_under_a_snapshot() {
+    let mut disk = compacted();
+    for file in disk.files().into_keys().filter(|file| file != SNAPSHOT) {
+        disk.remove(&file).unwrap();
+    }
+    assert!(matches!(refusal(&disk, "no log"), WalError::Missing { file } if file == FIRST));
 }

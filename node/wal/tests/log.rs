@@ -24,11 +24,12 @@ fn everything_that_was_written_comes_back() {
         Entry { index: 4, term: 7, payload: Payload::Command(Bytes::from_static(b"{\"op\":\"attack\"}")) },
     ];
     let mut wal = open(disk.clone()).unwrap().0;
-    wal.append(&Write { hard_state: Some(hard_state(7, 65535)), entries: log[..2].to_vec() }).unwrap();
-    wal.append(&Write { hard_state: None, entries: log[2..].to_vec() }).unwrap();
+    wal.append(&Write { hard_state: Some(hard_state(7, 65535)), entries: log[..2].to_vec(), ..Write::default() })
+        .unwrap();
+    wal.append(&Write { entries: log[2..].to_vec(), ..Write::default() }).unwrap();
     wal.sync().unwrap();
     wal.close().unwrap();
-    let expected = Recovered { hard_state: hard_state(7, 65535), entries: log, torn_tail: None };
+    let expected = Recovered { hard_state: hard_state(7, 65535), entries: log, ..Recovered::default() };
     assert_eq!(recovered(&disk), expected);
     assert_eq!(recovered(&disk), expected, "opening changes nothing");
 }
@@ -136,7 +137,7 @@ fn closing_syncs_what_was_appended() {
 }
 
 #[test]
-#[should_panic(expected = "entry 3 cannot follow a log that ends at 1")]
+#[should_panic(expected = "entry 3 cannot follow a log that ends at 1, with a snapshot that ends at 0")]
 fn a_gap_to_the_log_is_a_fault_of_the_caller() {
     let mut wal = open(MemDisk::new()).unwrap().0;
     commit(&mut wal, &entries(1, 1, 1));
@@ -146,7 +147,7 @@ fn a_gap_to_the_log_is_a_fault_of_the_caller() {
 #[test]
 #[should_panic(expected = "entry 3 follows entry 1")]
 fn a_gap_between_entries_is_a_fault_of_the_caller() {
-    let write = Write { hard_state: None, entries: vec![entry(1, 1), entry(1, 3)] };
+    let write = Write { entries: vec![entry(1, 1), entry(1, 3)], ..Write::default() };
     let _ = open(MemDisk::new()).unwrap().0.append(&write);
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use common::*;
+use raftian_raft::Write;
 use raftian_wal::{Disk, RealDisk, Wal, WalError};
 
 #[test]
@@ -92,4 +93,24 @@ fn a_directory_that_cannot_be_made_is_an_error_that_names_it() {
     fs::write(&path, "").unwrap();
     let error = RealDisk::open(path.join("wal")).unwrap_err();
     assert!(error.to_string().starts_with(&format!("could not open `{}/wal`", path.display())), "{error}");
+}
+
+#[test]
+fn a_snapshot_is_a_file_for_people_too_and_makes_room() {
+    let directory = TempDir::new();
+    let mut wal = open(RealDisk::open(directory.path()).unwrap()).unwrap().0;
+    for index in 1..=100 {
+        commit(&mut wal, &entries(1, index, index));
+    }
+    commit(&mut wal, &Write { hard_state: Some(hard_state(2, 1)), ..compaction(1, 100, 100) });
+    drop(wal);
+    let mut files: Vec<String> = RealDisk::open(directory.path()).unwrap().list().unwrap();
+    files.sort();
+    assert_eq!(files, ["00000005.wal", "durable", "lock", SNAPSHOT]);
+    let path = directory.path().join(SNAPSHOT);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!((&json["last_index"], &json["state"]["json"]["applied"]), (&100.into(), &100.into()));
+    let found = open(RealDisk::open(directory.path()).unwrap()).unwrap().1;
+    assert_eq!((found.hard_state, found.snapshot), (hard_state(2, 1), Some(snapshot(1, 100))));
 }

@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use raftian_raft::{HardState, Recovered, Storage, Write};
+use raftian_raft::{Discard, HardState, Index, Recovered, Storage, Write};
 
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
@@ -28,7 +28,7 @@ impl Disk {
     }
 
     /// Makes at most `budget` records of a write durable, in order, and takes them off the budget. The hard state is
-    /// a record, and each entry is one.
+    /// a record, and so are the snapshot, the news of what to discard, and each entry.
     pub(crate) fn keep(&mut self, write: &Write, budget: &mut usize) {
         let mut pay = || {
             let paid = *budget > 0;
@@ -39,12 +39,25 @@ impl Disk {
             self.durable.hard_state = hard_state;
             self.hard_states.push(hard_state);
         }
+        if let Some(snapshot) = write.snapshot.as_ref().filter(|_| pay()) {
+            self.durable.snapshot = Some(snapshot.clone());
+        }
+        match write.discard.filter(|_| pay()) {
+            Some(Discard::UpTo(index)) => self.durable.entries.retain(|entry| entry.index > index),
+            Some(Discard::All) => self.durable.entries.clear(),
+            None => {}
+        }
         for entry in write.entries.iter().take_while(|_| pay()) {
-            let before = entry.index as usize - 1;
-            assert!(before <= self.durable.entries.len(), "a write leaves a gap before index {}", entry.index);
-            self.durable.entries.truncate(before);
+            self.durable.entries.retain(|stored| stored.index < entry.index);
+            assert!(entry.index <= self.end() + 1, "a write leaves a gap before index {}", entry.index);
             self.durable.entries.push(entry.clone());
         }
+    }
+
+    /// The last index that is stored, as an entry or in the snapshot of an empty log.
+    fn end(&self) -> Index {
+        let covered = self.durable.snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+        self.durable.entries.last().map_or(covered, |entry| entry.index)
     }
 }
 

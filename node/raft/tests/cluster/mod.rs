@@ -5,7 +5,9 @@
 //!
 //! Deliberately absent: any will of its own. Nothing is delivered, no time passes, unless a test says so.
 
+mod app;
 mod disk;
+mod membership;
 mod witness;
 mod words;
 
@@ -14,11 +16,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raftian_raft::{
-    Configuration, Message, NodeId, NotLeader, Options, Persist, Proposed, Recovered, RoleKind, Server, Status, Time,
+    Change, ChangeRefused, CompactRefused, Configuration, Discard, Index, Message, NodeId, NotLeader, Options, Persist,
+    ProposeRefused, Proposed, ReadTicket, Ready, Recovered, RoleKind, Server, Status, Time, TransferRefused,
 };
 
+pub(crate) use app::App;
 pub(crate) use disk::Disk;
-pub(crate) use witness::Witness;
+pub(crate) use membership::is_quorum;
+pub(crate) use witness::{Delivery, Witness};
 pub(crate) use words::{Happening, cell, role};
 
 /// The most messages that may be delivered without time passing.
@@ -42,6 +47,7 @@ struct Node {
     options: Options,
     /// `None` while crashed.
     server: Option<Server>,
+    app: App,
     disk: Disk,
     /// It syncs only when told to.
     slow: bool,
@@ -69,11 +75,29 @@ impl Cluster {
         for id in NodeId::first(count) {
             let mut options = Options::new(id, configuration.clone(), seed);
             adjust(&mut options);
-            let node = Node { options, server: None, disk: Disk::default(), slow: false, writes: VecDeque::new() };
-            cluster.nodes.insert(id, node);
-            cluster.restart(id);
+            cluster.start(id, options);
         }
         cluster
+    }
+
+    /// One more server, with an empty disk. It knows nothing of the others, nor they of it.
+    pub(crate) fn join(&mut self, id: NodeId) {
+        let (_, first) = self.nodes.first_key_value().expect("a cluster has servers");
+        let options = Options { id, configuration: None, ..first.options.clone() };
+        self.start(id, options);
+    }
+
+    fn start(&mut self, id: NodeId, options: Options) {
+        let node = Node {
+            options,
+            server: None,
+            app: App::default(),
+            disk: Disk::default(),
+            slow: false,
+            writes: VecDeque::new(),
+        };
+        assert!(self.nodes.insert(id, node).is_none(), "{id} is there already");
+        self.restart(id);
     }
 
     // What can be seen.
@@ -99,9 +123,19 @@ impl Cluster {
         self.nodes[&id].disk.durable()
     }
 
+    /// The state of its application.
+    pub(crate) fn app(&self, id: NodeId) -> App {
+        self.nodes[&id].app
+    }
+
     /// How many writes wait for a disk.
     pub(crate) fn waiting(&self, id: NodeId) -> usize {
         self.nodes[&id].writes.len()
+    }
+
+    /// Whether the snapshot it installed last waits for its disk.
+    pub(crate) fn waits_to_install(&self, id: NodeId) -> bool {
+        self.nodes[&id].writes.iter().any(|persist| persist.write().discard == Some(Discard::All))
     }
 
     /// The leader of the latest term that has one now.
@@ -178,12 +212,44 @@ impl Cluster {
     }
 
     /// The server is given commands.
-    pub(crate) fn propose(&mut self, id: NodeId, commands: &[&str]) -> Result<Proposed, NotLeader> {
+    pub(crate) fn propose(&mut self, id: NodeId, commands: &[&str]) -> Result<Proposed, ProposeRefused> {
+        let commands = commands.iter().map(|command| Bytes::copy_from_slice(command.as_bytes()));
+        self.with(id, |server, now| server.propose(now, commands))
+    }
+
+    /// The server is asked for other members.
+    pub(crate) fn change(&mut self, id: NodeId, change: Change) -> Result<Proposed, ChangeRefused> {
+        self.with(id, |server, now| server.propose_configuration(now, change))
+    }
+
+    /// The server is asked to let another one lead.
+    pub(crate) fn transfer(&mut self, id: NodeId, to: NodeId) -> Result<(), TransferRefused> {
+        self.with(id, |server, now| server.transfer(now, to))
+    }
+
+    /// Somebody wants to read at this server.
+    pub(crate) fn read(&mut self, id: NodeId) -> Result<ReadTicket, NotLeader> {
         let now = self.now;
-        let server = self.server_mut(id).unwrap_or_else(|| panic!("{id} is down"));
-        let proposed = server.propose(now, commands.iter().map(|command| Bytes::copy_from_slice(command.as_bytes())));
+        let ticket = self.up(id).read(now);
+        if let Ok(ticket) = ticket {
+            self.witness.read_asked(id, ticket);
+        }
         self.settle(id);
-        proposed
+        ticket
+    }
+
+    /// The server is given a snapshot of its application.
+    pub(crate) fn compact(&mut self, id: NodeId, keep: u64) -> Result<Index, CompactRefused> {
+        let app = self.app(id);
+        self.with(id, |server, _| server.compact(app.applied, app.save(), keep).map(|()| app.applied))
+    }
+
+    /// The server is asked anything.
+    pub(crate) fn with<T>(&mut self, id: NodeId, question: impl FnOnce(&mut Server, Time) -> T) -> T {
+        let now = self.now;
+        let answer = question(self.up(id), now);
+        self.settle(id);
+        answer
     }
 
     /// The transport of the sender reports that a request of it is lost.
@@ -208,6 +274,7 @@ impl Cluster {
     pub(crate) fn crash(&mut self, id: NodeId, mut keep: usize) {
         let node = self.nodes.get_mut(&id).unwrap_or_else(|| panic!("there is no {id}"));
         node.server = None;
+        node.app = App::default();
         for persist in std::mem::take(&mut node.writes) {
             node.disk.keep(persist.write(), &mut keep);
         }
@@ -254,19 +321,17 @@ impl Cluster {
         self.node(id).server.as_mut()
     }
 
+    fn up(&mut self, id: NodeId) -> &mut Server {
+        self.server_mut(id).unwrap_or_else(|| panic!("{id} is down"))
+    }
+
     /// Carries out the effects of a server until it has no more, and shows it to the witness.
     fn settle(&mut self, id: NodeId) {
-        let mut applied = Vec::new();
+        let mut delivered = Vec::new();
         while let Some(server) = self.server_mut(id) {
             let ready = server.ready();
-            let idle = ready.messages.is_empty() && ready.persist.is_none() && ready.committed.is_empty();
-            self.journal.extend(ready.events.into_iter().map(|event| Happening::Event(id, event)));
-            ready.messages.into_iter().for_each(|message| self.send(message));
-            self.node(id).writes.extend(ready.persist);
-            if !ready.committed.is_empty() {
-                self.journal.push(Happening::Applied(id, ready.committed.clone()));
-                applied.extend(ready.committed);
-            }
+            let idle = ready.is_empty();
+            self.carry_out(id, ready, &mut delivered);
             if !self.node(id).slow {
                 self.sync_writes(id, usize::MAX);
             }
@@ -275,7 +340,29 @@ impl Cluster {
             }
         }
         if let Some(server) = &self.nodes[&id].server {
-            self.witness.stepped(server, &applied);
+            self.witness.stepped(server, &delivered, self.nodes[&id].app);
+        }
+    }
+
+    fn carry_out(&mut self, id: NodeId, ready: Ready, delivered: &mut Vec<Delivery>) {
+        let Ready { messages, persist, restore, committed, reads, events } = ready;
+        self.journal.extend(events.into_iter().map(|event| Happening::Event(id, event)));
+        messages.into_iter().for_each(|message| self.send(message));
+        let node = self.node(id);
+        node.writes.extend(persist);
+        if let Some(snapshot) = &restore {
+            node.app = App::load(&snapshot.data);
+        }
+        committed.iter().for_each(|entry| node.app.apply(entry));
+        self.journal.extend(restore.iter().map(|snapshot| Happening::Restored(id, snapshot.last)));
+        if !committed.is_empty() {
+            self.journal.push(Happening::Applied(id, committed.clone()));
+        }
+        delivered.extend(restore.map(Delivery::Restored));
+        delivered.extend(committed.into_iter().map(Delivery::Applied));
+        for read in reads {
+            self.witness.read_answered(id, &read);
+            self.journal.push(Happening::Read(id, read));
         }
     }
 

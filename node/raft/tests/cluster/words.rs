@@ -3,8 +3,8 @@
 use std::fmt;
 
 use raftian_raft::{
-    AppendEntries, AppendReply, Body, Conflict, Entry, Event, LastEntry, Message, NodeId, Payload, Reply, Request,
-    RoleKind,
+    AppendEntries, AppendReply, Body, Conflict, Entry, Event, InstallSnapshot, LastEntry, Message, NodeId, Payload,
+    ReadOutcome, Reply, Request, RoleKind, SnapshotReply,
 };
 
 /// Something that can be seen from outside.
@@ -16,6 +16,10 @@ pub(crate) enum Happening {
     Event(NodeId, Event),
     /// A server gave committed entries to its application.
     Applied(NodeId, Vec<Entry>),
+    /// A server gave a snapshot to its application.
+    Restored(NodeId, LastEntry),
+    /// A server said what became of a read.
+    Read(NodeId, ReadOutcome),
     /// What a disk had not synced is gone.
     Crashed(NodeId),
 }
@@ -28,6 +32,13 @@ impl fmt::Display for Happening {
             Happening::Applied(id, entries) => {
                 write!(f, "{id}  applies")?;
                 entries.iter().try_for_each(|entry| write!(f, " {}", at(entry)))
+            }
+            Happening::Restored(id, last) => write!(f, "{id}  restores the state at {}@{}", last.index, last.term),
+            Happening::Read(id, ReadOutcome { ticket, index: Ok(index) }) => {
+                write!(f, "{id}  may serve read {} from index {index} on", ticket.number())
+            }
+            Happening::Read(id, ReadOutcome { ticket, index: Err(_) }) => {
+                write!(f, "{id}  fails read {}", ticket.number())
             }
             Happening::Crashed(id) => write!(f, "{id}  crashes"),
         }
@@ -49,6 +60,7 @@ pub(crate) fn cell(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => entry.term.to_string(),
         Payload::Command(command) => format!("{}:{}", entry.term, String::from_utf8_lossy(command)),
+        Payload::Configuration(configuration) => format!("{}:({configuration})", entry.term),
     }
 }
 
@@ -56,6 +68,7 @@ fn at(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => format!("{}@{}", entry.index, entry.term),
         Payload::Command(command) => format!("{}@{}:{}", entry.index, entry.term, String::from_utf8_lossy(command)),
+        Payload::Configuration(configuration) => format!("{}@{}:({configuration})", entry.index, entry.term),
     }
 }
 
@@ -64,7 +77,16 @@ fn write_message(f: &mut fmt::Formatter<'_>, message: &Message, arrow: char) -> 
     write!(f, "{from} {arrow} {to}  ")?;
     match body {
         Body::Request(Request::PreVote(last)) => write_vote(f, "PreVote", *term, *call, *last),
-        Body::Request(Request::RequestVote(last)) => write_vote(f, "RequestVote", *term, *call, *last),
+        Body::Request(Request::RequestVote { last, transfer }) => {
+            write_vote(f, "RequestVote", *term, *call, *last)?;
+            write!(f, "{}", if *transfer { " for a transfer" } else { "" })
+        }
+        Body::Request(Request::TimeoutNow) => write!(f, "TimeoutNow term {term} call {call}"),
+        Body::Request(Request::InstallSnapshot(InstallSnapshot { last, size, offset, data, .. })) => {
+            let end = offset + data.len() as u64;
+            write!(f, "InstallSnapshot term {term} call {call} last {}@{} ", last.index, last.term)?;
+            write!(f, "bytes {offset}..{end} of {size}")
+        }
         Body::Request(Request::AppendEntries(append)) => {
             let AppendEntries { prev_log_index, prev_log_term, entries, leader_commit } = append;
             write!(f, "AppendEntries term {term} call {call} prev {prev_log_index}@{prev_log_term}")?;
@@ -89,6 +111,15 @@ fn write_message(f: &mut fmt::Formatter<'_>, message: &Message, arrow: char) -> 
                 AppendReply::StaleTerm => write!(f, "stale term"),
             }
         }
+        Body::Reply(Reply::InstallSnapshot(reply)) => {
+            write!(f, "InstallSnapshot reply term {term} call {call} ")?;
+            match reply {
+                SnapshotReply::Received(bytes) => write!(f, "received {bytes} bytes"),
+                SnapshotReply::Installed(index) => write!(f, "installed {index}"),
+                SnapshotReply::StaleTerm => write!(f, "stale term"),
+            }
+        }
+        Body::Reply(Reply::TimeoutNow) => write!(f, "TimeoutNow reply term {term} call {call}"),
     }
 }
 
@@ -108,6 +139,12 @@ fn write_event(f: &mut fmt::Formatter<'_>, id: NodeId, event: &Event) -> fmt::Re
         Event::Role { role: kind, term, .. } => write!(f, "{id}  is {} in term {term}", role(*kind)),
         Event::Voted { term, candidate } => write!(f, "{id}  votes for {candidate} in term {term}"),
         Event::Truncated { from } => write!(f, "{id}  discards its log from {from} on"),
+        Event::Membership { configuration: Some(configuration) } => write!(f, "{id}  has members {configuration}"),
+        Event::Membership { configuration: None } => write!(f, "{id}  knows of no members"),
+        Event::SnapshotTaken { index } => write!(f, "{id}  takes a snapshot at {index}"),
+        Event::SnapshotInstalled { index } => write!(f, "{id}  installs the snapshot at {index}"),
+        Event::TransferStarted { to } => write!(f, "{id}  hands over to {to}"),
+        Event::TransferAborted { to } => write!(f, "{id}  gives up handing over to {to}"),
         Event::QuorumLost { term } => write!(f, "{id}  has not heard from a quorum in term {term}"),
     }
 }

@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Storage, Term, Write};
+use raftian_raft::{
+    Configuration, Discard, Entry, HardState, Index, LastEntry, NodeId, Payload, Snapshot, Storage, Term, Write,
+};
 use raftian_wal::{Disk, MemDisk, Options, Recovered, Wal, WalError};
 
 /// The name of the first segment.
 pub const FIRST: &str = "00000001.wal";
 /// The name of the file with the durable mark.
 pub const MARK: &str = "durable";
+/// The name of the snapshot's file.
+pub const SNAPSHOT: &str = "snapshot.json";
 /// The length of a segment's header in bytes.
-pub const HEADER: usize = 24;
+pub const HEADER: usize = 46;
 
 /// Segments that fill quickly.
 pub const SMALL: Options = Options { segment_bytes: 1024, chunk_bytes: 256 };
@@ -27,12 +31,35 @@ pub fn entry(term: Term, index: Index) -> Entry {
 
 /// The entries of one term from `first` to `last`.
 pub fn entries(term: Term, first: Index, last: Index) -> Write {
-    Write { hard_state: None, entries: (first..=last).map(|index| entry(term, index)).collect() }
+    Write { entries: (first..=last).map(|index| entry(term, index)).collect(), ..Write::default() }
 }
 
 /// A hard state alone.
 pub fn vote(term: Term, voted_for: u16) -> Write {
-    Write { hard_state: Some(hard_state(term, voted_for)), entries: Vec::new() }
+    Write { hard_state: Some(hard_state(term, voted_for)), ..Write::default() }
+}
+
+/// A snapshot that ends with this entry, of a state that tells so.
+pub fn snapshot(term: Term, index: Index) -> Snapshot {
+    let configuration = Configuration::new(NodeId::first(3)).unwrap();
+    let data = format!("{{\"applied\":{index},\"of term\":{term}}}");
+    Snapshot { last: LastEntry { term, index }, configuration, data: Bytes::from(data) }
+}
+
+/// A snapshot of the server's own, which keeps the entries after `kept_after`.
+pub fn compaction(term: Term, index: Index, kept_after: Index) -> Write {
+    let discard = Some(Discard::UpTo(kept_after));
+    Write { snapshot: Some(snapshot(term, index)), discard, ..Write::default() }
+}
+
+/// A leader's snapshot, which takes the place of the whole log.
+pub fn installation(term: Term, index: Index) -> Write {
+    Write { snapshot: Some(snapshot(term, index)), discard: Some(Discard::All), ..Write::default() }
+}
+
+/// The names of the segments, in order.
+pub fn segments(disk: &MemDisk) -> Vec<String> {
+    disk.files().into_keys().filter(|file| file.ends_with(".wal")).collect()
 }
 
 /// A hard state; 0 is no vote.
@@ -64,7 +91,7 @@ pub fn three_batches() -> MemDisk {
     let mut wal = open(disk.clone()).unwrap().0;
     commit(&mut wal, &vote(1, 2));
     commit(&mut wal, &entries(1, 1, 3));
-    commit(&mut wal, &Write { hard_state: Some(hard_state(2, 0)), entries: entries(2, 4, 6).entries });
+    commit(&mut wal, &Write { hard_state: Some(hard_state(2, 0)), ..entries(2, 4, 6) });
     disk
 }
 

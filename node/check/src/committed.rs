@@ -1,0 +1,102 @@
+//! The committed log of a run, put together from what its nodes hold of it.
+//!
+//! Invariant: it has the entries 1 to its end, each once and in order. A node that keeps a snapshot in place of its
+//! first entries adds only the later ones, so some other node must have the first.
+
+use raftian_apps::{Entry, Index};
+
+use crate::replica::ReplicaLog;
+
+/// The committed log.
+#[derive(Debug)]
+pub(crate) struct CommittedLog<'a> {
+    /// Consecutive parts of logs, none empty.
+    parts: Vec<&'a [Entry]>,
+    end: Index,
+}
+
+impl<'a> CommittedLog<'a> {
+    /// As much as the logs have from index 1 on without a gap.
+    pub(crate) fn of(logs: &[&'a ReplicaLog]) -> CommittedLog<'a> {
+        let mut log = CommittedLog { parts: Vec::new(), end: 0 };
+        loop {
+            let following = logs.iter().filter_map(|replica| log.part_after_end(replica.committed()));
+            // Of equals `max_by_key` takes the last, and reports read better when the first is the measure.
+            let Some(part) = following.rev().max_by_key(|part| part.len()) else { return log };
+            log.end += part.len() as Index;
+            log.parts.push(part);
+        }
+    }
+
+    /// The last index; 0 when the log is empty.
+    pub(crate) fn end(&self) -> Index {
+        self.end
+    }
+
+    /// All entries in order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &'a Entry> {
+        self.parts.iter().copied().flatten()
+    }
+
+    /// The entries from an index on, at least 1, that lie next to each other; none beyond the end.
+    pub(crate) fn from(&self, index: Index) -> &'a [Entry] {
+        let holds = |part: &&&[Entry]| part.last().is_some_and(|last| index <= last.index);
+        let Some(part) = self.parts.iter().find(holds) else { return &[] };
+        &part[(index - part[0].index) as usize..]
+    }
+
+    /// The entry at an index.
+    pub(crate) fn entry(&self, index: Index) -> Option<&'a Entry> {
+        if index == 0 { None } else { self.from(index).first() }
+    }
+
+    /// What of a contiguous log comes right after the end.
+    fn part_after_end(&self, entries: &'a [Entry]) -> Option<&'a [Entry]> {
+        let known = (self.end + 1).checked_sub(entries.first()?.index)?;
+        entries.get(usize::try_from(known).ok()?..).filter(|part| !part.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_apps::{Digest, NodeId, Payload};
+
+    use super::*;
+
+    fn log(node: u16, indexes: std::ops::RangeInclusive<Index>) -> ReplicaLog {
+        let (commit_index, applied_index) = (*indexes.end(), 0);
+        let entries = indexes.map(|index| Entry { index, term: u64::from(node), payload: Payload::Noop }).collect();
+        ReplicaLog { node: NodeId::new(node).unwrap(), commit_index, applied_index, digest: Digest(0), entries }
+    }
+
+    /// The nodes from which each entry is taken (entries have their node's number as their term).
+    fn sources(logs: &[ReplicaLog]) -> Vec<u64> {
+        let logs: Vec<&ReplicaLog> = logs.iter().collect();
+        let committed = CommittedLog::of(&logs);
+        let indexes: Vec<Index> = committed.entries().map(|entry| entry.index).collect();
+        assert!(indexes.iter().copied().eq(1..=committed.end()), "{indexes:?}");
+        for index in 1..=committed.end() {
+            assert_eq!(committed.entry(index).unwrap().index, index);
+        }
+        assert!(committed.entry(0).is_none() && committed.entry(committed.end() + 1).is_none());
+        committed.entries().map(|entry| entry.term).collect()
+    }
+
+    #[test]
+    fn the_longest_log_is_the_committed_one_and_the_first_of_equals() {
+        assert_eq!(sources(&[log(1, 1..=2), log(2, 1..=3), log(3, 1..=3)]), [2, 2, 2]);
+    }
+
+    #[test]
+    fn what_a_snapshot_replaced_on_one_node_is_taken_from_another() {
+        assert_eq!(sources(&[log(1, 3..=5), log(2, 1..=3)]), [2, 2, 2, 1, 1]);
+        assert_eq!(sources(&[log(1, 4..=4), log(2, 1..=3), log(3, 2..=6)]), [2, 2, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn a_gap_ends_it() {
+        assert_eq!(sources(&[log(1, 1..=2), log(2, 4..=5)]), [1, 1]);
+        assert!(sources(&[log(1, 2..=5)]).is_empty());
+        assert!(sources(&[]).is_empty());
+    }
+}

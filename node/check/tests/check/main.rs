@@ -1,0 +1,7 @@
+//! The judges, tried on runs that were written by hand, and on runs that a plan made.
+
+mod cross_check;
+mod game;
+mod plan;
+mod run;
+mod store;

@@ -1,0 +1,201 @@
+//! Changes of the membership: what may be asked of a leader, and which configuration comes of it (§6; thesis §4).
+//!
+//! Every change of the voters goes through a joint configuration, of one server or of many. A server becomes a voter
+//! only after it has caught up as a learner, so that a change does not cost the cluster its availability (thesis
+//! §4.2.1).
+//!
+//! Invariant: what comes out is a configuration that may follow the present one.
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use crate::{Configuration, Index, NodeId, NotLeader};
+
+/// What is to become of the members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new server is sent the log, without a vote.
+    AddLearner(NodeId),
+    /// A learner that has caught up gets a vote.
+    Promote(NodeId),
+    /// A voter or a learner leaves. It may be the leader, who then leads until the change is committed (§6).
+    Remove(NodeId),
+    /// These are the members, and nobody else. A voter that is named as a learner loses its vote.
+    Members {
+        /// Those with a vote.
+        voters: BTreeSet<NodeId>,
+        /// Those without.
+        learners: BTreeSet<NodeId>,
+    },
+}
+
+/// Why a change was not begun. Nothing has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ChangeRefused {
+    /// Only a leader changes the membership.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    /// There is one change at a time (§6).
+    #[error("the change of the membership at index {index} is not completed yet; try again when it is")]
+    Pending {
+        /// Where in the log it stands.
+        index: Index,
+    },
+    /// The leader does not know yet whether an earlier leader's change is committed: nothing of its own term is.
+    #[error("the leader has not committed an entry of its term yet; try again in a moment")]
+    TermNotCommitted,
+    /// The leader is about to hand over to another server.
+    #[error("the lead is being transferred to {to}; try again when that is over")]
+    Transferring {
+        /// The server to lead next.
+        to: NodeId,
+    },
+    /// It would have to be a member.
+    #[error("{node} is not a member; only a learner that was added before can get a vote")]
+    Unknown {
+        /// The server.
+        node: NodeId,
+    },
+    /// It is a member already.
+    #[error("{node} is a member already")]
+    Exists {
+        /// The server.
+        node: NodeId,
+    },
+    /// It cannot be both.
+    #[error("{node} cannot be a voter and a learner at once")]
+    VoterAndLearner {
+        /// The server.
+        node: NodeId,
+    },
+    /// A cluster without a voter could never decide anything again.
+    #[error("no voter would be left; promote another server first")]
+    LastVoter,
+    /// With its vote the cluster might have to wait for it.
+    #[error("{node} lacks the last {behind} entries of the log; try again when it has caught up")]
+    Lagging {
+        /// The learner.
+        node: NodeId,
+        /// How many entries it is behind.
+        behind: u64,
+    },
+    /// All is as asked for.
+    #[error("the membership is so already")]
+    NothingToDo,
+}
+
+impl Change {
+    /// The configuration to append. `current` is not joint; `behind` says how many entries a learner lacks, and more
+    /// than `tolerated` keep it from becoming a voter.
+    pub(crate) fn apply(
+        self,
+        current: &Configuration,
+        behind: impl Fn(NodeId) -> u64,
+        tolerated: u64,
+    ) -> Result<Configuration, ChangeRefused> {
+        let (voters, learners) = self.members(current)?;
+        if (&voters, &learners) == (current.voters(), current.learners()) {
+            return Err(ChangeRefused::NothingToDo);
+        }
+        for &node in voters.difference(current.voters()) {
+            if !current.learners().contains(&node) {
+                return Err(ChangeRefused::Unknown { node });
+            }
+            if behind(node) > tolerated {
+                return Err(ChangeRefused::Lagging { node, behind: behind(node) });
+            }
+        }
+        if let Some(&node) = voters.intersection(&learners).next() {
+            return Err(ChangeRefused::VoterAndLearner { node });
+        }
+        current.towards(voters, learners).ok_or(ChangeRefused::LastVoter)
+    }
+
+    /// Who votes and who learns when it is done.
+    fn members(self, current: &Configuration) -> Result<(BTreeSet<NodeId>, BTreeSet<NodeId>), ChangeRefused> {
+        let (mut voters, mut learners) = (current.voters().clone(), current.learners().clone());
+        match self {
+            Change::AddLearner(node) if current.contains(node) => return Err(ChangeRefused::Exists { node }),
+            Change::Promote(node) | Change::Remove(node) if !current.contains(node) => {
+                return Err(ChangeRefused::Unknown { node });
+            }
+            Change::AddLearner(node) => drop(learners.insert(node)),
+            Change::Promote(node) => {
+                learners.remove(&node);
+                voters.insert(node);
+            }
+            Change::Remove(node) => {
+                learners.remove(&node);
+                voters.remove(&node);
+            }
+            Change::Members { voters, learners } => return Ok((voters, learners)),
+        }
+        Ok((voters, learners))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    fn set(numbers: &[u16]) -> BTreeSet<NodeId> {
+        numbers.iter().copied().map(n).collect()
+    }
+
+    fn members(voters: &[u16], learners: &[u16]) -> Change {
+        Change::Members { voters: set(voters), learners: set(learners) }
+    }
+
+    /// What comes of a change where n1 n2 n3 vote, n4 has caught up, and n5 lacks nine entries.
+    fn outcome(change: Change) -> Result<String, ChangeRefused> {
+        let current = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4, 5])).unwrap();
+        let behind = |id| if id == n(5) { 9 } else { 0 };
+        change.apply(&current, behind, 8).map(|configuration| configuration.to_string())
+    }
+
+    #[test]
+    fn other_learners_need_no_joint_configuration_and_other_voters_do() {
+        let cases = [
+            (Change::AddLearner(n(6)), "n1 n2 n3 + n4 n5 n6"),
+            (Change::Remove(n(4)), "n1 n2 n3 + n5"),
+            (Change::Promote(n(4)), "n1 n2 n3 n4 | n1 n2 n3 + n5"),
+            (Change::Remove(n(1)), "n2 n3 | n1 n2 n3 + n4 n5"),
+            (members(&[4], &[]), "n4 | n1 n2 n3"),
+            (members(&[1, 2], &[3, 7]), "n1 n2 | n1 n2 n3 + n3 n7"),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(outcome(change.clone()).as_deref(), Ok(expected), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let cases = [
+            (Change::AddLearner(n(1)), ChangeRefused::Exists { node: n(1) }),
+            (Change::AddLearner(n(4)), ChangeRefused::Exists { node: n(4) }),
+            (Change::Promote(n(6)), ChangeRefused::Unknown { node: n(6) }),
+            (Change::Remove(n(6)), ChangeRefused::Unknown { node: n(6) }),
+            (Change::Promote(n(1)), ChangeRefused::NothingToDo),
+            (Change::Promote(n(5)), ChangeRefused::Lagging { node: n(5), behind: 9 }),
+            (members(&[1, 2, 3], &[4, 5]), ChangeRefused::NothingToDo),
+            (members(&[1, 6], &[]), ChangeRefused::Unknown { node: n(6) }),
+            (members(&[1, 5], &[]), ChangeRefused::Lagging { node: n(5), behind: 9 }),
+            (members(&[1, 2], &[2]), ChangeRefused::VoterAndLearner { node: n(2) }),
+            (members(&[], &[1, 2, 3]), ChangeRefused::LastVoter),
+        ];
+        for (change, expected) in cases {
+            assert_eq!(outcome(change.clone()), Err(expected), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_voter_stays() {
+        let alone = Configuration::new([n(1)]).unwrap();
+        assert_eq!(Change::Remove(n(1)).apply(&alone, |_| 0, 8), Err(ChangeRefused::LastVoter));
+    }
+}

@@ -1,0 +1,123 @@
+//! Planted bugs: what people really get wrong, switched on by name, so that judges can show that they have teeth.
+//!
+//! Each is a branch where the rule stands, asked for with [`Core::mutant`](crate::core::Core::mutant), which is
+//! constantly false unless the feature `mutants` is on. No released program has it.
+//!
+//! Deliberately absent: bugs of the log on disk and of applications, which belong to those crates.
+
+use std::collections::BTreeSet;
+
+use crate::{Configuration, NodeId};
+
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A planted bug.
+        #[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(feature = "mutants")]
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Mutant] = &[$(Mutant::$name,)*];
+        }
+    };
+}
+
+mutants! {
+    // §5.1, §5.2
+    /// The vote is forgotten in a crash.
+    VoteNotPersisted,
+    /// The term, and with it the vote, is forgotten in a crash.
+    TermNotPersisted,
+    /// A server votes for whoever asks, again and again.
+    VoteTwice,
+    /// A vote of an earlier term, or of an earlier campaign, counts.
+    StaleVoteCounted,
+    /// Half of the servers are a quorum.
+    QuorumHalf,
+    /// Whoever asks for a vote puts the election off, even where it is refused.
+    VoteRequestResetsTimer,
+    /// A reply of a later term changes nothing.
+    HigherTermInReplyIgnored,
+    /// A leader that hears of a later term goes on leading in it.
+    DeposedLeaderReturns,
+
+    // §5.3
+    /// Promises leave before the disk has synced.
+    SpeaksBeforeSync,
+    /// The AppendEntries of a deposed leader are accepted.
+    StaleLeaderAccepted,
+    /// The entry before the new ones may be of any term.
+    NoPrevLogCheck,
+    /// An AppendEntries discards all that follows what it carries.
+    TruncatesAlways,
+    /// Conflicting entries are replaced, and what followed them stays.
+    TailKept,
+    /// A follower takes the leader's commitIndex for its own, whatever it has.
+    CommitUncapped,
+    /// nextIndex stays where it was when a follower refuses.
+    NextIndexStuck,
+
+    // §5.4
+    /// Votes are given to logs that are behind.
+    NoUpToDateCheck,
+    /// Logs are compared by their length alone.
+    OnlyLengthCompared,
+    /// Entries of earlier terms are committed by counting replicas.
+    OldTermCommitted,
+
+    // §6
+    /// C_new is appended before C_old,new is committed.
+    JointLeftEarly,
+    /// While joint, a majority of all voters together is a quorum.
+    UnionQuorum,
+    /// Learners count.
+    LearnerVotes,
+    /// A configuration stays in force when its entry is discarded.
+    ConfigurationNotRolledBack,
+    /// A leader changes the membership before an entry of its term is committed.
+    ChangeBeforeNoop,
+
+    // §7, §8
+    /// A snapshot claims to end one entry before it does, so that one is applied twice.
+    SnapshotOffByOne,
+    /// Reads are served before an entry of the leader's term is committed.
+    ReadBeforeNoop,
+    /// Reads are served without asking anybody.
+    ReadWithoutQuorum,
+
+    // The pseudocode of "Raftian" (2025)
+    /// A vote is given for a later term; logs are not looked at.
+    OnlyTermsCompared,
+    /// What half of the followers have is committed.
+    HalfOfFollowersCommit,
+    /// nextIndex goes back by one, and the whole rest of the log is overwritten.
+    StepBackAndOverwrite,
+}
+
+impl Mutant {
+    /// The bugs that are about counting.
+    pub(crate) const MISCOUNTS: [Mutant; 3] = [Mutant::QuorumHalf, Mutant::UnionQuorum, Mutant::LearnerVotes];
+
+    /// What a miscounted quorum has reached.
+    pub(crate) fn miscount<T: Ord>(self, configuration: &Configuration, value: impl Fn(NodeId) -> T) -> T {
+        let (voters, outgoing) = (configuration.voters(), configuration.outgoing());
+        let kth = |servers: &BTreeSet<NodeId>, quorum: usize| {
+            let mut values: Vec<T> = servers.iter().copied().map(&value).collect();
+            values.sort_unstable_by(|a, b| b.cmp(a));
+            values.swap_remove(quorum - 1)
+        };
+        let half = |servers: &BTreeSet<NodeId>| kth(servers, servers.len().div_ceil(2));
+        let majority = |servers: &BTreeSet<NodeId>| kth(servers, servers.len() / 2 + 1);
+        match self {
+            Mutant::QuorumHalf if configuration.is_joint() => half(voters).min(half(outgoing)),
+            Mutant::QuorumHalf => half(voters),
+            Mutant::UnionQuorum => majority(&(voters | outgoing)),
+            Mutant::LearnerVotes => majority(&(&(voters | outgoing) | configuration.learners())),
+            _ => configuration.reached(value),
+        }
+    }
+}

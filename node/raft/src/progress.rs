@@ -1,0 +1,219 @@
+//! What a leader knows of one other server, and what it sends it next (§5.3, §7).
+//!
+//! Invariant: one request with content is in flight at a time. What comes up meanwhile goes with the next one, so
+//! batches grow with the load by themselves.
+
+use crate::core::Core;
+use crate::mutant::Mutant;
+use crate::{
+    AppendEntries, AppendReply, Conflict, Entry, Index, NodeId, Peer, Request, Snapshot, SnapshotReply, Standing, Time,
+};
+
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// The next entry to send.
+    next_index: Index,
+    /// The last entry known to agree, durably.
+    pub(crate) match_index: Index,
+    /// The commitIndex it was told last.
+    told_commit: Index,
+    /// The snapshot it is being sent. It stays the same when the leader takes a newer one, or one that takes longer to
+    /// send than the next one to come would never be there.
+    sending: Option<Sending>,
+    /// The request with content that it has not answered yet.
+    in_flight: Option<InFlight>,
+    /// The latest call it has answered in this term.
+    pub(crate) answered: u64,
+    /// When it was last heard from in this term; the election counts.
+    pub(crate) heard: Time,
+    /// A heartbeat is owed to it.
+    pub(crate) heartbeat_due: bool,
+    /// It was removed, and is told so until then.
+    pub(crate) leaves_at: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Sending {
+    snapshot: Snapshot,
+    /// How many bytes it has.
+    received: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    call: u64,
+    sent: Time,
+    /// The transport has given it up, or the answer made no sense.
+    lost: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(next_index: Index, now: Time) -> Progress {
+        Progress {
+            next_index,
+            match_index: 0,
+            told_commit: 0,
+            sending: None,
+            in_flight: None,
+            answered: 0,
+            heard: now,
+            heartbeat_due: true,
+            leaves_at: None,
+        }
+    }
+
+    /// How this looks from outside.
+    pub(crate) fn describe(&self, core: &Core, id: NodeId) -> Peer {
+        let has_vote = core.configuration().is_some_and(|configuration| configuration.is_voter(id));
+        let standing = match self.leaves_at {
+            Some(_) => Standing::Leaving,
+            None if has_vote => Standing::Voter,
+            None => Standing::Learner,
+        };
+        Peer {
+            id,
+            standing,
+            match_index: self.match_index,
+            next_index: self.next_index,
+            snapshot_bytes: self.sending.as_ref().map(|sending| (sending.received, sending.snapshot.size())),
+            contact: core.now.since(self.heard),
+        }
+    }
+
+    /// The answer to an AppendEntries of this term.
+    pub(crate) fn append_replied(&mut self, core: &Core, call: u64, reply: AppendReply) {
+        let answered = self.note_answer(core, call);
+        match reply {
+            AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(index),
+            // A conflict found by an earlier call says nothing about where to go on from here.
+            AppendReply::Conflict(conflict) if answered.is_some() && self.next_index > self.match_index + 1 => {
+                self.step_back(core, conflict);
+            }
+            // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
+            // follows the rules.
+            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => self.try_later(answered),
+        }
+    }
+
+    /// The answer to an InstallSnapshot of this term.
+    pub(crate) fn snapshot_replied(&mut self, core: &Core, call: u64, reply: SnapshotReply) {
+        let answered = self.note_answer(core, call);
+        match (reply, &mut self.sending) {
+            (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(index),
+            (SnapshotReply::Received(bytes), Some(sending)) if answered.is_some() => {
+                let goes_on = bytes > sending.received && bytes < sending.snapshot.size();
+                sending.received = if bytes < sending.snapshot.size() { bytes } else { 0 };
+                if !goes_on {
+                    self.try_later(answered);
+                }
+            }
+            _ => self.try_later(answered),
+        }
+    }
+
+    /// Takes the call off, if it is the one in flight.
+    fn note_answer(&mut self, core: &Core, call: u64) -> Option<InFlight> {
+        self.heard = core.now;
+        if call < core.next_call() {
+            self.answered = self.answered.max(call);
+        }
+        self.in_flight.take_if(|in_flight| in_flight.call == call)
+    }
+
+    fn matched(&mut self, index: Index) {
+        self.match_index = self.match_index.max(index);
+        self.next_index = self.next_index.max(self.match_index + 1);
+        self.sending.take_if(|sending| sending.snapshot.last_index() <= self.match_index);
+    }
+
+    /// Goes back at least one entry, and never into what is known to agree: each round makes progress.
+    fn step_back(&mut self, core: &Core, conflict: Conflict) {
+        let next = match () {
+            () if core.mutant(Mutant::NextIndexStuck) => self.next_index,
+            () if core.mutant(Mutant::StepBackAndOverwrite) => self.next_index - 1,
+            () => next_after_conflict(core, conflict).min(self.next_index - 1),
+        };
+        self.next_index = next.max(self.match_index + 1);
+    }
+
+    /// Tries again with the next heartbeat, not at once and for ever.
+    fn try_later(&mut self, answered: Option<InFlight>) {
+        if let Some(in_flight) = answered {
+            self.in_flight = Some(InFlight { lost: true, ..in_flight });
+        }
+    }
+
+    /// The transport has given up a call. It is sent anew with the next heartbeat: a dead peer refuses calls quickly.
+    pub(crate) fn lost(&mut self, call: u64) {
+        if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| in_flight.call == call) {
+            in_flight.lost = true;
+        }
+    }
+
+    /// A heartbeat is due. What was not answered for too long counts as lost.
+    pub(crate) fn beat(&mut self, core: &Core) {
+        self.heartbeat_due = true;
+        let patience = core.options.election_timeout.start;
+        self.in_flight.take_if(|call| call.lost || core.now.since(call.sent) >= patience);
+    }
+
+    /// Sends what it needs and may have now: entries it lacks or a snapshot of them, the commitIndex, a heartbeat.
+    pub(crate) fn replicate(&mut self, core: &mut Core, peer: NodeId) {
+        let behind = self.match_index < core.log.last_index() || self.told_commit < core.commit_index;
+        if self.in_flight.is_none() && behind {
+            let request = self.next_request(core);
+            let call = core.call(peer, request);
+            self.in_flight = Some(InFlight { call, sent: core.now, lost: false });
+        } else if self.heartbeat_due {
+            self.send_heartbeat(core, peer);
+        }
+        self.heartbeat_due = false;
+    }
+
+    fn next_request(&mut self, core: &Core) -> Request {
+        if self.sending.is_none() && self.next_index <= core.log.base().index {
+            // "The leader has already discarded the next log entry that it needs to send" (§7).
+            let snapshot = core.log.snapshot().expect("entries are discarded only for a snapshot").clone();
+            self.sending = Some(Sending { snapshot, received: 0 });
+        }
+        if let Some(Sending { snapshot, received }) = &self.sending {
+            return Request::InstallSnapshot(snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes));
+        }
+        let entries = core.log.batch(self.next_index, core.options.max_append_entries, core.options.max_append_bytes);
+        self.told_commit = core.commit_index;
+        append_request(core, self.next_index - 1, entries)
+    }
+
+    /// A heartbeat, which may leave beside a slow request and holds up none. It starts from what is known to agree, so it
+    /// is always accepted.
+    fn send_heartbeat(&mut self, core: &mut Core, peer: NodeId) {
+        let known = if self.match_index >= core.log.base().index { self.match_index } else { 0 };
+        let request = append_request(core, known, Vec::new());
+        core.call(peer, request);
+    }
+}
+
+/// `prev_log_index` is 0, or held, or the one before what is held.
+fn append_request(core: &Core, prev_log_index: Index, entries: Vec<Entry>) -> Request {
+    let prev_log_term = match prev_log_index {
+        0 => 0,
+        index => core.log.term_at(index).expect("nextIndex is at most one past the log's end, and not before it"),
+    };
+    Request::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, leader_commit: core.commit_index })
+}
+
+/// Where to go on after a conflict (end of §5.3). If the leader has the follower's conflicting term, the logs may agree
+/// up to the leader's last entry of it; if not, everything the follower holds of that term is wrong. Either way one
+/// round settles a term.
+fn next_after_conflict(core: &Core, conflict: Conflict) -> Index {
+    match conflict.term {
+        None => conflict.index,
+        Some(term) => {
+            let last = core.log.last_up_to_term(term);
+            match core.log.term_at(last) == Some(term) {
+                true => last + 1,
+                false => conflict.index,
+            }
+        }
+    }
+}

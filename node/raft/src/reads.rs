@@ -1,0 +1,99 @@
+//! Reads without an entry in the log (§8; thesis §6.4).
+//!
+//! A leader may be deposed without knowing. So a read is answered only after a quorum has answered messages that left
+//! after the read had come: nobody else can have committed anything before it that this leader does not know. All reads
+//! that wait when a round begins share it; those that come later share the next. A *round* is nothing but the number of
+//! the first call that counts, so the answers to any later calls confirm it.
+//!
+//! With leases (thesis §6.4.1), a confirmed round also vouches for the reads of a while after it.
+//!
+//! Invariants: a round begins only when an entry of the leader's term is committed, before which it cannot know what
+//! is. An answer to a call that left before a read came never confirms it.
+
+use std::time::Duration;
+
+use crate::core::Core;
+use crate::mutant::Mutant;
+use crate::{Index, NodeId, NotLeader, Time};
+
+/// Names a read among those of one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadTicket(pub(crate) u64);
+
+impl ReadTicket {
+    /// Tickets are numbered from 1 on in the order the reads came.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// What became of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadOutcome {
+    /// Which read.
+    pub ticket: ReadTicket,
+    /// It may be served from a state in which this index is applied; or the lead was lost before that was known.
+    pub index: Result<Index, NotLeader>,
+}
+
+/// The reads of a leader.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    waiting: Vec<ReadTicket>,
+    round: Option<Round>,
+    /// When the last confirmed round began.
+    confirmed: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Round {
+    first_call: u64,
+    began: Time,
+    index: Index,
+    tickets: Vec<ReadTicket>,
+}
+
+impl Reads {
+    /// A read came in. With a valid lease it needs no round.
+    pub(crate) fn add(&mut self, core: &mut Core, ticket: ReadTicket, lease: Option<Duration>) {
+        let is_leased = matches!((lease, self.confirmed), (Some(lease), Some(began)) if core.now.since(began) < lease);
+        match is_leased || core.mutant(Mutant::ReadWithoutQuorum) {
+            true => core.finish_read(ticket, Ok(core.commit_index)),
+            false => self.waiting.push(ticket),
+        }
+    }
+
+    /// Begins a round if there are reads for it, or `anyway`, unless one is under way. Says whether it did: then
+    /// everybody is to be sent something.
+    pub(crate) fn begin_round(&mut self, core: &Core, anyway: bool) -> bool {
+        let is_due = self.round.is_none() && (anyway || !self.waiting.is_empty());
+        let may_begin = core.has_committed_in_term() || core.mutant(Mutant::ReadBeforeNoop);
+        if is_due && may_begin {
+            let tickets = std::mem::take(&mut self.waiting);
+            let (first_call, index) = (core.next_call(), core.commit_index);
+            self.round = Some(Round { first_call, began: core.now, index, tickets });
+        }
+        is_due && may_begin
+    }
+
+    /// Whether answers are waited for.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// A quorum has answered calls up to this number.
+    pub(crate) fn answered(&mut self, core: &mut Core, call: u64) {
+        if let Some(round) = self.round.take_if(|round| round.first_call <= call) {
+            self.confirmed = Some(round.began);
+            round.tickets.into_iter().for_each(|ticket| core.finish_read(ticket, Ok(round.index)));
+        }
+    }
+
+    /// The lead is lost.
+    pub(crate) fn fail(self, core: &mut Core, leader: Option<NodeId>) {
+        let confirming = self.round.into_iter().flat_map(|round| round.tickets);
+        for ticket in confirming.chain(self.waiting) {
+            core.finish_read(ticket, Err(NotLeader { leader }));
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What peers say: requests and their replies (Figures 2 and 13).
+//!
+//! Invariant: nothing a peer sends makes a server panic.
+
+use super::{Role, Server};
+use crate::campaign::Stage;
+use crate::follower::{self, Follower};
+use crate::mutant::Mutant;
+use crate::refusal::MAX_TERM;
+use crate::{
+    AppendEntries, AppendReply, Body, Contradiction, InstallSnapshot, LastEntry, Message, NodeId, Reply, Request,
+    RoleKind, SnapshotReply, Term, Time,
+};
+
+impl Server {
+    /// A message has arrived.
+    ///
+    /// # Errors
+    /// When no server that follows the rules would have sent it. If it was a request, no reply will follow.
+    pub fn receive(&mut self, now: Time, message: Message) -> Result<(), Contradiction> {
+        self.observe(now);
+        let Message { from, to, term, call, body } = message;
+        if to != self.id() || from == self.id() {
+            return Err(Contradiction::Misdirected { from, to });
+        }
+        if term > MAX_TERM {
+            return Err(Contradiction::AbsurdTerm { term });
+        }
+        match body {
+            Body::Request(Request::PreVote(last)) => self.pre_vote(from, call, term, last),
+            Body::Request(Request::RequestVote { last, transfer }) => {
+                self.request_vote(from, call, term, last, transfer);
+            }
+            Body::Request(Request::AppendEntries(append)) => return self.append_entries(from, call, term, append),
+            Body::Request(Request::InstallSnapshot(chunk)) => return self.install_snapshot(from, call, term, chunk),
+            Body::Request(Request::TimeoutNow) => self.timeout_now(from, call, term),
+            Body::Reply(reply) => self.replied(from, call, term, reply),
+        }
+        Ok(())
+    }
+
+    // Requests.
+
+    /// Thesis §9.6. A leader, and whoever hears from one, would not vote for another.
+    fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
+        let granted = !self.protects_leader() && follower::would_vote(&self.core, from, term, last);
+        // A grant answers for the term asked about, which is not this server's yet.
+        let answer_term = if granted { term } else { self.core.term() };
+        self.core.reply(from, call, answer_term, Reply::PreVote { granted });
+    }
+
+    /// Servers vote for whoever asks, whether they know it for a member or not (§6).
+    fn request_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry, transfer: bool) {
+        // Thesis §4.2.3: "does not update its term or grant its vote". The leader itself may want it otherwise (§3.10).
+        let is_new = term > self.core.term() && (transfer || !self.protects_leader());
+        if is_new {
+            self.adopt_term(term);
+        }
+        if term == self.core.term() && self.role() == RoleKind::PreCandidate {
+            // It has asked around, but its vote in this term may still be free.
+            self.become_follower(None);
+        }
+        let granted = match &mut self.role {
+            Role::Follower(follower) if term == self.core.term() => {
+                follower.request_vote(&mut self.core, from, last, is_new)
+            }
+            // Candidates and leaders have voted for themselves.
+            _ => false,
+        };
+        self.core.reply(from, call, self.core.term(), Reply::RequestVote { granted });
+    }
+
+    fn append_entries(
+        &mut self,
+        from: NodeId,
+        call: u64,
+        term: Term,
+        append: AppendEntries,
+    ) -> Result<(), Contradiction> {
+        let reply = match self.hear_leader(from, term)? {
+            true => follower::append_entries(&mut self.core, append)?,
+            false => AppendReply::StaleTerm,
+        };
+        self.core.reply(from, call, self.core.term(), Reply::AppendEntries(reply));
+        Ok(())
+    }
+
+    fn install_snapshot(
+        &mut self,
+        from: NodeId,
+        call: u64,
+        term: Term,
+        chunk: InstallSnapshot,
+    ) -> Result<(), Contradiction> {
+        let reply = match self.hear_leader(from, term)? {
+            true => follower::install_snapshot(&mut self.core, chunk)?,
+            false => SnapshotReply::StaleTerm,
+        };
+        self.core.reply(from, call, self.core.term(), Reply::InstallSnapshot(reply));
+        Ok(())
+    }
+
+    /// Thesis §3.10: as if the election time-out had elapsed, without asking around first. Only the leader that this
+    /// server follows can want that, and only a server that may stand can do it.
+    fn timeout_now(&mut self, from: NodeId, call: u64, term: Term) {
+        let is_from_leader = term == self.core.term() && self.leader() == Some(from);
+        if is_from_leader && self.core.may_stand() {
+            self.start_campaign(Stage::Vote { transfer: true });
+        }
+        self.core.reply(from, call, self.core.term(), Reply::TimeoutNow);
+    }
+
+    /// Recognises the leader of the present term (§5.2), puts the election off, and says so; or knows of a later term.
+    fn hear_leader(&mut self, leader: NodeId, term: Term) -> Result<bool, Contradiction> {
+        if term < self.core.term() && !self.core.mutant(Mutant::StaleLeaderAccepted) {
+            return Ok(false);
+        }
+        if term > self.core.term() {
+            self.adopt_term(term);
+        }
+        match &mut self.role {
+            Role::Leader(_) => return Err(Contradiction::SecondLeader { term: self.core.term() }),
+            Role::Follower(follower) if follower.leader.is_some_and(|(known, _)| known == leader) => {
+                *follower = Follower::new(&mut self.core, Some(leader));
+            }
+            Role::Follower(_) | Role::Campaigner(_) => self.become_follower(Some(leader)),
+        }
+        Ok(true)
+    }
+
+    // Replies.
+
+    fn replied(&mut self, from: NodeId, call: u64, term: Term, reply: Reply) {
+        let is_grant = matches!(reply, Reply::PreVote { granted: true });
+        if term > self.core.term() && !is_grant {
+            // "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower."
+            if !self.core.mutant(Mutant::HigherTermInReplyIgnored) {
+                self.adopt_term(term);
+            }
+            return;
+        }
+        match (&mut self.role, reply) {
+            (Role::Campaigner(campaign), Reply::PreVote { granted: true }) if campaign.stage == Stage::PreVote => {
+                campaign.count_vote(&self.core, from, term, call);
+                self.check_election();
+            }
+            (Role::Campaigner(campaign), Reply::RequestVote { granted: true }) if campaign.stage != Stage::PreVote => {
+                campaign.count_vote(&self.core, from, term, call);
+                self.check_election();
+            }
+            (Role::Leader(leader), Reply::AppendEntries(reply)) if term == self.core.term() => {
+                leader.append_replied(&mut self.core, from, call, reply);
+                self.advance();
+            }
+            (Role::Leader(leader), Reply::InstallSnapshot(reply)) if term == self.core.term() => {
+                leader.snapshot_replied(&mut self.core, from, call, reply);
+                self.advance();
+            }
+            // Answers to questions of an earlier role or term; and to TimeoutNow, which the election answers.
+            _ => {}
+        }
+    }
+}

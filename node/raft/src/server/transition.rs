@@ -1,0 +1,104 @@
+//! The changes of role (Figure 4), and what a leader does when more is known to be stored.
+//!
+//! Invariant: a leader's unanswered reads fail on its way out, whichever that is.
+
+use super::{Role, Server};
+use crate::campaign::{Campaign, Stage};
+use crate::follower::Follower;
+use crate::leader::Leader;
+use crate::mutant::Mutant;
+use crate::{Event, NodeId, Term};
+
+impl Server {
+    /// Enters a later term as a follower that knows no leader (§5.1).
+    pub(super) fn adopt_term(&mut self, term: Term) {
+        self.core.enter_term(term);
+        match &mut self.role {
+            // The election time-out runs on: only a leader's message or a granted vote puts it off (§5.2), or a
+            // candidate that cannot win could keep all others from trying.
+            Role::Follower(follower) => {
+                follower.leader = None;
+                self.announce();
+            }
+            Role::Leader(_) if self.core.mutant(Mutant::DeposedLeaderReturns) => self.announce(),
+            Role::Campaigner(_) | Role::Leader(_) => self.become_follower(None),
+        }
+    }
+
+    /// Becomes a follower in the present term. A vote given in it stands.
+    pub(super) fn become_follower(&mut self, leader: Option<NodeId>) {
+        if let Role::Leader(leading) = &mut self.role {
+            leading.fail_reads(&mut self.core, leader);
+        }
+        self.role = Role::Follower(Follower::new(&mut self.core, leader));
+        self.announce();
+    }
+
+    /// The election time-out has elapsed (§5.2). A server without a vote waits on: it could not win, and would only
+    /// disturb those who can (§6).
+    pub(super) fn election_timed_out(&mut self) {
+        if self.core.may_stand() {
+            // A candidate that could not win asks anew before it starts yet another term.
+            let asks_first = self.core.options.pre_vote;
+            self.start_campaign(if asks_first { Stage::PreVote } else { Stage::Vote { transfer: false } });
+        } else if self.leader().is_some() {
+            self.become_follower(None);
+        } else {
+            self.role = Role::Follower(Follower::new(&mut self.core, None));
+        }
+    }
+
+    pub(super) fn start_campaign(&mut self, stage: Stage) {
+        if stage != Stage::PreVote {
+            self.core.enter_term(self.core.term() + 1);
+        }
+        self.role = Role::Campaigner(Campaign::new(&mut self.core, stage));
+        self.announce();
+        // A cluster of one has its quorum at once.
+        self.check_election();
+    }
+
+    pub(super) fn check_election(&mut self) {
+        match &self.role {
+            Role::Campaigner(campaign) if campaign.is_won(&self.core) => match campaign.stage {
+                Stage::PreVote => self.start_campaign(Stage::Vote { transfer: false }),
+                Stage::Vote { .. } => {
+                    self.role = Role::Leader(Leader::new(&mut self.core));
+                    self.announce();
+                }
+            },
+            _ => {}
+        }
+    }
+
+    /// More is stored somewhere than before: a leader may know more to be committed, and a change of the membership to
+    /// be completed. When it has led itself out of the cluster, "it steps down" (§6).
+    pub(super) fn advance(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        leader.advance_commit_index(&mut self.core);
+        leader.finish_change(&mut self.core);
+        if self.core.configuration_is_committed() && !self.core.is_voter() {
+            leader.take_leave(&mut self.core);
+            self.become_follower(None);
+        }
+    }
+
+    /// Whether this server leads or hears from a leader, so that it lets nobody disturb it (thesis §4.2.3). With
+    /// leases, a server that has just started may have heard from one before it crashed.
+    pub(super) fn protects_leader(&self) -> bool {
+        let shortest = self.core.options.election_timeout.start;
+        let has_just_started = self.core.now.since(self.core.started) < shortest;
+        self.core.options.check_quorum
+            && match &self.role {
+                _ if has_just_started && self.core.options.lease.is_some() => true,
+                Role::Follower(follower) => follower.hears_leader(&self.core),
+                Role::Campaigner(_) => false,
+                Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
+            }
+    }
+
+    pub(super) fn announce(&mut self) {
+        let event = Event::Role { role: self.role(), term: self.core.term(), leader: self.leader() };
+        self.core.record(event);
+    }
+}

@@ -1,0 +1,239 @@
+//! What a run reached: which role met which message, with what outcome, and which rare branches were taken.
+//!
+//! Invariant: counting changes nothing. Counts of many runs add up.
+
+use raftian_raft::{Body, Message, Reply, Request, RoleKind};
+
+use crate::oracle::Moved;
+
+macro_rules! counted {
+    ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $name:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum $type {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl $type {
+            /// All of them.
+            pub const ALL: &[$type] = &[$($type::$name,)*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($type::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+counted! {
+    /// A kind of message.
+    Kind {
+        /// Would you vote for me?
+        PreVote = "pre_vote",
+        /// Vote for me.
+        RequestVote = "request_vote",
+        /// Append entries.
+        Append = "append",
+        /// Append nothing.
+        Heartbeat = "heartbeat",
+        /// A part of a snapshot.
+        InstallSnapshot = "install_snapshot",
+        /// Start an election.
+        TimeoutNow = "timeout_now",
+        /// The reply to a PreVote.
+        PreVoteReply = "pre_vote_reply",
+        /// The reply to a RequestVote.
+        VoteReply = "vote_reply",
+        /// The reply to an AppendEntries.
+        AppendReply = "append_reply",
+        /// The reply to an InstallSnapshot.
+        SnapshotReply = "snapshot_reply",
+        /// The reply to a TimeoutNow.
+        TimeoutNowReply = "timeout_now_reply",
+    }
+}
+
+counted! {
+    /// What a message did to the server that received it: the first of these that holds.
+    Outcome {
+        /// It leads now.
+        Elected = "elected",
+        /// It asks for votes now.
+        Campaigns = "campaigns",
+        /// It is a follower now, and was not.
+        SteppedDown = "stepped_down",
+        /// It put a snapshot in the place of its log.
+        Installed = "installed",
+        /// It discarded entries.
+        Truncated = "truncated",
+        /// It appended entries.
+        Appended = "appended",
+        /// It knows more to be committed.
+        Committed = "committed",
+        /// It gave its vote.
+        Voted = "voted",
+        /// It entered a later term.
+        NewTerm = "new_term",
+        /// Nothing that can be seen.
+        Nothing = "nothing",
+    }
+}
+
+counted! {
+    /// A branch that runs take seldom.
+    Rare {
+        /// A message found its receiver down.
+        ArrivedAtNobody = "arrived_at_nobody",
+        /// A crash lost writes that were not synced.
+        WritesLost = "writes_lost",
+        /// A crash kept a part of a write.
+        WriteTorn = "write_torn",
+        /// A crash struck between a leader's snapshot and the end of the log that it made void.
+        InstallTorn = "install_torn",
+        /// A crash struck at a write that was handed over.
+        CrashedAtWrite = "crashed_at_write",
+        /// A crash struck when a sync was done, and nobody knew.
+        CrashedAtSync = "crashed_at_sync",
+        /// A crash struck between two messages.
+        CrashedAtSend = "crashed_at_send",
+        /// A sync failed.
+        SyncFailed = "sync_failed",
+        /// A write found no room.
+        DiskFull = "disk_full",
+        /// A configuration was discarded.
+        RolledBack = "rolled_back",
+        /// A joint configuration was in force at a crash of the leader.
+        JointLeaderCrashed = "joint_leader_crashed",
+        /// A change of the membership was begun.
+        ChangeBegun = "change_begun",
+        /// A leader stepped down because it heard from no quorum.
+        QuorumLost = "quorum_lost",
+        /// A transfer was begun.
+        TransferBegun = "transfer_begun",
+        /// A transfer was given up.
+        TransferAborted = "transfer_aborted",
+        /// A snapshot was taken.
+        SnapshotTaken = "snapshot_taken",
+        /// A snapshot of a leader was installed.
+        SnapshotInstalled = "snapshot_installed",
+        /// A retry was suppressed.
+        Duplicate = "duplicate",
+        /// A command was refused for want of a session.
+        NoSession = "no_session",
+        /// A command was refused because its client had moved on.
+        StaleSerial = "stale_serial",
+        /// A client's entry was replaced by another.
+        ProposalLost = "proposal_lost",
+        /// A read was served.
+        ReadServed = "read_served",
+        /// A read failed because the lead was lost.
+        ReadFailed = "read_failed",
+        /// A client gave up.
+        GaveUp = "gave_up",
+        /// A paused server went on, with a backlog.
+        Resumed = "resumed",
+    }
+}
+
+/// Counts of everything there is to reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    transitions: [[[u64; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()],
+    rare: [u64; Rare::ALL.len()],
+}
+
+/// The roles, in the order in which they are counted.
+pub const ROLES: [RoleKind; 4] = [RoleKind::Follower, RoleKind::PreCandidate, RoleKind::Candidate, RoleKind::Leader];
+
+impl Default for Coverage {
+    fn default() -> Coverage {
+        Coverage { transitions: [[[0; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()], rare: [0; Rare::ALL.len()] }
+    }
+}
+
+impl Kind {
+    /// The kind of a message.
+    pub fn of(message: &Message) -> Kind {
+        match &message.body {
+            Body::Request(Request::PreVote(_)) => Kind::PreVote,
+            Body::Request(Request::RequestVote { .. }) => Kind::RequestVote,
+            Body::Request(Request::AppendEntries(append)) if append.entries.is_empty() => Kind::Heartbeat,
+            Body::Request(Request::AppendEntries(_)) => Kind::Append,
+            Body::Request(Request::InstallSnapshot(_)) => Kind::InstallSnapshot,
+            Body::Request(Request::TimeoutNow) => Kind::TimeoutNow,
+            Body::Reply(Reply::PreVote { .. }) => Kind::PreVoteReply,
+            Body::Reply(Reply::RequestVote { .. }) => Kind::VoteReply,
+            Body::Reply(Reply::AppendEntries(_)) => Kind::AppendReply,
+            Body::Reply(Reply::InstallSnapshot(_)) => Kind::SnapshotReply,
+            Body::Reply(Reply::TimeoutNow) => Kind::TimeoutNowReply,
+        }
+    }
+}
+
+impl Outcome {
+    fn of(moved: &Moved) -> Outcome {
+        let Moved { before: Some(before), now, .. } = *moved else { return Outcome::Nothing };
+        match () {
+            () if now.role != before.role => match now.role {
+                RoleKind::Leader => Outcome::Elected,
+                RoleKind::PreCandidate | RoleKind::Candidate => Outcome::Campaigns,
+                RoleKind::Follower => Outcome::SteppedDown,
+            },
+            () if moved.installed => Outcome::Installed,
+            () if moved.truncated => Outcome::Truncated,
+            () if moved.appended => Outcome::Appended,
+            () if now.commit_index > before.commit_index => Outcome::Committed,
+            () if now.voted_for.is_some() && (now.term, now.voted_for) != (before.term, before.voted_for) => {
+                Outcome::Voted
+            }
+            () if now.term > before.term => Outcome::NewTerm,
+            () => Outcome::Nothing,
+        }
+    }
+}
+
+impl Coverage {
+    /// How often a server in this role received such a message with this outcome.
+    pub fn transitions(&self, role: RoleKind, kind: Kind, outcome: Outcome) -> u64 {
+        self.transitions[role_place(role)][kind as usize][outcome as usize]
+    }
+
+    /// How often a rare branch was taken.
+    pub fn rare(&self, rare: Rare) -> u64 {
+        self.rare[rare as usize]
+    }
+
+    /// How many different transitions were reached at all.
+    pub fn distinct(&self) -> usize {
+        self.transitions.iter().flatten().flatten().filter(|count| **count > 0).count()
+    }
+
+    /// Adds what another run reached.
+    pub fn add(&mut self, other: &Coverage) {
+        let counts = self.transitions.iter_mut().flatten().flatten().chain(&mut self.rare);
+        let others = other.transitions.iter().flatten().flatten().chain(&other.rare);
+        counts.zip(others).for_each(|(count, other)| *count += other);
+    }
+
+    pub(crate) fn note(&mut self, kind: Kind, moved: &Moved) {
+        if let Some(before) = moved.before {
+            self.transitions[role_place(before.role)][kind as usize][Outcome::of(moved) as usize] += 1;
+        }
+    }
+
+    pub(crate) fn note_rare(&mut self, rare: Rare) {
+        self.rare[rare as usize] += 1;
+    }
+}
+
+fn role_place(role: RoleKind) -> usize {
+    match role {
+        RoleKind::Follower => 0,
+        RoleKind::PreCandidate => 1,
+        RoleKind::Candidate => 2,
+        RoleKind::Leader => 3,
+    }
+}

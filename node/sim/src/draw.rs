@@ -1,0 +1,314 @@
+//! What a seed draws: which faults there are, how hard they strike, and when (swarm testing: a fault that is always there
+//! hides what only its absence would show).
+//!
+//! Invariants: the same seed draws the same schedule; each kind of fault has a generator of its own, so that a new kind
+//! changes nothing for the others; what is drawn is legal.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fastrand::Rng;
+use raftian_apps::{AppKind, DEFAULT_PLAYERS};
+use raftian_faults::Effect;
+use raftian_raft::{Change, Lease, NodeId};
+
+use crate::invariant::id_at;
+use crate::luck::luck;
+use crate::schedule::{Action, Op, Schedule, Timed, Whom};
+use crate::settings::Plan;
+
+/// By how much clocks drift where leases rest on them, in percent; and at most where they do not, in thousandths.
+const LEASE_DRIFT_PERCENT: u8 = 10;
+const LEASED_SKEW_PERMILLE: u64 = 40;
+const FREE_SKEW_PERMILLE: u64 = 200;
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn draw(seed: u64) -> Schedule {
+        let mut random = generator(seed, 0);
+        let end_us = random.u64(4_000_000..12_000_000);
+        let plan = draw_plan(seed);
+        let drawing = Drawing { seed, end_us, founders: plan.founders, nodes: plan.nodes() };
+        let mut actions = drawing.ops(&plan);
+        for draw in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
+            actions.extend(draw(&drawing));
+        }
+        for draw in [Drawing::disks, Drawing::changes, Drawing::transfers, Drawing::compactions] {
+            actions.extend(draw(&drawing));
+        }
+        actions.retain(|timed| timed.at_us < end_us);
+        actions.sort_by_key(|timed| timed.at_us);
+        Schedule { seed, plan, actions, end_us }
+    }
+}
+
+fn generator(seed: u64, stream: u64) -> Rng {
+    Rng::with_seed(luck([seed, 100, stream]))
+}
+
+fn draw_plan(seed: u64) -> Plan {
+    let mut random = generator(seed, 1);
+    let founders = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7][random.usize(0..12)];
+    let timeout_ms = [50, 150, 150, 300][random.usize(0..4)];
+    let check_quorum = random.u8(0..4) > 0;
+    let lease = (check_quorum && random.u8(0..3) == 0).then_some(Lease { drift_percent: LEASE_DRIFT_PERCENT });
+    let skew = if lease.is_some() { LEASED_SKEW_PERMILLE } else { FREE_SKEW_PERMILLE };
+    let is_skewed = random.bool();
+    let joiners = if random.bool() { random.u16(0..3) } else { 0 };
+    let clocks = (0..founders + joiners).map(|_| if is_skewed { random.u64(1000 - skew..=1000 + skew) } else { 1000 });
+    Plan {
+        clock_permille: clocks.collect(),
+        app: if random.u8(0..4) == 0 { AppKind::Attack } else { AppKind::Kv },
+        founders,
+        joiners,
+        election_timeout: Duration::from_millis(timeout_ms)..Duration::from_millis(2 * timeout_ms),
+        heartbeat_interval: Duration::from_millis(timeout_ms / random.u64(3..6)),
+        pre_vote: random.u8(0..4) > 0,
+        check_quorum,
+        lease,
+        max_append_entries: if random.bool() { random.usize(1..6) } else { 4096 },
+        max_snapshot_chunk_bytes: if random.bool() { random.usize(100..600) } else { 512 * 1024 },
+        snapshot_every: random.bool().then(|| random.u64(5..80)),
+        keep: if random.bool() { random.u64(0..10) } else { 0 },
+        effects: draw_effects(&mut random),
+        sync_us: Some(draw_sync(&mut random)),
+        clients: random.usize(1..7),
+        client_patience_us: random.u64(50_000..500_000),
+        client_attempts: random.u32(2..12),
+        client_loss_percent: if random.bool() { random.u64(0..10) } else { 0 },
+    }
+}
+
+fn draw_effects(random: &mut Rng) -> Vec<Effect> {
+    let delay_ms = [0.1, 1.0, 5.0, 15.0][random.usize(0..4)];
+    let latency = Effect::latency(delay_ms, delay_ms * random.f64());
+    let drop = Effect::drop(random.f64() * 0.2).ok().filter(|_| random.u8(0..3) == 0);
+    let duplicate = Effect::duplicate(random.f64() * 0.15).ok().filter(|_| random.u8(0..3) == 0);
+    let reorder = Effect::reorder(random.f64() * 0.2, random.f64() * 100.0).ok().filter(|_| random.u8(0..3) == 0);
+    latency.ok().into_iter().chain(drop).chain(duplicate).chain(reorder).collect()
+}
+
+fn draw_sync(random: &mut Rng) -> std::ops::Range<u64> {
+    let least_us = [0, 100, 1_000, 10_000][random.usize(0..4)];
+    least_us..least_us + 1 + random.u64(0..=least_us)
+}
+
+/// The times and actions of one kind after another.
+struct Drawing {
+    seed: u64,
+    end_us: u64,
+    founders: u16,
+    nodes: usize,
+}
+
+impl Drawing {
+    /// Times from the beginning to the end, so far apart on average.
+    fn times(&self, random: &mut Rng, mean_us: u64) -> Vec<u64> {
+        let mut times = Vec::new();
+        let mut at_us = random.u64(0..2 * mean_us);
+        while at_us < self.end_us {
+            times.push(at_us);
+            at_us += random.u64(1..2 * mean_us);
+        }
+        times
+    }
+
+    /// The times of a fault of which there is none with these odds to one.
+    fn strikes(&self, random: &mut Rng, odds: u8, means_us: std::ops::Range<u64>) -> Vec<u64> {
+        let (is_off, mean_us) = (random.u8(0..=odds) > 0, random.u64(means_us));
+        let times = self.times(random, mean_us);
+        if is_off { Vec::new() } else { times }
+    }
+
+    fn any(&self, random: &mut Rng) -> NodeId {
+        id_at(random.usize(0..self.nodes))
+    }
+
+    /// Faults are worst where the leader is.
+    fn whom(&self, random: &mut Rng) -> Whom {
+        let or = self.any(random);
+        if random.bool() { Whom::Leader { or } } else { Whom::Node(or) }
+    }
+
+    fn ops(&self, plan: &Plan) -> Vec<Timed> {
+        let mut random = generator(self.seed, 2);
+        let count = random.u64(500..3_000);
+        let (keys, values) = (random.u8(1..6), if random.bool() { 5 } else { u32::MAX });
+        let reads = random.u8(0..60);
+        let op = |random: &mut Rng| {
+            let (key, value) = (random.u8(0..keys), random.u32(0..values));
+            match random.u8(0..100) {
+                dice if dice < reads => Op::Read(key),
+                dice => match dice % 8 {
+                    0 => Op::Get(key),
+                    1 => Op::Incr(key, random.i8(-3..4)),
+                    2 => Op::Cas(key, random.bool().then(|| random.u32(0..values)), value),
+                    3 => Op::Del(key),
+                    _ => Op::Set(key, value),
+                },
+            }
+        };
+        let game = |random: &mut Rng| {
+            let player = random.u8(1..=DEFAULT_PLAYERS as u8 + 2);
+            [Op::Attack(player), Op::Attack(player), Op::Attack(player), Op::Add(player), Op::Leave(player)]
+                [random.usize(0..5)]
+        };
+        (0..count)
+            .map(|_| {
+                let (at_us, client) = (random.u64(0..self.end_us), random.usize(0..plan.clients));
+                let op = if plan.app == AppKind::Kv { op(&mut random) } else { game(&mut random) };
+                Timed { at_us, action: Action::Op { client, op } }
+            })
+            .collect()
+    }
+
+    fn crashes(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 3);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 1, 100_000..1_500_000) {
+            let (whom, keep) = (self.whom(&mut random), random.usize(0..5));
+            let action = match random.u8(0..4) {
+                0 => Action::Crash { node: whom, keep },
+                1 => Action::CrashAtInstall { node: self.any(&mut random), keep: keep.min(3) },
+                _ => Action::CrashAtBoundary { node: whom, boundaries: random.u32(1..8), keep },
+            };
+            actions.push(Timed { at_us, action });
+            let until_us = at_us + random.u64(1_000..1_000_000);
+            actions.push(Timed { at_us: until_us, action: Action::RestartAll });
+        }
+        actions
+    }
+
+    /// All servers stop at once.
+    fn blackouts(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 4);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 3, 2_000_000..5_000_000) {
+            actions.push(Timed { at_us, action: Action::CrashAll { keep: random.usize(0..3) } });
+            let up = at_us + random.u64(1_000..500_000);
+            for id in (0..self.nodes).map(id_at) {
+                actions.push(Timed { at_us: up + random.u64(0..200_000), action: Action::Restart(id) });
+            }
+        }
+        actions
+    }
+
+    fn pauses(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 5);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 2, 300_000..2_000_000) {
+            actions.push(Timed { at_us, action: Action::Pause(self.whom(&mut random)) });
+            let until_us = at_us + random.u64(1_000..800_000);
+            actions.push(Timed { at_us: until_us, action: Action::ResumeAll });
+        }
+        actions
+    }
+
+    fn partitions(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 6);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 1, 300_000..2_000_000) {
+            let links = self.shape(&mut random);
+            match links.is_empty() {
+                true => actions.push(Timed { at_us, action: Action::IsolateLeader }),
+                false => actions
+                    .extend(links.into_iter().map(|(from, to)| Timed { at_us, action: Action::Cut { from, to } })),
+            }
+            let until_us = at_us + random.u64(50_000..1_500_000);
+            actions.push(Timed { at_us: until_us, action: Action::Heal });
+        }
+        actions
+    }
+
+    /// The links that a partition cuts; none if it is the leader of the moment that is cut off.
+    fn shape(&self, random: &mut Rng) -> Vec<(NodeId, NodeId)> {
+        let (side, hub) = (random.u64(..), random.usize(0..self.nodes));
+        let here = |at: usize| side >> at & 1 == 1;
+        let shape = random.u8(0..7);
+        let is_cut = |from: usize, to: usize| match shape {
+            // Two sides; one way; two sides with a bridge; a ring; one node that hears nobody; single links.
+            0 => here(from) != here(to),
+            1 => here(from) && !here(to),
+            2 => here(from) != here(to) && from != hub && to != hub,
+            3 => (from + 1) % self.nodes != to && (to + 1) % self.nodes != from,
+            4 => to == hub,
+            5 => side >> ((from * self.nodes + to) % 64) & 3 == 0,
+            _ => false,
+        };
+        let links = (0..self.nodes).flat_map(|from| (0..self.nodes).map(move |to| (from, to)));
+        let cut = links.filter(|(from, to)| from != to && is_cut(*from, *to));
+        cut.map(|(from, to)| (id_at(from), id_at(to))).collect()
+    }
+
+    fn clogs(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 7);
+        let times = self.strikes(&mut random, 2, 100_000..1_000_000);
+        let clog = |at_us| {
+            let (from, to, for_us) = (self.any(&mut random), self.any(&mut random), random.u64(10_000..1_000_000));
+            Timed { at_us, action: Action::Clog { from, to, for_us } }
+        };
+        times.into_iter().map(clog).collect()
+    }
+
+    fn disks(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 8);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 1, 500_000..3_000_000) {
+            let node = self.any(&mut random);
+            let after_us = at_us + random.u64(50_000..1_000_000);
+            let (strike, relief) = match random.u8(0..4) {
+                0 => (Action::SyncFails(self.whom(&mut random)), Action::RestartAll),
+                1 => (Action::DiskFull { node, is_full: true }, Action::DiskFull { node, is_full: false }),
+                _ => {
+                    let us = random.u64(20_000..400_000);
+                    (Action::SyncTakes { node, us }, Action::SyncTakes { node, us: 100 })
+                }
+            };
+            actions.push(Timed { at_us, action: strike });
+            actions.push(Timed { at_us: after_us, action: relief });
+            actions.push(Timed { at_us: after_us, action: Action::RestartAll });
+        }
+        actions
+    }
+
+    fn changes(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 9);
+        let times = self.strikes(&mut random, 1, 50_000..800_000);
+        let change = |at_us| {
+            let node = self.any(&mut random);
+            let change = match random.u8(0..5) {
+                0 => Change::AddLearner(node),
+                1 | 2 => Change::Promote(node),
+                3 => Change::Remove(node),
+                _ => {
+                    let mut some = |percent: u8| -> BTreeSet<NodeId> {
+                        (0..self.nodes).map(crate::invariant::id_at).filter(|_| random.u8(0..100) < percent).collect()
+                    };
+                    let (mut voters, learners) = (some(60), some(30));
+                    voters.retain(|id| !learners.contains(id));
+                    Change::Members { voters, learners }
+                }
+            };
+            Timed { at_us, action: Action::Change(change) }
+        };
+        times.into_iter().map(change).collect()
+    }
+
+    fn transfers(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 10);
+        let times = self.strikes(&mut random, 2, 200_000..2_000_000);
+        let transfer =
+            |at_us| Timed { at_us, action: Action::Transfer(id_at(random.usize(0..usize::from(self.founders)))) };
+        times.into_iter().map(transfer).collect()
+    }
+
+    fn compactions(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 11);
+        let times = self.strikes(&mut random, 1, 50_000..1_000_000);
+        let compact = |at_us| {
+            let (node, keep) = (self.whom(&mut random), random.u64(0..6).saturating_sub(2));
+            Timed { at_us, action: Action::Compact { node, keep } }
+        };
+        times.into_iter().map(compact).collect()
+    }
+}

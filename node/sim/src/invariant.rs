@@ -1,0 +1,128 @@
+//! What must hold, by name, and what is said when it does not.
+//!
+//! Invariant: a broken invariant is a value that names the step; whoever finds it never panics.
+
+use std::fmt;
+
+use raftian_raft::NodeId;
+
+macro_rules! invariants {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Something that must hold in every run. § is a section of the paper, T one of the thesis.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Invariant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Invariant {
+            /// All of them: first those that are checked after every step, then those of the end of a run.
+            pub const ALL: &[Invariant] = &[$(Invariant::$name,)*];
+
+            /// Its name in snake case, as scenarios and reports write it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Invariant::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+invariants! {
+    /// At most one leader per term, ever (§5.2).
+    ElectionSafety = "election_safety",
+    /// A leader owns durable votes of its term from a quorum of its configuration, of both halves if joint (§5.2, §6).
+    ElectionQuorum = "election_quorum",
+    /// The vote is immutable within a term, and the term never falls, across restarts too (§5.1, §5.2).
+    VoteImmutable = "vote_immutable",
+    /// A leader never discards an entry of its own log (§5.3).
+    LeaderAppendOnly = "leader_append_only",
+    /// An index and a term name one entry and all before it (§5.3).
+    LogMatching = "log_matching",
+    /// A new leader has every entry that was committed in an earlier term (§5.4).
+    LeaderCompleteness = "leader_completeness",
+    /// What is committed at an index is the same everywhere and for ever, and so is the state it leads to (§5.4.3).
+    StateMachineSafety = "state_machine_safety",
+    /// When an entry is first committed, a quorum has it durably (§5.3, §6).
+    DurableQuorum = "durable_quorum",
+    /// A leader moves commitIndex only onto an entry of its own term (§5.4.2).
+    CommitOwnTerm = "commit_own_term",
+    /// A leader's matchIndex tells what the follower has durably, unless it has gone on to a later term (§5.3).
+    MatchIndexTruth = "match_index_truth",
+    /// What a message promises is durable when it leaves (Figure 2).
+    DurableBeforeSend = "durable_before_send",
+    /// snapshot ≤ lastApplied ≤ commitIndex ≤ last index, none falls, and there is no gap after the snapshot (§7).
+    IndexOrder = "index_order",
+    /// A snapshot is what a replay up to its index gives, sessions and configuration included (§7).
+    SnapshotTruth = "snapshot_truth",
+    /// The configuration in force is the latest in the log, and changes follow one another as they may (§6, T4).
+    ConfigurationTruth = "configuration_truth",
+    /// Learners count in no quorum (T4.2.1).
+    LearnersDoNotCount = "learners_do_not_count",
+    /// A read sees everything that was committed before it was asked for (§8, T6.4).
+    ReadIndexFresh = "read_index_fresh",
+    /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
+    ExactlyOnce = "exactly_once",
+    /// Messages are in proportion to what causes them.
+    MessageBudget = "message_budget",
+    /// A server takes what honest servers send, and does not panic.
+    Composure = "composure",
+    /// At the end of a run: what was acknowledged is committed, and its client was told the truth.
+    AcknowledgedDurable = "acknowledged_durable",
+    /// At the end of a run: what clients saw has an order that explains it.
+    Linearizable = "linearizable",
+    /// At the end of a run: a healed quorum elects, commits, reads and converges within ten election time-outs.
+    Liveness = "liveness",
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An invariant that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which one.
+    pub invariant: Invariant,
+    /// In which step, from 1 on.
+    pub step: u64,
+    /// When, in virtual microseconds.
+    pub at_us: u64,
+    /// What was seen.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation { invariant, step, at_us, text } = self;
+        write!(f, "{invariant} broken in step {step} at {}.{:03} ms: {text}", at_us / 1000, at_us % 1000)
+    }
+}
+
+/// A violation before anybody knows when it happened.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) invariant: Invariant,
+    pub(crate) text: String,
+}
+
+/// Whether all is well.
+pub(crate) type Check = Result<(), Finding>;
+
+/// Protests unless `holds`.
+pub(crate) fn require(holds: bool, invariant: Invariant, text: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(Finding { invariant, text: text() }) }
+}
+
+/// Where a node stands among its like: `n1` is the first, at 0.
+pub(crate) fn place(id: NodeId) -> usize {
+    usize::from(id.number()) - 1
+}
+
+/// The node at a place.
+pub(crate) fn id_at(place: usize) -> NodeId {
+    let number = u16::try_from(place + 1).expect("clusters are small");
+    NodeId::new(number).expect("numbers start at 1")
+}

@@ -1,0 +1,77 @@
+//! What happened, for those who draw it or tell it.
+//!
+//! Invariant: nothing is remembered, and nothing is paid, unless somebody asked for it.
+
+use raftian_raft::{Event, Message, NodeId, ReadOutcome};
+
+use crate::queue::MessageId;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happening {
+    /// When, in virtual microseconds.
+    pub at_us: u64,
+    /// In which step.
+    pub step: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A message left; a copy of it that the network makes has a name of its own.
+    Sent(MessageId, Box<Message>),
+    /// A message left, and will never arrive.
+    Lost(Box<Message>),
+    /// A message arrived (at nobody, if the server is down).
+    Delivered(MessageId, Box<Message>),
+    /// A server has something to tell.
+    Event(NodeId, Event),
+    /// A server's disk has synced.
+    Synced(NodeId),
+    /// A server stopped.
+    Crashed(NodeId),
+    /// A server started.
+    Started(NodeId),
+    /// A server does nothing for a while.
+    Paused(NodeId),
+    /// It goes on.
+    Resumed(NodeId),
+    /// A server applied entries up to this index.
+    Applied(NodeId, u64),
+    /// What became of a read.
+    Read(NodeId, ReadOutcome),
+    /// A link was cut, or heals.
+    Link {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// Whether it is cut now.
+        is_cut: bool,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Option<Vec<Happening>>);
+
+impl Journal {
+    pub(crate) fn begin(&mut self) {
+        self.0.get_or_insert_default();
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Happening> {
+        self.0.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(crate) fn note(&mut self, at_us: u64, step: u64, what: impl FnOnce() -> What) {
+        if let Some(happenings) = &mut self.0 {
+            happenings.push(Happening { at_us, step, what: what() });
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The judge of every step: it knows what every server and disk holds, and protests when an invariant is broken.
+//!
+//! Invariants: it looks only at what a step changed, so a step costs the same however long the logs are; it believes no
+//! rule of the core, only what can be seen. Logs are compared by their marks ([`Shadow`]): one comparison for a whole
+//! prefix.
+//!
+//! Here stands what is seen of one server's log; elections are in `election`, commitment and application in `commit`,
+//! disks and messages in `durable`, configurations in `membership`.
+
+mod commit;
+mod durable;
+mod election;
+mod membership;
+
+use std::collections::BTreeMap;
+
+use raftian_apps::{AppKind, Machine};
+use raftian_raft::{Discard, Entry, Index, NodeId, RoleKind, Server, Snapshot, Term, Write};
+
+use crate::invariant::{Check, Finding, Invariant, id_at, require};
+use crate::members::Members;
+use crate::shadow::{Mark, Shadow};
+use commit::Committed;
+use durable::DiskView;
+
+/// Everything the judge remembers of a run.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    /// What the cluster started with.
+    first: Members,
+    /// Who led each term.
+    leaders: BTreeMap<Term, NodeId>,
+    table: Table,
+    committed: Committed,
+    views: Vec<View>,
+}
+
+/// What was seen last of one server.
+#[derive(Debug, Default)]
+struct View {
+    /// `None` while it is down.
+    seen: Option<Seen>,
+    log: Shadow,
+    applied: Index,
+    disk: DiskView,
+    /// Tickets of reads that wait, with how much was committed when they came.
+    reads: Vec<(u64, Index)>,
+}
+
+/// What can be seen of a server between two steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) role: RoleKind,
+    pub(crate) term: Term,
+    pub(crate) voted_for: Option<NodeId>,
+    pub(crate) commit_index: Index,
+    pub(crate) last_index: Index,
+    pub(crate) snapshot_index: Index,
+}
+
+/// What a step did to a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moved {
+    pub(crate) before: Option<Seen>,
+    pub(crate) now: Seen,
+    pub(crate) appended: bool,
+    pub(crate) truncated: bool,
+    pub(crate) rolled_back: bool,
+    pub(crate) installed: bool,
+}
+
+/// Every entry there ever was, by index and term.
+#[derive(Debug, Default)]
+struct Table {
+    first: Vec<Mark>,
+    others: BTreeMap<(Index, Term), u64>,
+}
+
+impl Seen {
+    fn of(server: &Server) -> Seen {
+        let hard_state = server.hard_state();
+        Seen {
+            role: server.role(),
+            term: hard_state.term,
+            voted_for: hard_state.voted_for,
+            commit_index: server.commit_index(),
+            last_index: server.last().index,
+            snapshot_index: server.snapshot().map_or(0, Snapshot::last_index),
+        }
+    }
+
+    fn leads(self, term: Term) -> bool {
+        self.role == RoleKind::Leader && self.term == term
+    }
+}
+
+impl Table {
+    /// Takes in an entry. Says whether it is new, or `None` if there is another one of its index and term.
+    fn admit(&mut self, index: Index, mark: Mark) -> Option<bool> {
+        let position = index as usize - 1;
+        let known = match self.first.get(position) {
+            // Entries come in order, so the first of each index finds its place free.
+            None => {
+                self.first.resize(position, Mark::default());
+                self.first.push(mark);
+                return Some(true);
+            }
+            Some(first) if first.term == mark.term => first.chain,
+            Some(_) => match self.others.insert((index, mark.term), mark.chain) {
+                None => return Some(true),
+                Some(known) => known,
+            },
+        };
+        (known == mark.chain).then_some(false)
+    }
+}
+
+impl Oracle {
+    /// A judge of `nodes` servers, of which the members of `first` found the cluster; `machine` is the application in
+    /// its first state.
+    pub(crate) fn new(nodes: usize, first: Members, app: AppKind, machine: Machine) -> Oracle {
+        Oracle {
+            first,
+            leaders: BTreeMap::new(),
+            table: Table::default(),
+            committed: Committed::new(app, machine),
+            views: (0..nodes).map(|_| View::default()).collect(),
+        }
+    }
+
+    /// The last entry that any server ever knew to be committed.
+    pub(crate) fn committed(&self) -> Index {
+        self.committed.last_index()
+    }
+
+    /// How many terms had a leader.
+    pub(crate) fn led_terms(&self) -> usize {
+        self.leaders.len()
+    }
+
+    /// A server has started with what its disk holds.
+    pub(crate) fn started(&mut self, at: usize, server: &Server) -> Check {
+        let covered = server.first_index() - 1;
+        require(covered <= self.committed(), Invariant::SnapshotTruth, || {
+            format!("{} holds a snapshot in place of {covered} entries, which are not all committed", id_at(at))
+        })?;
+        self.views[at].log.copy_from(self.committed.log(), covered);
+        self.views[at].applied = 0;
+        self.append(at, server.entries(covered + 1, usize::MAX), server)?;
+        self.check_active(at, server)
+    }
+
+    /// A server has crashed: what it held in memory is forgotten.
+    pub(crate) fn crashed(&mut self, at: usize) {
+        let view = &mut self.views[at];
+        view.seen = None;
+        view.reads.clear();
+    }
+
+    /// A server has taken a step, and wants this written.
+    pub(crate) fn stepped(&mut self, at: usize, server: &Server, write: Option<&Write>) -> Result<Moved, Finding> {
+        let (before, now) = (self.views[at].seen, Seen::of(server));
+        let mut moved = Moved { before, now, appended: false, truncated: false, rolled_back: false, installed: false };
+        if let Some(write) = write.filter(|write| !write.is_empty()) {
+            self.take_in(at, server, write, &mut moved)?;
+        }
+        self.check_end(at, server, &mut moved)?;
+        if let Some(before) = before {
+            self.check_progress(at, before, &moved)?;
+        }
+        if now.role == RoleKind::Leader && before.is_none_or(|before| !before.leads(now.term)) {
+            self.check_election(at, now)?;
+        }
+        let known = before.map_or(0, |before| before.commit_index);
+        if now.commit_index != known {
+            self.check_commit(at, server, before, now)?;
+        }
+        if moved.appended || moved.truncated || moved.installed || before.is_none() {
+            self.check_active(at, server)?;
+        }
+        self.views[at].seen = Some(now);
+        Ok(moved)
+    }
+
+    /// What a server hands to its disk is what is new in its log.
+    fn take_in(&mut self, at: usize, server: &Server, write: &Write, moved: &mut Moved) -> Check {
+        if let Some(snapshot) = &write.snapshot {
+            self.check_snapshot(at, snapshot)?;
+            if write.discard == Some(Discard::All) {
+                self.views[at].log.copy_from(self.committed.log(), snapshot.last.index);
+                moved.installed = true;
+            }
+        }
+        if let Some(first) = write.entries.first() {
+            self.cut(at, first.index - 1, moved)?;
+            moved.appended = true;
+            self.append(at, &write.entries, server)?;
+        }
+        Ok(())
+    }
+
+    /// The log of a server ends as what it handed over says.
+    fn check_end(&mut self, at: usize, server: &Server, moved: &mut Moved) -> Check {
+        let end = server.last();
+        if end.index < self.views[at].log.last_index() {
+            self.cut(at, end.index, moved)?;
+        }
+        let log = &self.views[at].log;
+        require((log.last_index(), log.last().term) == (end.index, end.term), Invariant::IndexOrder, || {
+            format!(
+                "the log of {} ends with entry {} of term {}, which it wrote nowhere",
+                id_at(at),
+                end.index,
+                end.term
+            )
+        })
+    }
+
+    fn cut(&mut self, at: usize, index: Index, moved: &mut Moved) -> Check {
+        let View { log, seen, .. } = &mut self.views[at];
+        if index < log.last_index() {
+            let committed = seen.map_or(0, |seen| seen.commit_index);
+            require(index >= committed, Invariant::StateMachineSafety, || {
+                format!("{} discards entries from {} on, but knows {committed} to be committed", id_at(at), index + 1)
+            })?;
+            moved.truncated = true;
+            moved.rolled_back = log.truncate(index);
+        }
+        Ok(())
+    }
+
+    /// Log Matching: an index and a term name one entry and all before it.
+    fn append(&mut self, at: usize, entries: &[Entry], server: &Server) -> Check {
+        for entry in entries {
+            let Entry { index, term, .. } = *entry;
+            let log = &mut self.views[at].log;
+            let follows = index == log.last_index() + 1 && term >= log.last().term;
+            require(follows, Invariant::LogMatching, || {
+                format!(
+                    "{} puts entry {index} of term {term} after {} of term {}",
+                    id_at(at),
+                    log.last_index(),
+                    log.last().term
+                )
+            })?;
+            let mark = log.push(entry);
+            let is_new = self.table.admit(index, mark).ok_or_else(|| Finding {
+                invariant: Invariant::LogMatching,
+                text: format!(
+                    "{} has another entry {index} of term {term}, or others before it, than is known",
+                    id_at(at)
+                ),
+            })?;
+            if is_new {
+                self.check_change(at, entry, server)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing falls, and a vote stays, within an incarnation.
+    fn check_progress(&self, at: usize, before: Seen, moved: &Moved) -> Check {
+        let (now, id) = (moved.now, id_at(at));
+        require(now.term >= before.term, Invariant::VoteImmutable, || {
+            format!("the term of {id} fell from {} to {}", before.term, now.term)
+        })?;
+        let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
+        require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
+        let led_on = before.leads(now.term);
+        require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
+            format!("{id} discarded entries of its own log while it led term {}", now.term)
+        })?;
+        let rises = now.commit_index >= before.commit_index && now.snapshot_index >= before.snapshot_index;
+        require(rises, Invariant::IndexOrder, || {
+            format!("commitIndex or the snapshot of {id} fell: {before:?}, {now:?}")
+        })
+    }
+
+    /// A server has carried out a step to its end: snapshot ≤ lastApplied ≤ commitIndex ≤ last index.
+    pub(crate) fn settled(&self, at: usize, server: &Server) -> Check {
+        let View { applied, .. } = self.views[at];
+        let snapshot = server.snapshot().map_or(0, Snapshot::last_index);
+        let (commit, last) = (server.commit_index(), server.last().index);
+        let is_ordered = snapshot <= applied && applied <= commit && commit <= last;
+        require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
+            format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", id_at(at))
+        })
+    }
+
+    /// The whole log of a server against its shadow, entry by entry. It costs time in the length of the log.
+    pub(crate) fn check_whole_log(&self, at: usize, server: &Server) -> Check {
+        let log = &self.views[at].log;
+        let mut mark = log.at(server.first_index() - 1).unwrap_or_default();
+        for entry in server.entries(server.first_index(), usize::MAX) {
+            mark = mark.then(entry);
+            require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
+                format!("entry {} of {} changed behind everybody's back", entry.index, id_at(at))
+            })?;
+        }
+        Ok(())
+    }
+}

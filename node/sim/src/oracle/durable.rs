@@ -1,0 +1,165 @@
+//! Disks, and what may be said before they have it (Figure 2: "updated on stable storage before responding to RPCs").
+
+use raftian_raft::{
+    AppendReply, Body, Discard, HardState, Index, Message, NodeId, Recovered, Reply, Request, SnapshotReply, Term,
+};
+
+use super::Oracle;
+use crate::disk::Record;
+use crate::invariant::{Check, Finding, Invariant, id_at, place, require};
+use crate::shadow::{Mark, Shadow};
+
+/// What is known to be on a disk.
+#[derive(Debug, Default)]
+pub(super) struct DiskView {
+    hard_state: HardState,
+    /// The votes that have ever been durable; terms rise.
+    votes: Vec<(Term, NodeId)>,
+    log: Shadow,
+    snapshot: Index,
+    /// The entries up to here were discarded for a snapshot.
+    discarded: Index,
+}
+
+impl DiskView {
+    pub(super) fn term(&self) -> Term {
+        self.hard_state.term
+    }
+
+    /// The vote of a term, if there ever was one on the disk.
+    pub(super) fn vote_in(&self, term: Term) -> Option<NodeId> {
+        self.votes.iter().rev().find(|(of, _)| *of == term).map(|(_, candidate)| *candidate)
+    }
+
+    /// Whether the disk has this entry and all before it, as entries or in its snapshot.
+    pub(super) fn stores(&self, index: Index, mark: Mark) -> bool {
+        index <= self.snapshot || self.log.at(index) == Some(mark)
+    }
+
+    fn note(&mut self, id: NodeId, now: HardState) -> Check {
+        let before = self.hard_state;
+        require(now.term >= before.term, Invariant::VoteImmutable, || {
+            format!("the durable term of {id} fell from {} to {}", before.term, now.term)
+        })?;
+        let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
+        require(kept, Invariant::VoteImmutable, || format!("{id} changed its durable vote in term {}", now.term))?;
+        if let Some(candidate) = now.voted_for.filter(|_| now != before) {
+            self.votes.push((now.term, candidate));
+        }
+        self.hard_state = now;
+        Ok(())
+    }
+}
+
+impl Oracle {
+    /// A record has reached a disk.
+    pub(crate) fn kept(&mut self, at: usize, record: Record<'_>) -> Check {
+        let id = id_at(at);
+        match record {
+            Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state)?,
+            Record::Snapshot(snapshot) => {
+                let (before, now) = (self.views[at].disk.snapshot, snapshot.last.index);
+                require(now > before, Invariant::IndexOrder, || {
+                    format!("{id} replaced its snapshot at {before} by one at {now}")
+                })?;
+                self.check_snapshot(at, snapshot)?;
+                self.views[at].disk.snapshot = now;
+            }
+            Record::Discard(Discard::UpTo(index)) => self.views[at].disk.discarded = index,
+            Record::Discard(Discard::All) => self.begin_after_snapshot(at),
+            Record::Entry(entry) => {
+                let DiskView { log, snapshot, discarded, .. } = &self.views[at].disk;
+                // A crash may have come right after the snapshot: with no entry there was none to discard.
+                if *discarded >= log.last_index() && log.last_index() < *snapshot && entry.index == snapshot + 1 {
+                    self.begin_after_snapshot(at);
+                }
+                let log = &mut self.views[at].disk.log;
+                require(entry.index <= log.last_index() + 1, Invariant::IndexOrder, || {
+                    format!("{id} leaves a gap on its disk before index {}", entry.index)
+                })?;
+                log.truncate(entry.index - 1);
+                log.push(entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_after_snapshot(&mut self, at: usize) {
+        let DiskView { log, snapshot, discarded, .. } = &mut self.views[at].disk;
+        log.copy_from(self.committed.log(), *snapshot);
+        *discarded = *snapshot;
+    }
+
+    /// A node is given another disk, on which this has always been.
+    pub(crate) fn replaced(&mut self, at: usize, recovered: &Recovered) -> Check {
+        self.views[at].disk = DiskView::default();
+        self.kept(at, Record::HardState(recovered.hard_state))?;
+        recovered.entries.iter().try_for_each(|entry| self.kept(at, Record::Entry(entry)))
+    }
+
+    /// A message leaves its sender.
+    pub(crate) fn sent(&self, message: &Message) -> Check {
+        let Message { from, to, term, .. } = *message;
+        let disk = &self.views[place(from)].disk;
+        let of_its_own_term =
+            !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }));
+        require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
+            format!("{from} spoke of term {term} before it was durable")
+        })?;
+        match message.body {
+            Body::Request(Request::RequestVote { .. }) => {
+                require(disk.vote_in(term) == Some(from), Invariant::DurableBeforeSend, || {
+                    format!("{from} asked for votes in term {term} before its own was durable")
+                })
+            }
+            Body::Reply(Reply::RequestVote { granted: true }) => {
+                require(disk.vote_in(term) == Some(to), Invariant::DurableBeforeSend, || {
+                    format!("{from} granted {to} a vote in term {term} that is not durable")
+                })
+            }
+            Body::Reply(Reply::AppendEntries(AppendReply::Matched(index)))
+            | Body::Reply(Reply::InstallSnapshot(SnapshotReply::Installed(index)))
+                if disk.hard_state.term == term =>
+            {
+                self.check_acknowledged(message, index)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a follower says it has is durable, and as long as the leader still leads it is the leader's.
+    fn check_acknowledged(&self, message: &Message, index: Index) -> Check {
+        let Message { from, to, term, .. } = *message;
+        let (disk, leader) = (&self.views[place(from)].disk, &self.views[place(to)]);
+        let finding = |what: &str| Finding {
+            invariant: Invariant::DurableBeforeSend,
+            text: format!("{from} acknowledged index {index} to {to}, {what}"),
+        };
+        if index > disk.snapshot && disk.log.last_index() < index {
+            return Err(finding("which is not durable"));
+        }
+        let leads = leader.seen.is_some_and(|seen| seen.leads(term));
+        match leader.log.at(index).filter(|_| leads) {
+            Some(mark) if !disk.stores(index, mark) => Err(finding("where it has other entries durably")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vote_that_changes_or_a_term_that_falls_on_a_disk_is_seen() {
+        let state = |term, vote: u16| HardState { term, voted_for: NodeId::new(vote) };
+        let mut disk = DiskView::default();
+        for good in [state(1, 0), state(1, 2), state(1, 2), state(3, 1)] {
+            assert!(disk.note(id_at(0), good).is_ok());
+        }
+        for bad in [state(3, 2), state(3, 0), state(2, 0)] {
+            assert_eq!(disk.note(id_at(0), bad).unwrap_err().invariant, Invariant::VoteImmutable);
+        }
+        assert_eq!((disk.vote_in(1), disk.vote_in(2)), (NodeId::new(2), None));
+    }
+}

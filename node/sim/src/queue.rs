@@ -1,0 +1,135 @@
+//! What is to happen, by time; and the messages on their way.
+//!
+//! Invariant: of what happens at the same time, what was planned first comes first.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use raftian_apps::{NodeId, Response};
+use raftian_raft::{Index, Message};
+
+use crate::invariant::place;
+
+/// Names a message on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub(crate) u64);
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A message arrives; it lies in this slot unless it was taken out.
+    Deliver { slot: u32, id: MessageId },
+    /// A disk is done with what it was given.
+    Synced { node: usize, epoch: u32 },
+    /// A client's request arrives.
+    Request { client: usize, call: u64, node: usize },
+    /// An answer arrives at a client.
+    Answer { client: usize, op: u64, answer: Box<Answer> },
+    /// A client has waited long enough for a request.
+    TimeOut { client: usize, call: u64 },
+}
+
+/// What a client is told.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// It took effect, or was read, at this index.
+    Done { index: Index, response: Response },
+    /// Somebody else leads.
+    NotLeader { leader: Option<NodeId> },
+    /// It was proposed, and another entry took its place.
+    Lost,
+}
+
+/// The events to come.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    heap: BinaryHeap<Reverse<Planned>>,
+    planned: u64,
+    slots: Vec<Option<(MessageId, Message)>>,
+    free: Vec<u32>,
+    sent: u64,
+}
+
+#[derive(Debug)]
+struct Planned {
+    at_us: u64,
+    number: u64,
+    event: Event,
+}
+
+impl Queue {
+    pub(crate) fn plan(&mut self, at_us: u64, event: Event) {
+        self.planned += 1;
+        self.heap.push(Reverse(Planned { at_us, number: self.planned, event }));
+    }
+
+    /// Sends a message on its way.
+    pub(crate) fn send(&mut self, at_us: u64, message: Message) -> MessageId {
+        self.sent += 1;
+        let id = MessageId(self.sent);
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(None);
+                self.slots.len() as u32 - 1
+            }
+        };
+        self.slots[slot as usize] = Some((id, message));
+        self.plan(at_us, Event::Deliver { slot, id });
+        id
+    }
+
+    /// When the next event is due. A message that was taken out leaves an event that delivers nothing.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(next)| next.at_us)
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        self.heap.pop().map(|Reverse(next)| next.event)
+    }
+
+    /// Where the message in a slot goes, if it is the one that is meant.
+    pub(crate) fn receiver(&self, slot: u32, id: MessageId) -> Option<usize> {
+        self.slots[slot as usize].as_ref().filter(|(held, _)| *held == id).map(|(_, message)| place(message.to))
+    }
+
+    /// Takes out the message in a slot, if it is the one that is meant.
+    pub(crate) fn take(&mut self, slot: u32, id: MessageId) -> Option<Message> {
+        let (_, message) = self.slots[slot as usize].take_if(|(held, _)| *held == id)?;
+        self.free.push(slot);
+        Some(message)
+    }
+
+    /// Takes out a message by its name.
+    pub(crate) fn take_by_id(&mut self, id: MessageId) -> Option<Message> {
+        let slot = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|(held, _)| *held == id))?;
+        self.take(slot as u32, id)
+    }
+
+    /// The messages on their way, in the order they were sent.
+    pub(crate) fn messages(&self) -> Vec<(MessageId, &Message)> {
+        let mut messages: Vec<_> = self.slots.iter().flatten().map(|(id, message)| (*id, message)).collect();
+        messages.sort_unstable_by_key(|(id, _)| *id);
+        messages
+    }
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Planned) -> Ordering {
+        (self.at_us, self.number).cmp(&(other.at_us, other.number))
+    }
+}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Planned) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Planned) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Planned {}

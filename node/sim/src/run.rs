@@ -1,0 +1,173 @@
+//! One run: a schedule is played, the cluster comes to life, and what is left is judged.
+//!
+//! Invariant: the same schedule and settings give the same report, in every build.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use raftian_apps::{AppKind, DEFAULT_PLAYERS};
+use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
+
+use crate::coverage::Coverage;
+use crate::invariant::{Invariant, Violation};
+use crate::schedule::Schedule;
+use crate::settings::Settings;
+use crate::world::World;
+
+/// How much the search for an order of the history may cost: a second at most, and seldom a thousandth of it.
+const BOUNDS: Bounds = Bounds { steps: 20_000_000, memory_bytes: 64 << 20 };
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunReport {
+    /// The seed.
+    pub seed: u64,
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// How long the run was, in virtual microseconds.
+    pub virtual_us: u64,
+    /// How many entries were committed.
+    pub committed: u64,
+    /// How many terms had a leader.
+    pub led_terms: u64,
+    /// How many operations clients began.
+    pub operations: u64,
+    /// How many of these were acknowledged.
+    pub acknowledged: u64,
+    /// Whether the history was too hard to judge.
+    pub undecided: bool,
+    /// What was broken, if anything was.
+    pub violation: Option<Violation>,
+    /// What was reached.
+    pub coverage: Coverage,
+}
+
+/// Plays the schedule of a seed.
+pub fn run_seed(seed: u64, settings: &Settings) -> RunReport {
+    run(&Schedule::draw(seed), settings)
+}
+
+/// Plays a schedule to its end, or to the first violation. A panic of a server is one too.
+pub fn run(schedule: &Schedule, settings: &Settings) -> RunReport {
+    let mut world = World::new(schedule, *settings);
+    // After a panic nothing of the world is used but what can be read.
+    let played = catch_unwind(AssertUnwindSafe(|| play(&mut world, schedule)));
+    let (violation, undecided) = match played {
+        Ok(Ok(undecided)) => (None, undecided),
+        Ok(Err(violation)) => (Some(violation), false),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            let text = format!("a server panicked: {}", text.unwrap_or_default());
+            (Some(world.broken(Invariant::Composure, text)), false)
+        }
+    };
+    let (operations, acknowledged) = world.counts();
+    RunReport {
+        seed: schedule.seed,
+        hash: world.hash(),
+        events: world.steps(),
+        virtual_us: world.now_us(),
+        committed: world.committed(),
+        led_terms: world.led_terms(),
+        operations,
+        acknowledged,
+        undecided,
+        violation,
+        coverage: world.coverage().clone(),
+    }
+}
+
+/// Says whether the history was too hard to judge.
+fn play(world: &mut World, schedule: &Schedule) -> Result<bool, Violation> {
+    world.run_until(schedule.end_us)?;
+    world.come_to_life()?;
+    world.check_logs()?;
+    let found = judge(&world.history(), schedule.plan.app);
+    found.map_err(|text| world.broken(Invariant::Linearizable, text))
+}
+
+/// Says whether the history was too hard to judge.
+///
+/// # Errors
+/// Why it has no order.
+fn judge(history: &[Operation], app: AppKind) -> Result<bool, String> {
+    let setup = Setup { app, players: DEFAULT_PLAYERS, nodes: Vec::new(), history_is_complete: true };
+    let found = linearizability(history, &setup, BOUNDS);
+    match found.violations.first() {
+        Some(violation) => Err(violation.to_string()),
+        None => Ok(found.verdict() != Verdict::Valid),
+    }
+}
+
+/// The shortest script found that breaks the same invariant as this schedule, by delta debugging; `None` if it breaks
+/// none. At most `max_runs` runs are made.
+pub fn minimise(schedule: &Schedule, settings: &Settings, max_runs: usize) -> Option<Schedule> {
+    let broken = run(schedule, settings).violation?;
+    let mut best = schedule.clone();
+    if broken.at_us < best.end_us {
+        best.actions.retain(|timed| timed.at_us <= broken.at_us);
+    }
+    let breaks = |schedule: &Schedule| {
+        run(schedule, settings).violation.is_some_and(|violation| violation.invariant == broken.invariant)
+    };
+    let mut runs = 1;
+    let mut chunk = best.actions.len().div_ceil(2);
+    while chunk > 0 && runs < max_runs {
+        let before = best.actions.len();
+        let mut from = 0;
+        while from < best.actions.len() && runs < max_runs {
+            let mut shorter = best.clone();
+            shorter.actions.drain(from..(from + chunk).min(best.actions.len()));
+            runs += 1;
+            match breaks(&shorter) {
+                true => best = shorter,
+                false => from += chunk,
+            }
+        }
+        // One more round of single actions, as long as it helps: one may have been kept for the sake of another.
+        chunk = if chunk == 1 && best.actions.len() < before { 1 } else { chunk / 2 };
+    }
+    Some(best)
+}
+
+impl fmt::Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RunReport { seed, hash, events, committed, led_terms, operations, acknowledged, .. } = self;
+        write!(f, "seed {seed}: {events} events, {committed} committed, {led_terms} terms led, ")?;
+        write!(f, "{acknowledged} of {operations} operations acknowledged, hash {hash:016x}")?;
+        match &self.violation {
+            Some(violation) => write!(f, "; {violation}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(read: &str) -> Vec<Operation> {
+        let operation = |serial: u64, op: &str, index: u64, response: &str| {
+            format!(
+                r#"{{"client":"a","serial":{serial},"op":{op},"invoked_ns":{},"completed_ns":{},"outcome":{{"ok":{{"index":{index},"response":{response}}}}}}}"#,
+                2 * serial,
+                2 * serial + 1
+            )
+        };
+        let lines = [
+            operation(1, r#"{"set":["k","1"]}"#, 1, r#"{"outcome":"set"}"#),
+            operation(2, r#"{"set":["k","2"]}"#, 2, r#"{"outcome":"set"}"#),
+            operation(3, r#"{"get":"k"}"#, 2, &format!(r#"{{"outcome":"found","value":"{read}"}}"#)),
+        ];
+        raftian_check::read_history(lines.join("\n").as_bytes()).expect("a history")
+    }
+
+    #[test]
+    fn a_history_without_an_order_is_seen() {
+        assert_eq!(judge(&history("2"), AppKind::Kv), Ok(false));
+        assert!(judge(&history("1"), AppKind::Kv).is_err(), "a stale read");
+    }
+}

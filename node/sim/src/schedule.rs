@@ -1,0 +1,184 @@
+//! What is done to a cluster from outside, and when: a script that can be cut down and played again.
+//!
+//! Invariant: all of it is fixed before a run begins, so that one action can be taken out and the others stay.
+
+use raftian_raft::{Change, NodeId};
+
+use crate::Plan;
+
+/// A whole run, before it is played.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The seed, from which the luck of messages and servers follows.
+    pub seed: u64,
+    /// The parameters.
+    pub plan: Plan,
+    /// What is done, in order of time.
+    pub actions: Vec<Timed>,
+    /// When the faults end, in microseconds, and the cluster is to come to life.
+    pub end_us: u64,
+}
+
+/// An action and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When, in microseconds.
+    pub at_us: u64,
+    /// What.
+    pub action: Action,
+}
+
+/// Something that is done to a cluster from outside. What cannot be done when its time comes is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A client wants something.
+    Op {
+        /// Which client, from 0 on.
+        client: usize,
+        /// What.
+        op: Op,
+    },
+    /// A server stops; of what was not synced, the first `keep` records reach the disk all the same.
+    Crash {
+        /// Which.
+        node: Whom,
+        /// How many.
+        keep: usize,
+    },
+    /// A server will stop when it has crossed so many boundaries: a write handed over, a sync that is done but not yet
+    /// known, a message about to leave.
+    CrashAtBoundary {
+        /// Which.
+        node: Whom,
+        /// How many, from 1 on.
+        boundaries: u32,
+        /// As in [`Action::Crash`].
+        keep: usize,
+    },
+    /// A server will stop when it puts a leader's snapshot in the place of its log.
+    CrashAtInstall {
+        /// Which.
+        node: NodeId,
+        /// As in [`Action::Crash`].
+        keep: usize,
+    },
+    /// All servers stop.
+    CrashAll {
+        /// As in [`Action::Crash`].
+        keep: usize,
+    },
+    /// A server that is down starts.
+    Restart(NodeId),
+    /// All servers that are down start.
+    RestartAll,
+    /// A server does nothing until it is resumed.
+    Pause(Whom),
+    /// It goes on, with all that has arrived meanwhile.
+    Resume(NodeId),
+    /// Every server that is paused goes on.
+    ResumeAll,
+    /// A link loses everything.
+    Cut {
+        /// Who is not heard.
+        from: NodeId,
+        /// By whom.
+        to: NodeId,
+    },
+    /// The leader of the moment is cut off in both directions.
+    IsolateLeader,
+    /// All links work again.
+    Heal,
+    /// What is sent over a link is held up, and then arrives at once.
+    Clog {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+        /// For how long.
+        for_us: u64,
+    },
+    /// Syncs of a disk take this long from now on.
+    SyncTakes {
+        /// Whose disk.
+        node: NodeId,
+        /// How long.
+        us: u64,
+    },
+    /// The next sync of a disk fails.
+    SyncFails(Whom),
+    /// A disk has no room for writes from now on, or has again.
+    DiskFull {
+        /// Whose disk.
+        node: NodeId,
+        /// Whether it is full.
+        is_full: bool,
+    },
+    /// The leader is asked for other members.
+    Change(Change),
+    /// The leader is asked to hand over.
+    Transfer(NodeId),
+    /// A server is given a snapshot, and keeps so many entries that it covers.
+    Compact {
+        /// Which.
+        node: Whom,
+        /// How many.
+        keep: u64,
+    },
+}
+
+/// A server, by its name or by what it is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// This one.
+    Node(NodeId),
+    /// The leader of the latest term that has one; this one if there is none.
+    Leader {
+        /// Who stands in.
+        or: NodeId,
+    },
+}
+
+/// What a client wants. Keys and values are numbers; on the attack game the key is a player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Read a key without an entry in the log.
+    Read(u8),
+    /// Read a key through the log.
+    Get(u8),
+    /// Set a key.
+    Set(u8, u32),
+    /// Set a key if it has the first value, or none.
+    Cas(u8, Option<u32>, u32),
+    /// Add to a key.
+    Incr(u8, i8),
+    /// Remove a key.
+    Del(u8),
+    /// Attack a player.
+    Attack(u8),
+    /// Put a player on the board.
+    Add(u8),
+    /// Take a player off the board.
+    Leave(u8),
+}
+
+impl Op {
+    /// The op as its application reads it.
+    pub fn json(self) -> String {
+        match self {
+            Op::Read(key) | Op::Get(key) => format!(r#"{{"get":"k{key}"}}"#),
+            Op::Set(key, value) => format!(r#"{{"set":["k{key}","{value}"]}}"#),
+            Op::Cas(key, Some(old), new) => format!(r#"{{"cas":["k{key}","{old}","{new}"]}}"#),
+            Op::Cas(key, None, new) => format!(r#"{{"cas":["k{key}",null,"{new}"]}}"#),
+            Op::Incr(key, by) => format!(r#"{{"incr":["k{key}",{by}]}}"#),
+            Op::Del(key) => format!(r#"{{"del":"k{key}"}}"#),
+            Op::Attack(player) => format!(r#"{{"attack":{player}}}"#),
+            Op::Add(player) => format!(r#"{{"add":{player}}}"#),
+            Op::Leave(player) => format!(r#"{{"del":{player}}}"#),
+        }
+    }
+
+    /// Whether it goes by a confirmed index instead of the log.
+    pub fn is_read(self) -> bool {
+        matches!(self, Op::Read(_))
+    }
+}

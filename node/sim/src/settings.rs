@@ -1,0 +1,155 @@
+//! What a run is made of: the parameters that a seed draws, or that somebody chooses.
+//!
+//! Invariant: a [`Plan`] that was drawn is legal: leases only where clocks drift less than they allow, and so on.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use raftian_apps::{AppKind, Machine};
+use raftian_faults::Effect;
+use raftian_raft::{Configuration, Lease, NodeId, Options};
+
+/// What holds for all seeds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// The bug to be found.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+/// A planted bug, of the core or of the applications.
+#[cfg(feature = "mutants")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// A bug of the core.
+    Raft(raftian_raft::Mutant),
+    /// A bug of the replicated state machine.
+    App(raftian_apps::Mutant),
+}
+
+#[cfg(feature = "mutants")]
+impl Mutant {
+    /// Every planted bug.
+    pub fn all() -> impl Iterator<Item = Mutant> {
+        let raft = raftian_raft::Mutant::ALL.iter().copied().map(Mutant::Raft);
+        raft.chain(raftian_apps::Mutant::ALL.into_iter().map(Mutant::App))
+    }
+}
+
+/// The constant parameters of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The application.
+    pub app: AppKind,
+    /// How many nodes found the cluster, from 1 to 7.
+    pub founders: u16,
+    /// How many more there are, which may be added.
+    pub joiners: u16,
+    /// Election time-outs are drawn from this range.
+    pub election_timeout: Range<Duration>,
+    /// The interval of heartbeats.
+    pub heartbeat_interval: Duration,
+    /// See [`Options`].
+    pub pre_vote: bool,
+    /// See [`Options`].
+    pub check_quorum: bool,
+    /// See [`Options`].
+    pub lease: Option<Lease>,
+    /// See [`Options`].
+    pub max_append_entries: usize,
+    /// See [`Options`].
+    pub max_snapshot_chunk_bytes: usize,
+    /// A node takes a snapshot when it has applied so many entries since the last one; `None` if only on demand.
+    pub snapshot_every: Option<u64>,
+    /// How many entries that a snapshot covers stay.
+    pub keep: u64,
+    /// What every link does to messages.
+    pub effects: Vec<Effect>,
+    /// How long a sync takes, in microseconds; `None` if it takes until it is told to end.
+    pub sync_us: Option<Range<u64>>,
+    /// How fast the clock of each node is, in thousandths; a node without a rate has a true clock.
+    pub clock_permille: Vec<u64>,
+    /// How many clients there are.
+    pub clients: usize,
+    /// How long a client waits for an answer before it tries another node, in microseconds.
+    pub client_patience_us: u64,
+    /// How often a client tries before it gives an operation up.
+    pub client_attempts: u32,
+    /// How many in a hundred requests and answers of clients are lost.
+    pub client_loss_percent: u64,
+}
+
+impl Plan {
+    /// A cluster of `founders` nodes on a perfect network with perfect disks, and the paper's time-outs.
+    pub fn quiet(founders: u16) -> Plan {
+        Plan {
+            app: AppKind::Kv,
+            founders,
+            joiners: 0,
+            election_timeout: Duration::from_millis(150)..Duration::from_millis(300),
+            heartbeat_interval: Duration::from_millis(50),
+            pre_vote: true,
+            check_quorum: true,
+            lease: None,
+            max_append_entries: 4096,
+            max_snapshot_chunk_bytes: 512 * 1024,
+            snapshot_every: None,
+            keep: 0,
+            effects: Vec::new(),
+            sync_us: Some(0..1),
+            clock_permille: Vec::new(),
+            clients: 0,
+            client_patience_us: 400_000,
+            client_attempts: 8,
+            client_loss_percent: 0,
+        }
+    }
+
+    /// How many nodes there are, members or not.
+    pub fn nodes(&self) -> usize {
+        usize::from(self.founders + self.joiners)
+    }
+
+    pub(crate) fn configuration(&self) -> Configuration {
+        Configuration::new(NodeId::first(self.founders)).expect("a cluster has founders")
+    }
+
+    pub(crate) fn options(&self, id: NodeId, seed: u64, settings: &Settings) -> Options {
+        let founds = id.number() <= self.founders;
+        let mut options = Options::new(id, founds.then(|| self.configuration()), seed);
+        options.election_timeout = self.election_timeout.clone();
+        options.heartbeat_interval = self.heartbeat_interval;
+        (options.pre_vote, options.check_quorum, options.lease) = (self.pre_vote, self.check_quorum, self.lease);
+        options.max_append_entries = self.max_append_entries;
+        options.max_snapshot_chunk_bytes = self.max_snapshot_chunk_bytes;
+        settings.plant(&mut options);
+        options
+    }
+}
+
+impl Settings {
+    #[cfg(feature = "mutants")]
+    fn plant(&self, options: &mut Options) {
+        if let Some(Mutant::Raft(mutant)) = self.mutant {
+            options.mutant = Some(mutant);
+        }
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn plant(&self, _: &mut Options) {}
+
+    /// The machine as it runs on the nodes.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn machine(&self, machine: Machine) -> Machine {
+        match self.mutant {
+            Some(Mutant::App(mutant)) => machine.plant(mutant),
+            _ => machine,
+        }
+    }
+
+    /// The machine as it runs on the nodes.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn machine(&self, machine: Machine) -> Machine {
+        machine
+    }
+}

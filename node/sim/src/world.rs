@@ -1,0 +1,348 @@
+//! A whole cluster in one thread: servers, disks, links, clients and one clock.
+//!
+//! Invariants: everything follows from the [`Schedule`]; nothing is delivered and no time passes unless [`World::step`]
+//! (or one of the finer steps of `manual`) says so; after every step the oracle has seen the server that took it; a
+//! violation is a value, and a world in which one was found stands still.
+//!
+//! What a server's effects become stands in `settle`, what clients are told in `serve`, what is done from outside in
+//! `act`.
+
+mod act;
+mod live;
+mod manual;
+mod serve;
+mod settle;
+#[cfg(test)]
+mod teeth;
+
+use raftian_apps::{DEFAULT_PLAYERS, Machine};
+use raftian_check::Operation;
+use raftian_raft::{Body, Contradiction, Message, NodeId, Reply, RoleKind, Server};
+
+use crate::client::{Client, History};
+use crate::coverage::{Coverage, Kind, Rare};
+use crate::disk::Disk;
+use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
+use crate::journal::{Happening, Journal, What};
+use crate::luck::{Trace, luck};
+use crate::members::{MAX_NODES, Members};
+use crate::network::Network;
+use crate::node::Node;
+use crate::oracle::Oracle;
+use crate::queue::{Event, MessageId, Queue};
+use crate::schedule::{Schedule, Timed};
+use crate::settings::{Plan, Settings};
+
+/// A cluster and all that happens to it.
+#[derive(Debug)]
+pub struct World {
+    seed: u64,
+    plan: Plan,
+    settings: Settings,
+    now_us: u64,
+    steps: u64,
+    queue: Queue,
+    actions: Vec<Timed>,
+    /// How many actions have been done.
+    done: usize,
+    nodes: Vec<Node>,
+    network: Network,
+    clients: Vec<Client>,
+    calls: u64,
+    history: History,
+    oracle: Oracle,
+    budget: Budget,
+    trace: Trace,
+    coverage: Coverage,
+    journal: Journal,
+    violation: Option<Violation>,
+}
+
+/// How many messages there may be: in proportion to what causes them (a client's request, a deadline, an action).
+#[derive(Debug, Default)]
+struct Budget {
+    granted: u64,
+    sent: u64,
+}
+
+impl World {
+    /// The world of a schedule, at its beginning: all founders are up.
+    ///
+    /// # Panics
+    /// When there are no founders or more than 64 nodes.
+    pub fn new(schedule: &Schedule, settings: Settings) -> World {
+        let Schedule { seed, plan, actions, .. } = schedule;
+        let count = plan.nodes();
+        assert!(plan.founders > 0 && count <= MAX_NODES, "a cluster has 1 to {MAX_NODES} nodes");
+        let machine = || Machine::new(plan.app, DEFAULT_PLAYERS).expect("the board holds the default players");
+        let sync_us = plan.sync_us.as_ref().map(|range| range.start);
+        let new_node = |at: usize| {
+            let rate = plan.clock_permille.get(at).copied().unwrap_or(1000);
+            Node::new(plan.options(id_at(at), *seed, &settings), rate, settings.machine(machine()), sync_us)
+        };
+        let mut world = World {
+            seed: *seed,
+            settings,
+            now_us: 0,
+            steps: 0,
+            queue: Queue::default(),
+            actions: actions.clone(),
+            done: 0,
+            nodes: (0..count).map(new_node).collect(),
+            network: Network::new(luck([*seed, 1]), count, plan.effects.clone()),
+            clients: (0..plan.clients)
+                .map(|client| Client::new(client, client % count, u64::MAX >> (64 - count)))
+                .collect(),
+            calls: 0,
+            history: History::default(),
+            oracle: Oracle::new(count, Members::of(&plan.configuration()), plan.app, machine()),
+            budget: Budget::default(),
+            trace: Trace::default(),
+            coverage: Coverage::default(),
+            journal: Journal::default(),
+            violation: None,
+            plan: plan.clone(),
+        };
+        for at in 0..count {
+            let started = world.start(at);
+            world.conclude(started).expect("nothing can be wrong with an empty log");
+        }
+        world
+    }
+
+    // What can be seen.
+
+    /// The virtual time, in microseconds.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The parameters.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// All nodes, up or not, members or not.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(id_at)
+    }
+
+    /// A server; `None` if it is down or there is none of this name.
+    pub fn server(&self, id: NodeId) -> Option<&Server> {
+        self.nodes.get(place(id))?.server.as_ref()
+    }
+
+    /// The disk of a node; `None` if there is no such node.
+    pub fn disk(&self, id: NodeId) -> Option<&Disk> {
+        self.nodes.get(place(id)).map(|node| &node.disk)
+    }
+
+    /// The applied state of a node; `None` if it is down or there is none of this name.
+    pub fn machine(&self, id: NodeId) -> Option<&Machine> {
+        self.nodes.get(place(id)).filter(|node| node.is_up()).map(|node| &node.machine)
+    }
+
+    /// The messages on their way, in the order they were sent.
+    pub fn messages(&self) -> Vec<(MessageId, &Message)> {
+        self.queue.messages()
+    }
+
+    /// The leader of the latest term that has one now.
+    pub fn leader(&self) -> Option<NodeId> {
+        let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
+        let leaders = servers.filter(|server| server.role() == RoleKind::Leader);
+        leaders.max_by_key(|server| server.hard_state().term).map(Server::id)
+    }
+
+    /// The last entry that any server ever knew to be committed.
+    pub fn committed(&self) -> u64 {
+        self.oracle.committed()
+    }
+
+    /// How many terms had a leader.
+    pub fn led_terms(&self) -> u64 {
+        self.oracle.led_terms() as u64
+    }
+
+    /// How many operations clients began, and how many of them were acknowledged.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.history.len() as u64, self.history.acknowledged)
+    }
+
+    /// What clients did and saw so far, with steps for nanoseconds.
+    pub fn history(&self) -> Vec<Operation> {
+        self.history.operations()
+    }
+
+    /// What was reached so far.
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
+    }
+
+    /// The hash of everything that happened so far.
+    pub fn hash(&self) -> u64 {
+        self.trace.hash()
+    }
+
+    /// The violation that ended it, if one did.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// From now on remembers everything that happens, for charts; costs time and memory.
+    pub fn record(&mut self) {
+        self.journal.begin();
+    }
+
+    /// What has happened since this was asked last, if it is being recorded.
+    pub fn take_journal(&mut self) -> Vec<Happening> {
+        self.journal.take()
+    }
+
+    // What can happen.
+
+    /// The next thing happens, whatever it is. Says whether there was one.
+    ///
+    /// # Errors
+    /// The invariant that this broke, or that was broken before.
+    pub fn step(&mut self) -> Result<bool, Violation> {
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
+        let (deadline, at) = self.next_deadline();
+        let event = self.queue.next_us().unwrap_or(u64::MAX);
+        let action = self.actions.get(self.done).map_or(u64::MAX, |timed| timed.at_us);
+        let next = action.min(event).min(deadline);
+        if next == u64::MAX {
+            return Ok(false);
+        }
+        self.now_us = self.now_us.max(next);
+        self.steps += 1;
+        let outcome = match () {
+            () if next == action => self.next_action(),
+            () if next == event => self.next_event(),
+            () => self.tick_at(at),
+        };
+        self.conclude(outcome).map(|()| true)
+    }
+
+    /// Steps until nothing is due before this time, in microseconds, and lets the clock come up to it.
+    ///
+    /// # Errors
+    /// See [`World::step`].
+    pub fn run_until(&mut self, end_us: u64) -> Result<(), Violation> {
+        while self.next_us() < end_us {
+            self.step()?;
+        }
+        self.now_us = self.now_us.max(end_us);
+        Ok(())
+    }
+
+    /// When something happens next; `u64::MAX` if nothing will.
+    pub fn next_us(&self) -> u64 {
+        let action = self.actions.get(self.done).map_or(u64::MAX, |timed| timed.at_us);
+        action.min(self.queue.next_us().unwrap_or(u64::MAX)).min(self.next_deadline().0)
+    }
+
+    fn next_deadline(&self) -> (u64, usize) {
+        let deadlines = self.nodes.iter().enumerate().map(|(at, node)| (node.deadline_us, at));
+        deadlines.min().expect("a cluster has nodes")
+    }
+
+    /// A finding becomes a violation, with its time.
+    fn conclude<T>(&mut self, outcome: Result<T, Finding>) -> Result<T, Violation> {
+        outcome.map_err(|Finding { invariant, text }| self.broken(invariant, text))
+    }
+
+    /// This was broken now; nothing happens any more.
+    pub(crate) fn broken(&mut self, invariant: Invariant, text: String) -> Violation {
+        let violation = Violation { invariant, step: self.steps, at_us: self.now_us, text };
+        self.violation.insert(violation).clone()
+    }
+
+    fn next_event(&mut self) -> Check {
+        match self.queue.pop() {
+            Some(event) => self.happen(event),
+            None => Ok(()),
+        }
+    }
+
+    fn happen(&mut self, event: Event) -> Check {
+        let at = match &event {
+            Event::Deliver { slot, id } => match self.queue.receiver(*slot, *id) {
+                Some(to) => to,
+                None => return Ok(()),
+            },
+            Event::Synced { node, .. } | Event::Request { node, .. } => *node,
+            Event::Answer { .. } | Event::TimeOut { .. } => return self.client_event(event),
+        };
+        if let Some(backlog) = &mut self.nodes[at].paused {
+            backlog.push(event);
+            return Ok(());
+        }
+        match event {
+            Event::Deliver { slot, id } => match self.queue.take(slot, id) {
+                Some(message) => self.receive(id, message),
+                None => Ok(()),
+            },
+            Event::Synced { node, epoch } if self.nodes[node].epoch == epoch => self.synced(node),
+            Event::Request { client, call, node } => self.request(client, call, node),
+            _ => Ok(()),
+        }
+    }
+
+    /// A message arrives. At a server that is down it is lost.
+    fn receive(&mut self, id: MessageId, message: Message) -> Check {
+        let (at, from, kind) = (place(message.to), place(message.from), Kind::of(&message));
+        self.trace.note([1 + kind as u64, at as u64 | (from as u64) << 8 | message.term << 16, self.now_us]);
+        self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message.clone())));
+        let node = &mut self.nodes[at];
+        let Some(server) = &mut node.server else {
+            self.coverage.note_rare(Rare::ArrivedAtNobody);
+            return Ok(());
+        };
+        let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
+        if let Err(contradiction) = server.receive(node.clock.time(self.now_us), message) {
+            let invariant = match contradiction {
+                Contradiction::SecondLeader { .. } => Invariant::ElectionSafety,
+                Contradiction::Committed { .. } => Invariant::StateMachineSafety,
+                _ => Invariant::Composure,
+            };
+            let text = format!("{} refuses what {} sent: {contradiction}", node.id(), id_at(from));
+            return Err(Finding { invariant, text });
+        }
+        if answers_append {
+            self.oracle.check_match_index(at, server, from)?;
+        }
+        self.settle(at, Some(kind))
+    }
+
+    /// A server looks at its clock.
+    fn tick_at(&mut self, at: usize) -> Check {
+        self.trace.note([0, at as u64, self.now_us]);
+        let node = &mut self.nodes[at];
+        let Some(server) = &mut node.server else { return Ok(()) };
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        server.tick(node.clock.time(self.now_us));
+        self.settle(at, None)
+    }
+}
+
+impl Budget {
+    /// How many messages one cause may have, times the number of nodes: a request, its reply, what that leads to.
+    const PER_CAUSE: u64 = 12;
+    /// What is granted to begin with.
+    const SLACK: u64 = 2_000;
+
+    fn spend(&mut self) -> Check {
+        self.sent += 1;
+        crate::invariant::require(self.sent <= self.granted + Budget::SLACK, Invariant::MessageBudget, || {
+            format!("{} messages were sent, but what happened accounts for {} at most", self.sent, self.granted)
+        })
+    }
+}

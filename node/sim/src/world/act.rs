@@ -1,0 +1,151 @@
+//! What is done to the cluster from outside.
+//!
+//! Invariant: what cannot be done when its time comes is not done, and nothing is drawn here: a script does the same
+//! whatever was taken out of it.
+
+use raftian_raft::{Change, NodeId, RoleKind};
+
+use super::{Budget, World};
+use crate::coverage::Rare;
+use crate::invariant::{Check, id_at, place};
+use crate::journal::What;
+use crate::node::Armed;
+use crate::schedule::{Action, Whom};
+
+impl World {
+    /// Does the next action of the schedule.
+    pub(super) fn next_action(&mut self) -> Check {
+        let action = self.actions[self.done].action.clone();
+        self.done += 1;
+        self.trace.note([40, self.done as u64, self.now_us]);
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        self.act(action)
+    }
+
+    pub(super) fn act(&mut self, action: Action) -> Check {
+        match action {
+            Action::Op { client, op } => self.wish(client, op),
+            Action::Crash { node, keep } => return self.crash_at(self.whom(node), keep),
+            Action::CrashAtBoundary { node, boundaries, keep } => {
+                self.arm(self.whom(node), Armed { boundaries, only_installs: false, keep });
+            }
+            Action::CrashAtInstall { node, keep } => {
+                self.arm(place(node), Armed { boundaries: 1, only_installs: true, keep });
+            }
+            Action::CrashAll { keep } => return (0..self.nodes.len()).try_for_each(|at| self.crash_at(at, keep)),
+            Action::Restart(id) => return self.restart_at(place(id)),
+            Action::RestartAll => return (0..self.nodes.len()).try_for_each(|at| self.restart_at(at)),
+            Action::Pause(whom) => self.pause_at(self.whom(whom)),
+            Action::Resume(id) => self.resume_at(place(id)),
+            Action::ResumeAll => (0..self.nodes.len()).for_each(|at| self.resume_at(at)),
+            Action::Cut { from, to } => self.set_cut(place(from), place(to), true),
+            Action::IsolateLeader => {
+                if let Some(leader) = self.leader().map(place) {
+                    self.isolate(1 << leader);
+                }
+            }
+            Action::Heal => self.heal_links(),
+            Action::Clog { from, to, for_us } => self.network.clog(place(from), place(to), self.now_us + for_us),
+            Action::SyncTakes { node, us } => self.nodes[place(node)].health.sync_us = Some(us),
+            Action::SyncFails(whom) => {
+                let at = self.whom(whom);
+                self.nodes[at].health.fails = self.nodes[at].is_up();
+            }
+            Action::DiskFull { node, is_full } => self.nodes[place(node)].health.is_full = is_full,
+            Action::Change(change) => return self.change_members(change),
+            Action::Transfer(to) => return self.transfer_to(to),
+            Action::Compact { node, keep } => {
+                let at = self.whom(node);
+                if self.nodes[at].paused.is_none() && self.compact_at(at, keep) {
+                    return self.settle(at, None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self, at: usize, armed: Armed) {
+        self.nodes[at].armed = self.nodes[at].is_up().then_some(armed);
+    }
+
+    /// Where the node is that is meant.
+    pub(super) fn whom(&self, whom: Whom) -> usize {
+        match whom {
+            Whom::Node(id) => place(id),
+            Whom::Leader { or } => place(self.leader().unwrap_or(or)),
+        }
+    }
+
+    pub(super) fn restart_at(&mut self, at: usize) -> Check {
+        if self.nodes[at].is_up() { Ok(()) } else { self.start(at) }
+    }
+
+    fn pause_at(&mut self, at: usize) {
+        let id = id_at(at);
+        let node = &mut self.nodes[at];
+        if node.is_up() && node.paused.is_none() {
+            node.paused = Some(Vec::new());
+            node.wind();
+            self.journal.note(self.now_us, self.steps, || What::Paused(id));
+        }
+    }
+
+    pub(super) fn resume_at(&mut self, at: usize) {
+        let id = id_at(at);
+        let node = &mut self.nodes[at];
+        let Some(backlog) = node.paused.take() else { return };
+        node.wind();
+        self.coverage.note_rare(Rare::Resumed);
+        self.journal.note(self.now_us, self.steps, || What::Resumed(id));
+        for event in backlog {
+            self.queue.plan(self.now_us, event);
+        }
+    }
+
+    pub(super) fn set_cut(&mut self, from: usize, to: usize, is_cut: bool) {
+        if self.network.is_cut(from, to) != is_cut {
+            self.network.set_cut(from, to, is_cut);
+            self.journal.note(self.now_us, self.steps, || What::Link { from: id_at(from), to: id_at(to), is_cut });
+        }
+    }
+
+    /// Cuts all links between these nodes, as bits, and the others.
+    pub(super) fn isolate(&mut self, here: u64) {
+        let count = self.nodes.len();
+        for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
+            if (here >> from & 1) != (here >> to & 1) {
+                self.set_cut(from, to, true);
+            }
+        }
+    }
+
+    pub(super) fn heal_links(&mut self) {
+        let count = self.nodes.len();
+        for (from, to) in (0..count).flat_map(|from| (0..count).map(move |to| (from, to))) {
+            self.set_cut(from, to, false);
+        }
+        self.network.heal();
+    }
+
+    fn change_members(&mut self, change: Change) -> Check {
+        let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
+        let node = &mut self.nodes[at];
+        let Some(server) = &mut node.server else { return Ok(()) };
+        // Most changes are refused, at the wrong time or at all: that they do no harm is part of what is tested.
+        if server.propose_configuration(node.clock.time(self.now_us), change).is_ok() {
+            self.coverage.note_rare(Rare::ChangeBegun);
+        }
+        self.settle(at, None)
+    }
+
+    fn transfer_to(&mut self, to: NodeId) -> Check {
+        let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
+        let node = &mut self.nodes[at];
+        let Some(server) = node.server.as_mut().filter(|server| server.role() == RoleKind::Leader) else {
+            return Ok(());
+        };
+        // Refused if it is to no voter, or while another one is under way.
+        let _ = server.transfer(node.clock.time(self.now_us), to);
+        self.settle(at, None)
+    }
+}

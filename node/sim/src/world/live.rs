@@ -1,0 +1,143 @@
+//! The end of a run: a random core is healed, the rest stays broken, and the cluster must come to life.
+//!
+//! Invariant: the core is a quorum of every configuration that anybody uses, so nothing but a bug keeps it from working.
+
+use raftian_apps::AppKind;
+use raftian_faults::Effect;
+use raftian_raft::{Configuration, RoleKind};
+
+use super::World;
+use crate::client::Client;
+use crate::invariant::{Check, Finding, Invariant, Violation, id_at, require};
+use crate::luck::luck;
+use crate::members::Members;
+use crate::schedule::Op;
+
+/// How many election time-outs a healed core may take.
+const PATIENCE: u32 = 10;
+
+/// How long each AppendEntries to a server that is behind may take, in microseconds: a round trip and two syncs.
+const CATCH_UP_US: u64 = 5_000;
+
+impl World {
+    /// Heals a core and waits until it works: within ten election time-outs there is a leader, and a fresh write and a read
+    /// succeed; all of the core comes to know it.
+    ///
+    /// # Errors
+    /// The invariant that was broken: [`Invariant::Liveness`] if it does not come to life.
+    pub fn come_to_life(&mut self) -> Result<(), Violation> {
+        let healed = self.heal_core();
+        let core = self.conclude(healed)?;
+        let slowest = self.nodes.iter().map(|node| node.clock.rate_permille).min().unwrap_or(1000);
+        let timeout_us = self.plan.election_timeout.end.as_micros() as u64 * 1000 / slowest;
+        let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
+        let probe = self.start_probe(core);
+        let (write, read) = match self.plan.app {
+            AppKind::Kv => (Op::Set(0, 1), Op::Read(0)),
+            AppKind::Attack => (Op::Attack(1), Op::Attack(2)),
+        };
+        let goal = self.history.acknowledged + 2;
+        self.clients[probe].wishes.extend([write, read]);
+        self.await_life(end_us, timeout_us / 40, probe, "a write and a read", |world| {
+            world.history.acknowledged >= goal
+        })?;
+        // Who is far behind needs many messages where they are small.
+        let end_us = end_us + CATCH_UP_US * self.committed() / self.plan.max_append_entries.max(1) as u64;
+        self.await_life(end_us, timeout_us / 40, probe, "the core's agreement", |world| world.has_converged(core))
+    }
+
+    /// Runs until something has come about, and looks every so often.
+    fn await_life(
+        &mut self,
+        end_us: u64,
+        every_us: u64,
+        probe: usize,
+        what: &str,
+        is_done: impl Fn(&World) -> bool,
+    ) -> Result<(), Violation> {
+        while !is_done(self) {
+            let is_in_time = require(self.now_us < end_us, Invariant::Liveness, || {
+                let leader = self.leader().map_or("nobody".to_owned(), |leader| leader.to_string());
+                format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
+            });
+            self.conclude(is_in_time)?;
+            self.begin_next(probe);
+            self.run_until(self.now_us + every_us)?;
+        }
+        Ok(())
+    }
+
+    /// Ends all faults, and then breaks all that is not in the core. Says who is in it, as bits.
+    fn heal_core(&mut self) -> Result<u64, Finding> {
+        self.done = self.actions.len();
+        self.plan.sync_us = Some(0..200);
+        self.plan.client_loss_percent = 0;
+        self.network.set_effects(Effect::latency(0.6, 0.4).ok().into_iter().collect());
+        self.heal_links();
+        for at in 0..self.nodes.len() {
+            self.resume_at(at);
+            let node = &mut self.nodes[at];
+            (node.health.sync_us, node.health.fails, node.health.is_full, node.armed) = (Some(0), false, false, None);
+            self.begin_sync(at);
+            self.restart_at(at)?;
+        }
+        self.clients.iter_mut().for_each(Client::give_up);
+        let core = self.draw_core();
+        let outside: Vec<usize> = (0..self.nodes.len()).filter(|at| core >> at & 1 == 0).collect();
+        match luck([self.seed, 6]) % 2 {
+            0 => self.isolate(core),
+            _ => outside.into_iter().try_for_each(|at| self.crash_at(at, 0))?,
+        }
+        Ok(core)
+    }
+
+    /// Nodes that are a quorum of every configuration in use, in an order that is drawn; as many as it takes, or more.
+    fn draw_core(&self) -> u64 {
+        let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
+        let in_use: Vec<Members> = servers.filter_map(|server| server.configuration()).map(Members::of).collect();
+        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        order.sort_unstable_by_key(|at| luck([self.seed, 7, *at as u64]));
+        let least = luck([self.seed, 8]) as usize % self.nodes.len();
+        let mut core = 0;
+        for (count, at) in order.into_iter().enumerate() {
+            if count > least && in_use.iter().all(|members| members.is_quorum(core)) {
+                break;
+            }
+            core |= 1 << at;
+        }
+        core
+    }
+
+    /// A client that knows the core alone.
+    fn start_probe(&mut self, core: u64) -> usize {
+        let number = self.clients.len();
+        self.clients.push(Client::new(number, core.trailing_zeros() as usize, core));
+        self.plan.client_attempts = u32::MAX;
+        self.plan.client_patience_us = 2 * self.plan.heartbeat_interval.as_micros() as u64 + 10_000;
+        number
+    }
+
+    /// Whether everybody in the core whom the leader counts among the members has applied all it knows.
+    fn has_converged(&self, core: u64) -> bool {
+        let leader = self.nodes.iter().enumerate().filter(|(at, _)| core >> at & 1 == 1);
+        let leader =
+            leader.filter_map(|(_, node)| node.server.as_ref()).filter(|server| server.role() == RoleKind::Leader);
+        let Some(leader) = leader.max_by_key(|server| server.hard_state().term) else { return false };
+        let is_member =
+            |at: usize| leader.configuration().is_some_and(|members: &Configuration| members.contains(id_at(at)));
+        let mut members = (0..self.nodes.len()).filter(|at| core >> at & 1 == 1 && is_member(*at));
+        members.all(|at| self.nodes[at].is_up() && self.nodes[at].machine.last_applied() >= leader.commit_index())
+    }
+
+    /// What is checked once, when all is over: whole logs.
+    ///
+    /// # Errors
+    /// The log that is not what was seen of it.
+    pub fn check_logs(&mut self) -> Result<(), Violation> {
+        let servers = self.nodes.iter().enumerate();
+        let checked: Check = servers
+            .filter_map(|(at, node)| Some((at, node.server.as_ref()?)))
+            .try_for_each(|(at, server)| self.oracle.check_whole_log(at, server));
+        self.conclude(checked)
+    }
+}

@@ -1,0 +1,239 @@
+//! Moving a cluster by hand: for lessons, scenarios and tests.
+//!
+//! Invariants: a step by hand is judged like any other; nothing else happens meanwhile. On a quiet plan messages are
+//! ready as soon as they are sent, so they wait for [`World::deliver`] or the next [`World::step`], whichever comes.
+
+use bytes::Bytes;
+use raftian_apps::Command;
+use raftian_raft::{
+    Change, ChangeRefused, NodeId, NotLeader, ProposeRefused, Proposed, ReadTicket, Recovered, Server, Time,
+    TransferRefused,
+};
+
+use super::{Budget, World};
+use crate::disk::Disk;
+use crate::invariant::{Finding, Invariant, Violation, place, require};
+use crate::queue::MessageId;
+use crate::schedule::{Action, Op, Schedule};
+use crate::settings::{Plan, Settings};
+
+/// The most events that may happen without time passing.
+const MAX_STORM: u64 = 100_000;
+
+impl World {
+    /// A cluster to which nothing happens by itself but what its plan says.
+    ///
+    /// # Panics
+    /// See [`World::new`].
+    pub fn manual(plan: Plan, seed: u64, settings: Settings) -> World {
+        World::new(&Schedule { seed, plan, actions: Vec::new(), end_us: u64::MAX }, settings)
+    }
+
+    /// Does something from outside, at once.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    ///
+    /// # Panics
+    /// When the action names a node that is not there.
+    pub fn perform(&mut self, action: Action) -> Result<(), Violation> {
+        self.by_hand(|world| world.act(action))
+    }
+
+    /// A message arrives now, whatever else is on its way. Says whether it was on its way.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn deliver(&mut self, id: MessageId) -> Result<bool, Violation> {
+        self.by_hand(|world| match world.queue.take_by_id(id) {
+            Some(message) if world.nodes[place(message.to)].paused.is_none() => {
+                world.receive(id, message).map(|()| true)
+            }
+            Some(message) => {
+                // A paused server finds it when it goes on.
+                world.queue.send(world.now_us, message);
+                Ok(false)
+            }
+            None => Ok(false),
+        })
+    }
+
+    /// A message is lost. Says whether it was on its way.
+    pub fn lose(&mut self, id: MessageId) -> bool {
+        self.queue.take_by_id(id).is_some()
+    }
+
+    /// A message will arrive once more. Says the name of the copy, if the message is on its way.
+    pub fn duplicate(&mut self, id: MessageId) -> Option<MessageId> {
+        let message =
+            self.queue.messages().into_iter().find(|(of, _)| *of == id).map(|(_, message)| message.clone())?;
+        self.budget.granted += Budget::PER_CAUSE;
+        Some(self.queue.send(self.now_us, message))
+    }
+
+    /// Time passes, and nobody looks at the clock.
+    pub fn pass(&mut self, us: u64) {
+        self.now_us += us;
+    }
+
+    /// Time passes until this server wants to be called, and it is. The others are not. A server that is down or paused
+    /// stays so.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn tick(&mut self, id: NodeId) -> Result<(), Violation> {
+        self.by_hand(|world| {
+            let deadline_us = world.nodes[place(id)].deadline_us;
+            if deadline_us == u64::MAX {
+                return Ok(());
+            }
+            world.now_us = world.now_us.max(deadline_us);
+            world.tick_at(place(id))
+        })
+    }
+
+    /// Everything that is on its way happens, what comes of it included, and no time passes beyond it. No server looks
+    /// at its clock.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn step_all(&mut self) -> Result<(), Violation> {
+        let before = self.steps;
+        while let Some(at_us) = self.queue.next_us() {
+            self.by_hand(|world| {
+                let storm = world.steps - before > MAX_STORM;
+                require(!storm, Invariant::MessageBudget, || "a storm of messages, without time passing".to_owned())?;
+                world.now_us = world.now_us.max(at_us);
+                world.next_event()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// From now on a disk syncs only when told to, or by itself again.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn hold_disk(&mut self, id: NodeId, is_held: bool) -> Result<(), Violation> {
+        self.by_hand(|world| {
+            world.nodes[place(id)].health.sync_us = (!is_held).then_some(0);
+            world.begin_sync(place(id));
+            Ok(())
+        })
+    }
+
+    /// How many writes wait for a disk.
+    pub fn waiting(&self, id: NodeId) -> usize {
+        let node = &self.nodes[place(id)];
+        node.syncing.len() + node.waiting.len()
+    }
+
+    /// A disk that is held syncs the first `count` writes that wait for it.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn sync(&mut self, id: NodeId, count: usize) -> Result<(), Violation> {
+        self.by_hand(|world| {
+            let node = &mut world.nodes[place(id)];
+            let count = count.min(node.waiting.len());
+            node.syncing.extend(node.waiting.drain(..count));
+            world.synced(place(id))
+        })
+    }
+
+    /// A server is given a command of a client, or says why it takes none; nobody waits for the answer.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn propose(
+        &mut self,
+        id: NodeId,
+        command: &Command,
+    ) -> Result<Option<Result<Proposed, ProposeRefused>>, Violation> {
+        let bytes = Bytes::from(command.encode());
+        self.ask_server(id, |server, now| server.propose(now, [bytes]))
+    }
+
+    /// A server is asked for other members; `None` if it is down.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn change(&mut self, id: NodeId, change: Change) -> Result<Option<Result<Proposed, ChangeRefused>>, Violation> {
+        self.ask_server(id, |server, now| server.propose_configuration(now, change))
+    }
+
+    /// A server is asked to hand over; `None` if it is down.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn transfer(&mut self, id: NodeId, to: NodeId) -> Result<Option<Result<(), TransferRefused>>, Violation> {
+        self.ask_server(id, |server, now| server.transfer(now, to))
+    }
+
+    /// Somebody wants to read at a server; `None` if it is down. What becomes of it is in the journal.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn read(&mut self, id: NodeId) -> Result<Option<Result<ReadTicket, NotLeader>>, Violation> {
+        self.by_hand(|world| {
+            let (at, now_us) = (place(id), world.now_us);
+            let node = &mut world.nodes[at];
+            let Some(server) = &mut node.server else { return Ok(None) };
+            let asked = server.read(node.clock.time(now_us));
+            if let Ok(ticket) = asked {
+                world.oracle.read_asked(at, ticket.number());
+            }
+            world.settle(at, None).map(|()| Some(asked))
+        })
+    }
+
+    /// A client, from 0 on, wants something; see [`Plan::clients`].
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn want(&mut self, client: usize, op: Op) -> Result<(), Violation> {
+        self.perform(Action::Op { client, op })
+    }
+
+    /// A server starts with this on its disk, as if it had always been there: for the figures of the paper.
+    ///
+    /// # Errors
+    /// The invariant that this contradicts: what two servers hold must be possible.
+    ///
+    /// # Panics
+    /// When there is a snapshot: what it stands for would have to be committed.
+    pub fn install(&mut self, id: NodeId, recovered: Recovered) -> Result<(), Violation> {
+        assert!(recovered.snapshot.is_none(), "a disk is made up of entries");
+        self.by_hand(|world| {
+            let at = place(id);
+            world.crash_at(at, 0)?;
+            world.oracle.replaced(at, &recovered)?;
+            world.nodes[at].disk = Disk::with(recovered);
+            world.start(at)
+        })
+    }
+
+    fn ask_server<T>(
+        &mut self,
+        id: NodeId,
+        question: impl FnOnce(&mut Server, Time) -> T,
+    ) -> Result<Option<T>, Violation> {
+        self.by_hand(|world| {
+            let now_us = world.now_us;
+            let node = &mut world.nodes[place(id)];
+            let Some(server) = &mut node.server else { return Ok(None) };
+            let answer = question(server, node.clock.time(now_us));
+            world.settle(place(id), None).map(|()| Some(answer))
+        })
+    }
+
+    fn by_hand<T>(&mut self, act: impl FnOnce(&mut World) -> Result<T, Finding>) -> Result<T, Violation> {
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
+        self.steps += 1;
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        let outcome = act(self);
+        self.conclude(outcome)
+    }
+}

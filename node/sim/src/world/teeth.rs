@@ -1,0 +1,105 @@
+//! Invariants that no planted bug breaks can be broken all the same: by tampering with what the oracle is shown.
+
+use raftian_raft::{Body, Entry, HardState, Message, NodeId, Payload, Recovered, Reply, Request, Write};
+
+use super::{Budget, World};
+use crate::disk::Record;
+use crate::invariant::{Check, Invariant, id_at};
+use crate::settings::{Plan, Settings};
+
+/// Three servers, of which the first leads term 1 and has committed its no-op everywhere.
+fn led() -> World {
+    let mut world = World::manual(Plan::quiet(3), 1, Settings::default());
+    world.tick(id_at(0)).unwrap();
+    world.step_all().unwrap();
+    assert_eq!((world.leader(), world.committed()), (Some(id_at(0)), 1));
+    world
+}
+
+#[track_caller]
+fn check(outcome: Check, expected: Invariant) {
+    let finding = outcome.expect_err("something is wrong");
+    assert_eq!(finding.invariant, expected, "{}", finding.text);
+}
+
+fn noop(index: u64, term: u64) -> Entry {
+    Entry { index, term, payload: Payload::Noop }
+}
+
+#[test]
+fn a_leader_that_rewrites_its_log_is_seen() {
+    let mut world = led();
+    world.isolate(1);
+    let command = raftian_apps::Command::new("a", 1, serde_json::from_str("1").unwrap()).unwrap();
+    world.propose(id_at(0), &command).unwrap();
+    let server = world.nodes[0].server.as_ref().unwrap();
+    let again = Write { entries: server.entries(2, 1).to_vec(), ..Write::default() };
+    check(world.oracle.stepped(0, server, Some(&again)).map(|_| ()), Invariant::LeaderAppendOnly);
+}
+
+#[test]
+fn a_match_index_that_is_not_on_the_followers_disk_is_seen() {
+    let mut world = led();
+    let hard_state = HardState { term: 1, voted_for: None };
+    world.oracle.replaced(1, &Recovered { hard_state, ..Recovered::default() }).unwrap();
+    let server = world.nodes[0].server.as_ref().unwrap();
+    check(world.oracle.check_match_index(0, server, 1), Invariant::MatchIndexTruth);
+}
+
+#[test]
+fn a_gap_on_a_disk_and_a_skipped_entry_are_seen() {
+    let mut world = led();
+    check(world.oracle.kept(0, Record::Entry(&noop(3, 1))), Invariant::IndexOrder);
+    check(world.oracle.applies(0, &noop(3, 1)), Invariant::IndexOrder);
+}
+
+#[test]
+fn another_entry_than_the_committed_one_is_seen_when_it_is_applied() {
+    let mut world = led();
+    world.oracle.crashed(2);
+    let server = world.nodes[2].server.as_ref().unwrap();
+    world.oracle.started(2, server).unwrap();
+    check(world.oracle.applies(2, &noop(1, 2)), Invariant::StateMachineSafety);
+}
+
+#[test]
+fn an_acknowledgement_of_what_is_not_committed_is_seen() {
+    let world = led();
+    let response = raftian_apps::Response::of(&1);
+    check(world.oracle.acknowledged("a", 1, 1, &response), Invariant::AcknowledgedDurable);
+    check(world.oracle.acknowledged("a", 1, 9, &response), Invariant::AcknowledgedDurable);
+    check(world.oracle.acknowledged("a", 1, 0, &response), Invariant::AcknowledgedDurable);
+}
+
+#[test]
+fn a_message_that_no_server_would_send_is_seen() {
+    let mut world = led();
+    let body = Body::Request(Request::TimeoutNow);
+    let message = Message { from: id_at(1), to: id_at(0), term: u64::MAX, call: 1, body };
+    let id = world.queue.send(0, message);
+    assert_eq!(world.deliver(id).unwrap_err().invariant, Invariant::Composure);
+    assert_eq!(world.step().unwrap_err().invariant, Invariant::Composure, "the world stands still");
+}
+
+#[test]
+fn a_promise_without_a_disk_behind_it_is_seen() {
+    let world = led();
+    let reply = |term, reply| Message { from: id_at(1), to: id_at(0), term, call: 1, body: Body::Reply(reply) };
+    let cases = [
+        reply(2, Reply::TimeoutNow),
+        reply(1, Reply::AppendEntries(raftian_raft::AppendReply::Matched(2))),
+        Message { to: NodeId::new(3).unwrap(), ..reply(1, Reply::RequestVote { granted: true }) },
+    ];
+    for message in cases {
+        check(world.oracle.sent(&message), Invariant::DurableBeforeSend);
+    }
+    assert!(world.oracle.sent(&reply(1, Reply::AppendEntries(raftian_raft::AppendReply::Matched(1)))).is_ok());
+}
+
+#[test]
+fn a_storm_is_seen() {
+    let mut budget = Budget::default();
+    let calm = (0..Budget::SLACK).try_for_each(|_| budget.spend());
+    assert!(calm.is_ok());
+    check(budget.spend(), Invariant::MessageBudget);
+}

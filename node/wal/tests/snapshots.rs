@@ -1,0 +1,236 @@
+//! Snapshots, and the segments that make room for them.
+
+mod common;
+
+use common::*;
+use raftian_raft::{Discard, Storage, Write};
+use raftian_wal::{Disk, DiskFile, MemDisk, Recovered, WalError};
+
+/// A disk with a log of some entries of term 1, each synced, over several segments.
+fn with_entries(last: u64) -> MemDisk {
+    let disk = MemDisk::new();
+    let mut wal = open(disk.clone()).unwrap().0;
+    commit(&mut wal, &vote(1, 2));
+    for index in 1..=last {
+        commit(&mut wal, &entries(1, index, index));
+    }
+    disk
+}
+
+#[test]
+fn a_snapshot_comes_back_with_the_entries_after_it() {
+    let disk = with_entries(5);
+    let mut wal = open(disk.clone()).unwrap().0;
+    commit(&mut wal, &compaction(1, 3, 3));
+    commit(&mut wal, &entries(1, 6, 6));
+    let found = recovered(&disk);
+    assert_eq!((found.hard_state, found.snapshot), (hard_state(1, 2), Some(snapshot(1, 3))));
+    assert_eq!(found.entries, entries(1, 1, 6).entries, "one segment goes or stays as a whole");
+}
+
+#[test]
+fn segments_go_when_the_snapshot_stands_for_all_of_them() {
+    let template = with_entries(100);
+    let all = segments(&template);
+    assert!(all.len() > 4);
+    let mut fewest = all.len();
+    for kept_after in 0..=100 {
+        let disk = template.fork();
+        let mut wal = open(disk.clone()).unwrap().0;
+        commit(&mut wal, &compaction(1, 100, kept_after));
+        let left = segments(&disk);
+        assert!(left.len() <= fewest && all.ends_with(&left), "{left:?} of {all:?}");
+        fewest = left.len();
+        let found = recovered(&disk);
+        let first = found.entries.first().unwrap().index;
+        assert!(first <= kept_after + 1, "the log begins with {first}, and should keep all after {kept_after}");
+        assert_eq!(found.entries, entries(1, first, 100).entries);
+        assert_eq!(found.hard_state, hard_state(1, 2), "its frame was in the first segment");
+    }
+    assert_eq!(fewest, 1);
+}
+
+#[test]
+fn a_segment_of_replaced_entries_goes_with_those_that_replaced_them() {
+    for reopened in [false, true] {
+        let disk = with_entries(100);
+        let mut wal = open(disk.clone()).unwrap().0;
+        commit(&mut wal, &Write { hard_state: Some(hard_state(2, 0)), ..entries(2, 11, 12) });
+        if reopened {
+            wal = open(disk.clone()).unwrap().0;
+        }
+        commit(&mut wal, &compaction(1, 10, 10));
+        assert_eq!(segments(&disk).len(), 1);
+        let expected = Recovered {
+            hard_state: hard_state(2, 0),
+            snapshot: Some(snapshot(1, 10)),
+            entries: entries(2, 11, 12).entries,
+            torn_tail: None,
+        };
+        assert_eq!(recovered(&disk), expected);
+    }
+}
+
+#[test]
+fn segments_that_a_crash_left_behind_go_with_the_next_snapshot() {
+    for write in [installation(1, 200), compaction(1, 100, 100)] {
+        let (disk, changes) = (1..20)
+            .map(|changes| (with_entries(100), changes))
+            .find(|(disk, changes)| {
+                let mut wal = open(disk.clone()).unwrap().0;
+                disk.set_changes_left(Some(*changes));
+                matches!(wal.append(&write), Err(WalError::Io { action: "remove", .. }))
+            })
+            .expect("segments are removed in the end");
+        disk.set_changes_left(None);
+        disk.crash();
+        let (mut wal, found) = open(disk.clone()).unwrap();
+        assert_eq!(found.snapshot, write.snapshot, "{changes} changes");
+        assert!(segments(&disk).len() > 4);
+        commit(&mut wal, &Write { snapshot: None, ..write });
+        assert_eq!(segments(&disk).len(), 1);
+        assert_eq!(recovered(&disk).snapshot, found.snapshot);
+    }
+}
+
+#[test]
+fn a_log_is_compacted_again_and_again() {
+    let disk = with_entries(0);
+    for round in 1..=30 {
+        let mut wal = open(disk.clone()).unwrap().0;
+        let last = round * 20;
+        for index in last - 19..=last {
+            commit(&mut wal, &entries(1, index, index));
+        }
+        commit(&mut wal, &compaction(1, last, last - 10));
+        assert!(segments(&disk).len() <= 3, "{:?}", segments(&disk));
+        let found = recovered(&disk);
+        assert_eq!(found.snapshot, Some(snapshot(1, last)));
+        assert!(found.entries.ends_with(&entries(1, last - 9, last).entries));
+    }
+}
+
+#[test]
+fn a_leaders_snapshot_takes_the_place_of_the_log() {
+    for index in [10, 50, 1000] {
+        let disk = with_entries(50);
+        let mut wal = open(disk.clone()).unwrap().0;
+        let next = Write { entries: vec![entry(2, index + 1)], ..installation(2, index) };
+        commit(&mut wal, &Write { hard_state: Some(hard_state(2, 0)), ..next });
+        commit(&mut wal, &entries(2, index + 2, index + 2));
+        let expected = Recovered {
+            hard_state: hard_state(2, 0),
+            snapshot: Some(snapshot(2, index)),
+            entries: entries(2, index + 1, index + 2).entries,
+            torn_tail: None,
+        };
+        assert_eq!(segments(&disk).len(), 1);
+        assert_eq!(recovered(&disk), expected);
+        disk.crash();
+        assert_eq!(recovered(&disk), expected);
+    }
+}
+
+#[test]
+fn a_crash_between_a_leaders_snapshot_and_the_end_of_the_log_leaves_both() {
+    let disk = with_entries(5);
+    let mut wal = open(disk.clone()).unwrap().0;
+    wal.append(&Write { discard: None, ..installation(1, 9) }).unwrap();
+    disk.crash();
+    let (mut wal, found) = open(disk.clone()).unwrap();
+    assert_eq!((found.snapshot, found.entries), (Some(snapshot(1, 9)), entries(1, 1, 5).entries));
+    commit(&mut wal, &Write { discard: Some(Discard::All), ..entries(1, 10, 10) });
+    assert_eq!(recovered(&disk).entries, entries(1, 10, 10).entries);
+}
+
+#[test]
+fn an_empty_log_goes_on_after_a_snapshot_that_came_just_before_a_crash() {
+    let disk = with_entries(0);
+    let mut wal = open(disk.clone()).unwrap().0;
+    wal.append(&Write { discard: None, ..installation(1, 9) }).unwrap();
+    disk.crash();
+    let (mut wal, found) = open(disk.clone()).unwrap();
+    assert_eq!((found.snapshot, found.entries.len()), (Some(snapshot(1, 9)), 0));
+    commit(&mut wal, &entries(1, 10, 11));
+    disk.crash();
+    assert_eq!(recovered(&disk).entries, entries(1, 10, 11).entries);
+}
+
+#[test]
+fn a_snapshot_is_durable_only_after_what_was_appended_before_it() {
+    let disk = with_entries(5);
+    let mut wal = open(disk.clone()).unwrap().0;
+    wal.append(&entries(1, 6, 7)).unwrap();
+    wal.append(&Write { hard_state: Some(hard_state(3, 1)), ..compaction(1, 7, 0) }).unwrap();
+    disk.crash();
+    let found = recovered(&disk);
+    assert_eq!((found.hard_state, found.snapshot), (hard_state(3, 1), Some(snapshot(1, 7))));
+    assert_eq!(found.entries, entries(1, 1, 7).entries);
+}
+
+#[test]
+fn the_remains_of_an_unfinished_snapshot_are_removed() {
+    let mut disk = with_entries(5);
+    let expected = recovered(&disk);
+    disk.create("snapshot.json.new").unwrap().write_at(0, b"{\"crc32\":\"12").unwrap();
+    assert_eq!(recovered(&disk), expected);
+    assert_eq!(disk.files().into_keys().collect::<Vec<_>>(), [FIRST, MARK]);
+}
+
+#[test]
+fn a_disk_that_fills_while_a_snapshot_is_written_loses_nothing() {
+    let template = with_entries(60);
+    let mut wal = open(template.clone()).unwrap().0;
+    commit(&mut wal, &compaction(1, 30, 30));
+    let before = recovered(&template);
+    let used: usize = template.files().values().map(Vec::len).sum();
+    for room in 0..template.files()[SNAPSHOT].len() {
+        let disk = template.fork();
+        let mut wal = open(disk.clone()).unwrap().0;
+        disk.set_capacity_bytes(Some(used + room));
+        let error = wal.append(&compaction(1, 60, 60)).unwrap_err();
+        assert!(matches!(&error, WalError::NoSpace { file, .. } if file == "snapshot.json.new"), "{room}: {error}");
+        assert!(matches!(wal.sync(), Err(WalError::Poisoned)));
+        if room % 2 == 0 {
+            disk.crash();
+        }
+        assert_eq!(recovered(&disk), before, "it opens before there is room, with {room} bytes left");
+        disk.set_capacity_bytes(None);
+        commit(&mut open(disk.clone()).unwrap().0, &compaction(1, 60, 60));
+        assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 60)));
+    }
+}
+
+#[test]
+#[should_panic(expected = "the snapshot goes back from 4 to 3")]
+fn a_snapshot_that_goes_back_is_a_fault_of_the_caller() {
+    let mut wal = open(with_entries(5)).unwrap().0;
+    commit(&mut wal, &compaction(1, 4, 4));
+    let _ = wal.append(&compaction(1, 3, 3));
+}
+
+#[test]
+#[should_panic(expected = "a snapshot of term 2 comes in term 1")]
+fn a_snapshot_of_a_term_to_come_is_a_fault_of_the_caller() {
+    let _ = open(with_entries(5)).unwrap().0.append(&compaction(2, 4, 4));
+}
+
+#[test]
+#[should_panic(expected = "the snapshot ends at 4, and Some(UpTo(5)) is to go")]
+fn discarding_more_than_the_snapshot_stands_for_is_a_fault_of_the_caller() {
+    let _ = open(with_entries(5)).unwrap().0.append(&compaction(1, 4, 5));
+}
+
+#[test]
+#[should_panic(expected = "the snapshot ends at 0, and Some(All) is to go")]
+fn discarding_all_without_a_snapshot_is_a_fault_of_the_caller() {
+    let _ = open(with_entries(5)).unwrap().0.append(&Write { discard: Some(Discard::All), ..Write::default() });
+}
+
+#[test]
+#[should_panic(expected = "entry 4 cannot follow a log that ends at 5, with a snapshot that ends at 4")]
+fn replacing_what_a_snapshot_stands_for_is_a_fault_of_the_caller() {
+    let mut wal = open(with_entries(5)).unwrap().0;
+    commit(&mut wal, &compaction(1, 4, 0));
+    let _ = wal.append(&entries(1, 4, 4));
+}
