@@ -252,6 +252,7 @@ impl Driver {
                 syncs: self.storage.syncs(),
                 ..self.counters
             },
+            game: None,
         }
     }
 

@@ -15,6 +15,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use raftian_rpc::assignment::Trim;
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::lab::{Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
@@ -141,6 +142,7 @@ impl Watcher {
             )),
             Ok(NodeNotice::Ready { port, last_index, torn_tail, .. }) => self.ready(port, last_index, torn_tail),
             Ok(NodeNotice::Raft { at_ns, event }) => self.raft(at_ns, event),
+            Ok(NodeNotice::Playing { .. }) => {}
             Ok(NodeNotice::Failed { reason }) => self.complaint = Some(reason),
             Err(_) if self.is_starting() => {
                 let shown: String = String::from_utf8_lossy(line).chars().take(60).collect();
@@ -261,6 +263,8 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
         app: settings.app,
         players: settings.players,
         timing: settings.timing,
+        game: None,
+        trim: Trim::default(),
     };
     let mut line = serde_json::to_vec(&config).map_err(|error| error.to_string())?;
     line.push(b'\n');

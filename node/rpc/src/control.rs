@@ -2,8 +2,8 @@
 //!
 //! Invariant: control calls bypass link faults, so a lab can always be healed.
 //!
-//! A node is started with a [`NodeConfig`] as one JSON line on its standard input; the open pipe is its lifeline. It
-//! answers with [`NodeNotice`]s, one JSON line each, on its standard output.
+//! A node is started with an [`Assignment`](crate::assignment::Assignment) as one JSON line on its standard input; the
+//! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,9 @@ use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::assignment::{HostedGame, Trim};
 use crate::faults::Rule;
+use crate::game::GameReport;
 use crate::secret::Secret;
 use crate::{AppKind, Index, NodeId, RaftEvent, RoleKind, Term};
 
@@ -73,6 +75,12 @@ pub struct NodeConfig {
     pub players: u16,
     /// Election and heartbeat times.
     pub timing: Timing,
+    /// The game beside the server, if there is one.
+    #[serde(default)]
+    pub game: Option<HostedGame>,
+    /// What a measurement changes.
+    #[serde(default)]
+    pub trim: Trim,
 }
 
 /// The time-outs of a cluster (§5.6: broadcast time ≪ election time-out).
@@ -107,6 +115,11 @@ pub enum NodeNotice {
         at_ns: u64,
         /// What.
         event: RaftEvent,
+    },
+    /// Its game has drawn the first frame.
+    Playing {
+        /// When, on the machine's monotonic clock.
+        at_ns: u64,
     },
     /// The node cannot go on; its process ends with exit code 1 after this line.
     Failed {
@@ -155,6 +168,9 @@ pub struct NodeStatus {
     pub network_version: u64,
     /// What it has counted since it started.
     pub counters: Counters,
+    /// What its game last said of itself; `None` without a game.
+    #[serde(default)]
+    pub game: Option<GameReport>,
 }
 
 /// Counts since a node started.

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use raftian_faults::{Effect, Rule};
+use raftian_rpc::assignment::Trim;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{ControlClient as _, Network, NodeConfig, NodeNotice, NodeStatus, Timing};
 use raftian_rpc::secret::Secret;
@@ -215,5 +216,7 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         app: AppKind::Attack,
         players: 5,
         timing: Timing::default(),
+        game: None,
+        trim: Trim::default(),
     }
 }

@@ -89,6 +89,7 @@ impl Args {
             players: self.players,
             seed: self.seed,
             timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
+            game: None,
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),
         })

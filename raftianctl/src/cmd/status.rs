@@ -201,6 +201,7 @@ mod tests {
             digest: "3fa9c1d27788".into(),
             state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
             counters: Counters::default(),
+            game: None,
         };
         let running = state == NodeState::Running;
         NodeReport {
