@@ -12,10 +12,13 @@ use raftian_apps::Response;
 use raftian_raft::{Index, NodeId, RoleKind, Term};
 use raftian_rpc::game::GameReport;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::global_lock::GlobalLock;
 
 /// What a game tells its server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum FromGame {
     /// A command: an attack on a player.
     Attack {
@@ -30,7 +33,7 @@ pub(crate) enum FromGame {
 
 /// What a server tells its game.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum ToGame {
     /// The state up to an index: what orders before it have led to. Comes first, and whenever orders were skipped.
     Board {
@@ -50,6 +53,11 @@ pub(crate) enum ToGame {
     },
     /// Where the server stands; after each change.
     Standing(Standing),
+    /// The server does not answer, until it says something else.
+    Silent {
+        /// Why, for people.
+        why: String,
+    },
 }
 
 /// A committed command as the game needs it.
@@ -80,8 +88,27 @@ pub(crate) struct Standing {
 
 /// The game's end of the queues.
 pub(crate) struct GamePort {
-    /// Puts something on the commands queue; false when nobody will ever take it.
+    /// Puts something on the commands queue; false when nobody will ever take it. Dropped: the game is over, and the
+    /// server leaves.
     pub(crate) tell: Box<dyn FnMut(FromGame) -> bool + Send>,
     /// The orders queue. Disconnected: the server is gone for good.
     pub(crate) orders: mpsc::Receiver<ToGame>,
+    /// What the thread of the game holds while it computes; usually no lock at all.
+    pub(crate) lock: GlobalLock,
+}
+
+/// The server's end of the queues.
+pub(crate) struct ServerPort {
+    /// The commands queue. Closed: the game is over.
+    pub(crate) commands: UnboundedReceiver<FromGame>,
+    /// The orders queue.
+    pub(crate) orders: mpsc::Sender<ToGame>,
+}
+
+/// Both ends of two queues within one process.
+pub(crate) fn pair(lock: GlobalLock) -> (GamePort, ServerPort) {
+    let (commands, taken) = unbounded_channel();
+    let (put, orders) = mpsc::channel();
+    let tell = Box::new(move |said| commands.send(said).is_ok());
+    (GamePort { tell, orders, lock }, ServerPort { commands: taken, orders: put })
 }

@@ -4,6 +4,7 @@
 //!
 //! Deliberately absent: what only a measurement asks for has a neutral default, so that the daemon need not know of it.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,6 +21,9 @@ use crate::{NodeId, VERSION};
 pub enum Assignment {
     /// A node: a server, and beside it a game if the configuration has one.
     Node(Box<NodeConfig>),
+    /// The server of a node whose game is the parent process: standard input is one end of a socket pair, and what
+    /// follows on it, both ways, are their commands and orders.
+    Server(Box<NodeConfig>),
     /// A game without a server: the baseline of every comparison.
     Game(SoloConfig),
     /// Several nodes in one process.
@@ -38,6 +42,16 @@ pub enum Hosting {
     Process,
     /// As an asynchronous task on the thread that draws the frames.
     Async,
+}
+
+impl fmt::Display for Hosting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Hosting::Thread => "thread",
+            Hosting::Process => "process",
+            Hosting::Async => "async",
+        })
+    }
 }
 
 /// A game beside a server.
@@ -103,7 +117,8 @@ pub enum Durability {
     /// Every promise is synced before it is made.
     #[default]
     Synced,
-    /// Nothing is synced: only to measure what syncing costs. A power cut loses votes and entries.
+    /// Nothing is synced, and no sync counted: only to measure what syncing costs. A power cut loses votes and
+    /// entries.
     Unsynced,
 }
 
@@ -114,7 +129,8 @@ pub enum Framing {
     /// JSON-RPC over connections that stay open.
     #[default]
     JsonRpc,
-    /// As the original did it: each message as an XML-RPC document, over a connection of its own.
+    /// As the original did it: each message as an XML-RPC document, over a connection of its own. The document rides
+    /// as the one parameter of `raft.xml`.
     XmlRpc,
 }
 
@@ -136,7 +152,7 @@ impl Assignment {
     /// The version of whoever starts the process.
     pub fn version(&self) -> &str {
         match self {
-            Assignment::Node(node) => &node.version,
+            Assignment::Node(node) | Assignment::Server(node) => &node.version,
             Assignment::Game(game) => &game.version,
             Assignment::Together(cohort) => cohort.nodes.first().map_or(VERSION, |node| &node.version),
             Assignment::Window(window) => &window.version,

@@ -94,12 +94,14 @@ pub struct Timing {
     pub heartbeat_ms: u64,
 }
 
-/// One line of a node's standard output.
+/// One line of a node's standard output. The two halves of a node whose server runs in a process of its own share it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum NodeNotice {
     /// The node has recovered its log and listens.
     Ready {
+        /// The node; a process may hold several.
+        node: NodeId,
         /// The node's version.
         version: String,
         /// The port it listens on.
@@ -111,10 +113,17 @@ pub enum NodeNotice {
     },
     /// A turning point of its server.
     Raft {
+        /// The node.
+        node: NodeId,
         /// When, on the machine's monotonic clock.
         at_ns: u64,
         /// What.
         event: RaftEvent,
+    },
+    /// The server runs in a process of its own, a child of the one that was started. Comes before that is ready.
+    ServerProcess {
+        /// Its number.
+        pid: u32,
     },
     /// Its game has drawn the first frame.
     Playing {
@@ -144,7 +153,7 @@ pub struct Network {
 pub struct NodeStatus {
     /// The node.
     pub node: NodeId,
-    /// Its process.
+    /// The process that its server runs in.
     pub pid: u32,
     /// What it is in its term.
     pub role: RoleKind,

@@ -150,6 +150,18 @@ pub enum GameChoice {
     },
 }
 
+impl std::fmt::Display for GameChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            GameChoice::None => f.write_str("no game"),
+            GameChoice::Hosted { hosting, scene, fps_cap: None } => write!(f, "{scene} in hosting {hosting}, uncapped"),
+            GameChoice::Hosted { hosting, scene, fps_cap: Some(cap) } => {
+                write!(f, "{scene} in hosting {hosting}, {cap} fps at most")
+            }
+        }
+    }
+}
+
 /// A lab that is up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StartReport {
