@@ -5,6 +5,27 @@
 //! Deliberately absent: order, repetition and files (`suite`), statistics (`stats`) and words about the outcome
 //! (`analysis`).
 
+mod arms;
+mod commit;
+mod disk;
+mod e0;
+mod e1;
+mod e10;
+mod e11;
+mod e12;
+mod e2;
+mod e3;
+mod e4;
+mod e5;
+mod e6;
+mod e7;
+mod e8;
+mod e9;
+mod frames;
+mod metrics;
+mod play;
+mod span;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
@@ -107,4 +128,23 @@ pub trait Experiment: std::fmt::Debug {
 
     /// One trial of an arm of the plan. Dropping the future ends its processes.
     fn run<'a>(&'a self, arm: &'a PlannedArm, bench: &'a Bench) -> Running<'a>;
+}
+
+/// All experiments, by their numbers.
+pub fn all() -> Vec<Box<dyn Experiment>> {
+    vec![
+        Box::new(e0::E0),
+        Box::new(e1::E1),
+        Box::new(e2::E2),
+        Box::new(e3::E3),
+        Box::new(e4::E4),
+        Box::new(e5::E5),
+        Box::new(e6::E6),
+        Box::new(e7::E7),
+        Box::new(e8::E8),
+        Box::new(e9::E9),
+        Box::new(e10::E10),
+        Box::new(e11::E11),
+        Box::new(e12::E12),
+    ]
 }

@@ -9,7 +9,9 @@
 pub mod analysis;
 pub mod cancel;
 pub mod chart;
+mod cluster;
 pub mod collect;
+pub mod compare;
 pub mod demo;
 pub mod experiments;
 pub mod figures;

@@ -1,9 +1,13 @@
 //! What is kept of a trial: a line of `trials.jsonl`, beside the histograms and series it names.
 //!
+//! Histograms of one name lie together in `hdr/e1-NAME.hlog`, an HdrHistogram interval log with a line per trial, tagged
+//! with the trial's number, in nanoseconds. Series of one name lie together in `series/e1-NAME.csv`, whose first column
+//! is the trial's number. So a run of hundreds of trials has a handful of files.
+//!
 //! Invariants: a trial is written whether it went well or not, and says which; a metric that was not measured is
 //! absent, never zero. Units are the last part of a metric's name (`frame_us_p99`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +26,8 @@ pub struct Arm(BTreeMap<String, String>);
 /// One trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
+    /// Its place in the run, from 0: what its histograms and series are marked with.
+    pub number: u32,
     /// Of which experiment.
     pub experiment: ExperimentId,
     /// Its arm.
@@ -32,7 +38,7 @@ pub struct Trial {
     pub position: u32,
     /// How often the block was run before this; the last attempt counts, all are kept.
     pub attempt: u32,
-    /// What everything random in it was drawn from.
+    /// What everything random in it was drawn from: the same for all arms of a block, so that they meet the same chance.
     pub seed: u64,
     /// When it began, in milliseconds of the Unix epoch.
     pub started_unix_ms: u64,
@@ -44,10 +50,10 @@ pub struct Trial {
     pub conditions: Conditions,
     /// Numbers by name.
     pub metrics: BTreeMap<String, f64>,
-    /// Histograms by name: a file in the run's folder, HdrHistogram V2 as one base64 line, of nanoseconds.
-    pub histograms: BTreeMap<String, String>,
-    /// Series by name: a CSV file in the run's folder with a header line.
-    pub series: BTreeMap<String, String>,
+    /// The names of its histograms.
+    pub histograms: BTreeSet<String>,
+    /// The names of its series.
+    pub series: BTreeSet<String>,
     /// What each process used.
     pub costs: Vec<Cost>,
     /// What the judges said of its history; `None` when it had no commands.
@@ -63,11 +69,11 @@ pub struct Conditions {
     pub load_average: Option<f64>,
     /// CPU pressure during the trial: the share of time that some task waited for a CPU (PSI).
     pub cpu_pressure: Option<f64>,
-    /// The share of CPU time that other processes than the trial's used before it began.
+    /// The share of all cores' time that was used by others, just before it began.
     pub foreign_cpu: Option<f64>,
     /// The share of CPU time that the hypervisor took away during it.
     pub steal: Option<f64>,
-    /// Whether the quiet gate found the machine quiet.
+    /// Whether the quiet gate found the machine quiet: few others before it, little stolen during it.
     pub quiet: bool,
 }
 
@@ -84,6 +90,36 @@ pub struct Cost {
     pub voluntary_switches: u64,
     /// Context switches it did not ask for (it was pre-empted).
     pub involuntary_switches: u64,
+}
+
+impl Trial {
+    /// A trial of an arm that measured nothing yet.
+    pub fn new(experiment: ExperimentId, arm: Arm, block: u32, position: u32) -> Trial {
+        Trial {
+            number: 0,
+            experiment,
+            arm,
+            block,
+            position,
+            attempt: 0,
+            seed: 0,
+            started_unix_ms: 0,
+            warmup_ms: 0,
+            measured_ms: 0,
+            conditions: Conditions { quiet: true, ..Conditions::default() },
+            metrics: BTreeMap::new(),
+            histograms: BTreeSet::new(),
+            series: BTreeSet::new(),
+            costs: Vec::new(),
+            verdict: None,
+            failed: None,
+        }
+    }
+
+    /// Whether its block is worth repeating: it failed, or the machine had other things to do.
+    pub fn is_bad(&self) -> bool {
+        self.failed.is_some() || !self.conditions.quiet
+    }
 }
 
 impl Arm {

@@ -1,0 +1,66 @@
+//! E1, the paper's Figure 3: frames per second at 100 and 1000 dots, beside a server in each hosting and beside none.
+//!
+//! As there: the server beside the game leads and calls one follower every 3 ms, and frames are capped at 1000. But
+//! what the cap hides is asked as well, and first: without a cap every frame lost shows. Capped trials are shorter, for
+//! a game that reaches its cap varies little.
+//!
+//! In the paper profile the uncapped trials take 300 s as there. A block, both caps in it, takes 57 minutes.
+
+use super::arms::{Times, cross, hosting, level};
+use super::play::Play;
+use super::{BASELINE, Bench, CONTROL, Experiment, HOSTING, Plan, PlannedArm, Profile, Running};
+use crate::suite::trial::{Arm, ExperimentId};
+
+const DOTS: &str = "dots";
+const CAP: &str = "cap";
+
+/// No cap.
+const NONE: &str = "none";
+
+/// The original's numbers of dots.
+const ORIGINAL_DOTS: [u32; 2] = [100, 1_000];
+
+/// The experiment.
+#[derive(Debug)]
+pub(super) struct E1;
+
+impl Experiment for E1 {
+    fn id(&self) -> ExperimentId {
+        ExperimentId(1)
+    }
+
+    fn question(&self) -> &'static str {
+        "What does a consensus server cost the game beside it (the original's Figure 3)?"
+    }
+
+    fn plan(&self, profile: Profile) -> Plan {
+        let (blocks, uncapped, capped) = match profile {
+            Profile::Quick => (
+                6,
+                Times { warmup_ms: 100, measure_ms: 500, overhead_ms: 100 },
+                Times { warmup_ms: 50, measure_ms: 150, overhead_ms: 100 },
+            ),
+            Profile::Paper => (
+                12,
+                Times { warmup_ms: 5_000, measure_ms: 300_000, overhead_ms: 300 },
+                Times { warmup_ms: 2_000, measure_ms: 30_000, overhead_ms: 300 },
+            ),
+        };
+        let games = cross(&[Arm::default()], HOSTING, [BASELINE, CONTROL, "thread", "process", "async"]);
+        let scenes = cross(&games, DOTS, ORIGINAL_DOTS);
+        let mut arms = uncapped.plan_all(cross(&scenes, CAP, [NONE]));
+        arms.extend(capped.plan_all(cross(&scenes, CAP, ["1000"])));
+        Plan { blocks, arms }
+    }
+
+    fn run<'a>(&'a self, arm: &'a PlannedArm, bench: &'a Bench) -> Running<'a> {
+        Box::pin(async move {
+            let play = Play::original(level(&arm.arm, DOTS)?, hosting(&arm.arm)?);
+            let fps_cap = match arm.arm.level(CAP) {
+                Some(NONE) => None,
+                _ => Some(level(&arm.arm, CAP)?),
+            };
+            Play { fps_cap, ..play }.run(arm, bench).await
+        })
+    }
+}
