@@ -9,40 +9,33 @@
 mod cores;
 mod crew;
 mod process;
+mod solo;
 mod usage;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use raftian_check::{Operation, Setup, Verdict, judge};
-use raftian_rpc::assignment::{Assignment, Cohort, HostedGame, Placement, SoloConfig, Trim};
+use raftian_rpc::assignment::{Assignment, Cohort, HostedGame, Placement, Trim};
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{ControlClient as _, Counters, MAX_LOG_PAGE, Network, NodeConfig, NodeStatus, Timing};
+use raftian_rpc::control::{ControlClient as _, Counters, Network, NodeConfig, NodeStatus, Timing};
 use raftian_rpc::faults::{Effect, Rule};
-use raftian_rpc::game::GameConfig;
 use raftian_rpc::secret::Secret;
-use raftian_rpc::{AppKind, Index, NodeId, VERSION};
+use raftian_rpc::{AppKind, NodeId, VERSION};
 use rustix::process::Signal;
 
 use self::crew::Crew;
-use self::process::Spawn;
-use crate::collect::read_log;
 use crate::experiments::Bench;
 use crate::load::Source;
 
 pub(crate) use self::crew::{Snapshot, Told};
+pub(crate) use self::solo::Solo;
 
 /// How long a control call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long the nodes may take to agree once nothing is asked of them any more.
-const CONVERGE: Duration = Duration::from_secs(5);
-
-/// How often nodes are asked whether they agree.
-const POLL: Duration = Duration::from_millis(2);
 
 /// The players of every game.
 pub(crate) const PLAYERS: u16 = 5;
@@ -70,7 +63,6 @@ pub(crate) struct Design {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     crew: Crew,
-    program: PathBuf,
     folder: PathBuf,
     design: Design,
     secret: Secret,
@@ -81,13 +73,6 @@ pub(crate) struct Cluster {
     clients: BTreeMap<NodeId, Http>,
     rules: Vec<Rule>,
     version: u64,
-}
-
-/// A game without a server.
-#[derive(Debug)]
-pub(crate) struct Solo {
-    crew: Crew,
-    process: usize,
 }
 
 impl Default for Design {
@@ -122,8 +107,7 @@ impl Cluster {
     /// When a process cannot be spawned, fails, or another node leads.
     pub(crate) async fn start(bench: &Bench, design: Design) -> anyhow::Result<Cluster> {
         let mut cluster = Cluster {
-            crew: Crew::new(),
-            program: bench.node_program.clone(),
+            crew: Crew::new(bench, design.cores),
             folder: bench.folder.clone(),
             secret: Secret::generate().context("the system gives us no random numbers")?,
             seed: bench.seed,
@@ -298,71 +282,19 @@ impl Cluster {
         self.client(node).configure(network).await.with_context(|| format!("{node} does not answer"))
     }
 
-    /// Waits until the nodes agree, and gives what the judges find: exactly `valid` if they find nothing, else with the
-    /// first finding. All nodes must run.
-    ///
-    /// # Errors
-    /// When a node does not answer, or its log is not what a log should be.
-    pub(crate) async fn verdict(&mut self, history: &[Operation], is_complete: bool) -> anyhow::Result<String> {
-        let converged = self.converge().await?;
-        let mut replicas = Vec::new();
-        for node in &self.voters {
-            let client = self.client(*node);
-            let page = async |from: Index| {
-                let page = client.log(from, MAX_LOG_PAGE).await;
-                page.map(Ok).with_context(|| format!("{node} does not give its log"))
-            };
-            replicas.extend(read_log(page).await?);
-        }
-        let nodes = self.voters.clone();
-        let setup = Setup { app: AppKind::Attack, players: PLAYERS, nodes, history_is_complete: is_complete };
-        let report = judge(history, &replicas, &setup);
-        Ok(match (report.verdict, report.findings.first()) {
-            (Verdict::Valid, _) if converged => Verdict::Valid.to_string(),
-            (Verdict::Valid, _) => format!("{}: the nodes do not agree after {CONVERGE:?}", Verdict::Unknown),
-            (verdict, Some(finding)) => format!("{verdict}: {finding}"),
-            (verdict, None) => verdict.to_string(),
-        })
-    }
-
-    /// Whether all nodes have applied the same, all of what the longest log has, before they were asked too often.
-    async fn converge(&self) -> anyhow::Result<bool> {
-        let deadline = tokio::time::Instant::now() + CONVERGE;
-        loop {
-            let all = self.statuses().await?;
-            let end = all.iter().map(|status| status.last_index).max();
-            if all.iter().all(|status| Some(status.last_applied) == end && status.commit_index == status.last_applied) {
-                return Ok(true);
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Ok(false);
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    async fn statuses(&self) -> anyhow::Result<Vec<NodeStatus>> {
-        let mut all = Vec::new();
-        for node in &self.voters {
-            all.push(self.status(*node).await?);
-        }
-        Ok(all)
-    }
-
     fn spawn_all(&mut self) -> anyhow::Result<()> {
         let Some(placement) = self.design.placement else {
             return self.voters.clone().into_iter().try_for_each(|node| self.spawn_node(node, false));
         };
         let nodes = self.voters.iter().map(|node| self.config(*node, false)).collect();
         let assignment = Assignment::Together(Cohort { placement, nodes });
-        self.crew.spawn(&spawn(&self.program, &self.folder, self.design.cores), "nodes", &assignment)?;
+        self.crew.spawn("nodes", &assignment)?;
         Ok(())
     }
 
     fn spawn_node(&mut self, node: NodeId, expects_log: bool) -> anyhow::Result<()> {
         let assignment = Assignment::Node(Box::new(self.config(node, expects_log)));
-        let number =
-            self.crew.spawn(&spawn(&self.program, &self.folder, self.design.cores), &node.to_string(), &assignment)?;
+        let number = self.crew.spawn(&node.to_string(), &assignment)?;
         self.processes.insert(node, number);
         Ok(())
     }
@@ -415,45 +347,7 @@ impl Cluster {
     }
 }
 
-impl Solo {
-    /// Starts a game without a server.
-    ///
-    /// # Errors
-    /// When the process cannot be spawned.
-    pub(crate) fn start(bench: &Bench, game: GameConfig, cores: Option<usize>) -> anyhow::Result<Solo> {
-        let mut crew = Crew::new();
-        let assignment = Assignment::Game(SoloConfig { version: VERSION.into(), players: PLAYERS, game });
-        let process = crew.spawn(&spawn(&bench.node_program, &bench.folder, cores), "n1 game", &assignment)?;
-        Ok(Solo { crew, process })
-    }
-
-    /// Waits until it has drawn its first frame, and says when.
-    ///
-    /// # Errors
-    /// When it does not.
-    pub(crate) async fn playing_ns(&mut self) -> anyhow::Result<u64> {
-        self.crew.until("the first frame", |told| told.playing_ns).await
-    }
-
-    /// What it has used so far.
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.crew.snapshot()
-    }
-
-    /// Lets it leave in order.
-    ///
-    /// # Errors
-    /// When it does not leave.
-    pub(crate) async fn dismiss(mut self) -> anyhow::Result<()> {
-        self.crew.dismiss(self.process).await
-    }
-}
-
 /// The lock is between a game and its server, so nodes without a game have none.
 fn own_trim(trim: Trim, node: NodeId) -> Trim {
     Trim { global_lock: trim.global_lock && node == first(), ..trim }
-}
-
-fn spawn<'a>(program: &'a std::path::Path, folder: &'a std::path::Path, cores: Option<usize>) -> Spawn<'a> {
-    Spawn { program, folder, cores }
 }

@@ -29,13 +29,15 @@ const NAMED: usize = 5;
 /// All of them, for one experiment.
 pub(crate) fn caveats(experiment: ExperimentId, evidence: &Evidence<'_>) -> Vec<String> {
     let mut caveats = Vec::new();
-    if evidence.good.is_empty() {
-        caveats.push("no trial of it counts, so nothing can be concluded".to_owned());
-    } else if evidence.blocks() < FEWEST_BLOCKS {
-        caveats.push(format!(
+    let is_any_bad = !evidence.failed.is_empty() || !evidence.invalid.is_empty();
+    match evidence.blocks() {
+        0 if is_any_bad => caveats.push("no trial of it counts, so nothing can be concluded".to_owned()),
+        blocks @ 1..FEWEST_BLOCKS => caveats.push(format!(
             "{} counted: an interval of 95 % needs {FEWEST_BLOCKS}, so differences are shown and none is claimed",
-            count(evidence.blocks(), "block")
-        ));
+            count(blocks, "block")
+        )),
+        // Enough; or none at all, where the trials of others are looked at.
+        _ => {}
     }
     caveats.extend(named(&evidence.failed, "failed (not counted)", |trial| trial.failed.clone()));
     caveats.extend(named(&evidence.invalid, "without a valid history (not counted)", |trial| {

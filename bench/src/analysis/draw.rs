@@ -112,9 +112,13 @@ pub(crate) fn figure(
     plot.map(|plot| Figure { name: name.to_owned(), title, subtitle, caption, plot })
 }
 
-/// A cell of a table: the estimate with its interval, or a dash.
+/// A cell of a table: the estimate with its interval, or with the size of a sample too small for one, or a dash.
 pub(crate) fn cell(estimate: Option<Estimated>, write: impl Fn(f64) -> String) -> String {
-    estimate.map_or_else(|| "–".to_owned(), |estimate| words::with_interval(&estimate, write))
+    let n = |estimate: Estimated| match estimate.interval {
+        Some(_) => words::with_interval(&estimate, &write),
+        None => format!("{} (n = {})", write(estimate.value), estimate.n),
+    };
+    estimate.map_or_else(|| "–".to_owned(), n)
 }
 
 /// A table, unless it is empty.

@@ -153,7 +153,7 @@ fn frames_table(evidence: &Evidence<'_>) -> Option<Table> {
                 scene.level(CAP).unwrap_or("–").to_owned(),
                 label(name).to_owned(),
                 cell(Some(fps), number),
-                cost.map_or("–".into(), |cost| words::cost(&cost)),
+                cell(cost, share),
                 original(&scene, label(name)).map_or("–".into(), number),
                 original_cost(&scene, name).filter(|_| name != BASELINE).map_or("–".into(), share),
                 fps.n.to_string(),

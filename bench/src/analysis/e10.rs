@@ -19,9 +19,6 @@ use crate::suite::trial::{Arm, ExperimentId, Trial};
 /// What it asks, where a run has no plan of its own for it.
 pub(super) const QUESTION: &str = "What does it all cost in CPU time and memory?";
 
-/// Bars at most; the rest is in the table.
-const BARS: usize = 14;
-
 /// What one kind of process used in the trials of an arm.
 struct Usage {
     /// CPU time per second: the share of one core.
@@ -42,6 +39,8 @@ pub(super) fn find(run: &Run) -> Part {
     part.tables.extend(cost_table(run));
     part
 }
+
+const CAP: &str = "cap";
 
 /// CPU time per 1000 commits, in seconds, of all servers.
 const PER_1000: &str = "cpu_s_per_1000_commits";
@@ -101,8 +100,9 @@ fn by_arm<'a>(evidence: &Evidence<'a>) -> Vec<(&'a Arm, BTreeMap<String, Usage>)
 
 fn stacks(run: &Run, experiment: ExperimentId, name: &str, whose: &str) -> Option<Figure> {
     let evidence = Evidence::of(run, experiment);
-    let mut bars = by_arm(&evidence);
-    bars.truncate(BARS);
+    // Games with a frame cap wait most of the time: what they cost is in the table.
+    let evidence = if evidence.levels(CAP).contains(&"none") { evidence.at([(CAP, "none")]) } else { evidence };
+    let bars = by_arm(&evidence);
     let mut parts: Vec<String> = bars.iter().flat_map(|(_, usage)| usage.keys().cloned()).collect();
     parts.sort();
     parts.dedup();
@@ -112,7 +112,7 @@ fn stacks(run: &Run, experiment: ExperimentId, name: &str, whose: &str) -> Optio
     let drawn: Vec<(String, Vec<f64>)> = bars.iter().map(|(arm, usage)| (arm.to_string(), heights(usage))).collect();
     let most = drawn.iter().map(|(label, parts)| (label, parts.iter().sum::<f64>())).max_by(|a, b| a.1.total_cmp(&b.1));
     let (busiest, cores) = most?;
-    let title = format!("{whose} at most {} cores are busy: {busiest}", number(cores));
+    let title = format!("{whose} at most {} cores are busy ({busiest})", number(cores));
     let n = evidence.blocks();
     figure(
         name,

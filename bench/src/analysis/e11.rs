@@ -5,7 +5,7 @@
 use super::draw::{axis, cell, figure, table};
 use super::evidence::Evidence;
 use super::finding::{Figure, Plot, Scale, Waterfall};
-use super::words::{about_intervals, number, percent, time_us};
+use super::words::{about_intervals, number, percent, share, time_us};
 use super::{Part, words};
 use crate::experiments::{BASELINE, HOSTING};
 use crate::stats::Estimated;
@@ -73,9 +73,7 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
         vec![
             step.label().to_owned(),
             cell(evidence.estimate(arm, FPS), number),
-            cost(evidence, &steps, arm)
-                .filter(|_| *step != Step::Alone)
-                .map_or("–".into(), |cost| words::cost(&cost)),
+            cell(cost(evidence, &steps, arm).filter(|_| *step != Step::Alone), share),
             cell(evidence.estimate(arm, "frame_us_p50"), time_us),
             cell(evidence.estimate(arm, "frame_us_p99"), time_us),
             cell(evidence.estimate(arm, "frame_us_max"), time_us),
@@ -101,11 +99,14 @@ fn cost(evidence: &Evidence<'_>, steps: &[(Step, Arm)], arm: &Arm) -> Option<Est
 fn takeaway(evidence: &Evidence<'_>, steps: &[(Step, Arm)]) -> Option<String> {
     let found = steps.iter().filter(|(step, _)| *step != Step::Alone).filter_map(|(step, arm)| {
         let cost = cost(evidence, steps, arm)?;
-        let of = if *step == Step::Server { " of the frames" } else { "" };
-        Some((cost.n, format!("{} {}", step.words(), words::cost_of(&cost, of))))
+        let cost = match step {
+            Step::Server => words::cost_in_full(&cost, " of the frames"),
+            _ => words::cost(&cost),
+        };
+        Some(format!("{} {cost}", step.words()))
     });
-    let (sizes, phrases): (Vec<usize>, Vec<String>) = found.unzip();
-    Some(format!("A server in a thread costs, {} (n = {}).", phrases.join("; "), sizes.first()?))
+    let phrases: Vec<String> = found.collect();
+    (!phrases.is_empty()).then(|| format!("A server in a thread costs, {}.", phrases.join("; ")))
 }
 
 fn waterfall(evidence: &Evidence<'_>, steps: &[(Step, Arm)]) -> Option<Figure> {
@@ -117,6 +118,9 @@ fn waterfall(evidence: &Evidence<'_>, steps: &[(Step, Arm)]) -> Option<Figure> {
     });
     let loss = |step: Step| cost(evidence, steps, arm_of(steps, step)?);
     let title = match (loss(Step::Lock), loss(Step::Framing)) {
+        (Some(lock), _) if lock.interval.is_none() => {
+            "Too few blocks to say what a global lock or XML-RPC costs".to_owned()
+        }
         (Some(lock), Some(framing)) => match [lock, framing]
             .map(|cost| cost.interval.is_some_and(|interval| interval.low > 0.0))
         {

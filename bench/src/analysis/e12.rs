@@ -111,6 +111,8 @@ impl Chart {
         let others = estimates.iter().filter(|(placement, _)| *placement != best.0);
         let title = if estimates.len() > 1 && others.clone().all(|(other, _)| clear(other, best.0)) {
             format!("Nodes as {} do best: {what} {}", best.0, number(best.1.value))
+        } else if estimates.iter().all(|(_, estimate)| estimate.interval.is_none()) {
+            format!("Too few blocks to tell placements apart in {what}")
         } else {
             format!("No evidence that one placement is best in {what}: {} as {}", number(best.1.value), best.0)
         };

@@ -5,9 +5,9 @@
 use super::Part;
 use super::draw::{axis, cell, figure, line, lines, point, table};
 use super::evidence::{Evidence, leading_number};
-use super::finding::{Figure, Line, Scale};
+use super::finding::{Figure, Scale};
 use super::hosting::{WITH_SERVER, hue, label, place};
-use super::words::{self, about_intervals, capitalised, either, list, number, percent, time_us};
+use super::words::{self, about_intervals, capitalised, either, list, number, percent, share, time_us};
 use crate::experiments::{BASELINE, HOSTING};
 use crate::stats::Estimated;
 use crate::suite::trial::Arm;
@@ -19,9 +19,8 @@ const P99: &str = "frame_us_p99";
 /// What it finds.
 pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     let mut part = Part { takeaway: takeaway(evidence), ..Part::default() };
-    part.figures.extend(curve(evidence, "e2-fps", FPS, "frames per second", Scale::Log, |fps| fps));
     part.figures.extend(costs(evidence));
-    part.figures.extend(curve(evidence, "e2-p99", P99, "ms for 99 frames in 100", Scale::Log, |us| us / 1e3));
+    part.figures.extend(CURVES.iter().filter_map(|curve| curve.draw(evidence)));
     let mut rows = Vec::new();
     for dots in evidence.levels(DOTS) {
         for name in evidence.hostings() {
@@ -31,7 +30,7 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
                 label(name).to_owned(),
                 cell(evidence.estimate(&arm, FPS), number),
                 cell(evidence.estimate(&arm, P99), time_us),
-                cost(evidence, dots, name).map_or("–".into(), |cost| words::cost(&cost)),
+                cell(cost(evidence, dots, name), share),
             ]);
         }
     }
@@ -69,9 +68,11 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
     );
     // Where it hurts most, per hosting, of what an interval supports.
     let (mut costly, mut free) = (Vec::new(), Vec::new());
+    let mut is_known = false;
     for name in WITH_SERVER {
         let costs = levels.iter().filter_map(|dots| Some((*dots, cost(evidence, dots, name)?)));
         let costs: Vec<(&str, Estimated)> = costs.collect();
+        is_known |= costs.iter().any(|(_, cost)| cost.interval.is_some());
         let claimed = costs.iter().filter(|(_, cost)| cost.interval.is_some_and(|interval| interval.low > 0.0));
         match claimed.max_by(|a, b| a.1.value.total_cmp(&b.1.value)) {
             Some((dots, cost)) => {
@@ -85,50 +86,72 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
     if !costly.is_empty() {
         sentence += &format!("; the most that a server costs is {}", list(&costly));
     }
-    if !free.is_empty() {
+    if !free.is_empty() && !is_known {
+        sentence += "; there are too few blocks to say what a server costs";
+    } else if !free.is_empty() {
         sentence += &format!("; there is no evidence of a cost {}, at any number of dots", either(&free));
     }
     Some(sentence + ".")
 }
 
-fn curve(
-    evidence: &Evidence<'_>,
-    name: &str,
-    metric: &str,
-    what: &str,
-    scale: Scale,
-    unit: impl Fn(f64) -> f64,
-) -> Option<Figure> {
-    let levels = evidence.levels(DOTS);
-    let mut estimates = Vec::new();
-    let mut found: Vec<Line> = Vec::new();
-    for hosting in evidence.hostings().into_iter().filter(|name| *name == BASELINE || WITH_SERVER.contains(name)) {
-        let points = levels.iter().filter_map(|dots| {
-            let estimate = evidence.estimate(&arm(dots, hosting), metric)?.map(&unit);
-            estimates.push(estimate);
-            Some(point(leading_number(dots)?, estimate))
-        });
-        let points = points.collect();
-        found.extend(line(label(hosting), hue(hosting), points));
-    }
-    let (first, last) = (levels.first()?, levels.last()?);
-    let at = |dots: &str| Some(number(evidence.estimate(&arm(dots, BASELINE), metric)?.map(&unit).value));
-    let title = match (at(first), at(last)) {
-        (Some(few), Some(many)) => {
-            let [first, last] = [first, last].map(|dots| leading_number(dots).map_or_else(String::new, number));
-            format!("Without a server: {few} {what} with {first} dots, {many} with {last}")
+/// A metric over the number of dots, a line per hosting.
+struct Curve {
+    name: &'static str,
+    metric: &'static str,
+    what: &'static str,
+    unit: f64,
+    caption: &'static str,
+}
+
+const CURVES: [Curve; 2] = [
+    Curve {
+        name: "e2-fps",
+        metric: FPS,
+        what: "frames per second",
+        unit: 1.0,
+        caption: "Frames per second by the number of moving squares of 30×30 pixels; every frame repaints the whole board. \
+                  Both axes are logarithmic: the rates span orders of magnitude.",
+    },
+    Curve {
+        name: "e2-p99",
+        metric: P99,
+        what: "ms for 99 frames in 100",
+        unit: 1e3,
+        caption: "The 99th percentile of the frame time by the number of moving squares.",
+    },
+];
+
+impl Curve {
+    fn draw(&self, evidence: &Evidence<'_>) -> Option<Figure> {
+        let at = |dots: &str, hosting: &str| {
+            let estimate = evidence.estimate(&arm(dots, hosting), self.metric)?;
+            Some((leading_number(dots)?, estimate.map(|value| value / self.unit)))
+        };
+        let along = |hosting: &str| -> Vec<(f64, Estimated)> {
+            evidence.levels(DOTS).into_iter().filter_map(|dots| at(dots, hosting)).collect()
+        };
+        let (mut found, mut estimates) = (Vec::new(), Vec::new());
+        for hosting in evidence.hostings().into_iter().filter(|name| *name == BASELINE || WITH_SERVER.contains(name)) {
+            let values = along(hosting);
+            estimates.extend(values.iter().map(|(_, estimate)| *estimate));
+            let points = values.into_iter().map(|(dots, estimate)| point(dots, estimate)).collect();
+            found.extend(line(label(hosting), hue(hosting), points));
         }
-        _ => capitalised(what),
-    };
-    figure(
-        name,
-        lines(axis("dots", Scale::Log), axis(what, scale), found),
-        title,
-        about_intervals(&estimates),
-        format!(
-            "The {what} by the number of moving squares of 30×30 pixels, with the whole board repainted every frame."
-        ),
-    )
+        let alone = along(BASELINE);
+        let title = match (alone.first(), alone.last()) {
+            (Some((few, first)), Some((many, last))) if few < many => format!(
+                "Without a server: {} {} with {} dots, {} with {}",
+                number(first.value),
+                self.what,
+                number(*few),
+                number(last.value),
+                number(*many)
+            ),
+            _ => capitalised(self.what),
+        };
+        let plot = lines(axis("dots", Scale::Log), axis(self.what, Scale::Log), found);
+        figure(self.name, plot, title, about_intervals(&estimates), self.caption)
+    }
 }
 
 fn costs(evidence: &Evidence<'_>) -> Option<Figure> {
@@ -144,8 +167,11 @@ fn costs(evidence: &Evidence<'_>) -> Option<Figure> {
         let points = points.collect();
         found.extend(line(label(hosting), hue(hosting), points));
     }
+    let is_unknown = estimates.iter().all(|cost| cost.interval.is_none());
     let all_free = estimates.iter().all(|cost| cost.interval.is_none_or(|interval| interval.holds(0.0)));
-    let title = if all_free {
+    let title = if is_unknown {
+        "Too few blocks to say what a server costs".to_owned()
+    } else if all_free {
         "No evidence that a server costs frames, at any number of dots".to_owned()
     } else {
         let worst = estimates.iter().max_by(|a, b| a.value.total_cmp(&b.value))?;

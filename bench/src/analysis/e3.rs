@@ -2,11 +2,11 @@
 //!
 //! Invariant: a cell is the median ratio to the baseline of the same block and the same number of cores.
 
-use super::draw::{figure, table};
+use super::draw::{cell, figure, table};
 use super::evidence::{Evidence, leading_number};
 use super::finding::{Figure, Heat, Plot};
 use super::hosting::{WITH_SERVER, label, place};
-use super::words::{about_intervals, count, number, percent};
+use super::words::{about_intervals, count, number, percent, share};
 use super::{Part, words};
 use crate::experiments::HOSTING;
 use crate::stats::{Estimated, median};
@@ -38,7 +38,7 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
             arm.level(CORES).unwrap_or("–").to_owned(),
             arm.level(HOSTING).map_or("–", label).to_owned(),
             evidence.estimate(arm, FPS).map_or("–".into(), |fps| number(fps.value)),
-            cells.iter().find(found).map_or("–".into(), |cell| words::cost(&cell.ratio.map(|ratio| 1.0 - ratio))),
+            cell(cells.iter().find(found).map(Cell::cost), share),
             switches(&trials, |cost| cost.voluntary_switches),
             switches(&trials, |cost| cost.involuntary_switches),
         ]);
@@ -46,6 +46,12 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     let columns = ["heartbeat, ms", "cores", "server", "frames/s", "cost", "waits/s", "pre-emptions/s"];
     part.tables.extend(table("Frames and context switches (of all processes of a node)", &columns, rows));
     part
+}
+
+impl Cell<'_> {
+    fn cost(&self) -> Estimated {
+        self.ratio.map(|ratio| 1.0 - ratio)
+    }
 }
 
 fn arm_of(hosting: &str, cores: Option<&str>, heartbeat: Option<&str>) -> Arm {
@@ -85,9 +91,14 @@ fn takeaway(cells: &[Cell<'_>]) -> Option<String> {
     let worst = cells.iter().min_by(|a, b| a.ratio.value.total_cmp(&b.ratio.value))?;
     let claimed = |cell: &&Cell<'_>| cell.ratio.interval.is_some_and(|interval| interval.high < 1.0);
     let costly = cells.iter().filter(claimed).count();
-    let cost = words::cost_of(&worst.ratio.map(|ratio| 1.0 - ratio), " of the frames");
+    let cost = words::cost_of(&worst.cost(), " of the frames");
     let all = count(cells.len(), "combination");
     Some(match costly {
+        _ if cells.iter().all(|cell| cell.ratio.interval.is_none()) => format!(
+            "There are too few blocks (n = {}) to say what heartbeats cost; the largest difference is {}: {cost}.",
+            worst.ratio.n,
+            setting(worst)
+        ),
         0 => format!(
             "In none of {all} is there evidence that heartbeats cost frames; the largest difference is {}: {cost}.",
             setting(worst)
@@ -139,7 +150,8 @@ fn heat(evidence: &Evidence<'_>, cells: &[Cell<'_>]) -> Option<Figure> {
                     setting(worst)
                 )
             }
-            _ => "No evidence that heartbeats cost frames, at any interval".to_owned(),
+            Some(_) => "No evidence that heartbeats cost frames, at any interval".to_owned(),
+            None => "Too few blocks to say what heartbeats cost".to_owned(),
         },
         about_intervals(cells.iter().map(|cell| &cell.ratio)),
         "Frames per second relative to the baseline of the same block, by heartbeat interval, hosting and cores.",

@@ -5,7 +5,7 @@
 use super::Part;
 use super::draw::{cell, figure, panels, percentile_line, percentile_plot, table};
 use super::evidence::Evidence;
-use super::finding::{Figure, Line};
+use super::finding::Figure;
 use super::hosting::{hue, label, place};
 use super::words::{count, level, list, time_us};
 use crate::experiments::HOSTING;
@@ -16,6 +16,9 @@ use crate::suite::trial::Arm;
 const NODE: &str = "node";
 const ORDER: &str = "order";
 const SHOWN: &str = "shown";
+
+/// Percentiles in words, the rarest first.
+const SHARES: [(&str, f64); 3] = [("99 in 100", 0.99), ("9 in 10", 0.9), ("Half", 0.5)];
 
 /// What it finds.
 pub(super) fn find(evidence: &Evidence<'_>) -> Part {
@@ -63,28 +66,28 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
 
 fn percentiles(evidence: &Evidence<'_>, name: &str, histogram: &str, what: &str) -> Option<Figure> {
     let mut found = Vec::new();
-    let mut slowest: Option<(u64, &str, &str)> = None;
+    let mut merged = Vec::new();
     for node in evidence.levels(NODE) {
         let arm = |hosting: &str| Arm::of([(NODE, node), (HOSTING, hosting)]);
-        let lines: Vec<Line> = evidence
-            .hostings()
-            .into_iter()
+        let hostings = evidence.hostings();
+        let lines = hostings
+            .iter()
             .filter_map(|name| percentile_line(evidence, &arm(name), histogram, label(name), hue(name)))
             .collect();
-        for hosting in evidence.hostings() {
-            let p99 = evidence.histogram(&arm(hosting), histogram).and_then(|all| percentile(&all, 0.99));
-            slowest = slowest.max(p99.map(|p99| (p99, node, hosting)));
-        }
+        let all = hostings.iter().filter_map(|name| Some((node, *name, evidence.histogram(&arm(name), histogram)?)));
+        merged.extend(all);
         found.extend(percentile_plot(what, lines).map(|plot| (format!("clicks at the {node}"), plot)));
     }
-    let title = slowest.map_or_else(
+    // The highest percentile that all of them have.
+    let shared = SHARES.iter().find_map(|(words, quantile)| {
+        let values = merged.iter().map(|(node, name, all)| Some((percentile(all, *quantile)?, *node, *name)));
+        Some((words, values.collect::<Option<Vec<_>>>()?.into_iter().max()?))
+    });
+    let title = shared.map_or_else(
         || format!("From {what}"),
-        |(p99, node, hosting)| {
-            let p99 = time_us(p99 as f64 / 1e3);
-            format!(
-                "99 in 100 take at most {p99} from {what}; the slowest is a server {} at the {node}",
-                place(hosting)
-            )
+        |(share, (ns, node, hosting))| {
+            let time = time_us(ns as f64 / 1e3);
+            format!("{share} take at most {time} from {what}; the slowest is a server {} at the {node}", place(hosting))
         },
     );
     figure(

@@ -51,11 +51,11 @@ pub(crate) fn level(level: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// An estimate with its interval in brackets, through a function that writes a number: `498 (466…516)`.
+/// An estimate with its interval in brackets, if it has one, through a function that writes a number: `498 (466…516)`.
 pub(crate) fn with_interval(estimate: &Estimated, write: impl Fn(f64) -> String) -> String {
     match estimate.interval {
         Some(interval) => format!("{} ({})", write(estimate.value), range(&interval, write)),
-        None => format!("{} (n = {})", write(estimate.value), estimate.n),
+        None => write(estimate.value),
     }
 }
 
@@ -68,10 +68,13 @@ pub(crate) fn range(interval: &Interval, write: impl Fn(f64) -> String) -> Strin
     }
 }
 
-/// A cost, as a share of something, with its interval and what that allows to be said:
+/// A cost, as a share of something, with its interval, if it has one, and what that allows to be said:
 /// `0.4 % of the frames (−0.3…1.1 %: no evidence of a cost)`.
 pub(crate) fn cost_of(cost: &Estimated, of: &str) -> String {
-    claimed(cost, of, |interval| range(interval, share))
+    match cost.interval {
+        Some(_) => claimed(cost, of, |interval| range(interval, share)),
+        None => format!("{}{of}", share(cost.value)),
+    }
 }
 
 /// The same where it is the first of its kind, with the level of its interval and the size of its sample.
@@ -194,8 +197,9 @@ mod tests {
     #[test]
     fn an_estimate_without_an_interval_says_how_few_it_is_from() {
         let few = Estimated { value: 0.02, interval: None, n: 3 };
-        assert_eq!(with_interval(&few, number), "0.020 (n = 3)");
-        assert!(cost(&few).contains("too few") && ratio(&few).contains("too few"));
+        assert_eq!(with_interval(&few, number), "0.020");
+        assert!(cost_in_full(&few, "").contains("too few") && ratio(&few).contains("too few"));
+        assert_eq!(cost(&few), "2.0 %");
         assert_eq!(about_intervals([&few]), "median, n = 3: too few for an interval");
         assert_eq!(about_intervals([]), "nothing measured");
         let six = Estimated::median_of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();

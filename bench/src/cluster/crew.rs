@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::process::{NodeProcess, Spawn, Word};
 use super::usage::Usage;
+use crate::experiments::Bench;
 use crate::suite::trial::Cost;
 
 /// The longest that anything is waited for.
@@ -28,6 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// Processes.
 #[derive(Debug)]
 pub(crate) struct Crew {
+    spawn: Spawn,
     processes: BTreeMap<usize, NodeProcess>,
     next: usize,
     /// Kept, so that the receiver never ends.
@@ -67,19 +69,20 @@ pub(crate) struct Turn {
 pub(crate) struct Snapshot(Vec<(String, u32, Usage)>);
 
 impl Crew {
-    /// Nobody yet.
-    pub(crate) fn new() -> Crew {
+    /// Nobody yet; processes will be on this many cores, or on all.
+    pub(crate) fn new(bench: &Bench, cores: Option<usize>) -> Crew {
+        let spawn = Spawn { program: bench.node_program.clone(), folder: bench.folder.clone(), cores };
         let (sender, words) = unbounded_channel();
-        Crew { processes: BTreeMap::new(), next: 0, sender, words, told: Told::default() }
+        Crew { spawn, processes: BTreeMap::new(), next: 0, sender, words, told: Told::default() }
     }
 
     /// Starts a process, and gives its number.
     ///
     /// # Errors
     /// See [`NodeProcess::spawn`].
-    pub(crate) fn spawn(&mut self, spawn: &Spawn<'_>, name: &str, assignment: &Assignment) -> anyhow::Result<usize> {
+    pub(crate) fn spawn(&mut self, name: &str, assignment: &Assignment) -> anyhow::Result<usize> {
         let number = self.next;
-        let process = NodeProcess::spawn(spawn, name, assignment, number, self.sender.clone())?;
+        let process = NodeProcess::spawn(&self.spawn, name, assignment, number, self.sender.clone())?;
         self.processes.insert(number, process);
         self.next += 1;
         Ok(number)

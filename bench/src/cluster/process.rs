@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 
@@ -19,14 +19,14 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::cores::on_cores;
 
-/// How a process is started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spawn<'a> {
+/// How processes are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Spawn {
     /// The node program.
-    pub(crate) program: &'a Path,
-    /// The folder for its standard error.
-    pub(crate) folder: &'a Path,
-    /// On how many cores it may run; `None` for all.
+    pub(crate) program: PathBuf,
+    /// The folder for their standard error.
+    pub(crate) folder: PathBuf,
+    /// On how many cores they may run; `None` for all.
     pub(crate) cores: Option<usize>,
 }
 
@@ -56,7 +56,7 @@ impl NodeProcess {
     /// # Errors
     /// When there is no such program, it cannot be executed, or the folder cannot be written.
     pub(crate) fn spawn(
-        spawn: &Spawn<'_>,
+        spawn: &Spawn,
         name: &str,
         assignment: &Assignment,
         number: usize,
@@ -64,7 +64,7 @@ impl NodeProcess {
     ) -> anyhow::Result<NodeProcess> {
         let stderr = spawn.folder.join(format!("{name}.stderr"));
         let file = File::create(&stderr).with_context(|| format!("cannot write {}", stderr.display()))?;
-        let mut command = Command::new(spawn.program);
+        let mut command = Command::new(&spawn.program);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).process_group(0);
         let mut child = on_cores(spawn.cores, || command.spawn())?
             .with_context(|| format!("cannot execute {}; build the whole workspace", spawn.program.display()))?;

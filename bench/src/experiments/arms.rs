@@ -33,6 +33,13 @@ impl Times {
         PlannedArm { arm, warmup_ms, measure_ms, overhead_ms }
     }
 
+    /// Games with these times. One without a server has none to wait for and starts in half of the time.
+    pub(super) fn plan_games(self, arms: impl IntoIterator<Item = Arm>) -> Vec<PlannedArm> {
+        let alone = Times { overhead_ms: self.overhead_ms / 2, ..self };
+        let is_alone = |arm: &Arm| matches!(arm.level(HOSTING), Some(BASELINE | CONTROL));
+        arms.into_iter().map(|arm| if is_alone(&arm) { alone.plan(arm) } else { self.plan(arm) }).collect()
+    }
+
     /// Arms with these times.
     pub(super) fn plan_all(self, arms: impl IntoIterator<Item = Arm>) -> Vec<PlannedArm> {
         arms.into_iter().map(|arm| self.plan(arm)).collect()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use raftian_check::Operation;
 use raftian_rpc::control::Counters;
 
-use super::metrics::put_times;
+use super::metrics::{put_percentiles, put_times};
 use super::span::Span;
 use super::{Measured, PlannedArm};
 use crate::cancel::cancel_pair;
@@ -84,8 +84,7 @@ impl Loaded {
         }
         measured.costs.clone_from(&self.span.costs);
         let lags = due.iter().map(|sample| sample.sent_ns.saturating_sub(sample.intended_ns));
-        put_times(measured, "send_lag", lags.collect::<Vec<u64>>())?;
-        measured.histograms.remove("send_lag");
+        put_percentiles(measured, "send_lag", lags)?;
         put_times(measured, "commit", due.iter().map(|sample| sample.completed_ns.saturating_sub(sample.intended_ns)))
     }
 }

@@ -33,9 +33,9 @@ const INSTRUMENT: &str = "instrument";
 const TIMER: Duration = Duration::from_millis(1);
 
 /// Timers, calls and syncs per trial.
-const TIMERS: usize = 40;
-const CALLS: usize = 100;
-const SYNCS: usize = 40;
+const TIMERS: usize = 25;
+const CALLS: usize = 50;
+const SYNCS: usize = 25;
 
 /// How often a game is asked whether it has a new report; it has one per second.
 const POLL: Duration = Duration::from_millis(10);
@@ -60,8 +60,8 @@ impl Experiment for E0 {
         };
         // The first second is the warm-up where there is time for one.
         let warmup_ms = if reports > 1 { 1_000 } else { 0 };
-        let game = Times { warmup_ms, measure_ms: reports * 1_000, overhead_ms: 100 };
-        let instrument = Times { warmup_ms: 0, measure_ms: 80, overhead_ms: 60 };
+        let game = Times { warmup_ms, measure_ms: reports * 1_000, overhead_ms: 60 };
+        let instrument = Times { warmup_ms: 0, measure_ms: 90, overhead_ms: 40 };
         let mut arms = game.plan_all([Arm::of([(RECORD, "on")]), Arm::of([(RECORD, "off")])]);
         arms.push(instrument.plan(Arm::of([(INSTRUMENT, "direct")])));
         Plan { blocks, arms }

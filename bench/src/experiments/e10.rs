@@ -29,7 +29,7 @@ impl Experiment for E10 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, times) = match profile {
-            Profile::Quick => (6, Times { warmup_ms: 20, measure_ms: 200, overhead_ms: 120 }),
+            Profile::Quick => (6, Times { warmup_ms: 20, measure_ms: 150, overhead_ms: 80 }),
             Profile::Paper => (12, Times { warmup_ms: 1_000, measure_ms: 20_000, overhead_ms: 500 }),
         };
         Plan { blocks, arms: times.plan_all(cross(&[Arm::default()], OFFERED, [0, 200])) }

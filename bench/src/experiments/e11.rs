@@ -31,13 +31,13 @@ impl Experiment for E11 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, times) = match profile {
-            Profile::Quick => (6, Times { warmup_ms: 50, measure_ms: 250, overhead_ms: 100 }),
+            Profile::Quick => (6, Times { warmup_ms: 30, measure_ms: 150, overhead_ms: 90 }),
             Profile::Paper => (12, Times { warmup_ms: 2_000, measure_ms: 30_000, overhead_ms: 300 }),
         };
         let servers = cross(&[Arm::of([(HOSTING, "thread")])], LOCK, ["off", "on"]);
         let mut games = cross(&servers, FRAMING, ["json", "xml_rpc"]);
         games.push(Arm::of([(HOSTING, BASELINE)]));
-        Plan { blocks, arms: times.plan_all(games) }
+        Plan { blocks, arms: times.plan_games(games) }
     }
 
     fn run<'a>(&'a self, arm: &'a PlannedArm, bench: &'a Bench) -> Running<'a> {

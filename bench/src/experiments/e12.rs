@@ -30,7 +30,7 @@ impl Experiment for E12 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, times) = match profile {
-            Profile::Quick => (6, Times { warmup_ms: 50, measure_ms: 200, overhead_ms: 160 }),
+            Profile::Quick => (6, Times { warmup_ms: 30, measure_ms: 130, overhead_ms: 105 }),
             Profile::Paper => (12, Times { warmup_ms: 1_000, measure_ms: 10_000, overhead_ms: 4_000 }),
         };
         Plan { blocks, arms: times.plan_all(cross(&[Arm::default()], PLACEMENT, ["processes", "threads", "tasks"])) }

@@ -24,11 +24,11 @@ impl Experiment for E2 {
         let quick = [10, 1_000, 100_000];
         let paper = [10, 100, 1_000, 10_000, 100_000];
         let (blocks, dots, times) = match profile {
-            Profile::Quick => (6, &quick[..], Times { warmup_ms: 40, measure_ms: 160, overhead_ms: 100 }),
+            Profile::Quick => (6, &quick[..], Times { warmup_ms: 20, measure_ms: 100, overhead_ms: 90 }),
             Profile::Paper => (12, &paper[..], Times { warmup_ms: 2_000, measure_ms: 20_000, overhead_ms: 300 }),
         };
         let games = cross(&[Arm::default()], HOSTING, HOSTINGS);
-        Plan { blocks, arms: times.plan_all(cross(&games, DOTS, dots)) }
+        Plan { blocks, arms: times.plan_games(cross(&games, DOTS, dots)) }
     }
 
     fn run<'a>(&'a self, arm: &'a PlannedArm, bench: &'a Bench) -> Running<'a> {

@@ -20,7 +20,7 @@ const NODE: &str = "node";
 const LEADER: &str = "leader";
 
 /// Clicks per second.
-const CLICKS_PER_S: f64 = 200.0;
+const CLICKS_PER_S: f64 = 300.0;
 
 /// Frames per second at most.
 const CAP: u32 = 1_000;
@@ -44,7 +44,7 @@ impl Experiment for E4 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, times) = match profile {
-            Profile::Quick => (6, Times { warmup_ms: 50, measure_ms: 200, overhead_ms: 160 }),
+            Profile::Quick => (6, Times { warmup_ms: 30, measure_ms: 130, overhead_ms: 120 }),
             Profile::Paper => (12, Times { warmup_ms: 1_000, measure_ms: 30_000, overhead_ms: 400 }),
         };
         let servers = cross(&[Arm::default()], HOSTING, WITH_SERVER);

@@ -36,7 +36,7 @@ impl Experiment for E5 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, times) = match profile {
-            Profile::Quick => (6, Times { warmup_ms: 50, measure_ms: 200, overhead_ms: 120 }),
+            Profile::Quick => (6, Times { warmup_ms: 30, measure_ms: 130, overhead_ms: 90 }),
             Profile::Paper => (12, Times { warmup_ms: 1_000, measure_ms: 20_000, overhead_ms: 3_000 }),
         };
         let payloads = cross(&[Arm::default()], PAYLOAD, [16, 1_024, 65_536]);

@@ -54,10 +54,10 @@ impl Experiment for E8 {
 
     fn plan(&self, profile: Profile) -> Plan {
         let (blocks, warmup_ms, time_outs) = match profile {
-            Profile::Quick => (6, 50, &["150-300"][..]),
-            Profile::Paper => (30, 500, &["75-150", "150-300", "300-600"][..]),
+            Profile::Quick => (6, 30, &["150-300"][..]),
+            Profile::Paper => (60, 500, &["75-150", "150-300", "300-600"][..]),
         };
-        let times = Times { warmup_ms, measure_ms: 350, overhead_ms: 250 };
+        let times = Times { warmup_ms, measure_ms: 220, overhead_ms: 110 };
         let faults = cross(&[Arm::default()], FAULT, ["kill", "pause", "partition"]);
         Plan { blocks, arms: times.plan_all(cross(&faults, TIMEOUT, time_outs)) }
     }

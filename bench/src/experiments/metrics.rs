@@ -11,7 +11,7 @@ use crate::stats::percentile;
 /// The percentiles that are told, and what they are called.
 const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
 
-/// Adds the histogram `name` of these times, and its percentiles and largest value as `name_us_…`. Without times,
+/// Adds the percentiles and the largest of these times as `name_us_…`, and their histogram as `name`. Without times,
 /// nothing.
 ///
 /// # Errors
@@ -21,19 +21,36 @@ pub(super) fn put_times(
     name: &str,
     times_ns: impl IntoIterator<Item = u64>,
 ) -> anyhow::Result<()> {
+    if let Some(histogram) = put_percentiles(measured, name, times_ns)? {
+        measured.histograms.insert(name.to_owned(), histogram);
+    }
+    Ok(())
+}
+
+/// Adds the percentiles and the largest of these times only, and returns their histogram, if there are any times.
+///
+/// # Errors
+/// When a time is too long for a histogram.
+pub(super) fn put_percentiles(
+    measured: &mut Measured,
+    name: &str,
+    times_ns: impl IntoIterator<Item = u64>,
+) -> anyhow::Result<Option<Histogram<u64>>> {
     let mut histogram: Histogram<u64> = Histogram::new(3).context("three digits are within range")?;
+    // The histogram knows it to three digits only.
+    let mut longest_ns = 0;
     for time_ns in times_ns {
+        longest_ns = time_ns.max(longest_ns);
         histogram.record(time_ns).with_context(|| format!("{name} took {time_ns} ns"))?;
     }
     if histogram.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     for (word, quantile) in PERCENTILES {
         if let Some(value_ns) = percentile(&histogram, quantile) {
             measured.metrics.insert(format!("{name}_us_{word}"), value_ns as f64 / 1e3);
         }
     }
-    measured.metrics.insert(format!("{name}_us_max"), histogram.max() as f64 / 1e3);
-    measured.histograms.insert(name.to_owned(), histogram);
-    Ok(())
+    measured.metrics.insert(format!("{name}_us_max"), longest_ns as f64 / 1e3);
+    Ok(Some(histogram))
 }

@@ -275,7 +275,7 @@ impl Appended {
         let file = File::options().append(true).create(true).open(path)?;
         file.set_len(0)?;
         // The manifest will name the file, so its entry must be as durable as its bytes; and so must its folder's.
-        for folder in folder.ancestors().take(2) {
+        for folder in folder.canonicalize()?.ancestors().take(2) {
             File::open(folder)?.sync_all()?;
         }
         Ok(Appended { file, bytes: 0, hasher: Sha256::new(), sealed_bytes: 0, sealed_hasher: Sha256::new() })

@@ -26,6 +26,9 @@ use winit::window::{Window, WindowId};
 use crate::game::canvas::{Colour, HEIGHT, WIDTH};
 use crate::game::fit::Fit;
 
+/// How a desktop tells programs where it is.
+const DISPLAYS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"];
+
 /// What a desktop needs for its own bars, and a window for its title.
 const BARS_PX: u32 = 80;
 
@@ -64,6 +67,8 @@ struct Handler {
     title: String,
     /// The window once there is one, or why there is none.
     window: Option<Result<Rc<Window>, String>>,
+    /// The size the window has taken since the last look.
+    resized: Option<PhysicalSize<u32>>,
     fit: Fit,
     pointer: (f64, f64),
     gestures: Gestures,
@@ -80,9 +85,8 @@ impl Screen {
             Display::Window => {
                 guarded(|| Desktop::open(title)).map(|desktop| Screen::Window(Box::new(desktop))).map_err(|cause| {
                     format!(
-                        "no window can be opened: {cause}; it takes a desktop (is DISPLAY or WAYLAND_DISPLAY set?) and \
-                         its libraries, on Debian `apt install libx11-6 libx11-xcb1 libxcursor1 libxi6 \
-                         libxkbcommon-x11-0`"
+                        "no window can be opened: {cause}; it takes a desktop and its libraries, on Debian `apt install \
+                         libx11-6 libx11-xcb1 libxcursor1 libxi6 libxkbcommon-x11-0`"
                     )
                 })
             }
@@ -126,10 +130,15 @@ impl Screen {
 
 impl Desktop {
     fn open(title: &str) -> Result<Desktop, String> {
-        let mut events = EventLoop::new().map_err(|error| error.to_string())?;
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if !DISPLAYS.iter().any(is_set) {
+            return Err(format!("there is no desktop here (none of {} is set)", DISPLAYS.join(", ")));
+        }
+        let mut events = EventLoop::new().map_err(|error| cause(&error.to_string()))?;
         let mut handler = Handler {
             title: title.to_owned(),
             window: None,
+            resized: None,
             fit: Fit::new(0, 0),
             pointer: (-1.0, -1.0),
             gestures: Gestures::default(),
@@ -148,8 +157,7 @@ impl Desktop {
         if let PumpStatus::Exit(_) = self.events.pump_app_events(Some(Duration::ZERO), &mut self.handler) {
             self.handler.gestures.closed = true;
         }
-        if let Some(Ok(window)) = &self.handler.window {
-            let size = window.inner_size();
+        if let Some(size) = self.handler.resized.take() {
             self.resize(size)?;
         }
         Ok(std::mem::take(&mut self.handler.gestures))
@@ -194,12 +202,13 @@ impl ApplicationHandler for Handler {
             .with_inner_size(size)
             .with_min_inner_size(SMALLEST);
         let window = events.create_window(attributes);
-        self.window = Some(window.map(Rc::new).map_err(|error| error.to_string()));
+        self.window = Some(window.map(Rc::new).map_err(|error| cause(&error.to_string())));
     }
 
     fn window_event(&mut self, _: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         match event {
             WindowEvent::CloseRequested | WindowEvent::Destroyed => self.gestures.closed = true,
+            WindowEvent::Resized(size) => self.resized = Some(size),
             WindowEvent::CursorMoved { position, .. } => self.pointer = (position.x, position.y),
             WindowEvent::MouseInput { state: ElementState::Pressed, button: MouseButton::Left, .. } => {
                 self.gestures.clicks.extend(self.fit.frame_point(self.pointer.0, self.pointer.1));
@@ -217,6 +226,12 @@ fn first_size(monitor: Option<PhysicalSize<u32>>) -> PhysicalSize<u32> {
     let room = PhysicalSize::new(f64::from(monitor.width), f64::from(monitor.height - BARS_PX));
     let scale = (room.width / f64::from(whole.width)).min(room.height / f64::from(whole.height)).min(1.0);
     PhysicalSize::new((f64::from(whole.width) * scale) as u32, (f64::from(whole.height) * scale) as u32)
+}
+
+/// What is wrong, without the line of the library's source that winit puts before it.
+fn cause(error: &str) -> String {
+    let bare = error.strip_prefix("os error at ").and_then(|rest| rest.split_once(": "));
+    bare.map_or(error, |(_, cause)| cause).trim_end_matches('.').to_owned()
 }
 
 /// Does what may panic in a library below us: a missing part of X does.
@@ -256,6 +271,13 @@ mod tests {
         assert_eq!(guarded::<()>(|| panic!("no {}", "xkb")), Err("no xkb".to_owned()));
         assert_eq!(guarded::<()>(|| panic!("no xkb")), Err("no xkb".to_owned()));
         assert_eq!(guarded(|| Ok(3)), Ok(3));
+    }
+
+    #[test]
+    fn a_cause_is_told_without_the_librarys_source() {
+        let told = cause("os error at /home/x/winit/src/mod.rs:765: neither is set.");
+        assert_eq!(told, "neither is set");
+        assert_eq!(cause("not supported"), "not supported");
     }
 
     #[test]

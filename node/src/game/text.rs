@@ -14,6 +14,9 @@ use crate::game::canvas::{Bitmap, Colour, mix};
 /// The most bytes of finished lines that are kept.
 const MAX_LINES_BYTES: usize = 8 * 1024 * 1024;
 
+/// Letters stand at quarters of a pixel; whole pixels would tear words apart.
+const PHASES: u8 = 4;
+
 /// How a line looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Style {
@@ -41,7 +44,8 @@ pub(crate) enum Face {
 pub(crate) struct Typesetter {
     regular: FontRef<'static>,
     bold: FontRef<'static>,
-    glyphs: HashMap<(Face, u8, char), Glyph>,
+    /// By face, size, letter and phase.
+    glyphs: HashMap<(Face, u8, char, u8), Glyph>,
     /// Finished lines by style, text and width.
     lines: HashMap<(Style, u32), HashMap<String, Rc<Bitmap>>>,
     lines_bytes: usize,
@@ -52,7 +56,7 @@ pub(crate) struct Typesetter {
 struct Glyph {
     /// How far it moves the pen.
     advance: f32,
-    /// Where its picture is, from the pen and the top of the line.
+    /// Where its picture is, from the pixel the pen is in and the top of the line.
     left: i32,
     top: i32,
     width: usize,
@@ -90,12 +94,12 @@ impl Typesetter {
 
     fn set(&mut self, text: &str, style: Style, max_width: usize) -> Bitmap {
         let letters: Vec<char> = text.chars().collect();
-        let advances: Vec<f32> = letters.iter().map(|letter| self.glyph(style, *letter).advance).collect();
+        let advances: Vec<f32> = letters.iter().map(|letter| self.glyph(style, *letter, 0).advance).collect();
         let fits = |width: f32| width.ceil() as usize <= max_width;
         let (shown, ending) = if fits(advances.iter().sum()) {
             (letters.len(), None)
         } else {
-            let mut pen = self.glyph(style, '…').advance;
+            let mut pen = self.glyph(style, '…', 0).advance;
             let shown = advances.iter().take_while(|advance| {
                 pen += **advance;
                 fits(pen)
@@ -103,33 +107,37 @@ impl Typesetter {
             (shown.count(), Some('…'))
         };
         let letters: Vec<char> = letters[..shown].iter().copied().chain(ending).collect();
-        let advance: f32 = letters.iter().map(|letter| self.glyph(style, *letter).advance).sum();
+        let advance: f32 = letters.iter().map(|letter| self.glyph(style, *letter, 0).advance).sum();
         let (width, height) = ((advance.ceil() as usize).min(max_width), usize::from(style.size_px));
         let mut line = Bitmap { width, pixels: vec![style.paper; width * height] };
-        let mut pen = 0.0;
+        let mut pen = 0.0_f32;
         for letter in letters {
-            let glyph = self.glyph(style, letter);
-            glyph.ink(&mut line, pen, style);
+            let quarters = (pen * f32::from(PHASES)).round() as i32;
+            let (pixel, phase) = (quarters.div_euclid(PHASES.into()), quarters.rem_euclid(PHASES.into()));
+            let glyph = self.glyph(style, letter, phase as u8);
+            glyph.ink(&mut line, pixel, style);
             pen += glyph.advance;
         }
         line
     }
 
-    fn glyph(&mut self, Style { face, size_px, .. }: Style, letter: char) -> &Glyph {
+    fn glyph(&mut self, Style { face, size_px, .. }: Style, letter: char, phase: u8) -> &Glyph {
         let font = match face {
             Face::Regular => &self.regular,
             Face::Bold => &self.bold,
         };
-        self.glyphs.entry((face, size_px, letter)).or_insert_with(|| Glyph::new(font, size_px, letter))
+        self.glyphs.entry((face, size_px, letter, phase)).or_insert_with(|| Glyph::new(font, size_px, letter, phase))
     }
 }
 
 impl Glyph {
-    fn new(font: &FontRef<'_>, size_px: u8, letter: char) -> Glyph {
+    fn new(font: &FontRef<'_>, size_px: u8, letter: char, phase: u8) -> Glyph {
         let scaled = font.as_scaled(PxScale::from(f32::from(size_px)));
         let id = scaled.glyph_id(letter);
         let advance = scaled.h_advance(id);
-        let Some(outline) = scaled.outline_glyph(scaled.scaled_glyph(letter)) else {
+        let mut glyph = scaled.scaled_glyph(letter);
+        glyph.position.x = f32::from(phase) / f32::from(PHASES);
+        let Some(outline) = scaled.outline_glyph(glyph) else {
             return Glyph { advance, ..Glyph::default() };
         };
         let bounds = outline.px_bounds();
@@ -140,12 +148,12 @@ impl Glyph {
         Glyph { advance, left: bounds.min.x as i32, top, width, coverage }
     }
 
-    /// Mixes the letter into a line, with the pen at `pen`.
-    fn ink(&self, line: &mut Bitmap, pen: f32, style: Style) {
+    /// Mixes the letter into a line, with the pen in this pixel.
+    fn ink(&self, line: &mut Bitmap, pixel: i32, style: Style) {
         if self.width == 0 {
             return;
         }
-        let (left, height) = (pen.round() as i32 + self.left, line.pixels.len() / line.width.max(1));
+        let (left, height) = (pixel + self.left, line.pixels.len() / line.width.max(1));
         for (row, coverage) in (self.top..).zip(self.coverage.chunks_exact(self.width)) {
             let Some(row) = usize::try_from(row).ok().filter(|row| *row < height) else { continue };
             for (column, share) in (left..).zip(coverage) {

@@ -158,11 +158,12 @@ async fn watch(node: &Node, orders: &mpsc::Sender<ToGame>, looked_for: &Notify) 
     loop {
         match node.look().await {
             Ok(Look { standing, last_applied, players }) => {
-                if stood.replace(standing) != Some(standing) || silent.take().is_some() {
-                    let _ = orders.send(ToGame::Standing(standing));
-                }
+                // The players first: a window that has the node's name in its title can be clicked.
                 if applied.replace(last_applied) != Some(last_applied) {
                     let _ = orders.send(ToGame::Board { last_applied, players });
+                }
+                if stood.replace(standing) != Some(standing) || silent.take().is_some() {
+                    let _ = orders.send(ToGame::Standing(standing));
                 }
             }
             Err(why) => {

@@ -32,9 +32,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let target = Target::find(context, args.node).await?;
     let node = target.node;
-    let opened =
-        || context.output.note(&format!("the window of {node} is open; close it, or press Ctrl-C here, to end"));
+    let mut is_open = false;
+    let opened = || {
+        is_open = true;
+        context.output.note(&format!("the window of {node} is open; close it, or press Ctrl-C here, to end"));
+    };
     target.show(args.fps_cap.0, None, opened).await.map_err(|failure| {
+        if is_open {
+            return failure;
+        }
         let otherwise = format!("`raftianctl screenshot {node}` makes a picture without a window");
         Failure::new(failure.kind(), format!("{}; {otherwise}", failure.message()))
     })

@@ -92,6 +92,10 @@ pub(super) fn cost_figure(evidence: &Evidence<'_>) -> Option<Figure> {
 
 fn cost_title(evidence: &Evidence<'_>, scene: &Arm) -> Option<String> {
     let costs = costs(evidence, scene);
+    let at = scene_words(scene);
+    if costs.iter().all(|(_, cost)| cost.interval.is_none()) {
+        return (!costs.is_empty()).then(|| format!("At {at}: too few blocks to say what a server costs"));
+    }
     let claimed = |cost: &Estimated| cost.interval.is_some_and(|interval| interval.low > 0.0);
     let costly: Vec<String> = costs
         .iter()
@@ -100,7 +104,6 @@ fn cost_title(evidence: &Evidence<'_>, scene: &Arm) -> Option<String> {
         .collect();
     let free: Vec<String> =
         costs.iter().filter(|(_, cost)| !claimed(cost)).map(|(name, _)| place(name).to_owned()).collect();
-    let at = scene_words(scene);
     Some(match (costly.is_empty(), free.is_empty()) {
         (true, true) => return None,
         (true, false) => format!("At {at} there is no evidence that a server {} costs frames", either(&free)),
