@@ -41,6 +41,9 @@ use crate::suite::trial::ExperimentId;
 /// The experiment that reads the costs of all the others' trials.
 const COSTS: ExperimentId = ExperimentId(10);
 
+/// The takeaway where there is none.
+const NOTHING: &str = "Nothing can be concluded from the trials there are.";
+
 /// What one experiment's file has to say. Without a takeaway nothing could be concluded.
 #[derive(Debug, Default)]
 struct Part {
@@ -80,10 +83,12 @@ fn finding(run: &Run, experiment: ExperimentId) -> Finding {
     let question = run.manifest().experiment(experiment).map(|planned| planned.question.clone());
     let mut caveats = caveats::caveats(experiment, &evidence);
     caveats.extend(part.caveats);
+    let busy = evidence.good.iter().filter(|trial| !trial.conditions.quiet).count();
+    let warning = if 2 * busy > evidence.good.len() { " Most of its trials met a busy machine." } else { "" };
     Finding {
         experiment,
         question: question.unwrap_or_else(|| e10::QUESTION.to_owned()),
-        takeaway: part.takeaway.unwrap_or_else(|| "Nothing can be concluded from the trials there are.".to_owned()),
+        takeaway: part.takeaway.map_or_else(|| NOTHING.to_owned(), |takeaway| takeaway + warning),
         figures: part.figures,
         tables: part.tables,
         caveats,

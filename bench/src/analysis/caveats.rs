@@ -118,7 +118,7 @@ fn conditions(good: &[&Trial]) -> Vec<String> {
     }
     let again = good.iter().filter(|trial| trial.attempt > 0).map(|trial| trial.block).collect::<BTreeSet<_>>().len();
     if again > 0 {
-        said.push(format!("{} repeated; the last attempt counts, all are kept", count(again, "block")));
+        said.push(format!("{} run again; the last attempt counts, all are kept", count(again, "block")));
     }
     said
 }

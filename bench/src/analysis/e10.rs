@@ -42,6 +42,12 @@ pub(super) fn find(run: &Run) -> Part {
 
 const CAP: &str = "cap";
 
+/// The node with the game, where its server is a thread.
+const GAME: &str = "n1";
+
+/// Processes below this share of the tallest bar are in the table only.
+const VISIBLE: f64 = 0.01;
+
 /// CPU time per 1000 commits, in seconds, of all servers.
 const PER_1000: &str = "cpu_s_per_1000_commits";
 
@@ -60,7 +66,7 @@ fn takeaway(run: &Run) -> Option<String> {
         .good
         .iter()
         .filter(|trial| trial.arm.level(HOSTING) == Some("thread"))
-        .filter_map(|trial| trial.costs.iter().map(|cost| cost.memory_bytes).max())
+        .filter_map(|trial| trial.costs.iter().find(|cost| cost.process == GAME).map(|cost| cost.memory_bytes))
         .map(|bytes| bytes as f64 / f64::from(1 << 20))
         .collect();
     phrases.extend(
@@ -106,20 +112,23 @@ fn stacks(run: &Run, experiment: ExperimentId, name: &str, whose: &str) -> Optio
     let mut parts: Vec<String> = bars.iter().flat_map(|(_, usage)| usage.keys().cloned()).collect();
     parts.sort();
     parts.dedup();
-    let heights = |usage: &BTreeMap<String, Usage>| -> Vec<f64> {
-        parts.iter().map(|part| usage.get(part).map_or(0.0, |usage| usage.cores)).collect()
-    };
+    let cores = |usage: &BTreeMap<String, Usage>, part: &str| usage.get(part).map_or(0.0, |usage| usage.cores);
+    let total = |usage: &BTreeMap<String, Usage>| usage.values().map(|usage| usage.cores).sum::<f64>();
+    let tallest = bars.iter().map(|(_, usage)| total(usage)).max_by(f64::total_cmp)?;
+    parts.retain(|part| bars.iter().any(|(_, usage)| cores(usage, part) >= VISIBLE * tallest));
+    let heights =
+        |usage: &BTreeMap<String, Usage>| -> Vec<f64> { parts.iter().map(|part| cores(usage, part)).collect() };
     let drawn: Vec<(String, Vec<f64>)> = bars.iter().map(|(arm, usage)| (arm.to_string(), heights(usage))).collect();
     let most = drawn.iter().map(|(label, parts)| (label, parts.iter().sum::<f64>())).max_by(|a, b| a.1.total_cmp(&b.1));
-    let (busiest, cores) = most?;
-    let title = format!("{whose} at most {} cores are busy ({busiest})", number(cores));
+    let (busiest, most) = most?;
+    let title = format!("{whose} at most {} cores are busy ({busiest})", number(most));
     let n = evidence.blocks();
     figure(
         name,
         Some(Plot::Stacks(Stacks { y: axis("CPU time per second, cores", Scale::FromZero), parts, bars: drawn })),
         title,
         format!("median over trials of each process's CPU time during the measured span; {experiment}, {n} blocks"),
-        "CPU time by process, as the number of cores it keeps busy.",
+        "CPU time by process, as the number of cores it keeps busy; processes that would not be seen are in the table.",
     )
 }
 

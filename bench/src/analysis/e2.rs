@@ -98,7 +98,10 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
 struct Curve {
     name: &'static str,
     metric: &'static str,
+    /// What it is called on the axis, and after its value.
     what: &'static str,
+    said: &'static str,
+    /// How many of the metric's units are one of the axis.
     unit: f64,
     caption: &'static str,
 }
@@ -108,6 +111,7 @@ const CURVES: [Curve; 2] = [
         name: "e2-fps",
         metric: FPS,
         what: "frames per second",
+        said: "frames per second",
         unit: 1.0,
         caption: "Frames per second by the number of moving squares of 30×30 pixels; every frame repaints the whole board. \
                   Both axes are logarithmic: the rates span orders of magnitude.",
@@ -115,7 +119,8 @@ const CURVES: [Curve; 2] = [
     Curve {
         name: "e2-p99",
         metric: P99,
-        what: "ms for 99 frames in 100",
+        what: "99th percentile of the frame time, ms",
+        said: "ms for 99 frames in 100",
         unit: 1e3,
         caption: "The 99th percentile of the frame time by the number of moving squares.",
     },
@@ -142,7 +147,7 @@ impl Curve {
             (Some((few, first)), Some((many, last))) if few < many => format!(
                 "Without a server: {} {} with {} dots, {} with {}",
                 number(first.value),
-                self.what,
+                self.said,
                 number(*few),
                 number(last.value),
                 number(*many)
@@ -168,14 +173,14 @@ fn costs(evidence: &Evidence<'_>) -> Option<Figure> {
         found.extend(line(label(hosting), hue(hosting), points));
     }
     let is_unknown = estimates.iter().all(|cost| cost.interval.is_none());
-    let all_free = estimates.iter().all(|cost| cost.interval.is_none_or(|interval| interval.holds(0.0)));
+    let claimed = estimates.iter().filter(|cost| cost.interval.is_some_and(|interval| interval.low > 0.0));
+    let most = claimed.map(|cost| cost.value).max_by(f64::total_cmp);
     let title = if is_unknown {
         "Too few blocks to say what a server costs".to_owned()
-    } else if all_free {
-        "No evidence that a server costs frames, at any number of dots".to_owned()
+    } else if let Some(most) = most {
+        format!("Where there is evidence that a server costs frames, it is at most {} % of them", percent(most / 100.0))
     } else {
-        let worst = estimates.iter().max_by(|a, b| a.value.total_cmp(&b.value))?;
-        format!("A server costs at most {} % of the frames, over all numbers of dots", percent(worst.value / 100.0))
+        "No evidence that a server costs frames, at any number of dots".to_owned()
     };
     figure(
         "e2-cost",

@@ -136,7 +136,7 @@ fn what_was_left_out_is_said() {
     let finding = only(analyse(&run));
     let caveats = finding.caveats.join("\n");
     for part in
-        ["1 trial failed", "the node died", "verdict violated", "not quiet before 1 of", "at worst 25.0 %", "repeated"]
+        ["1 trial failed", "the node died", "verdict violated", "not quiet before 1 of", "at worst 25.0 %", "run again"]
     {
         assert!(caveats.contains(part), "{part}: {caveats}");
     }
@@ -155,6 +155,19 @@ fn what_happened_in_trials_is_said() {
     for part in ["commands without an answer, counted with", "elections in the measured span of 6 trials", "left 2"] {
         assert!(caveats.contains(part), "{part}: {caveats}");
     }
+}
+
+#[test]
+fn a_busy_machine_is_in_the_sentence_itself() {
+    let mut made = Synthetic::new(1);
+    for (block, quiet) in [(0, true), (1, false), (2, false)] {
+        let conditions = Conditions { quiet, ..Conditions::default() };
+        let measured = Measured { metrics: [("achieved_per_s".to_owned(), 900.0)].into(), ..Measured::default() };
+        let trial = trial(6, Arm::of([("offered_per_s", "1000")]), block, 0);
+        made.add(Trial { conditions, ..trial }, &measured);
+    }
+    let takeaway = only(analyse(&made.run())).takeaway;
+    assert!(takeaway.ends_with(". Most of its trials met a busy machine."), "{takeaway}");
 }
 
 #[test]
@@ -357,7 +370,7 @@ fn costs_are_read_off_every_experiment() {
         let cost = |process: &str, cpu_ms: f64| Cost {
             process: process.to_owned(),
             cpu_ms,
-            memory_bytes: 8 << 20,
+            memory_bytes: if process == "load" { 32 << 20 } else { 8 << 20 },
             voluntary_switches: 10,
             involuntary_switches: 1,
         };
@@ -367,10 +380,16 @@ fn costs_are_read_off_every_experiment() {
             ..Measured::default()
         };
         made.add(trial(7, Arm::of([("nodes", "2")]), block, 0), &measured);
+        let measured = Measured { costs: vec![cost("n1", 990.0), cost("load", 1.0)], ..Measured::default() };
+        made.add(trial(1, Arm::of([(HOSTING, "thread"), ("dots", "100"), ("cap", "none")]), block, 0), &measured);
     }
     let findings = analyse(&made.run());
     let finding = findings.iter().find(|finding| finding.experiment == COSTS).unwrap();
     assert!(finding.takeaway.contains("0.50 s of CPU time"), "{}", finding.takeaway);
+    assert!(finding.takeaway.contains("takes 8 MiB"), "not what the load takes: {}", finding.takeaway);
+    assert!(finding.caveats.is_empty(), "{:?}", finding.caveats);
+    let Plot::Stacks(stacks) = &figure(finding, "e10-game").plot else { panic!("no stacks") };
+    assert_eq!(stacks.parts, ["n1"], "what is not seen is not drawn");
     let Plot::Stacks(stacks) = &figure(finding, "e10-cluster").plot else { panic!("no stacks") };
     assert_eq!(stacks.parts, ["load", "n1", "n2"]);
     assert_eq!(stacks.bars[0].1, [0.9, 0.3, 0.2]);

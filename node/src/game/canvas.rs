@@ -24,6 +24,9 @@ const _: () = assert!(BANDS * BAND_ROWS == HEIGHT);
 /// A colour, `0x00RRGGBB`.
 pub(crate) type Colour = u32;
 
+/// The colour of the board.
+pub(crate) const GROUND: Colour = 0xa8a8a8;
+
 /// Black, and seven colours that people who see colours differently can tell apart.
 pub(crate) const PALETTE: [Colour; 8] =
     [0x000000, 0xe69f00, 0x56b4e9, 0x009e73, 0xf0e442, 0x0072b2, 0xd55e00, 0xcc79a7];

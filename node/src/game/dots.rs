@@ -5,7 +5,7 @@
 
 use raftian_apps::{BOARD_PX, HEADER_PX, WINDOW_WIDTH_PX};
 
-use crate::game::canvas::{BAND_ROWS, BANDS, Band, Colour, PALETTE};
+use crate::game::canvas::{BAND_ROWS, BANDS, Band, Colour, GROUND, PALETTE, mix};
 
 /// The side of a square.
 const SIDE_PX: usize = 30;
@@ -46,7 +46,9 @@ impl Dots {
         let (x, y) = (draw(0, RIGHT_PX), draw(TOP_PX, BOTTOM_PX));
         let mut step = || (0..count).map(|_| if random.bool() { STEP_PX } else { -STEP_PX }).collect();
         let (step_x, step_y) = (step(), step());
-        let colours = (0..count).map(|_| PALETTE[random.usize(..PALETTE.len())]).collect();
+        // Paler than players, who stand among them.
+        let colours = PALETTE.map(|colour| mix(colour, 0.5, GROUND));
+        let colours = (0..count).map(|_| colours[random.usize(..colours.len())]).collect();
         Dots { x, y, step_x, step_y, colours, sorted: Vec::new(), begins: [0; BANDS + 1] }
     }
 

@@ -10,7 +10,7 @@ use raftian_apps::{BOARD_PX, FULL_HP, HEADER_PX, WINDOW_HEIGHT_PX, WINDOW_WIDTH_
 use raftian_raft::RoleKind;
 
 use crate::game::board::{Board, ServerSeen};
-use crate::game::canvas::{self, Bitmap, Colour, PALETTE, Rect, mix};
+use crate::game::canvas::{self, Bitmap, Colour, GROUND, PALETTE, Rect, mix};
 use crate::game::dots::Dots;
 use crate::game::inputs::Inputs;
 use crate::game::text::{Face, Style, Typesetter};
@@ -19,7 +19,6 @@ use crate::port::Standing;
 const WHITE: Colour = 0xffffff;
 const INK: Colour = 0x202020;
 const FADED_INK: Colour = 0x606060;
-const GROUND: Colour = 0xa8a8a8;
 const LINE: Colour = 0x989898;
 const FOOTER: Colour = 0xe4e4e4;
 const AMBER: Colour = 0xffbf00;

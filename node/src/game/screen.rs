@@ -238,7 +238,7 @@ fn cause(error: &str) -> String {
 fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        Err(words.unwrap_or("the window library gave up").to_owned())
+        Err(cause(words.unwrap_or("the window library gave up")))
     })
 }
 
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn a_library_that_gives_up_is_an_error() {
         assert_eq!(guarded::<()>(|| panic!("no {}", "xkb")), Err("no xkb".to_owned()));
-        assert_eq!(guarded::<()>(|| panic!("no xkb")), Err("no xkb".to_owned()));
+        assert_eq!(guarded::<()>(|| panic!("no xkb.")), Err("no xkb".to_owned()));
         assert_eq!(guarded(|| Ok(3)), Ok(3));
     }
 

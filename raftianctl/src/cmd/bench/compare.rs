@@ -105,8 +105,8 @@ fn table(comparison: &Comparison) -> Table {
             significant(one.b).into(),
             change(one.ratio).into(),
             format!("{}…{}", change(one.interval.0), change(one.interval.1)).into(),
-            format!("±{:.1} %", (one.band - 1.0) * 100.0).into(),
-            format!("{:.1} %", (one.smallest_effect - 1.0) * 100.0).into(),
+            band(one).into(),
+            change(one.smallest_effect).into(),
             verdict(one),
         ];
         table.row(cells);
@@ -119,6 +119,11 @@ fn metric(one: &Compared) -> String {
         Scale::Absolute => one.metric.clone(),
         Scale::ToBaseline => format!("{}/baseline", one.metric),
     }
+}
+
+/// What doing the same may differ by; a dash where no arm does the same.
+fn band(one: &Compared) -> String {
+    if one.band > 1.0 { format!("±{:.1} %", (one.band - 1.0) * 100.0) } else { "–".to_owned() }
 }
 
 fn verdict(one: &Compared) -> Cell {
@@ -143,7 +148,7 @@ fn change(ratio: f64) -> String {
 fn significant(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 1.0 => format!("{value:.1}"),
+        size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
     }
 }
@@ -211,7 +216,7 @@ mod tests {
         for part in [
             "E1          hosting=thread  fps/baseline  0.990  0.941  −5.0 %",
             "±0.4 %",
-            "3.1 %  regression",
+            "+3.1 %  regression",
             "of 2 comparisons 0 improved, 1 regressed, and 1 show no evidence",
             "E7 block=0 nodes=3 commit_us_p50 (the second run lacks it);",
             "; and 2 more",
