@@ -3,6 +3,7 @@
 //! Invariants: every lab has a home folder of its own and every port is chosen by the system, so tests run in parallel;
 //! a lab is gone, processes and folder, when its test ends, however it ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -87,6 +88,16 @@ impl Lab {
         lab
     }
 
+    /// A lab `default` that runs with this many nodes, each with this beside its server.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn started_beside(nodes: u16, game: Game) -> Lab {
+        let lab = Lab::new();
+        lab.ok(&format!("start -n {nodes} {}", game.flags()));
+        lab
+    }
+
     /// The home folder.
     pub fn home(&self) -> &Path {
         &self.home
@@ -156,9 +167,12 @@ impl Lab {
         self.json("status")["nodes"].as_array().expect("status has nodes").clone()
     }
 
-    /// The processes of all nodes that have one.
+    /// The processes of all nodes that have one, both halves of those that have two.
     pub fn node_pids(&self) -> Vec<i32> {
-        self.nodes().iter().filter_map(|node| node["usage"]["pid"].as_i64()).map(|pid| pid as i32).collect()
+        let nodes = self.nodes();
+        let pids = nodes.iter().flat_map(|node| [&node["usage"]["pid"], &node["server"]["pid"]]);
+        let pids: BTreeSet<i32> = pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).collect();
+        pids.into_iter().collect()
     }
 
     /// The daemon's process, if there is one.
@@ -187,6 +201,66 @@ impl Drop for Lab {
     }
 }
 
+/// What a node has beside its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Game {
+    /// Nothing.
+    None,
+    /// A game, with the server on a thread beside it.
+    Thread,
+    /// A game, with the server in a process of its own.
+    Process,
+    /// A game, with the server as a task on its thread.
+    Async,
+}
+
+impl Game {
+    /// What `start` is told. Few frames: what is tested is not how fast they are drawn.
+    pub fn flags(self) -> &'static str {
+        match self {
+            Game::None => "",
+            Game::Thread => "--hosting thread --fps-cap 20",
+            Game::Process => "--hosting process --fps-cap 20",
+            Game::Async => "--hosting async --fps-cap 20",
+        }
+    }
+
+    /// How many processes a node is.
+    pub fn processes(self) -> usize {
+        if self == Game::Process { 2 } else { 1 }
+    }
+}
+
+/// Makes four tests of each story, a function of a [`Game`]: with servers alone, and in every hosting.
+#[macro_export]
+macro_rules! in_every_hosting {
+    ($($story:ident),+ $(,)?) => {$(
+        mod $story {
+            use raftian_tests::Game;
+
+            #[test]
+            fn with_servers_alone() {
+                super::$story(Game::None);
+            }
+
+            #[test]
+            fn beside_a_thread() {
+                super::$story(Game::Thread);
+            }
+
+            #[test]
+            fn beside_a_process() {
+                super::$story(Game::Process);
+            }
+
+            #[test]
+            fn beside_a_task() {
+                super::$story(Game::Async);
+            }
+        }
+    )+};
+}
+
 /// The outcome of a command, for messages.
 pub fn ran(line: String, output: Output) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -203,6 +277,17 @@ pub fn signal(pid: i32, signal: Signal) {
 /// Whether a process exists.
 pub fn is_alive(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// The state of a process as the kernel has it: `R`, `S`, `T` and so on; `None` if there is none.
+pub fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Whether a process exists and has not ended: nobody may have waited yet for one whose parent is gone.
+pub fn runs(pid: i32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z')
 }
 
 /// Looks again and again until something is so.

@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
-use raftian_tests::{Lab, eventually, is_alive, signal};
+use raftian_tests::{Game, Lab, eventually, in_every_hosting, is_alive, runs, signal, state};
 use rustix::process::Signal;
 
-#[test]
-fn start_kill_wait_status_as_in_the_readme() {
+in_every_hosting!(
+    start_kill_wait_status_as_in_the_readme,
+    an_attack_survives_every_node_and_the_daemon,
+    a_killed_daemon_leaves_no_orphan_and_the_next_start_recovers_the_lab,
+    purge_leaves_no_process_and_no_folder,
+);
+
+fn start_kill_wait_status_as_in_the_readme(game: Game) {
     let lab = Lab::new();
-    let started = lab.ok("start -n 5");
+    let started = lab.ok(&format!("start -n 5 {}", game.flags()));
     assert!(started.starts_with("lab `default`: 5 nodes up, n"), "{started}");
     let killed = lab.ok("kill @leader");
     assert!(killed.starts_with("@leader → n") && killed.contains(": killed; n"), "{killed}");
@@ -35,9 +41,8 @@ fn doing_again_what_is_done_changes_nothing_and_succeeds() {
     lab.ok("stop");
 }
 
-#[test]
-fn an_attack_survives_every_node_and_the_daemon() {
-    let lab = Lab::started(3);
+fn an_attack_survives_every_node_and_the_daemon(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("attack 3");
     lab.ok("attack 3 --as n2");
     lab.ok("wait converged");
@@ -53,21 +58,64 @@ fn an_attack_survives_every_node_and_the_daemon() {
     assert_eq!(lab.nodes()[0]["server"]["state"]["players"][2]["hp"], 40);
 }
 
-#[test]
-fn a_killed_daemon_leaves_no_orphan_and_the_next_start_recovers_the_lab() {
-    let lab = Lab::started(3);
+fn a_killed_daemon_leaves_no_orphan_and_the_next_start_recovers_the_lab(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("attack 1");
-    lab.ok("pause n2");
     let pids = lab.node_pids();
-    assert_eq!(pids.len(), 3);
+    assert_eq!(pids.len(), 3 * game.processes());
+    lab.ok("pause n2");
     signal(lab.daemon_pid().unwrap(), Signal::KILL);
-    eventually("all nodes are gone", || pids.iter().all(|pid| !is_alive(*pid)));
+    eventually("all nodes are gone", || pids.iter().all(|pid| !runs(*pid)));
 
     lab.fails("status", 4, &["no lab is running", "raftianctl start"]);
     let report = lab.json("start");
     assert_eq!(report["nodes"].as_array().unwrap().len(), 3, "{report}");
     lab.ok("wait converged");
     assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 70);
+}
+
+#[test]
+fn a_lab_shows_how_its_games_do_and_keeps_its_hosting() {
+    let lab = Lab::started_beside(3, Game::Process);
+    eventually("all games have said how they do", || {
+        lab.nodes().iter().all(|node| node["server"]["game"]["fps"].as_f64().is_some_and(|fps| fps > 0.0))
+    });
+    assert!(lab.ok("status").contains(" FPS "));
+    let journal = lab.ok("events");
+    assert!(journal.contains("n3 plays"), "{journal}");
+    lab.fails("start --hosting async", 1, &["attack in hosting process, 20 fps at most", "hosting async, 60 fps"]);
+    lab.ok("stop");
+    lab.ok("start");
+    assert_eq!(lab.node_pids().len(), 6);
+}
+
+#[test]
+fn a_node_of_two_processes_is_killed_paused_and_resumed_as_one() {
+    let lab = Lab::started_beside(3, Game::Process);
+    let halves = |node: usize| {
+        let node = &lab.nodes()[node];
+        [&node["usage"]["pid"], &node["server"]["pid"]].map(|pid| pid.as_i64().expect("a running node has both") as i32)
+    };
+    let paused = halves(0);
+    lab.ok("pause n1");
+    assert!(paused.iter().all(|pid| state(*pid) == Some('T')), "both halves stand still");
+    lab.ok("resume n1");
+    assert!(paused.iter().all(|pid| state(*pid) != Some('T')), "both halves run on");
+    let killed = halves(1);
+    lab.ok("kill n2");
+    assert!(killed.iter().all(|pid| !runs(*pid)), "neither half is left");
+    // Either half alone takes the other with it.
+    for half in [0, 1] {
+        lab.ok("restart n3");
+        let pids = halves(2);
+        signal(pids[half], Signal::KILL);
+        eventually("n3 has failed", || lab.nodes()[2]["state"] == "failed");
+        assert!(pids.iter().all(|pid| !runs(*pid)), "neither half is left");
+    }
+    let reason = lab.nodes()[2]["reason"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(reason, "its server's process was ended by signal 9");
+    lab.ok("restart n2,n3");
+    lab.ok("wait converged");
 }
 
 #[test]
@@ -91,14 +139,13 @@ fn two_labs_do_not_hear_of_each_other() {
     assert_eq!(lab.node_pids().len(), 3);
 }
 
-#[test]
-fn purge_leaves_no_process_and_no_folder() {
-    let lab = Lab::started(3);
+fn purge_leaves_no_process_and_no_folder(game: Game) {
+    let lab = Lab::started_beside(3, game);
     let pids = lab.node_pids();
     let daemon = lab.daemon_pid().unwrap();
     lab.ok("stop --purge");
     assert!(!lab.folder().exists());
-    assert!(pids.iter().all(|pid| !is_alive(*pid)));
+    assert!(pids.iter().all(|pid| !runs(*pid)));
     eventually("the daemon is gone", || !is_alive(daemon));
 }
 

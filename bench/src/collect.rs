@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use raftian_check::apps::{Digest, Entry, Payload};
 use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge};
-use raftian_rpc::NodeId;
 use raftian_rpc::condition::Condition;
 use raftian_rpc::control::{LogLine, LogPage, MAX_LOG_PAGE};
 use raftian_rpc::lab::{LabClient as _, LabStatus};
 use raftian_rpc::selector::Selector;
+use raftian_rpc::{Index, NodeId};
 use serde::Serialize;
 
 use crate::lab::{Lab, told};
@@ -46,7 +46,15 @@ pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) ->
     let setup = setup(&lab.status().await?, history_is_complete)?;
     let (mut replicas, mut silent) = (Vec::new(), BTreeMap::new());
     for &node in &setup.nodes {
-        match read_log(lab, node).await? {
+        let page = async |from| {
+            let mut report = told(lab.client.log(Selector::node(node), from, MAX_LOG_PAGE).await)?;
+            match (report.silent.remove(&node), report.pages.pop()) {
+                (Some(reason), _) => Ok(Err(reason)),
+                (None, Some(page)) => Ok(Ok(page)),
+                (None, None) => Err(anyhow::anyhow!("the daemon sent no page of {node}'s log")),
+            }
+        };
+        match read_log(page).await? {
             Ok(replica) => replicas.push(replica),
             Err(reason) => {
                 silent.insert(node, reason);
@@ -79,16 +87,17 @@ fn setup(status: &LabStatus, history_is_complete: bool) -> anyhow::Result<Setup>
     Ok(Setup { app, players, nodes, history_is_complete })
 }
 
-/// The log of one node, page by page; the inner error says why it does not answer.
-async fn read_log(lab: &Lab, node: NodeId) -> anyhow::Result<Result<ReplicaLog, String>> {
+/// The log of one node from its pages, each asked for by its first index; the inner error says why the node does not
+/// answer.
+pub(crate) async fn read_log(
+    mut page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
+) -> anyhow::Result<Result<ReplicaLog, String>> {
     let mut entries: Vec<Entry> = Vec::new();
     loop {
-        let from = entries.len() as u64 + 1;
-        let mut report = told(lab.client.log(Selector::node(node), from, MAX_LOG_PAGE).await)?;
-        if let Some(reason) = report.silent.remove(&node) {
-            return Ok(Err(reason));
-        }
-        let page = report.pages.pop().with_context(|| format!("the daemon sent no page of {node}'s log"))?;
+        let page = match page(entries.len() as u64 + 1).await? {
+            Ok(page) => page,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let read = page.entries.len();
         entries.extend(page.entries.iter().map(entry));
         // The uncommitted tail too: it tells the judges what may yet come. An empty page before the end would never

@@ -6,14 +6,21 @@
 //! Deliberately absent: starting or stopping a daemon (except by spawning `raftianctl`, in [`figures`]), and any
 //! reading of log prose: everything comes from histories, the journal and `lab.*`.
 
+pub mod analysis;
 pub mod cancel;
 pub mod chart;
+mod cluster;
 pub mod collect;
+pub mod compare;
 pub mod demo;
+pub mod experiments;
 pub mod figures;
 pub mod journal;
 pub mod lab;
 pub mod load;
 pub mod machine;
+pub mod report;
+pub mod stats;
+pub mod suite;
 pub mod summary;
 pub mod timeline;

@@ -1,15 +1,16 @@
-//! Load on a running lab: many clients, each with one command outstanding, sending when it is time (open loop) or as
+//! Load on running nodes: many clients, each with one command outstanding, sending when it is time (open loop) or as
 //! soon as the last command is answered (closed loop).
 //!
 //! Invariants: latency counts from the *intended* send; every operation ends up in the history exactly once, and no
 //! run hangs: each operation ends after `give_up_after` plus at most one attempt.
 //!
-//! Deliberately absent: applications other than the attack game, and starting the lab.
+//! Deliberately absent: applications other than the attack game, and starting the nodes.
 
 mod attempt;
 mod pace;
 mod recorder;
 mod session;
+mod source;
 mod workload;
 
 use std::fs::File;
@@ -21,17 +22,16 @@ use anyhow::Context as _;
 use raftian_check::Operation;
 use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::connect;
 use tokio::task::JoinSet;
 
 pub use self::recorder::{OutcomeKind, Sample, Tally};
+pub use self::source::Source;
 
 use self::pace::Pace;
 use self::recorder::Recorder;
-use self::session::{Session, Shared, Target, Targets};
+use self::session::{Session, Shared, Targets};
 use self::workload::Workload;
 use crate::cancel::{Cancel, cancel_pair};
-use crate::lab::Lab;
 use crate::summary::Summary;
 
 /// How often progress is told and the history is flushed.
@@ -49,6 +49,9 @@ pub const MAX_CLIENTS: usize = 10_000;
 /// The highest rate that may be asked for.
 pub const MAX_RATE_PER_S: f64 = 1_000_000.0;
 
+/// The longest op that may be asked for, in bytes.
+pub const MAX_OP_BYTES: usize = 1024 * 1024;
+
 /// What kind of load is wanted.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
@@ -62,6 +65,9 @@ pub struct LoadOptions {
     pub seed: u64,
     /// The players of the lab: commands name 1 to this many.
     pub players: u16,
+    /// How long the op of a command is at least, in bytes, at most [`MAX_OP_BYTES`]: shorter ones are filled up with
+    /// JSON white space, which means nothing to the game.
+    pub op_bytes: usize,
     /// How long one node may take over one attempt.
     pub attempt_timeout: Duration,
     /// How long after its intended send an operation is given up.
@@ -114,7 +120,7 @@ pub struct LoadOutcome {
 #[derive(Debug)]
 pub struct Load {
     shared: Arc<Shared>,
-    lab: Lab,
+    source: Source,
     options: LoadOptions,
 }
 
@@ -131,6 +137,7 @@ impl Default for LoadOptions {
             duration: Duration::from_secs(30),
             seed: 1,
             players: 5,
+            op_bytes: 0,
             attempt_timeout: Duration::from_secs(1),
             give_up_after: Duration::from_secs(5),
             targets: Targeting::All,
@@ -155,6 +162,9 @@ impl LoadOptions {
         if self.players == 0 {
             return Err("a load needs at least one player to attack".into());
         }
+        if self.op_bytes > MAX_OP_BYTES {
+            return Err(format!("ops of {} bytes are too long; use at most {MAX_OP_BYTES}", self.op_bytes));
+        }
         for (name, time) in [
             ("duration", self.duration),
             ("attempt time-out", self.attempt_timeout),
@@ -174,9 +184,14 @@ impl Load {
     /// # Errors
     /// When the options are out of range, the lab does not answer, the node asked for does not exist, or the file
     /// cannot be created.
-    pub async fn prepare(lab: &Lab, options: LoadOptions, history: Option<&Path>) -> anyhow::Result<Load> {
+    pub async fn prepare(
+        source: impl Into<Source>,
+        options: LoadOptions,
+        history: Option<&Path>,
+    ) -> anyhow::Result<Load> {
         options.validate().map_err(anyhow::Error::msg)?;
-        let nodes = connect_nodes(lab, &options).await?;
+        let source = source.into();
+        let nodes = source.connect(options.targets, options.attempt_timeout).await?;
         let file = match history {
             Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
             None => None,
@@ -188,7 +203,7 @@ impl Load {
             attempt_timeout_ms: millis(options.attempt_timeout),
             give_up_after: options.give_up_after,
         };
-        Ok(Load { shared: Arc::new(shared), lab: lab.clone(), options })
+        Ok(Load { shared: Arc::new(shared), source, options })
     }
 
     /// A view of the load for whoever watches it.
@@ -254,7 +269,7 @@ impl Load {
         for number in 0..self.options.clients {
             let session = Session {
                 client: format!("load-{run:08x}-{number}"),
-                workload: Workload::new(self.options.seed, number, self.options.players),
+                workload: Workload::new(&self.options, number),
                 random: fastrand::Rng::with_seed(self.options.seed.wrapping_add(number as u64)),
                 favourite: number,
             };
@@ -263,12 +278,17 @@ impl Load {
         sessions
     }
 
-    /// Follows nodes that move to other ports; ends when the daemon is gone, with the reason.
+    /// Follows nodes that move to other ports; ends when the daemon is gone, with the reason. Without a daemon nothing
+    /// moves, and there is nobody to miss.
     async fn watch_daemon(&self) -> String {
+        if matches!(self.source, Source::Fixed { .. }) {
+            return std::future::pending().await;
+        }
         let mut silent = 0;
         loop {
             tokio::time::sleep(ADDRESS_CHECK).await;
-            match tokio::time::timeout(ADDRESS_CHECK * 2, connect_nodes(&self.lab, &self.options)).await {
+            let nodes = self.source.connect(self.options.targets, self.options.attempt_timeout);
+            match tokio::time::timeout(ADDRESS_CHECK * 2, nodes).await {
                 Ok(Ok(nodes)) => {
                     self.shared.targets.replace(nodes);
                     silent = 0;
@@ -327,22 +347,6 @@ impl Reporter {
         let seconds = now_ns.saturating_sub(last_ns) as f64 / 1e9;
         let rate_per_s = if seconds > 0.0 { (tally.ok - last_ok) as f64 / seconds } else { 0.0 };
         Progress { elapsed: Duration::from_nanos(now_ns.saturating_sub(start_ns)), planned, tally, rate_per_s }
-    }
-}
-
-async fn connect_nodes(lab: &Lab, options: &LoadOptions) -> anyhow::Result<Vec<Target>> {
-    let addresses = lab.addresses().await?;
-    let chosen = addresses.iter().filter(|(node, _)| match options.targets {
-        Targeting::All => true,
-        Targeting::One(wanted) => *node == wanted,
-    });
-    let nodes: Vec<Target> = chosen
-        .map(|(node, address)| Ok((*node, connect::http(*address, &lab.secret, options.attempt_timeout)?)))
-        .collect::<anyhow::Result<_>>()?;
-    match (nodes.is_empty(), options.targets) {
-        (false, _) => Ok(nodes),
-        (true, Targeting::One(node)) => anyhow::bail!("there is no node {node} in this lab; see `raftianctl status`"),
-        (true, Targeting::All) => anyhow::bail!("this lab has no nodes; start some with `raftianctl start`"),
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 /// A machine, and how busy it was.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: Option<String>,
@@ -23,6 +23,12 @@ pub struct Machine {
     pub memory_bytes: Option<u64>,
     /// The type of the file system that holds the labs' folders.
     pub file_system: Option<String>,
+    /// How the clock frequency of the first core is chosen.
+    pub governor: Option<String>,
+    /// What the machine is a guest of, as far as it says; `None` also when it is no guest.
+    pub virtualisation: Option<String>,
+    /// What the kernel reads the time from.
+    pub clock_source: Option<String>,
     /// The load averages of the last 1, 5 and 15 minutes.
     pub load_average: Option<[f64; 3]>,
     /// The version of raftian.
@@ -35,16 +41,23 @@ impl Machine {
     /// This machine, with `folder` as the place where labs write.
     pub fn this(folder: &Path) -> Machine {
         let read = |path: &str| fs::read_to_string(path).ok();
+        let word = |path: &str| read(path).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         Machine {
             cpu: read("/proc/cpuinfo").and_then(|text| cpu_model(&text)),
             cores: std::thread::available_parallelism().ok().map(usize::from),
             os: std::env::consts::OS.to_owned(),
-            kernel: read("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
+            kernel: word("/proc/sys/kernel/osrelease"),
             memory_bytes: read("/proc/meminfo").and_then(|text| memory_bytes(&text)),
             file_system: folder
                 .canonicalize()
                 .ok()
                 .and_then(|folder| read("/proc/self/mountinfo").and_then(|text| file_system(&text, &folder))),
+            governor: word("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            virtualisation: read("/proc/cpuinfo").filter(|text| is_guest(text)).map(|_| {
+                let vendor = word("/sys/class/dmi/id/sys_vendor").or_else(|| word("/sys/hypervisor/type"));
+                vendor.unwrap_or_else(|| "unnamed hypervisor".to_owned())
+            }),
+            clock_source: word("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             load_average: read("/proc/loadavg").and_then(|text| load_average(&text)),
             version: raftian_rpc::VERSION.to_owned(),
             optimised: !cfg!(debug_assertions),
@@ -82,6 +95,12 @@ fn cpu_model(cpuinfo: &str) -> Option<String> {
     Some(plain.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// Whether the processor says that it is not the real one.
+fn is_guest(cpuinfo: &str) -> bool {
+    let flags = cpuinfo.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|line| line.split_whitespace().any(|flag| flag == "hypervisor"))
+}
+
 fn memory_bytes(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -114,6 +133,7 @@ mod tests {
             cpu_model("processor : 0\nmodel name\t: Intel(R)  Xeon(R) CPU\n").as_deref(),
             Some("Intel Xeon CPU")
         );
+        assert!(is_guest("processor : 0\nflags\t: fpu hypervisor lm\n") && !is_guest("flags\t: fpu lm\n"));
         assert_eq!(memory_bytes("MemTotal:       2048 kB\nMemFree: 1 kB\n"), Some(2_097_152));
         assert_eq!(load_average("0.10 0.20 0.30 1/99 5\n"), Some([0.1, 0.2, 0.3]));
         assert_eq!(load_average(""), None);

@@ -18,11 +18,13 @@ use raftian_raft::{Body, Entry, Message, NodeId, NotLeader, Payload, ProposeRefu
 use raftian_rpc::client::{Submitted, View};
 use raftian_rpc::control::{Counters, LogLine, LogPage, NodeNotice, NodeStatus};
 use raftian_rpc::error::NodeError;
+use raftian_rpc::game::GameReport;
 use raftian_rpc::{MAX_BODY_BYTES, clock};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::inbox::{Answer, Inbox, Input};
+use crate::orders::Orders;
 use crate::parent;
 use crate::peers::{Configured, Peers};
 use crate::storage::Storage;
@@ -43,11 +45,15 @@ pub(crate) struct Driver {
     pub(crate) storage: Storage,
     pub(crate) peers: Arc<Peers>,
     pub(crate) trace: Trace,
+    /// What the game beside it is told, if there is one.
+    pub(crate) orders: Option<Orders>,
     /// Where calls to peers report.
     pub(crate) inbox: Inbox,
     /// The zero of the server's time.
     pub(crate) epoch: Instant,
     waiters: Waiters,
+    /// What the game last said of itself.
+    game: Option<GameReport>,
     /// Peers that wait for a reply, by their name and the number of their call.
     callers: HashMap<(NodeId, u64), Answer<Result<Message, NodeError>>>,
     counters: Counters,
@@ -75,14 +81,15 @@ fn page(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
 }
 
 impl Driver {
+    /// A driver whose time begins now.
     pub(crate) fn new(
         server: Server,
         machine: Machine,
         storage: Storage,
         peers: Arc<Peers>,
         trace: Trace,
+        orders: Option<Orders>,
         inbox: Inbox,
-        epoch: Instant,
     ) -> Driver {
         Driver {
             server,
@@ -90,9 +97,11 @@ impl Driver {
             storage,
             peers,
             trace,
+            orders,
             inbox,
-            epoch,
+            epoch: Instant::now(),
             waiters: Waiters::default(),
+            game: None,
             callers: HashMap::new(),
             counters: Counters::default(),
             takes_part: false,
@@ -157,6 +166,7 @@ impl Driver {
                 self.takes_part = true;
                 self.trace.node(NodeEvent::Configured { version, rules });
             }
+            Input::Game(report) => self.game = Some(report),
             // Whoever asked for one of these and left is told nothing.
             Input::Status(answer) => drop(answer.send(self.status())),
             Input::Log { from, limit, answer } => drop(answer.send(self.log_page(from, limit))),
@@ -206,13 +216,19 @@ impl Driver {
         }
         for event in ready.events {
             let at_ns = clock::monotonic_ns();
-            parent::notify(&NodeNotice::Raft { at_ns, event: event.clone() });
+            parent::notify(&NodeNotice::Raft { node: self.server.id(), at_ns, event: event.clone() });
             self.trace.raft(at_ns, event);
         }
         for entry in ready.committed {
             let applied = self.machine.apply(&entry);
             self.counters.applied += 1;
             self.waiters.applied(self.server.id(), &entry, &applied);
+            if let Some(orders) = &self.orders {
+                orders.applied(&applied);
+            }
+        }
+        if let Some(orders) = &mut self.orders {
+            orders.stands(&self.server);
         }
     }
 
@@ -257,6 +273,7 @@ impl Driver {
                 syncs: self.storage.syncs(),
                 ..self.counters
             },
+            game: self.game,
         }
     }
 

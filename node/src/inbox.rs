@@ -4,6 +4,7 @@ use raftian_raft::{Index, Message, NodeId, Persisted};
 use raftian_rpc::client::{Submitted, View};
 use raftian_rpc::control::{LogPage, NodeStatus};
 use raftian_rpc::error::NodeError;
+use raftian_rpc::game::GameReport;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::peers::Configured;
@@ -13,6 +14,30 @@ pub(crate) type Answer<T> = oneshot::Sender<T>;
 
 /// The sending end of a driver's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
+
+/// A driver's inbox, both ends.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    /// For those who tell it something.
+    pub(crate) inbox: Inbox,
+    /// For the driver.
+    pub(crate) inputs: mpsc::UnboundedReceiver<Input>,
+}
+
+impl Mailbox {
+    /// An empty one.
+    pub(crate) fn new() -> Mailbox {
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        Mailbox { inbox, inputs }
+    }
+
+    /// What to call so that the driver leaves in order.
+    pub(crate) fn shutdown(&self) -> impl Fn() + Clone + Send + use<> {
+        let inbox = self.inbox.clone();
+        // A driver that has ended is leaving already.
+        move || drop(inbox.send(Input::Shutdown))
+    }
+}
 
 /// An input to the driver.
 #[derive(Debug)]
@@ -31,6 +56,8 @@ pub(crate) enum Input {
     StorageFailed(String),
     /// The peers' addresses are known: take part.
     Configured(Configured),
+    /// How the game beside it does.
+    Game(GameReport),
     /// What is going on?
     Status(Answer<NodeStatus>),
     /// What is in the log?

@@ -1,4 +1,5 @@
-//! One node of a lab: a Raft server, its disk, its peers, its clients, and the application it replicates.
+//! One node of a lab: a Raft server, its disk, its peers, its clients, the application it replicates, and a game beside
+//! it.
 //!
 //! The way of a command through the files:
 //!
@@ -6,19 +7,34 @@
 //! effects go out: to `peers` through the fault filter, and to `storage`, whose thread syncs meanwhile → peers answer,
 //! the sync is reported, both through the inbox → the core commits → `driver` applies → `waiters` finds who asked.
 //!
+//! A click in the `game` goes over the `port`: `commands` takes it to `service` as one more client, and `orders` tells
+//! the game what was applied. `hosting` decides where the server runs relative to the game; `server` is all of the
+//! above but the game, as one future.
+//!
 //! Invariants: one task owns all state (the driver); everything else sends it `Input`s. A failing disk
 //! stops the node with one line. The node ends when its parent does.
 //!
 //! Deliberately absent: consensus rules (`raftian-raft`), and what a command means (`raftian-apps`).
 
+mod commands;
+mod disk;
 mod driver;
+mod frames;
+mod game;
+mod global_lock;
+mod hosting;
 mod inbox;
 mod node;
+mod orders;
 mod parent;
 mod peers;
+mod port;
+mod server;
 mod service;
 mod storage;
+mod together;
 mod trace;
 mod waiters;
+mod xml;
 
 pub use node::run;

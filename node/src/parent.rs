@@ -5,31 +5,43 @@
 
 use std::io::{self, BufRead, Read as _, Write as _};
 use std::thread;
+use std::time::Duration;
 
-use raftian_rpc::control::{NodeConfig, NodeNotice};
+use raftian_rpc::VERSION;
+use raftian_rpc::assignment::Assignment;
+use raftian_rpc::control::NodeNotice;
 use rustix::process::{Signal, set_parent_process_death_signal};
+use tokio::signal::unix::{SignalKind, signal};
 
-/// The longest configuration that is read, in bytes.
-const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
+/// The longest assignment that is read, in bytes.
+const MAX_ASSIGNMENT_BYTES: u64 = 1024 * 1024;
 
-/// Reads the configuration, and from then on ends the process at the end of standard input.
+/// How long an orphan may take to leave in order.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Reads what this process is to be.
 ///
 /// # Errors
-/// A sentence for people, when what comes is not a configuration.
-pub(crate) fn read_config() -> Result<NodeConfig, String> {
+/// A sentence for people, when what comes is not an assignment, or not one for this version.
+pub(crate) fn read_assignment() -> Result<Assignment, String> {
     // Not fatal: the end of standard input tells the same, a little later.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let mut line = String::new();
-    let mut input = io::stdin().lock().take(MAX_CONFIG_BYTES);
-    input.read_line(&mut line).map_err(|error| format!("cannot read a configuration: {error}"))?;
+    let mut input = io::stdin().lock().take(MAX_ASSIGNMENT_BYTES);
+    input.read_line(&mut line).map_err(|error| format!("cannot read an assignment: {error}"))?;
     if line.trim().is_empty() {
         return Err("raftian-node is started by raftiand, which tells it what to be on standard input; \
                     use `raftianctl start`"
             .into());
     }
-    let config = serde_json::from_str(&line).map_err(|error| format!("this is no configuration: {error}"))?;
-    thread::spawn(end_with_parent);
-    Ok(config)
+    let assignment: Assignment =
+        serde_json::from_str(&line).map_err(|error| format!("this is no assignment: {error}"))?;
+    match assignment.version() {
+        VERSION => Ok(assignment),
+        other => {
+            Err(format!("whoever starts this is version {other}, but raftian-node is {VERSION}; build both again"))
+        }
+    }
 }
 
 /// Tells the parent. A parent that is gone needs no telling.
@@ -45,10 +57,49 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "raftian-node: {line}");
 }
 
-fn end_with_parent() {
-    let mut scratch = [0; 256];
-    // Whatever else the parent may say means nothing to this version.
-    while matches!(io::stdin().lock().read(&mut scratch), Ok(count) if count > 0) {}
-    // All that was promised is on disk: leaving at once loses nothing.
-    std::process::exit(0);
+/// Calls `leave` when the parent wants this process to leave: by SIGTERM or SIGINT, or by closing standard input. In
+/// the latter case the process ends even if it cannot leave in order.
+///
+/// # Errors
+/// A sentence for people, when the system says no.
+pub(crate) fn on_farewell(leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
+    on_signal(leave.clone())?;
+    spawn("lifeline", move || {
+        let mut scratch = [0; 256];
+        // Whatever else the parent may say means nothing to this version.
+        while matches!(io::stdin().lock().read(&mut scratch), Ok(count) if count > 0) {}
+        leave();
+        thread::sleep(GRACE);
+        // All that was promised is on disk: leaving at once loses nothing.
+        std::process::exit(0);
+    })
+}
+
+/// Calls `leave` at each SIGTERM and SIGINT.
+///
+/// # Errors
+/// A sentence for people, when the system says no.
+pub(crate) fn on_signal(leave: impl Fn() + Send + 'static) -> Result<(), String> {
+    let unheard = |error| format!("cannot listen for signals: {error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(unheard)?;
+    let (mut terminate, mut interrupt) = {
+        let _entered = runtime.enter();
+        (signal(SignalKind::terminate()).map_err(unheard)?, signal(SignalKind::interrupt()).map_err(unheard)?)
+    };
+    spawn("signals", move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    Some(()) = terminate.recv() => leave(),
+                    Some(()) = interrupt.recv() => leave(),
+                    else => return,
+                }
+            }
+        });
+    })
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let spawned = thread::Builder::new().name(name.into()).spawn(body);
+    spawned.map(drop).map_err(|error| format!("cannot start the thread `{name}`: {error}"))
 }

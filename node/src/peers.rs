@@ -14,15 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use raftian_faults::{Filter, Link, Verdict};
-use raftian_raft::{Body, Message, NodeId, Reply, Request};
+use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
+use raftian_rpc::assignment::Framing;
 use raftian_rpc::client::{ClientClient as _, MAX_SUBMIT_TIMEOUT_MS, Submitted};
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::Network;
+use raftian_rpc::control::{Network, NodeConfig};
 use raftian_rpc::error::{NodeError, never_sent};
 use raftian_rpc::raft::{Append, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+
+use crate::xml;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
@@ -34,6 +37,7 @@ pub(crate) struct Peers {
     secret: Secret,
     /// After this a call is given up. Longer than the core's own patience: a late reply is still news.
     call_timeout: Duration,
+    framing: Framing,
     links: Mutex<Links>,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
@@ -56,11 +60,20 @@ struct Links {
 }
 
 impl Peers {
-    pub(crate) fn new(own: NodeId, secret: Secret, call_timeout: Duration, seed: u64) -> Peers {
+    /// Links to nobody yet.
+    pub(crate) fn new(config: &NodeConfig) -> Peers {
         // Two nodes must not draw the same luck for the two directions of a link.
-        let filter = Filter::new(seed.rotate_left(16) ^ u64::from(own.number()));
-        let links = Mutex::new(Links { version: 0, clients: BTreeMap::new(), filter });
-        Peers { own, secret, call_timeout, links, calls: AtomicU64::new(0), dropped: AtomicU64::new(0) }
+        let filter = Filter::new(config.seed.rotate_left(16) ^ u64::from(config.id.number()));
+        Peers {
+            own: config.id,
+            secret: config.secret.clone(),
+            // A reply that comes after two of the longest election time-outs finds another term.
+            call_timeout: Duration::from_millis(2 * config.timing.election_max_ms),
+            framing: config.trim.framing,
+            links: Mutex::new(Links { version: 0, clients: BTreeMap::new(), filter }),
+            calls: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }
     }
 
     /// Takes in addresses and faults. `None` when it has heard of them before.
@@ -167,34 +180,51 @@ impl Peers {
     }
 
     async fn exchange(&self, message: Message) -> Option<Message> {
-        let client = self.client(message.to)?;
         let head = Head::of(&message);
         let Body::Request(request) = message.body else { return None };
-        let reply = match request {
-            Request::PreVote(last) => client
-                .pre_vote(head, last.into())
-                .await
-                .ok()
-                .map(|answer| (answer.term, Reply::PreVote { granted: answer.granted })),
-            Request::RequestVote { last, .. } => client
-                .request_vote(head, last.into())
-                .await
-                .ok()
-                .map(|answer| (answer.term, Reply::RequestVote { granted: answer.granted })),
-            Request::AppendEntries(append) => client
-                .append_entries(head, Append::from(append))
-                .await
-                .ok()
-                .map(|answer| (answer.term, Reply::AppendEntries(answer.into()))),
-            // The driver neither compacts the log nor transfers the lead, so the core has no reason to send these.
-            Request::InstallSnapshot(_) | Request::TimeoutNow => None,
+        let (term, reply) = match self.framing {
+            Framing::JsonRpc => call(&self.client(head.to)?, head, request).await?,
+            Framing::XmlRpc => self.call_in_xml(head, &request).await?,
         };
-        reply.map(|(term, reply)| head.reply(term, reply))
+        Some(head.reply(term, reply))
+    }
+
+    /// Calls a peer as XML-RPC does: a document there, a document back, and a connection for each call.
+    async fn call_in_xml(&self, head: Head, request: &Request) -> Option<(Term, Reply)> {
+        let client = connect::http(self.address(head.to)?, &self.secret, CLIENT_TIMEOUT).ok()?;
+        let response = client.xml(xml::write_call(head, request)?).await.ok()?;
+        // What is no response is no reply: to the core, silence.
+        xml::read_response(&response, request).ok()
     }
 
     fn client(&self, node: NodeId) -> Option<Http> {
         let links = self.links.lock().expect("no panic while the links are locked");
         links.clients.get(&node).map(|(_, client)| client.clone())
+    }
+
+    fn address(&self, node: NodeId) -> Option<SocketAddr> {
+        let links = self.links.lock().expect("no panic while the links are locked");
+        links.clients.get(&node).map(|(address, _)| *address)
+    }
+}
+
+/// Calls a peer: the term and the reply, or `None` when it gives none.
+async fn call(client: &Http, head: Head, request: Request) -> Option<(Term, Reply)> {
+    match request {
+        Request::PreVote(last) => {
+            let answer = client.pre_vote(head, last.into()).await.ok()?;
+            Some((answer.term, Reply::PreVote { granted: answer.granted }))
+        }
+        Request::RequestVote { last, .. } => {
+            let answer = client.request_vote(head, last.into()).await.ok()?;
+            Some((answer.term, Reply::RequestVote { granted: answer.granted }))
+        }
+        Request::AppendEntries(append) => {
+            let answer = client.append_entries(head, Append::from(append)).await.ok()?;
+            Some((answer.term, Reply::AppendEntries(answer.into())))
+        }
+        // The driver neither compacts the log nor transfers the lead, so the core has no reason to send these.
+        Request::InstallSnapshot(_) | Request::TimeoutNow => None,
     }
 }
 

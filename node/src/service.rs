@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::inbox::{Answer, Inbox, Input};
 use crate::peers::Peers;
+use crate::xml;
 
 /// The handlers of one node.
 #[derive(Clone, Debug)]
@@ -47,6 +48,31 @@ impl Service {
         let leaving = NodeError::ShuttingDown { node: self.own };
         self.inbox.send(question(answer)).map_err(|_| leaving.clone())?;
         answered.await.map_err(|_| leaving)
+    }
+
+    /// Checks a command, proposes it, here or at the leader unless it has been `forwarded` before, and waits until it is
+    /// applied there.
+    ///
+    /// # Errors
+    /// When it was not applied within `patience`, or that cannot be known.
+    pub(crate) async fn carry(
+        &self,
+        command: Box<RawValue>,
+        patience: Duration,
+        forwarded: bool,
+    ) -> Result<Submitted, NodeError> {
+        self.check(&command)?;
+        let deadline = Instant::now() + patience;
+        let bytes = Bytes::copy_from_slice(command.get().as_bytes());
+        let late = NodeError::TimedOut { waited_ms: patience.as_millis() as u64 };
+        let proposed = timeout_at(deadline, self.ask(|answer| Input::Submit(bytes, answer)));
+        match proposed.await.unwrap_or(Ok(Err(late)))? {
+            Err(NodeError::NotLeader { leader: Some(leader), .. }) if !forwarded => {
+                self.peers.forward(leader, command, deadline).await
+            }
+            Err(NodeError::NotLeader { leader: None, node }) if !forwarded => Err(NodeError::NoLeader { node }),
+            outcome => outcome,
+        }
     }
 
     /// Hands a peer's request to the core and waits for its reply.
@@ -107,6 +133,11 @@ impl RaftServer for Service {
             _ => Err(self.other_life().into()),
         }
     }
+
+    async fn xml(&self, document: String) -> RpcResult<String> {
+        let (head, request) = xml::read_call(&document).map_err(|why| NodeError::BadRequest { why })?;
+        Ok(xml::write_response(&self.deliver(head, request).await?))
+    }
 }
 
 #[async_trait]
@@ -117,7 +148,6 @@ impl ClientServer for Service {
         timeout_ms: Option<u64>,
         forwarded_by: Option<NodeId>,
     ) -> RpcResult<Submitted> {
-        let started = Instant::now();
         let timeout_ms = timeout_ms.unwrap_or(DEFAULT_SUBMIT_TIMEOUT_MS);
         if !(1..=MAX_SUBMIT_TIMEOUT_MS).contains(&timeout_ms) {
             let why = format!("timeout_ms is {timeout_ms}; it must be 1 to {MAX_SUBMIT_TIMEOUT_MS}");
@@ -126,19 +156,7 @@ impl ClientServer for Service {
         if let Some(from) = forwarded_by.filter(|from| self.peers.is_cut(*from, self.own)) {
             return Err(NodeError::LinkCut { from, to: self.own }.into());
         }
-        self.check(&command)?;
-        let deadline = started + Duration::from_millis(timeout_ms);
-        let bytes = Bytes::copy_from_slice(command.get().as_bytes());
-        let outcome = timeout_at(deadline, self.ask(|answer| Input::Submit(bytes, answer)))
-            .await
-            .unwrap_or(Ok(Err(NodeError::TimedOut { waited_ms: timeout_ms })))?;
-        match (outcome, forwarded_by) {
-            (Err(NodeError::NotLeader { leader: Some(leader), .. }), None) => {
-                Ok(self.peers.forward(leader, command, deadline).await?)
-            }
-            (Err(NodeError::NotLeader { leader: None, node }), None) => Err(NodeError::NoLeader { node }.into()),
-            (outcome, _) => Ok(outcome?),
-        }
+        Ok(self.carry(command, Duration::from_millis(timeout_ms), forwarded_by.is_some()).await?)
     }
 
     async fn view(&self) -> RpcResult<View> {

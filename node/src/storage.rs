@@ -5,21 +5,23 @@
 //!
 //! Invariant: after the first error nothing more is written or reported.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use raftian_raft::Persist;
-use raftian_wal::{RealDisk, Recovered, Wal};
+use raftian_wal::{Recovered, Wal};
 use tokio::sync::mpsc;
 
+use crate::disk::NodeDisk;
 use crate::inbox::{Inbox, Input};
 use crate::parent;
 
 /// A log that is open, with what it held.
 pub(crate) struct Opened {
-    pub(crate) wal: Wal<RealDisk>,
+    pub(crate) wal: Wal<NodeDisk>,
+    /// Whether its syncs count.
+    pub(crate) syncs: bool,
     pub(crate) recovered: Recovered,
 }
 
@@ -31,28 +33,28 @@ pub(crate) struct Storage {
     syncs: Arc<AtomicU64>,
 }
 
-/// Opens the log in `folder`, or begins one, unless one is expected there.
-pub(crate) fn open(folder: &Path, expects_log: bool) -> Result<Opened, String> {
-    let disk = RealDisk::open(folder).map_err(|error| error.to_string())?;
+/// Opens the log on a disk, or begins one, unless one is expected there.
+pub(crate) fn open(disk: NodeDisk, expects_log: bool) -> Result<Opened, String> {
     if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
         return Err(format!(
             "the log in {} is gone, and with it this node's votes and promises; it must not take part again under its \
              old name: put the log back, or start the lab afresh (`raftianctl stop --purge`)",
-            folder.display()
+            disk.folder().display()
         ));
     }
+    let syncs = disk.syncs();
     let (wal, recovered) = Wal::open(disk).map_err(|error| error.to_string())?;
-    Ok(Opened { wal, recovered })
+    Ok(Opened { wal, syncs, recovered })
 }
 
 impl Storage {
-    /// Starts the thread. It reports to `inbox`.
-    pub(crate) fn start(wal: Wal<RealDisk>, inbox: Inbox) -> std::io::Result<Storage> {
+    /// Starts the thread. It reports to `inbox`, and counts syncs if they are any.
+    pub(crate) fn start(wal: Wal<NodeDisk>, counts: bool, inbox: Inbox) -> std::io::Result<Storage> {
         let (queue, writes) = mpsc::unbounded_channel();
         let syncs = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&syncs);
-        let thread =
-            thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, &counter))?;
+        let count = move |syncs| counter.store(if counts { syncs } else { 0 }, Ordering::Relaxed);
+        let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, count))?;
         Ok(Storage { queue, thread, syncs })
     }
 
@@ -92,7 +94,7 @@ impl Drop for Alarm {
     }
 }
 
-fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, syncs: &AtomicU64) {
+fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, count: impl Fn(u64)) {
     let alarm = Alarm(inbox.clone());
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];
@@ -100,7 +102,7 @@ fn serve(mut wal: Wal<RealDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
             batch.push(next);
         }
         let outcome = Persist::sync_all(batch, &mut wal);
-        syncs.store(wal.syncs(), Ordering::Relaxed);
+        count(wal.syncs());
         let (input, failed) = match outcome {
             Ok(persisted) => (Input::Persisted(persisted), false),
             Err(error) => (Input::StorageFailed(error.to_string()), true),

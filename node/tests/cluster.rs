@@ -5,27 +5,21 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::client::ClientClient as _;
 use raftian_rpc::control::ControlClient as _;
 use raftian_rpc::error::NodeError;
 use raftian_rpc::{NodeId, RoleKind};
 use serde_json::value::RawValue;
 use support::{Cluster, Node, PATIENCE, Scratch, config, id};
 
-async fn attack(cluster: &Cluster, node: NodeId, client: &str, serial: u64) -> Result<Submitted, NodeError> {
-    let command = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
-    let submitted = cluster.client(node).submit(RawValue::from_string(command).unwrap(), Some(2_000), None).await;
-    submitted.map_err(|error| NodeError::from_client(&error).unwrap_or_else(|| panic!("{error}")))
-}
-
 #[tokio::test]
 async fn a_command_given_to_a_follower_is_applied_once_everywhere() {
     let cluster = Cluster::start(3).await;
     let follower = cluster.follower().await;
     cluster.leader().await;
-    let first = attack(&cluster, follower, "a", 1).await.unwrap();
+    let first = cluster.attack(follower, "a", 1).await.unwrap();
     assert_eq!(first.response.get(), r#"{"outcome":"hit","player":3,"hp":70}"#);
-    let again = attack(&cluster, follower, "a", 1).await.unwrap();
+    let again = cluster.attack(follower, "a", 1).await.unwrap();
     assert!(again.duplicate);
     assert_eq!((again.index, again.response.get()), (first.index, first.response.get()));
 
@@ -38,13 +32,12 @@ async fn a_command_given_to_a_follower_is_applied_once_everywhere() {
 async fn a_killed_leader_is_replaced_and_comes_back_with_its_log() {
     let mut cluster = Cluster::start(3).await;
     let old = cluster.leader().await;
-    attack(&cluster, old, "a", 1).await.unwrap();
+    cluster.attack(old, "a", 1).await.unwrap();
     let term = cluster.status(old).await.term;
-    cluster.nodes.get_mut(&old).unwrap().kill();
-    cluster.nodes.remove(&old);
+    cluster.kill(old);
 
     let new = cluster.leader_after(term).await;
-    attack(&cluster, new, "a", 2).await.unwrap();
+    cluster.attack(new, "a", 2).await.unwrap();
     cluster.spawn(old);
     cluster.set_rules(&[]).await;
     let all = cluster.wait_until("catching up", |all| all.iter().all(|s| s.last_applied == 4)).await;
@@ -56,11 +49,11 @@ async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
     let mut cluster = Cluster::start(3).await;
     let old = cluster.leader().await;
     let term = cluster.status(old).await.term;
-    let others: Vec<NodeId> = cluster.nodes.keys().copied().filter(|node| *node != old).collect();
+    let others: Vec<NodeId> = cluster.addresses.keys().copied().filter(|node| *node != old).collect();
     let cuts: Vec<_> = others.iter().flat_map(|other| [(old, *other), (*other, old)]).collect();
     cluster.set_rules(&cuts).await;
 
-    let outcome = attack(&cluster, old, "a", 1).await.unwrap_err();
+    let outcome = cluster.attack(old, "a", 1).await.unwrap_err();
     assert!(matches!(outcome, NodeError::TimedOut { .. } | NodeError::NoLeader { .. }), "{outcome}");
     let replaced = |all: &[raftian_rpc::control::NodeStatus]| {
         let claims = all.iter().any(|s| s.role == RoleKind::Leader && s.term > term);
@@ -70,7 +63,7 @@ async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
 
     cluster.set_rules(&[]).await;
     let leader = cluster.leader().await;
-    let applied = attack(&cluster, leader, "b", 1).await.unwrap();
+    let applied = cluster.attack(leader, "b", 1).await.unwrap();
     let agreed = |all: &[raftian_rpc::control::NodeStatus]| {
         all.iter().all(|s| s.last_applied >= applied.index && s.digest == all[0].digest)
     };
@@ -81,7 +74,7 @@ async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
 async fn a_cluster_of_one_leads_itself() {
     let cluster = Cluster::start(1).await;
     let leader = cluster.leader().await;
-    assert_eq!(attack(&cluster, leader, "a", 1).await.unwrap().index, 2);
+    assert_eq!(cluster.attack(leader, "a", 1).await.unwrap().index, 2);
     let page = cluster.client(leader).log(1, 10).await.unwrap();
     assert_eq!((page.entries.len(), page.commit_index, page.entries[0].command.is_none()), (2, 2, true));
 }
@@ -109,7 +102,7 @@ async fn nonsense_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn a_stranger_gets_401_and_garbage_gets_an_error() {
     let cluster = Cluster::start(1).await;
-    let address = cluster.nodes[&id(1)].address.unwrap();
+    let address = cluster.addresses[&id(1)];
     let post = |headers: String, body: &str| {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -158,10 +151,9 @@ async fn a_stranger_gets_401_and_garbage_gets_an_error() {
 async fn a_node_ends_with_its_parent() {
     let folder = Scratch::new();
     let secret = raftian_rpc::secret::Secret::generate().unwrap();
-    let mut node = Node::spawn(&serde_json::to_string(&config(id(1), &[id(1)], &folder.0, &secret)).unwrap());
+    let mut node = Node::of(config(id(1), &[id(1)], &folder.0, &secret));
     node.ready();
-    drop(node.stdin.take());
-    assert!(node.child.wait().unwrap().success());
+    assert!(node.bid_farewell().success());
 }
 
 #[test]
@@ -170,12 +162,12 @@ fn a_node_that_cannot_start_says_why() {
     let secret = raftian_rpc::secret::Secret::generate().unwrap();
     let good = config(id(1), &[id(1)], &folder.0, &secret);
     let reason = |config: &raftian_rpc::control::NodeConfig| {
-        let mut node = Node::spawn(&serde_json::to_string(config).unwrap());
+        let mut node = Node::of(config.clone());
         let reason = node.failure();
         assert_eq!(node.child.wait().unwrap().code(), Some(1));
         reason
     };
-    assert!(Node::spawn("{").failure().contains("no configuration"));
+    assert!(Node::spawn(b"{\n").failure().contains("no assignment"));
     assert!(reason(&raftian_rpc::control::NodeConfig { version: "0.0.0".into(), ..good.clone() }).contains("0.0.0"));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
@@ -190,16 +182,16 @@ async fn a_damaged_log_is_refused_and_left_as_it_is() {
     let mut cluster = Cluster::start(1).await;
     let node = cluster.leader().await;
     for serial in 1..=5 {
-        attack(&cluster, node, "a", serial).await.unwrap();
+        cluster.attack(node, "a", serial).await.unwrap();
     }
-    cluster.nodes.get_mut(&node).unwrap().kill();
+    cluster.kill(node);
     let file = cluster.node_folder(node).join("wal/00000001.wal");
     let mut bytes = std::fs::read(&file).unwrap();
     let at = bytes.windows(6).position(|window| window == b"attack").expect("commands are stored as they are");
     bytes[at] ^= 0x20;
     std::fs::write(&file, &bytes).unwrap();
 
-    let mut process = Node::spawn(&serde_json::to_string(&cluster.config(node)).unwrap());
+    let process = Node::of(cluster.config(node));
     let reason = process.failure();
     assert!(reason.contains("00000001.wal") && reason.contains("at byte") && reason.contains("entry 2"), "{reason}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);

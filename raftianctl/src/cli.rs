@@ -57,19 +57,24 @@ pub(crate) enum Verb {
     Heal(cmd::heal::Args),
     Attack(cmd::attack::Args),
     Player(cmd::player::Args),
+    Play(cmd::play::Args),
+    Screenshot(cmd::screenshot::Args),
     Load(cmd::load::Args),
     Demo(cmd::demo::Args),
+    Bench(cmd::bench::Args),
+    Plot(cmd::plot::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
 }
 
 /// The groups of the top-level help.
-const GROUPS: [(&str, &[&str]); 6] = [
+const GROUPS: [(&str, &[&str]); 7] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
-    ("Use", &["attack", "player", "load"]),
+    ("Use", &["play", "screenshot", "attack", "player", "load"]),
+    ("Measure", &["bench", "plot"]),
     ("Help", &["doctor", "completions"]),
 ];
 

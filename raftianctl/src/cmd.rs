@@ -2,6 +2,7 @@
 
 pub(crate) mod act;
 pub(crate) mod attack;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -12,7 +13,10 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod partition;
+pub(crate) mod play;
 pub(crate) mod player;
+pub(crate) mod plot;
+pub(crate) mod screenshot;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;

@@ -18,6 +18,7 @@ mod progress;
 mod story;
 mod table;
 mod units;
+mod window;
 mod words;
 
 use std::ffi::OsString;
@@ -61,9 +62,10 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
         let mut interrupt =
             listening.map_err(|error| Failure::failed(format!("the system lets us hear no signals: {error}")))?;
         match cli.into_verb() {
-            // These two have something to clean up, or to say, when they are interrupted.
+            // These have something to clean up, or to say, when they are interrupted.
             Verb::Load(args) => cmd::load::run(context, args, interrupt).await,
             Verb::Demo(args) => cmd::demo::run(context, args, interrupt).await,
+            Verb::Bench(args) => cmd::bench::run(context, args, interrupt).await,
             other => {
                 let farewell = farewell(&other);
                 tokio::select! {
@@ -90,9 +92,12 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Heal(args) => cmd::heal::run(context, args).await,
         Verb::Attack(args) => cmd::attack::run(context, args).await,
         Verb::Player(args) => cmd::player::run(context, args).await,
+        Verb::Play(args) => cmd::play::run(context, args).await,
+        Verb::Screenshot(args) => cmd::screenshot::run(context, args).await,
+        Verb::Plot(args) => cmd::plot::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
-        Verb::Load(_) | Verb::Demo(_) => unreachable!("they are run where the signals are"),
+        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) => unreachable!("they are run where the signals are"),
     }
 }
 

@@ -106,8 +106,11 @@ fn command(op: String) -> Result<Box<RawValue>, Failure> {
     command.map_err(|why| Failure::failed(format!("the command cannot be written: {why}")))
 }
 
-/// The nodes to ask, in order.
-fn targets(status: &LabStatus, through: Option<NodeId>) -> Result<Vec<(NodeId, SocketAddr)>, Failure> {
+/// The nodes to ask, in order: that one, or all that run.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn targets(status: &LabStatus, through: Option<NodeId>) -> Result<Vec<(NodeId, SocketAddr)>, Failure> {
     if let Some(wanted) = through {
         let Some(node) = status.nodes.iter().find(|report| report.node == wanted) else {
             let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();

@@ -25,6 +25,7 @@ pub(crate) fn happening(what: &Happening) -> String {
             let torn = torn_tail.as_ref().map(|torn| format!("; cut a torn tail: {torn}")).unwrap_or_default();
             format!("{node} listens on port {}, its log ends at index {last_index}{torn}", address.port())
         }
+        Happening::NodePlaying { node } => format!("{node} plays"),
         Happening::NodeExited { node, state, reason } => {
             let state = match state {
                 NodeState::Killed => "killed",

@@ -75,6 +75,19 @@ pub(crate) fn player(text: &str) -> Result<u16, String> {
     up_to(text, max).ok_or_else(|| format!("`{text}` is not a player; players are numbered 1 to {max}"))
 }
 
+/// The most frames per second of a game; `None` for as many as the machine draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FpsCap(pub(crate) Option<u32>);
+
+/// A cap on frames per second: `60`, or `none`.
+pub(crate) fn fps_cap(text: &str) -> Result<FpsCap, String> {
+    match (text, whole(text).and_then(|cap| u32::try_from(cap).ok())) {
+        ("none", _) => Ok(FpsCap(None)),
+        (_, Some(cap @ 1..)) => Ok(FpsCap(Some(cap))),
+        _ => Err(format!("`{text}` is not a cap; write frames per second, at least 1, or `none`")),
+    }
+}
+
 fn up_to(text: &str, max: u16) -> Option<u16> {
     whole(text).and_then(|count| u16::try_from(count).ok()).filter(|count| (1..=max).contains(count))
 }
@@ -144,6 +157,15 @@ mod tests {
         assert_eq!(probability("100%"), Ok(1.0));
         for text in ["20", "0%", "101%", "-5%", "%", "NaN%"] {
             assert!(probability(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_cap_is_a_number_or_none() {
+        assert_eq!(fps_cap("60"), Ok(FpsCap(Some(60))));
+        assert_eq!(fps_cap("none"), Ok(FpsCap(None)));
+        for text in ["0", "-60", "60fps", "", "None", "4294967296"] {
+            assert!(fps_cap(text).unwrap_err().contains("`none`"), "{text:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
 
-/// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`.
+/// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`, `18 h 35 min`.
 pub(crate) fn spell_ms(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
@@ -13,6 +13,7 @@ pub(crate) fn spell_ms(ms: u64) -> String {
             let text = format!("{:.1}", ms as f64 / 1e3);
             format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
         }
+        7_200_000.. => format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
         _ => match (ms / 60_000, ms % 60_000 / 1_000) {
             (minutes, 0) => format!("{minutes} min"),
             (minutes, seconds) => format!("{minutes} min {seconds} s"),
@@ -65,8 +66,9 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        let texts: Vec<String> = [0, 243, 1_000, 1_500, 10_000, 90_000, 120_000, 125_400].map(spell_ms).into();
-        assert_eq!(texts, ["0 ms", "243 ms", "1 s", "1.5 s", "10 s", "90 s", "2 min", "2 min 5 s"]);
+        let texts: Vec<String> =
+            [0, 243, 1_000, 1_500, 10_000, 90_000, 120_000, 125_400, 66_943_080].map(spell_ms).into();
+        assert_eq!(texts, ["0 ms", "243 ms", "1 s", "1.5 s", "10 s", "90 s", "2 min", "2 min 5 s", "18 h 35 min"]);
     }
 
     #[test]

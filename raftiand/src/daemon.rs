@@ -25,6 +25,7 @@ use crate::api::Api;
 use crate::journal::Journal;
 use crate::lab::Lab;
 use crate::metrics::Metrics;
+use crate::node::Process;
 use crate::orphans;
 use crate::saved::{Saved, write_private};
 
@@ -190,7 +191,7 @@ async fn keep_beat(lab: Arc<Lab>) {
     loop {
         beat.tick().await;
         let mut pids = vec![std::process::id()];
-        pids.extend(lab.state().nodes.values().filter_map(|node| node.process.as_ref()).map(|p| p.saved.pid));
+        pids.extend(lab.state().nodes.values().filter_map(|node| node.process.as_ref()).flat_map(Process::pids));
         lab.metrics.sample(&pids);
         lab.push_to_stragglers().await;
     }

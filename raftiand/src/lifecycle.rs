@@ -15,7 +15,7 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::lab::{Lab, State};
-use crate::node::Intent;
+use crate::node::{Intent, Process};
 use crate::{node_process, procfs};
 
 /// How long a node may take to leave when it is asked to.
@@ -247,8 +247,11 @@ impl Lab {
         loop {
             let pids: Vec<(NodeId, u32)> = {
                 let state = self.state();
-                let pid = |id: &NodeId| state.nodes[id].process.as_ref().map(|process| (*id, process.saved.pid));
-                ids.iter().filter_map(pid).collect()
+                let pids = |id: &NodeId| {
+                    let pids = state.nodes[id].process.iter().flat_map(Process::pids);
+                    pids.map(|pid| (*id, pid)).collect::<Vec<_>>()
+                };
+                ids.iter().flat_map(pids).collect()
             };
             let Some((id, _)) = pids.iter().find(|(_, pid)| procfs::is_stopped(*pid).is_ok_and(|is| is != still))
             else {

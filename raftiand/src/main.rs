@@ -21,6 +21,7 @@ mod node_process;
 mod observe;
 mod orphans;
 mod partition;
+mod pidfd;
 mod procfs;
 mod purge;
 mod push;

@@ -36,6 +36,16 @@ impl Metrics {
         }
         system.process(Pid::from_u32(pid)).map(|process| usage(pid, process))
     }
+
+    /// What processes used at the last sample, all together; the number is that of the first.
+    pub(crate) fn usage_together(&self, pids: impl Iterator<Item = u32>) -> Option<ProcessUsage> {
+        pids.filter_map(|pid| self.usage(pid)).reduce(|sum, next| ProcessUsage {
+            pid: sum.pid,
+            cpu_percent: sum.cpu_percent + next.cpu_percent,
+            cpu_ms: sum.cpu_ms + next.cpu_ms,
+            memory_bytes: sum.memory_bytes + next.memory_bytes,
+        })
+    }
 }
 
 fn refresh(system: &mut System, pids: &[u32]) {
@@ -63,5 +73,15 @@ mod tests {
         let usage = metrics.usage(std::process::id()).unwrap();
         assert_eq!(usage.pid, std::process::id());
         assert!(usage.memory_bytes > 1024 * 1024, "{usage:?}");
+    }
+
+    #[test]
+    fn what_two_processes_use_adds_up() {
+        let metrics = Metrics::new().unwrap();
+        let own = std::process::id();
+        let one = metrics.usage(own).unwrap();
+        let two = metrics.usage_together([own, own].into_iter()).unwrap();
+        assert_eq!((two.pid, two.memory_bytes), (own, 2 * one.memory_bytes));
+        assert!(metrics.usage_together(std::iter::empty()).is_none());
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Node {
 pub(crate) struct Process {
     /// Enough to recognise it after a crash of the daemon.
     pub(crate) saved: SavedProcess,
+    /// The other half of the node, where its server has a process of its own, which is in the same group.
+    pub(crate) server: Option<SavedProcess>,
     /// What we want of it, if it is to end.
     pub(crate) intent: Option<Intent>,
     /// Its group.
@@ -96,7 +98,8 @@ impl Node {
     /// What the next daemon should know of it.
     pub(crate) fn to_save(&self) -> SavedNode {
         let process = self.process.as_ref().map(|process| process.saved.clone());
-        SavedNode { port: self.port, starts: self.starts, process }
+        let server = self.process.as_ref().and_then(|process| process.server.clone());
+        SavedNode { port: self.port, starts: self.starts, process, server }
     }
 
     /// Where it listens, or did when it last ran.
@@ -123,7 +126,12 @@ impl Node {
 impl Process {
     /// A process that was just spawned as the leader of its group.
     pub(crate) fn new(saved: SavedProcess, group: Pid) -> Process {
-        Process { saved, intent: None, group, reaped: false }
+        Process { saved, server: None, intent: None, group, reaped: false }
+    }
+
+    /// The numbers of all processes of the node, the leader of their group first.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.saved.pid).chain(self.server.as_ref().map(|server| server.pid))
     }
 
     /// Takes note that it has been waited for, and ends what else is left in its group.

@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -15,8 +16,10 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use raftian_rpc::assignment::{Assignment, HostedGame, Trim};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
-use raftian_rpc::lab::{Happening, NodeState};
+use raftian_rpc::game::{Display, GameConfig};
+use raftian_rpc::lab::{GameChoice, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -25,8 +28,8 @@ use tokio::sync::mpsc;
 
 use crate::lab::Lab;
 use crate::node::{Intent, Process, Role};
-use crate::procfs;
 use crate::saved::SavedProcess;
+use crate::{pidfd, procfs};
 
 /// The longest line a node may write to its standard output.
 const MAX_NOTICE_BYTES: u64 = 64 * 1024;
@@ -84,7 +87,7 @@ pub(crate) fn spawn(lab: &Arc<Lab>, id: NodeId, port: u16) -> Result<(), String>
     let stdout = child.stdout.take().expect("standard output is piped");
     let (send, notices) = mpsc::channel(64);
     tokio::spawn(read_lines(stdout, send));
-    let watcher = Watcher { lab: Arc::clone(lab), id, complaint: None };
+    let watcher = Watcher { lab: Arc::clone(lab), id, complaint: None, server: None };
     tokio::spawn(watcher.watch(child, stdin, config, notices, move || last_line(&stderr_path, stderr_from)));
     Ok(())
 }
@@ -95,6 +98,8 @@ struct Watcher {
     id: NodeId,
     /// Why it cannot go on, in its own words or ours.
     complaint: Option<String>,
+    /// The process of its server, where that has one of its own.
+    server: Option<OwnedFd>,
 }
 
 impl Watcher {
@@ -129,6 +134,10 @@ impl Watcher {
         while let Ok(Some(line)) = tokio::time::timeout_at(patience, notices.recv()).await {
             self.take_in(&line);
         }
+        if let Some(server) = self.server.take() {
+            // It goes with the group. A node that starts again needs its port and its log.
+            let _ = tokio::task::spawn_blocking(move || pidfd::wait(&server)).await;
+        }
         self.bury(ended, last_line);
     }
 
@@ -140,7 +149,11 @@ impl Watcher {
                 self.lab.program.display()
             )),
             Ok(NodeNotice::Ready { port, last_index, torn_tail, .. }) => self.ready(port, last_index, torn_tail),
-            Ok(NodeNotice::Raft { at_ns, event }) => self.raft(at_ns, event),
+            Ok(NodeNotice::Raft { at_ns, event, .. }) => self.raft(at_ns, event),
+            Ok(NodeNotice::ServerProcess { pid }) => self.server_process(pid),
+            Ok(NodeNotice::Playing { at_ns }) => {
+                self.lab.journal.record_at(at_ns, Happening::NodePlaying { node: self.id });
+            }
             Ok(NodeNotice::Failed { reason }) => self.complaint = Some(reason),
             Err(_) if self.is_starting() => {
                 let shown: String = String::from_utf8_lossy(line).chars().take(60).collect();
@@ -180,6 +193,19 @@ impl Watcher {
             Some(happening) => self.lab.journal.record(happening),
             None => self.give_up("it says that it listens on port 0".into()),
         }
+    }
+
+    /// The node has another half; it ends with this one, but may take a moment longer.
+    fn server_process(&mut self, pid: u32) {
+        let held = pidfd::hold(pid).ok().flatten();
+        let Some(stat) = procfs::stat(pid).filter(|_| held.is_some()) else { return };
+        self.server = held;
+        let saved = SavedProcess { pid, start_ticks: stat.start_ticks, name: stat.name };
+        self.lab.change(|state| {
+            if let Some(process) = state.nodes.get_mut(&self.id).and_then(|node| node.process.as_mut()) {
+                process.server = Some(saved);
+            }
+        });
     }
 
     fn raft(&mut self, at_ns: u64, event: RaftEvent) {
@@ -261,10 +287,18 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
         app: settings.app,
         players: settings.players,
         timing: settings.timing,
+        game: game(settings.game, settings.seed),
+        trim: Trim::default(),
     };
-    let mut line = serde_json::to_vec(&config).map_err(|error| error.to_string())?;
-    line.push(b'\n');
-    Ok(line)
+    Ok(Assignment::Node(Box::new(config)).to_line())
+}
+
+/// A game that is drawn whether or not somebody looks; whoever does has a window of their own.
+fn game(choice: GameChoice, seed: u64) -> Option<HostedGame> {
+    let GameChoice::Hosted { hosting, scene, fps_cap } = choice else { return None };
+    let display = Display::Headless;
+    let game = GameConfig { scene, fps_cap, display, seed, clicks_per_s: None, record: None };
+    Some(HostedGame { hosting, game })
 }
 
 fn cannot_execute(program: &Path, error: &io::Error) -> String {

@@ -67,7 +67,7 @@ impl Lab {
             state: node.state,
             reason: node.reason.clone(),
             address: node.address(),
-            usage: node.process.as_ref().and_then(|process| self.metrics.usage(process.saved.pid)),
+            usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(process.pids())),
             starts: node.starts,
             server: view.statuses.remove(id),
         };

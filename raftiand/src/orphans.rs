@@ -5,20 +5,13 @@
 
 use std::io;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use rustix::time::Timespec;
-
-use crate::procfs;
 use crate::saved::{Saved, SavedProcess};
-
-/// How long the kernel may take to end a process that was killed.
-const REAP: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+use crate::{pidfd, procfs};
 
 /// Ends the processes of an earlier daemon that are still there, and returns their numbers.
 pub(crate) fn end(saved: &Saved) -> Vec<u32> {
     let mut ended = Vec::new();
-    for process in saved.nodes.values().filter_map(|node| node.process.as_ref()) {
+    for process in saved.nodes.values().flat_map(|node| node.process.iter().chain(&node.server)) {
         match end_one(process) {
             Ok(true) => ended.push(process.pid),
             Ok(false) => {}
@@ -30,23 +23,14 @@ pub(crate) fn end(saved: &Saved) -> Vec<u32> {
 
 /// Ends a process if it is the one described, and says whether it was.
 fn end_one(process: &SavedProcess) -> io::Result<bool> {
-    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else { return Ok(false) };
-    let held = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(held) => held,
-        Err(rustix::io::Errno::SRCH) => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(held) = pidfd::hold(process.pid)? else { return Ok(false) };
     let is_it = |stat: procfs::Stat| stat.start_ticks == process.start_ticks && stat.name == process.name;
     // A zombie has ended already; whoever is its parent now has yet to look at it.
     if !procfs::stat(process.pid).is_some_and(|stat| stat.state != 'Z' && is_it(stat)) {
         return Ok(false);
     }
-    pidfd_send_signal(&held, Signal::KILL)?;
-    // Readable once the process has ended. This blocks, but before the daemon serves anybody.
-    match poll(&mut [PollFd::new(&held, PollFlags::IN)], Some(&REAP))? {
-        0 => Err(io::Error::new(io::ErrorKind::TimedOut, "it was killed and is still there")),
-        _ => Ok(true),
-    }
+    // This blocks, but before the daemon serves anybody.
+    pidfd::kill(&held).map(|()| true)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use raftian_rpc::control::Timing;
 use raftian_rpc::error::LabError;
-use raftian_rpc::lab::StartRequest;
+use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// Election and heartbeat times.
     pub(crate) timing: Timing,
+    /// The game beside each server.
+    #[serde(default)]
+    pub(crate) game: GameChoice,
 }
 
 /// What is known of one node over restarts of the daemon.
@@ -56,6 +59,9 @@ pub(crate) struct SavedNode {
     pub(crate) starts: u64,
     /// Its process, if one was running when the file was written.
     pub(crate) process: Option<SavedProcess>,
+    /// The process of its server, where that has one of its own.
+    #[serde(default)]
+    pub(crate) server: Option<SavedProcess>,
 }
 
 /// Enough to recognise a process that outlived its daemon, and not to mistake another one for it.
@@ -119,6 +125,11 @@ impl Settings {
         if let Some(timing) = request.timing {
             timing.validate().map_err(LabError::Usage)?;
         }
+        if let Some(GameChoice::Hosted { fps_cap: Some(0), .. }) = request.game {
+            return Err(LabError::Usage(
+                "a game draws at least 1 frame per second; leave the cap out for no cap".into(),
+            ));
+        }
         match saved {
             Some(saved) => saved.agrees_with(request).map(|()| *saved),
             None => {
@@ -129,6 +140,7 @@ impl Settings {
                     players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
                     seed: request.seed.unwrap_or(1),
                     timing: request.timing.unwrap_or_default(),
+                    game: request.game.unwrap_or_default(),
                 })
             }
         }
@@ -146,6 +158,7 @@ impl Settings {
             differs(request.seed, self.seed).map(|(is, asked)| format!("the seed {is}, not {asked}")),
             differs(request.timing, self.timing)
                 .map(|(is, asked)| format!("the times {}, not {}", timing(is), timing(asked))),
+            differs(request.game, self.game).map(|(is, asked)| format!("{is}, not {asked}")),
         ]
         .into_iter()
         .flatten()
@@ -197,6 +210,9 @@ fn parse(text: &str) -> Result<Saved, String> {
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::assignment::Hosting;
+    use raftian_rpc::game::Scene;
+
     use super::*;
 
     fn ask(nodes: Option<u16>, players: Option<u16>, seed: Option<u64>) -> StartRequest {
@@ -229,6 +245,19 @@ mod tests {
         assert!(matches!(error, LabError::Conflict(_)));
         let text = error.to_string();
         assert!(text.contains("5 nodes, not 3; and the seed 1, not 2") && text.contains("stop --purge"), "{text}");
+    }
+
+    #[test]
+    fn a_lab_keeps_its_game() {
+        let game = |fps_cap| {
+            let hosted = GameChoice::Hosted { hosting: Hosting::Process, scene: Scene::Dots(1000), fps_cap };
+            StartRequest { game: Some(hosted), ..StartRequest::default() }
+        };
+        let played = Settings::merge(&game(None), None).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&played)).unwrap(), played);
+        let text = Settings::merge(&game(Some(60)), Some(&five())).unwrap_err().to_string();
+        assert!(text.contains("this lab has no game, not dots=1000 in hosting process, 60 fps at most"), "{text}");
+        assert!(matches!(Settings::merge(&game(Some(0)), None), Err(LabError::Usage(_))));
     }
 
     #[test]

@@ -175,6 +175,7 @@ mod tests {
             state: serde_json::Value::Null,
             network_version: 1,
             counters: Counters::default(),
+            game: None,
         }
     }
 

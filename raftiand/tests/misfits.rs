@@ -75,7 +75,7 @@ async fn a_foreign_program_is_recognised_by_what_it_writes() {
 
 #[tokio::test]
 async fn a_node_of_another_version_is_refused() {
-    let ready = r#"read config; echo '{"notice":"ready","version":"9.9.9","port":1,"last_index":0,"torn_tail":null}'"#;
+    let ready = r#"read config; echo '{"notice":"ready","node":"n1","version":"9.9.9","port":1,"last_index":0,"torn_tail":null}'"#;
     let error = start_with_script(&format!("{ready}; exec sleep 60")).await;
     assert_says(&error, &["is version 9.9.9", "build them together"]);
 }

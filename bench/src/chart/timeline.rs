@@ -9,7 +9,7 @@ use raftian_check::Verdict;
 
 use plotters::prelude::RGBColor;
 
-use super::canvas::{Anchor, Canvas, Font, color, page};
+use super::canvas::{Anchor, Canvas, Font, PAGE_PX, color, page};
 use super::scale::{Scale, roof};
 use crate::load::OutcomeKind;
 use crate::summary::{human_us, thousands};
@@ -53,7 +53,7 @@ struct Label {
 /// Draws the timeline as SVG.
 pub fn timeline_svg(data: &TimelineData) -> String {
     let layout = Layout::of(data);
-    page(layout.height, |canvas| {
+    page(PAGE_PX, layout.height, |canvas| {
         head(canvas, &layout);
         windows(canvas, &layout, data);
         lanes(canvas, &layout, data);
@@ -312,7 +312,7 @@ fn latency(canvas: &mut Canvas<'_>, layout: &Layout, data: &TimelineData) {
     let least = data.dots.iter().map(|dot| dot.latency_ms).fold(f64::INFINITY, f64::min);
     let most = data.dots.iter().map(|dot| dot.latency_ms).fold(0.0, f64::max);
     let y = Scale::decades(least, most, bottom, top);
-    for tick in y.ticks(0) {
+    for tick in y.ticks(6) {
         canvas.line(&[(LEFT_PX, y.px(tick)), (RIGHT_PX, y.px(tick))], color::FAINT, 0.7);
         canvas.text(&human_ms(tick), LEFT_PX - 8.0, y.px(tick) + 4.0, Anchor::End, tick_font());
     }

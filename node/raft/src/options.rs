@@ -31,6 +31,8 @@ pub struct Options {
     /// A leader steps down when it has not heard from a quorum for an election time-out (thesis §6.2), and servers
     /// that hear from a leader do not vote for others (thesis §4.2.3).
     pub check_quorum: bool,
+    /// Whether the first election time-out is over at once, so that this server stands first.
+    pub campaigns_first: bool,
     /// The most entries in one AppendEntries; at least one goes.
     pub max_append_entries: usize,
     /// The most bytes of commands in one AppendEntries; a single larger command still goes, alone.
@@ -64,6 +66,7 @@ impl Options {
             heartbeat_interval: Duration::from_millis(50),
             pre_vote: true,
             check_quorum: true,
+            campaigns_first: false,
             max_append_entries: 4096,
             max_append_bytes: 1024 * 1024,
             max_snapshot_chunk_bytes: 512 * 1024,

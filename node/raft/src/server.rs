@@ -50,7 +50,10 @@ impl Server {
     /// When the recovered log has gaps: storage has checked that it has none.
     pub fn new(options: Options, recovered: Recovered, now: Time) -> Server {
         let mut core = Core::new(options, recovered, now);
-        let follower = Follower::new(&mut core, None);
+        let mut follower = Follower::new(&mut core, None);
+        if core.options.campaigns_first {
+            follower.deadline = now;
+        }
         Server { core, role: Role::Follower(follower) }
     }
 

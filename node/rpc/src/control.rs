@@ -2,8 +2,8 @@
 //!
 //! Invariant: control calls bypass link faults, so a lab can always be healed.
 //!
-//! A node is started with a [`NodeConfig`] as one JSON line on its standard input; the open pipe is its lifeline. It
-//! answers with [`NodeNotice`]s, one JSON line each, on its standard output.
+//! A node is started with an [`Assignment`](crate::assignment::Assignment) as one JSON line on its standard input; the
+//! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,7 +14,9 @@ use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::assignment::{HostedGame, Trim};
 use crate::faults::Rule;
+use crate::game::GameReport;
 use crate::secret::Secret;
 use crate::{AppKind, Index, NodeId, RaftEvent, RoleKind, Term};
 
@@ -73,6 +75,12 @@ pub struct NodeConfig {
     pub players: u16,
     /// Election and heartbeat times.
     pub timing: Timing,
+    /// The game beside the server, if there is one.
+    #[serde(default)]
+    pub game: Option<HostedGame>,
+    /// What a measurement changes.
+    #[serde(default)]
+    pub trim: Trim,
 }
 
 /// The time-outs of a cluster (§5.6: broadcast time ≪ election time-out).
@@ -86,12 +94,14 @@ pub struct Timing {
     pub heartbeat_ms: u64,
 }
 
-/// One line of a node's standard output.
+/// One line of a node's standard output. The two halves of a node whose server runs in a process of its own share it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum NodeNotice {
     /// The node has recovered its log and listens.
     Ready {
+        /// The node; a process may hold several.
+        node: NodeId,
         /// The node's version.
         version: String,
         /// The port it listens on.
@@ -103,10 +113,22 @@ pub enum NodeNotice {
     },
     /// A turning point of its server.
     Raft {
+        /// The node.
+        node: NodeId,
         /// When, on the machine's monotonic clock.
         at_ns: u64,
         /// What.
         event: RaftEvent,
+    },
+    /// The server runs in a process of its own, a child of the one that was started. Comes before that is ready.
+    ServerProcess {
+        /// Its number.
+        pid: u32,
+    },
+    /// Its game has drawn the first frame.
+    Playing {
+        /// When, on the machine's monotonic clock.
+        at_ns: u64,
     },
     /// The node cannot go on; its process ends with exit code 1 after this line.
     Failed {
@@ -131,7 +153,7 @@ pub struct Network {
 pub struct NodeStatus {
     /// The node.
     pub node: NodeId,
-    /// Its process.
+    /// The process that its server runs in.
     pub pid: u32,
     /// What it is in its term.
     pub role: RoleKind,
@@ -155,6 +177,9 @@ pub struct NodeStatus {
     pub network_version: u64,
     /// What it has counted since it started.
     pub counters: Counters,
+    /// What its game last said of itself; `None` without a game.
+    #[serde(default)]
+    pub game: Option<GameReport>,
 }
 
 /// Counts since a node started.

@@ -14,9 +14,11 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
 
+use crate::assignment::Hosting;
 use crate::condition::Condition;
 use crate::control::{LogPage, NodeStatus, Timing};
 use crate::faults::Effect;
+use crate::game::Scene;
 use crate::selector::Selector;
 use crate::{AppKind, Index, NodeId, Term};
 
@@ -122,10 +124,42 @@ pub struct StartRequest {
     pub seed: Option<u64>,
     /// Election and heartbeat times; by default the paper's.
     pub timing: Option<Timing>,
+    /// The game beside each server; by default none.
+    pub game: Option<GameChoice>,
     /// Whether to return when the nodes are up, without waiting for a leader.
     pub no_wait: bool,
     /// How long all of it may take, in milliseconds.
     pub timeout_ms: u64,
+}
+
+/// Whether nodes have a game beside their server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GameChoice {
+    /// Servers alone.
+    #[default]
+    None,
+    /// A game loop in every node.
+    Hosted {
+        /// Where the server runs.
+        hosting: Hosting,
+        /// What the game draws.
+        scene: Scene,
+        /// The most frames per second; `None` for as many as the machine draws.
+        fps_cap: Option<u32>,
+    },
+}
+
+impl std::fmt::Display for GameChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            GameChoice::None => f.write_str("no game"),
+            GameChoice::Hosted { hosting, scene, fps_cap: None } => write!(f, "{scene} in hosting {hosting}, uncapped"),
+            GameChoice::Hosted { hosting, scene, fps_cap: Some(cap) } => {
+                write!(f, "{scene} in hosting {hosting}, {cap} fps at most")
+            }
+        }
+    }
 }
 
 /// A lab that is up.

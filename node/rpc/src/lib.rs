@@ -12,6 +12,7 @@
 //!
 //! Deliberately absent: behaviour. A handler lives with the state it works on, in the node or the daemon.
 
+pub mod assignment;
 pub mod client;
 pub mod clock;
 pub mod condition;
@@ -20,6 +21,7 @@ pub mod control;
 pub mod error;
 pub mod files;
 pub mod folder;
+pub mod game;
 pub mod lab;
 pub mod raft;
 pub mod secret;

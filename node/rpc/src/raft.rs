@@ -36,6 +36,11 @@ pub trait Raft {
     /// Append these entries (§5.3).
     #[method(name = "append_entries")]
     async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer>;
+
+    /// One of the above as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that framing
+    /// costs.
+    #[method(name = "xml")]
+    async fn xml(&self, document: String) -> RpcResult<String>;
 }
 
 /// What every message begins with.

@@ -1,20 +1,26 @@
 //! A cluster of real node processes without a daemon: this test is their parent.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use raftian_faults::{Effect, Rule};
+use raftian_rpc::assignment::{Assignment, Cohort, Placement, Trim};
+use raftian_rpc::client::{ClientClient as _, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{ControlClient as _, Network, NodeConfig, NodeNotice, NodeStatus, Timing};
+use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, RoleKind, VERSION};
+use serde_json::value::RawValue;
 
 /// Long enough for any machine; nothing below waits this long unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,12 +49,21 @@ pub(crate) struct Node {
     pub(crate) child: Child,
     pub(crate) stdin: Option<ChildStdin>,
     pub(crate) notices: mpsc::Receiver<NodeNotice>,
-    pub(crate) address: Option<SocketAddr>,
 }
 
 impl Node {
-    /// Starts a process and gives it `config`, a line of its own.
-    pub(crate) fn spawn(config: &str) -> Node {
+    /// Starts a process that is to be this.
+    pub(crate) fn assigned(assignment: &Assignment) -> Node {
+        Node::spawn(&assignment.to_line())
+    }
+
+    /// Starts a process that is to be a node.
+    pub(crate) fn of(config: NodeConfig) -> Node {
+        Node::assigned(&Assignment::Node(Box::new(config)))
+    }
+
+    /// Starts a process and gives it a line.
+    pub(crate) fn spawn(line: &[u8]) -> Node {
         let mut child = Command::new(env!("CARGO_BIN_EXE_raftian-node"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -56,7 +71,7 @@ impl Node {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        writeln!(stdin, "{config}").unwrap();
+        stdin.write_all(line).unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, notices) = mpsc::channel();
         thread::spawn(move || {
@@ -64,26 +79,39 @@ impl Node {
                 let _ = sender.send(serde_json::from_str(&line).expect("every line is a notice"));
             }
         });
-        Node { child, stdin: Some(stdin), notices, address: None }
+        Node { child, stdin: Some(stdin), notices }
     }
 
-    /// Waits until it listens.
-    pub(crate) fn ready(&mut self) -> SocketAddr {
-        match self.notices.recv_timeout(PATIENCE).expect("a first notice") {
-            NodeNotice::Ready { port, .. } => {
-                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-                self.address = Some(address);
-                address
+    /// Waits until a node of it listens, and says which and where.
+    pub(crate) fn ready(&self) -> (NodeId, SocketAddr) {
+        self.told(|notice| match notice {
+            NodeNotice::Ready { node, port, .. } => Some((node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
+            _ => None,
+        })
+    }
+
+    /// Waits until it says that it cannot go on, and why.
+    pub(crate) fn failure(&self) -> String {
+        self.told(|notice| match notice {
+            NodeNotice::Failed { reason } => Some(reason),
+            _ => None,
+        })
+    }
+
+    /// Waits for a notice in which `look` finds something.
+    pub(crate) fn told<T>(&self, look: impl Fn(NodeNotice) -> Option<T>) -> T {
+        loop {
+            let notice = self.notices.recv_timeout(PATIENCE).expect("a notice that was waited for");
+            if let Some(found) = look(notice) {
+                return found;
             }
-            other => panic!("not ready: {other:?}"),
         }
     }
 
-    pub(crate) fn failure(&mut self) -> String {
-        match self.notices.recv_timeout(PATIENCE).expect("a first notice") {
-            NodeNotice::Failed { reason } => reason,
-            other => panic!("not a failure: {other:?}"),
-        }
+    /// Closes its standard input, as a parent that ends does, and waits until it has ended.
+    pub(crate) fn bid_farewell(&mut self) -> ExitStatus {
+        drop(self.stdin.take());
+        self.child.wait().unwrap()
     }
 
     pub(crate) fn kill(&mut self) {
@@ -103,9 +131,12 @@ impl Drop for Node {
 pub(crate) struct Cluster {
     pub(crate) folder: Scratch,
     pub(crate) secret: Secret,
+    /// The processes, each by its node, or by its first one.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
+    pub(crate) addresses: BTreeMap<NodeId, SocketAddr>,
     voters: Vec<NodeId>,
     version: u64,
+    adjust: fn(&mut NodeConfig),
 }
 
 pub(crate) fn id(number: u16) -> NodeId {
@@ -113,14 +144,14 @@ pub(crate) fn id(number: u16) -> NodeId {
 }
 
 impl Cluster {
+    /// A process for each node.
     pub(crate) async fn start(count: u16) -> Cluster {
-        let mut cluster = Cluster {
-            folder: Scratch::new(),
-            secret: Secret::generate().unwrap(),
-            nodes: BTreeMap::new(),
-            voters: NodeId::first(count).collect(),
-            version: 0,
-        };
+        Cluster::start_with(count, |_| {}).await
+    }
+
+    /// A process for each node, configured as `adjust` leaves it.
+    pub(crate) async fn start_with(count: u16, adjust: fn(&mut NodeConfig)) -> Cluster {
+        let mut cluster = Cluster::new(count, adjust);
         for node in cluster.voters.clone() {
             cluster.spawn(node);
         }
@@ -128,19 +159,51 @@ impl Cluster {
         cluster
     }
 
+    /// One process for all nodes.
+    pub(crate) async fn start_together(count: u16, placement: Placement) -> Cluster {
+        let mut cluster = Cluster::new(count, |_| {});
+        let nodes = cluster.voters.iter().map(|node| cluster.config(*node)).collect();
+        let process = Node::assigned(&Assignment::Together(Cohort { placement, nodes }));
+        cluster.addresses = cluster.voters.iter().map(|_| process.ready()).collect();
+        cluster.nodes.insert(id(1), process);
+        cluster.set_rules(&[]).await;
+        cluster
+    }
+
+    /// A cluster of which no process runs yet.
+    pub(crate) fn new(count: u16, adjust: fn(&mut NodeConfig)) -> Cluster {
+        Cluster {
+            folder: Scratch::new(),
+            secret: Secret::generate().unwrap(),
+            nodes: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            voters: NodeId::first(count).collect(),
+            version: 0,
+            adjust,
+        }
+    }
+
     pub(crate) fn node_folder(&self, node: NodeId) -> PathBuf {
         self.folder.0.join(node.to_string())
     }
 
     pub(crate) fn config(&self, node: NodeId) -> NodeConfig {
-        config(node, &self.voters, &self.node_folder(node), &self.secret)
+        let mut config = config(node, &self.voters, &self.node_folder(node), &self.secret);
+        (self.adjust)(&mut config);
+        config
     }
 
     /// Starts a node and waits until it listens.
     pub(crate) fn spawn(&mut self, node: NodeId) {
-        let mut process = Node::spawn(&serde_json::to_string(&self.config(node)).unwrap());
-        process.ready();
+        let process = Node::of(self.config(node));
+        self.addresses.extend([process.ready()]);
         self.nodes.insert(node, process);
+    }
+
+    /// Kills the process of a node.
+    pub(crate) fn kill(&mut self, node: NodeId) {
+        self.nodes.remove(&node).unwrap().kill();
+        self.addresses.remove(&node);
     }
 
     /// Tells all nodes where the others are and which links are cut.
@@ -149,16 +212,16 @@ impl Cluster {
         let rule = |(from, to): &(NodeId, NodeId)| Rule { from: from.number(), to: to.number(), effect: Effect::CUT };
         let network = Network {
             version: self.version,
-            addresses: self.nodes.iter().map(|(id, node)| (*id, node.address.unwrap())).collect(),
+            addresses: self.addresses.clone(),
             rules: cuts.iter().map(rule).collect(),
         };
-        for node in self.nodes.keys() {
+        for node in self.addresses.keys() {
             self.client(*node).configure(network.clone()).await.unwrap();
         }
     }
 
     pub(crate) fn client(&self, node: NodeId) -> Http {
-        connect::http(self.nodes[&node].address.unwrap(), &self.secret, PATIENCE).unwrap()
+        connect::http(self.addresses[&node], &self.secret, PATIENCE).unwrap()
     }
 
     pub(crate) async fn status(&self, node: NodeId) -> NodeStatus {
@@ -170,7 +233,7 @@ impl Cluster {
         let started = Instant::now();
         loop {
             let mut all = Vec::new();
-            for node in self.nodes.keys() {
+            for node in self.addresses.keys() {
                 all.push(self.status(*node).await);
             }
             if good(&all) {
@@ -196,6 +259,19 @@ impl Cluster {
         self.wait_until("a new leader", agreed).await[0].leader.unwrap()
     }
 
+    /// Attacks player 3 through a node.
+    pub(crate) async fn attack(&self, node: NodeId, client: &str, serial: u64) -> Result<Submitted, NodeError> {
+        let command = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
+        let submitted = self.client(node).submit(RawValue::from_string(command).unwrap(), Some(2_000), None).await;
+        submitted.map_err(|error| NodeError::from_client(&error).unwrap_or_else(|| panic!("{error}")))
+    }
+
+    /// Waits until all nodes have applied as much, with the same outcome.
+    pub(crate) async fn agree(&self, index: u64) -> Vec<NodeStatus> {
+        let agreed = |all: &[NodeStatus]| all.iter().all(|s| s.last_applied >= index && s.digest == all[0].digest);
+        self.wait_until("agreement", agreed).await
+    }
+
     pub(crate) async fn follower(&self) -> NodeId {
         let all = self.wait_until("a leader", |all| all.iter().all(|status| status.leader.is_some())).await;
         all.iter().find(|status| status.role == RoleKind::Follower).unwrap().node
@@ -215,5 +291,7 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         app: AppKind::Attack,
         players: 5,
         timing: Timing::default(),
+        game: None,
+        trim: Trim::default(),
     }
 }

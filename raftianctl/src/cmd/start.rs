@@ -3,23 +3,30 @@
 use std::time::Duration;
 
 use raftian_rpc::AppKind;
+use raftian_rpc::assignment::Hosting;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::Timing;
-use raftian_rpc::lab::{LabClient as _, StartReport, StartRequest};
+use raftian_rpc::game::Scene;
+use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
 
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::{Found, Life};
+use crate::units::FpsCap;
 use crate::{launch, progress, units, words};
 
 const EXAMPLES: &str = "\
 Examples:
   raftianctl start -n 5
   raftianctl start -n 3 --seed 7 --election-timeout 150-300 --heartbeat 50
+  raftianctl start -n 3 --hosting process --scene dots=1000 --fps-cap none
   raftianctl --lab two start -n 3 --no-wait
 
 What is not given keeps the value of the lab's last start. `raftianctl stop --purge` forgets it all.";
+
+/// Frames per second of a game that nobody said anything about: what a screen shows.
+const DEFAULT_FPS_CAP: u32 = 60;
 
 /// Start the lab's nodes, and wait until one of them leads
 #[derive(Debug, clap::Args)]
@@ -43,12 +50,35 @@ pub(crate) struct Args {
     /// The interval of a leader's heartbeats, in milliseconds [default: 50]
     #[arg(long, value_name = "MS", value_parser = units::whole_ms, allow_hyphen_values = true)]
     heartbeat: Option<u64>,
+    /// Draw a game in every node, with the server relative to it: a thread beside it, a process of its own, or an async
+    /// task on the thread that draws [default: none, a server alone]
+    #[arg(long, value_name = "HOSTING")]
+    hosting: Option<HostingChoice>,
+    /// What the game draws: `attack`, or `dots=1000` for that many moving squares [default: attack]
+    #[arg(long, value_name = "SCENE", requires = "hosting")]
+    scene: Option<Scene>,
+    /// The most frames per second, or `none` [default: 60]
+    #[arg(long, value_name = "FPS", requires = "hosting", value_parser = units::fps_cap, allow_hyphen_values = true)]
+    fps_cap: Option<FpsCap>,
     /// Return when the nodes are up, without waiting for a leader
     #[arg(long)]
     no_wait: bool,
     /// How long all of it may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
     timeout: Duration,
+}
+
+/// Where the server of a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum HostingChoice {
+    /// A server alone
+    None,
+    /// On a thread beside the game's
+    Thread,
+    /// In a process of its own
+    Process,
+    /// As an async task on the thread that draws
+    Async,
 }
 
 /// Starts the lab.
@@ -89,9 +119,26 @@ impl Args {
             players: self.players,
             seed: self.seed,
             timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
+            game: self.game().map_err(|why| Failure::new(Kind::Usage, why))?,
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),
         })
+    }
+
+    /// The game, if anything was said of it.
+    fn game(&self) -> Result<Option<GameChoice>, String> {
+        let hosting = match self.hosting {
+            None => return Ok(None),
+            Some(HostingChoice::None) if self.scene.is_some() || self.fps_cap.is_some() => {
+                return Err("`--hosting none` has no game, so no --scene and no --fps-cap".into());
+            }
+            Some(HostingChoice::None) => return Ok(Some(GameChoice::None)),
+            Some(HostingChoice::Thread) => Hosting::Thread,
+            Some(HostingChoice::Process) => Hosting::Process,
+            Some(HostingChoice::Async) => Hosting::Async,
+        };
+        let FpsCap(fps_cap) = self.fps_cap.unwrap_or(FpsCap(Some(DEFAULT_FPS_CAP)));
+        Ok(Some(GameChoice::Hosted { hosting, scene: self.scene.unwrap_or_default(), fps_cap }))
     }
 
     /// The times, if any was given; the others are then the defaults.

@@ -21,11 +21,15 @@ Examples:
   raftianctl status --watch 500ms
   raftianctl status -o json | jq '.nodes[].server.term'
 
-CPU is in percent of one core over about the last second. LOG is the last index. DIGEST stands for the applied state:
+CPU is in percent of one core over about the last second, and with MEMORY the sum over a node's processes. FPS are the
+frames per second of the game beside a server, over the last second. LOG is the last index. DIGEST stands for the applied state:
 equal digests, equal states.";
 
 /// Characters of a digest that are shown: enough to tell states apart by eye.
 const DIGEST_CHARS: usize = 8;
+
+/// Where frames per second stand in the table, where there are any: before the cost.
+const FPS_COLUMN: usize = 9;
 
 /// Show what every node is doing, and which faults are in force
 #[derive(Debug, clap::Args)]
@@ -99,7 +103,8 @@ fn headline(status: &LabStatus) -> String {
 
 fn table(status: &LabStatus) -> Table {
     use Align::{Left, Right};
-    let mut table = Table::new([
+    let plays = status.nodes.iter().filter_map(|node| node.server.as_ref()).any(|server| server.game.is_some());
+    let mut columns = vec![
         ("NODE", Left),
         ("STATE", Left),
         ("ROLE", Left),
@@ -112,11 +117,25 @@ fn table(status: &LabStatus) -> Table {
         ("CPU %", Right),
         ("MEMORY", Right),
         ("PORT", Right),
-    ]);
+    ];
+    if plays {
+        columns.insert(FPS_COLUMN, ("FPS", Right));
+    }
+    let mut table = Table::new(columns);
     for node in &status.nodes {
-        table.row(row(node, status.leader == Some(node.node)));
+        let mut row = row(node, status.leader == Some(node.node));
+        if plays {
+            row.insert(FPS_COLUMN, fps(node));
+        }
+        table.row(row);
     }
     table
+}
+
+/// Frames per second, of a node whose game has said how it does.
+fn fps(node: &NodeReport) -> Cell {
+    let game = node.server.as_ref().and_then(|server| server.game.as_ref());
+    game.map_or_else(Cell::default, |game| format!("{:.0}", game.fps).into())
 }
 
 fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
@@ -179,8 +198,10 @@ fn players(status: &LabStatus) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::assignment::Hosting;
     use raftian_rpc::control::{Counters, NodeStatus};
     use raftian_rpc::faults::Effect;
+    use raftian_rpc::game::{GameReport, Scene};
     use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
     use serde_json::json;
 
@@ -201,6 +222,7 @@ mod tests {
             digest: "3fa9c1d27788".into(),
             state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
             counters: Counters::default(),
+            game: None,
         };
         let running = state == NodeState::Running;
         NodeReport {
@@ -249,6 +271,28 @@ fault f1: partition n1 | n2, 6.2 s left
 players (number:hp, on n2): 1:70 2:100
 ";
         assert_eq!(page(&status(), 0, false), expected);
+    }
+
+    #[test]
+    fn frames_per_second_are_shown_where_there_is_a_game() {
+        let mut status = status();
+        let game = GameReport {
+            scene: Scene::Attack,
+            hosting: Some(Hosting::Thread),
+            fps: 59.96,
+            frame_us_p50: 16_667.0,
+            frame_us_max: 17_000.0,
+            frames: 600,
+            orders: 3,
+            order_us_p50: None,
+        };
+        status.nodes[1].server.as_mut().unwrap().game = Some(game);
+        let page = page(&status, 0, false);
+        let lines: Vec<Vec<&str>> = page.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
+        assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
+        let port = |line: &str| line.rfind("400").unwrap();
+        assert_eq!(port(page.lines().nth(2).unwrap()), port(page.lines().nth(3).unwrap()), "{page}");
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub enum Happening {
         /// The torn tail it cut, if any.
         torn_tail: Option<String>,
     },
+    /// A node's game has drawn its first frame, at the time the node says.
+    NodePlaying {
+        /// The node.
+        node: NodeId,
+    },
     /// A node's process ended.
     NodeExited {
         /// The node.

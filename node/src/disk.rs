@@ -1,0 +1,95 @@
+//! The disk of a node: the real one, which may be told not to sync so that syncing can be measured by leaving it out.
+//!
+//! Invariant: only [`Durability::Unsynced`] leaves anything out, and no lab asks for it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use raftian_rpc::assignment::Durability;
+use raftian_wal::{Disk, DiskFile, RealDisk};
+
+/// A directory of the operating system.
+#[derive(Debug)]
+pub(crate) struct NodeDisk {
+    real: RealDisk,
+    folder: PathBuf,
+    durability: Durability,
+}
+
+/// A file that is open for writing.
+#[derive(Debug)]
+pub(crate) struct NodeFile {
+    real: File,
+    durability: Durability,
+}
+
+impl NodeDisk {
+    /// Opens a directory, and makes it if it is not there.
+    ///
+    /// # Errors
+    /// A sentence for people, when another process holds it, or the system says no.
+    pub(crate) fn open(path: &Path, durability: Durability) -> Result<NodeDisk, String> {
+        let real = RealDisk::open(path).map_err(|error| error.to_string())?;
+        Ok(NodeDisk { real, folder: path.to_owned(), durability })
+    }
+
+    /// The directory, as a message to a person should give it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether a sync is one.
+    pub(crate) fn syncs(&self) -> bool {
+        self.durability == Durability::Synced
+    }
+
+    fn file(&self, real: File) -> NodeFile {
+        NodeFile { real, durability: self.durability }
+    }
+}
+
+impl Disk for NodeDisk {
+    type File = NodeFile;
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.real.list()
+    }
+
+    fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+        self.real.read(file)
+    }
+
+    fn create(&mut self, file: &str) -> io::Result<NodeFile> {
+        self.real.create(file).map(|real| self.file(real))
+    }
+
+    fn open(&mut self, file: &str) -> io::Result<NodeFile> {
+        self.real.open(file).map(|real| self.file(real))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+
+    fn remove(&mut self, file: &str) -> io::Result<()> {
+        self.real.remove(file)
+    }
+
+    fn locate(&self, file: &str) -> String {
+        self.real.locate(file)
+    }
+}
+
+impl DiskFile for NodeFile {
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.real.write_at(offset, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match self.durability {
+            Durability::Synced => self.real.sync(),
+            Durability::Unsynced => Ok(()),
+        }
+    }
+}

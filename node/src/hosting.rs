@@ -1,0 +1,81 @@
+//! Where a node's server runs relative to its game: on a thread of its own, in a process of its own, or as a task on
+//! the thread that draws. And the two that have only one of both: a server alone, and the baseline, a game alone.
+//!
+//! Invariant: every hosting runs [`server::run`] and the same game, joined by the two queues of
+//! [`port`](crate::port) and nothing else. When one of the two ends its queues close, and so the other ends too.
+
+mod asynchronous;
+pub(crate) mod process;
+mod thread;
+
+use raftian_rpc::assignment::{HostedGame, Hosting, SoloConfig, WindowConfig};
+use raftian_rpc::control::NodeConfig;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::game::{Game, Stop, window};
+use crate::global_lock::GlobalLock;
+use crate::inbox::Mailbox;
+use crate::node::Failure;
+use crate::{parent, server};
+
+/// Runs a node to its end.
+///
+/// # Errors
+/// When it cannot start, or cannot go on.
+pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
+    let game = config.game.take();
+    let hosting = game.as_ref().map(|hosted| hosted.hosting);
+    if config.trim.global_lock && hosting != Some(Hosting::Thread) {
+        let why = "a global lock is between two threads of one process: it needs a game and the hosting `thread`";
+        return Err(Failure::Because(why.into()));
+    }
+    match game {
+        None => Ok(alone(config)?),
+        Some(HostedGame { hosting: Hosting::Thread, game }) => Ok(thread::run(config, game)?),
+        Some(HostedGame { hosting: Hosting::Async, game }) => Ok(asynchronous::run(config, game)?),
+        Some(HostedGame { hosting: Hosting::Process, game }) => process::run(config, game),
+    }
+}
+
+/// Runs a game without a server: the baseline of every comparison.
+///
+/// # Errors
+/// A sentence for people, when there is nothing to draw on.
+pub(crate) fn baseline(solo: SoloConfig) -> Result<(), String> {
+    let stop = stop_at_farewell()?;
+    Game::new(&solo.game, solo.players, None, None, stop)?.run().map(drop)
+}
+
+/// Runs a window onto a node of another process.
+///
+/// # Errors
+/// A sentence for people, when there is nothing to draw on.
+pub(crate) fn window(config: WindowConfig) -> Result<(), String> {
+    window::run(config, stop_at_farewell()?)
+}
+
+/// Runs a server without a game.
+fn alone(config: NodeConfig) -> Result<(), String> {
+    let mailbox = Mailbox::new();
+    parent::on_farewell(mailbox.shutdown())?;
+    runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
+}
+
+/// A game's brake, which the parent's farewell pulls.
+fn stop_at_farewell() -> Result<Stop, String> {
+    let stop = Stop::default();
+    let brake = stop.clone();
+    parent::on_farewell(move || brake.stop())?;
+    Ok(stop)
+}
+
+/// A runtime on the thread that will poll it, which holds `lock` unless it waits.
+pub(crate) fn runtime(lock: &GlobalLock) -> Result<Runtime, String> {
+    let (parking, unparked) = (lock.clone(), lock.clone());
+    Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(move || parking.give())
+        .on_thread_unpark(move || unparked.take())
+        .build()
+        .map_err(|error| format!("cannot start a runtime: {error}"))
+}

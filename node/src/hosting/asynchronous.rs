@@ -1,0 +1,29 @@
+//! The server as a task of the runtime whose thread draws the frames.
+
+use raftian_rpc::assignment::Hosting;
+use raftian_rpc::control::NodeConfig;
+use raftian_rpc::game::GameConfig;
+
+use crate::game::{Game, Stop};
+use crate::global_lock::GlobalLock;
+use crate::hosting::runtime;
+use crate::inbox::Mailbox;
+use crate::{parent, port, server};
+
+/// Runs both to their end.
+///
+/// # Errors
+/// A sentence for people, when one of them cannot start or go on.
+pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
+    let (game_port, server_port) = port::pair(GlobalLock::default());
+    let game = Game::new(&game, config.players, Some(Hosting::Async), Some(game_port), Stop::default())?;
+    let mailbox = Mailbox::new();
+    parent::on_farewell(mailbox.shutdown())?;
+    runtime(&GlobalLock::default())?.block_on(async {
+        let server = tokio::spawn(server::run(config, mailbox, Some(server_port)));
+        let played = game.run_as_task().await;
+        let served =
+            server.await.unwrap_or_else(|_| Err("the server broke down; its last words are in stderr.log".into()));
+        served.and(played).map(drop)
+    })
+}

@@ -1,0 +1,100 @@
+//! The server in a process of its own, a child of the process that draws. A socket pair carries the two queues; one end
+//! is the child's standard input, so that its end is the child's lifeline too.
+//!
+//! Invariant: both halves stay in one process group, so that a signal to the group (a crash, a pause) meets both. When
+//! one half ends the other does, and the reason is said once.
+
+use std::io::{self, BufReader, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use raftian_rpc::assignment::{Assignment, Hosting};
+use raftian_rpc::control::{NodeConfig, NodeNotice};
+use raftian_rpc::game::GameConfig;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::game::Game;
+use crate::global_lock::GlobalLock;
+use crate::hosting::{runtime, stop_at_farewell};
+use crate::inbox::Mailbox;
+use crate::node::Failure;
+use crate::port::{GamePort, ServerPort};
+use crate::{frames, parent, server};
+
+/// Runs the game in this process and the server in a child, to the end of both.
+///
+/// # Errors
+/// When one of them cannot start or go on.
+pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
+    let (commands, said) = mpsc::channel();
+    let (told, orders) = mpsc::channel();
+    let tell = Box::new(move |command| commands.send(command).is_ok());
+    let port = GamePort { tell, orders, lock: GlobalLock::default() };
+    let stop = stop_at_farewell()?;
+    let game = Game::new(&game, config.players, Some(Hosting::Process), Some(port), stop)?;
+
+    let cannot = |error: io::Error| format!("cannot start the server's process: {error}");
+    let (own, childs) = UnixStream::pair().map_err(cannot)?;
+    let reading = own.try_clone().map_err(cannot)?;
+    let mut server = spawn(config, &own, childs).map_err(cannot)?;
+    start("commands", move || frames::send(&said, own))?;
+    start("orders", move || frames::receive(BufReader::new(reading), |order| told.send(order).is_ok()))?;
+    // When the game is over the commands queue closes, and with it the child's standard input.
+    let played = game.run();
+    let served = server.wait().map_err(|error| format!("nobody knows how the server's process ended: {error}"))?;
+    judge(served)?;
+    played?;
+    Ok(())
+}
+
+/// Runs a server whose game is the parent process.
+///
+/// # Errors
+/// A sentence for people, when it cannot start or go on.
+pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
+    let socket: UnixStream = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| format!("cannot answer on standard input: {error}"))?
+        .into();
+    let mailbox = Mailbox::new();
+    parent::on_signal(mailbox.shutdown())?;
+    let (commands, taken) = unbounded_channel();
+    let (put, orders) = mpsc::channel();
+    start("commands", move || frames::receive(io::stdin().lock(), |command| commands.send(command).is_ok()))?;
+    start("orders", move || frames::send(&orders, socket))?;
+    let port = ServerPort { commands: taken, orders: put };
+    runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
+}
+
+/// Spawns the same program as this one, and tells it to be the server.
+fn spawn(config: NodeConfig, mut own: &UnixStream, childs: UnixStream) -> io::Result<Child> {
+    let child = Command::new(std::env::current_exe()?).stdin(Stdio::from(OwnedFd::from(childs))).spawn()?;
+    // Before the child can say that it is ready: whoever started this should know its processes by then.
+    parent::notify(&NodeNotice::ServerProcess { pid: child.id() });
+    own.write_all(&Assignment::Server(Box::new(config)).to_line())?;
+    Ok(child)
+}
+
+fn start(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let spawned = thread::Builder::new().name(name.into()).spawn(body);
+    spawned.map(drop).map_err(|error| format!("cannot start the thread `{name}`: {error}"))
+}
+
+/// What the end of the child means for this half.
+fn judge(status: ExitStatus) -> Result<(), Failure> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Ok(()),
+        // A node that fails says why.
+        (Some(1), _) => Err(Failure::Said),
+        (Some(code), _) => Err(Failure::Because(format!("its server's process exited with code {code}"))),
+        (None, signal) => {
+            let signal = signal.map_or("a signal".to_owned(), |number| format!("signal {number}"));
+            Err(Failure::Because(format!("its server's process was ended by {signal}")))
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The server on an operating system thread of its own; the game has the main thread.
+
+use std::thread;
+
+use raftian_rpc::assignment::Hosting;
+use raftian_rpc::control::NodeConfig;
+use raftian_rpc::game::GameConfig;
+
+use crate::game::{Game, Stop};
+use crate::global_lock::GlobalLock;
+use crate::hosting::runtime;
+use crate::inbox::Mailbox;
+use crate::{parent, port, server};
+
+/// Runs both to their end.
+///
+/// # Errors
+/// A sentence for people, when one of them cannot start or go on.
+pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
+    let lock = if config.trim.global_lock { GlobalLock::new() } else { GlobalLock::default() };
+    let (game_port, server_port) = port::pair(lock.clone());
+    let game = Game::new(&game, config.players, Some(Hosting::Thread), Some(game_port), Stop::default())?;
+    let mailbox = Mailbox::new();
+    parent::on_farewell(mailbox.shutdown())?;
+    let serve = move || {
+        let runtime = runtime(&lock)?;
+        let _held = lock.hold();
+        runtime.block_on(server::run(config, mailbox, Some(server_port)))
+    };
+    let server = thread::Builder::new()
+        .name("server".into())
+        .spawn(serve)
+        .map_err(|error| format!("cannot start the server's thread: {error}"))?;
+    let played = game.run();
+    let served =
+        server.join().unwrap_or_else(|_| Err("the server broke down; its last words are in stderr.log".into()));
+    served.and(played).map(drop)
+}
