@@ -53,7 +53,7 @@ fn the_list_has_every_experiment_with_its_times() {
     };
     assert!(time("quick") < 175_000 && time("paper") > 3_600_000, "{} {}", time("quick"), time("paper"));
     let text = String::from_utf8(scratch.run("bench list").stdout).unwrap();
-    assert!(text.lines().count() == 15 && text.starts_with("ID"), "{text}");
+    assert!(text.lines().count() == 16 && text.starts_with("ID"), "{text}");
 }
 
 #[test]
