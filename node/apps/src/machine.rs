@@ -71,7 +71,7 @@ impl Machine {
     /// The machine that a snapshot was taken of, which must be one of `app`.
     ///
     /// # Errors
-    /// When it is of another application, or is not what it was when it was taken.
+    /// When it is of another version or application, or is not what it was when it was taken.
     pub fn restore(app: AppKind, snapshot: Snapshot) -> Result<Machine, SnapshotError> {
         snapshot.check_head(app)?;
         let (last_applied, said) = (snapshot.last_applied(), snapshot.digest());

@@ -112,20 +112,19 @@ impl Snapshot {
         serde_json::to_vec(self).expect("names, numbers and JSON text always serialise")
     }
 
-    /// Reads a snapshot. Whether its content is unaltered shows when a [`Machine`](crate::Machine) is restored from it.
+    /// Reads a snapshot. Whether it is unaltered shows when a [`Machine`](crate::Machine) is restored from it.
     ///
     /// # Errors
-    /// When it is cut short, not a snapshot, or of another version.
+    /// When it is cut short or not a snapshot, perhaps because it is of another version.
     pub fn decode(json: &[u8]) -> Result<Snapshot, SnapshotError> {
-        let snapshot: Snapshot = serde_json::from_slice(json).map_err(|error| why_not(json, error))?;
-        match snapshot.version {
-            SNAPSHOT_VERSION => Ok(snapshot),
-            found => Err(SnapshotError::Version { found: found.into() }),
-        }
+        serde_json::from_slice(json).map_err(|error| why_not(json, error))
     }
 
     /// Checks what can be checked without its content.
     pub(crate) fn check_head(&self, wanted: AppKind) -> Result<(), SnapshotError> {
+        if self.version != SNAPSHOT_VERSION {
+            return Err(SnapshotError::Version { found: self.version.into() });
+        }
         let found = seal(self.version, self.app, self.last_applied, self.digest);
         if found != self.seal {
             return Err(SnapshotError::Altered { what: "seal", said: self.seal, found });

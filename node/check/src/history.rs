@@ -1,8 +1,9 @@
 //! What clients did and saw, one operation per line of JSON.
 //!
 //! Invariant: an operation is *one* (client, serial), however often it was retried; it failed only if it certainly was
-//! not and will not be applied, and everything else that was not acknowledged is unknown. A `stale_serial` response to
-//! a retry tells nothing of the first attempt, so that is unknown too. Deliberately absent: judging.
+//! not and will not be applied, and everything else that was not acknowledged is unknown. A refusal (`stale_serial`,
+//! `no_session`) of one attempt tells nothing of the others, so what was tried more than once is then unknown too.
+//! Deliberately absent: judging, and reads that may be stale: they promise nothing that could be judged.
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
@@ -41,7 +42,8 @@ pub struct Operation {
 pub enum Outcome {
     /// It was acknowledged.
     Ok {
-        /// The index at which it took effect.
+        /// The index at which it took effect. For a read that left no entry: of the last entry that went into the
+        /// state it was answered from.
         index: Index,
         /// What the application said.
         response: Response,

@@ -73,7 +73,7 @@ fn a_segment_of_replaced_entries_goes_with_those_that_replaced_them() {
 
 #[test]
 fn segments_that_a_crash_left_behind_go_with_the_next_snapshot() {
-    for write in [installation(1, 200), compaction(1, 100, 100)] {
+    for (write, index) in [(installation(1, 50), 50), (compaction(1, 100, 100), 100)] {
         let (disk, changes) = (1..20)
             .map(|changes| (with_entries(100), changes))
             .find(|(disk, changes)| {
@@ -87,7 +87,7 @@ fn segments_that_a_crash_left_behind_go_with_the_next_snapshot() {
         let (mut wal, found) = open(disk.clone()).unwrap();
         assert_eq!(found.snapshot, write.snapshot, "{changes} changes");
         assert!(segments(&disk).len() > 4);
-        commit(&mut wal, &Write { snapshot: None, ..write });
+        commit(&mut wal, &Write { discard: Some(Discard::UpTo(index)), ..Write::default() });
         assert_eq!(segments(&disk).len(), 1);
         assert_eq!(recovered(&disk).snapshot, found.snapshot);
     }

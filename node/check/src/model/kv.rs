@@ -144,7 +144,7 @@ impl Transition for Effect {
         match *self {
             Effect::Saw(value) | Effect::Swapped(value, _) => Some(value),
             // What counts for 0 may be no value.
-            Effect::Added(by, sum) => sum.checked_sub(by).map(Value::Integer),
+            Effect::Added(by, sum) if by != sum => sum.checked_sub(by).map(Value::Integer),
             _ => None,
         }
     }

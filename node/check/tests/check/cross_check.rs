@@ -244,16 +244,30 @@ fn every_order(history: &[Operation], setup: &Setup) -> bool {
 #[test]
 fn a_long_run_of_a_correct_server_is_valid_to_both_judges_whatever_the_clients_do_not_know() {
     for app in AppKind::ALL {
-        for (clients, objects, unknown_percent) in [(3, 1, 0), (64, 1, 5), (64, 40, 20)] {
-            let plan = Plan { app, clients, operations: 5_000, objects, values: 100, unknown_percent, seed: 11 };
+        for (operations, clients, objects, unknown_percent) in
+            [(5_000, 3, 1, 0), (5_000, 64, 1, 5), (5_000, 64, 40, 20), (40_000, 8, 1, 20)]
+        {
+            let plan = Plan { app, clients, operations, objects, values: 1_000, unknown_percent, seed: 11 };
             let run = plan.run();
             let report = judge(&run.history, &run.replicas, &run.setup);
             assert_eq!(report.verdict, Verdict::Valid, "{plan:?}: {report}");
             let found = report.linearizability.as_ref().expect("the log is whole");
             assert_eq!(found.verdict(), Verdict::Valid, "{plan:?}: {report}");
             // Next to nothing is tried twice, or this would not be so.
-            assert!(found.steps < 40 * 5_000, "{plan:?}: {} steps", found.steps);
+            assert!(found.steps < 15 * operations as u64, "{plan:?}: {} steps", found.steps);
         }
+    }
+}
+
+#[test]
+fn what_nobody_was_told_is_found_where_it_is_needed_without_a_log_to_go_by() {
+    for app in AppKind::ALL {
+        let plan =
+            Plan { app, clients: 16, operations: 1_000, objects: 1, values: 1_000, unknown_percent: 20, seed: 12 };
+        let run = plan.run();
+        let found = linearizability(&run.history, &run.setup, Bounds::default());
+        assert_eq!(found.verdict(), Verdict::Valid, "{plan:?}: {found:?}");
+        assert!(found.steps < 5_000, "{plan:?}: {} steps", found.steps);
     }
 }
 

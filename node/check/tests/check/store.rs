@@ -112,6 +112,18 @@ fn what_other_clients_did_explains_what_these_saw() {
     Run::new(AppKind::Kv, history.clone(), &others).finds(&[]);
     history[1].outcome = Outcome::Ok { index: 3, response: json(r#"{"outcome":"found","value":"6"}"#) };
     Run::new(AppKind::Kv, history, &others).finds(&[Invariant::ReadFromLog, Invariant::Linearizability]);
+    // What another did before all that the history knows of is certain.
+    let late = vec![ok("r", 1, GET, 30..40, 3, r#"{"outcome":"absent"}"#)];
+    Run::new(AppKind::Kv, late, &others).finds(&[Invariant::ReadFromLog, Invariant::Linearizability]);
+}
+
+#[test]
+fn what_others_may_have_done_beyond_the_logs_at_hand_is_not_held_against_the_servers() {
+    let mut run = Run::new(AppKind::Kv, history(), &log());
+    run.history.push(ok("r", 3, GET, 96..99, 6, r#"{"outcome":"found","value":"9"}"#));
+    run.replicas.truncate(1);
+    let report = run.finds(&[Invariant::Evidence]);
+    assert_eq!(report.linearizability, None);
 }
 
 #[test]
