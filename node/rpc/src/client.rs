@@ -34,6 +34,22 @@ pub trait Client {
         forwarded_by: Option<NodeId>,
     ) -> RpcResult<Submitted>;
 
+    /// Answers an op that only reads, without an entry in the log. Linearizable unless said otherwise: the leader, to
+    /// whom it is forwarded, makes sure that it still leads (§8). A stale read is answered by this node at once.
+    ///
+    /// `timeout_ms` and `forwarded_by` are as for `submit`.
+    ///
+    /// # Errors
+    /// [`NodeError`](crate::error::NodeError); a read changes nothing, so any of them may be tried again.
+    #[method(name = "read")]
+    async fn read(
+        &self,
+        op: Box<RawValue>,
+        consistency: Option<Consistency>,
+        timeout_ms: Option<u64>,
+        forwarded_by: Option<NodeId>,
+    ) -> RpcResult<ReadAnswer>;
+
     /// The application's state on this node, which may lag behind the leader's: a stale read.
     ///
     /// # Errors
@@ -53,6 +69,28 @@ pub struct Submitted {
     pub leader: NodeId,
     /// Whether this was a retry of a command applied before, so that it had no further effect (§8).
     pub duplicate: bool,
+    /// The application's answer.
+    pub response: Response,
+}
+
+/// What a read promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistency {
+    /// It sees everything that was acknowledged before it began (§8).
+    #[default]
+    Linearizable,
+    /// It sees the state of the node that was asked, which may lag behind.
+    Stale,
+}
+
+/// The answer to a read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadAnswer {
+    /// The node whose state answered.
+    pub node: NodeId,
+    /// The last entry that had gone into that state.
+    pub index: Index,
     /// The application's answer.
     pub response: Response,
 }

@@ -18,7 +18,7 @@ use crate::assignment::{HostedGame, Trim};
 use crate::faults::Rule;
 use crate::game::GameReport;
 use crate::secret::Secret;
-use crate::{AppKind, Index, NodeId, RaftEvent, RoleKind, Term};
+use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -47,6 +47,27 @@ pub trait Control {
     /// When the node is shutting down.
     #[method(name = "log")]
     async fn log(&self, from: Index, limit: u64) -> RpcResult<LogPage>;
+
+    /// Takes a snapshot of the application and discards the entries it stands for (§7). Answers when it is durable.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`](crate::error::NodeError::Refused) when nothing is applied yet, or nothing since the last.
+    #[method(name = "snapshot")]
+    async fn snapshot(&self) -> RpcResult<SnapshotTaken>;
+
+    /// Begins a change of the membership at the leader (§6). Whether it is completed is seen in [`Membership`].
+    ///
+    /// # Errors
+    /// `NotLeader`, or `Refused` with the reason.
+    #[method(name = "change")]
+    async fn change(&self, change: MemberChange) -> RpcResult<ChangeBegun>;
+
+    /// Begins to hand the lead over (thesis §3.10). Whether it was is seen by who leads.
+    ///
+    /// # Errors
+    /// `NotLeader`, or `Refused` with the reason.
+    #[method(name = "transfer")]
+    async fn transfer(&self, to: NodeId) -> RpcResult<()>;
 }
 
 /// Everything a node process must know to start.
@@ -56,7 +77,7 @@ pub struct NodeConfig {
     pub version: String,
     /// Who the node is.
     pub id: NodeId,
-    /// The voters of the cluster, itself included.
+    /// The voters that the cluster began with, itself included; none for a node that waits to be added.
     pub voters: Vec<NodeId>,
     /// The loopback port to listen on; 0 lets the system choose.
     pub port: u16,
@@ -75,6 +96,9 @@ pub struct NodeConfig {
     pub players: u16,
     /// Election and heartbeat times.
     pub timing: Timing,
+    /// When it takes snapshots by itself.
+    #[serde(default)]
+    pub compaction: Compaction,
     /// The game beside the server, if there is one.
     #[serde(default)]
     pub game: Option<HostedGame>,
@@ -92,6 +116,15 @@ pub struct Timing {
     pub election_max_ms: u64,
     /// The interval of a leader's heartbeats.
     pub heartbeat_ms: u64,
+}
+
+/// When a node takes a snapshot and discards the entries it stands for (§7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// Once the entries since the last snapshot have so many bytes; never if `None`.
+    pub log_bytes: Option<u64>,
+    /// So many of the last entries are kept all the same, for followers that lack no more than these.
+    pub keep_entries: u64,
 }
 
 /// One line of a node's standard output. The two halves of a node whose server runs in a process of its own share it.
@@ -163,6 +196,17 @@ pub struct NodeStatus {
     pub leader: Option<NodeId>,
     /// Leaders only: how long ago a quorum was last heard from; recent contact is what makes a claim to lead good.
     pub quorum_contact_ms: Option<u64>,
+    /// Who takes part, as far as it knows; `None` for a node that waits to be added.
+    pub membership: Option<Membership>,
+    /// Leaders only: the node that the lead is being handed to.
+    pub transfer: Option<NodeId>,
+    /// Leaders only: how far the others are.
+    #[serde(default)]
+    pub peers: Vec<PeerProgress>,
+    /// The last entry that its snapshot stands for; 0 without one.
+    pub snapshot_index: Index,
+    /// The first entry it holds; the one after the last if it holds none.
+    pub first_index: Index,
     /// The last entry of its log.
     pub last_index: Index,
     /// The last entry known to be committed.
@@ -182,6 +226,76 @@ pub struct NodeStatus {
     pub game: Option<GameReport>,
 }
 
+/// Who takes part in the cluster (§6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Voters and learners; while a change of the voters is under way, the outgoing voters too.
+    pub configuration: Configuration,
+    /// Whether it is known to be committed. A change is completed when it is, and is not joint.
+    pub committed: bool,
+}
+
+/// How far another server is, as its leader knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerProgress {
+    /// The node.
+    pub node: NodeId,
+    /// What it is in the cluster.
+    pub standing: Standing,
+    /// The last entry it is known to have durably.
+    pub match_index: Index,
+    /// While it is sent a snapshot: how many bytes it has, and how many there are.
+    pub snapshot_bytes: Option<(u64, u64)>,
+}
+
+/// What a node is in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It has a vote.
+    Voter,
+    /// It is sent the log, and has no vote (thesis §4.2.1).
+    Learner,
+    /// It has been removed, and is still told so.
+    Leaving,
+}
+
+/// What is to become of the members.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberChange {
+    /// A new server is sent the log, without a vote.
+    AddLearner(NodeId),
+    /// A learner that has caught up gets a vote.
+    Promote(NodeId),
+    /// A voter or a learner leaves.
+    Remove(NodeId),
+}
+
+/// A change of the membership that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeBegun {
+    /// Where it stands in the log.
+    pub index: Index,
+    /// The leader's term.
+    pub term: Term,
+}
+
+/// A snapshot that is durable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotTaken {
+    /// The node.
+    pub node: NodeId,
+    /// The last entry it stands for.
+    pub last_index: Index,
+    /// That entry's term.
+    pub last_term: Term,
+    /// The size of the application's part, in bytes.
+    pub bytes: u64,
+    /// How many entries were discarded.
+    pub discarded: u64,
+}
+
 /// Counts since a node started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
@@ -197,6 +311,12 @@ pub struct Counters {
     pub dropped: u64,
     /// Syncs of its log.
     pub syncs: u64,
+    /// Snapshots of its own application that it took.
+    #[serde(default)]
+    pub snapshots: u64,
+    /// Reads it answered from its state without an entry in the log.
+    #[serde(default)]
+    pub reads: u64,
 }
 
 /// A part of a node's log.
@@ -204,6 +324,10 @@ pub struct Counters {
 pub struct LogPage {
     /// The node.
     pub node: NodeId,
+    /// The last entry that its snapshot stands for; 0 without one.
+    pub snapshot_index: Index,
+    /// The first entry it holds; the one after the last if it holds none.
+    pub first_index: Index,
     /// The last entry of its log.
     pub last_index: Index,
     /// The last entry known to be committed.
@@ -212,7 +336,7 @@ pub struct LogPage {
     pub last_applied: Index,
     /// The digest of the state after that entry.
     pub digest: String,
-    /// The entries, in order.
+    /// The entries, in order, from the first index asked for on, or from the first that is held.
     pub entries: Vec<LogLine>,
 }
 
@@ -223,8 +347,18 @@ pub struct LogLine {
     pub index: Index,
     /// Its term.
     pub term: Term,
-    /// The command; `None` for a leader's no-op.
+    /// The command; `None` for a leader's no-op and for a configuration.
     pub command: Option<Box<RawValue>>,
+    /// The configuration that is in force from here on (§6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<Configuration>,
+}
+
+impl Default for Compaction {
+    /// At 64 MiB, and 1,000 entries are kept.
+    fn default() -> Compaction {
+        Compaction { log_bytes: Some(64 << 20), keep_entries: 1_000 }
+    }
 }
 
 impl Default for Timing {

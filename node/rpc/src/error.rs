@@ -67,6 +67,12 @@ pub enum NodeError {
         /// The one addressed.
         meant: NodeId,
     },
+    /// What was asked for is not possible now, or not at all. Nothing has changed.
+    #[error("{why}")]
+    Refused {
+        /// The reason.
+        why: String,
+    },
     /// The parameters do not describe anything a node could do.
     #[error("{why}")]
     BadRequest {
@@ -105,6 +111,7 @@ impl NodeError {
             NodeError::LinkCut { .. } => -32007,
             NodeError::WrongNode { .. } => -32008,
             NodeError::Replaced => -32009,
+            NodeError::Refused { .. } => -32010,
             NodeError::BadRequest { .. } => -32602,
         }
     }

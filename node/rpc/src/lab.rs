@@ -5,6 +5,7 @@
 //! all is so already succeeds and says so.
 
 mod journal;
+mod member;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,13 +17,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::Hosting;
 use crate::condition::Condition;
-use crate::control::{LogPage, NodeStatus, Timing};
+use crate::control::{LogPage, NodeStatus, Standing, Timing};
 use crate::faults::Effect;
 use crate::game::Scene;
 use crate::selector::Selector;
 use crate::{AppKind, Index, NodeId, Term};
 
 pub use journal::{Event, Happening};
+pub use member::{
+    MemberReport, MemberRequest, MemberVerb, SnapshotReport, SnapshotRequest, TransferReport, TransferRequest,
+};
 
 /// The methods. All errors are [`LabError`](crate::error::LabError)s.
 #[rpc(client, server, namespace = "lab", namespace_separator = ".")]
@@ -50,6 +54,18 @@ pub trait Lab {
     /// Kills, pauses, resumes, restarts or stops nodes.
     #[method(name = "act")]
     async fn act(&self, request: ActRequest) -> RpcResult<ActReport>;
+
+    /// Adds, promotes or removes a member of the cluster (§6).
+    #[method(name = "member")]
+    async fn member(&self, request: MemberRequest) -> RpcResult<MemberReport>;
+
+    /// Hands the lead over to another node (thesis §3.10).
+    #[method(name = "transfer")]
+    async fn transfer(&self, request: TransferRequest) -> RpcResult<TransferReport>;
+
+    /// Has nodes take a snapshot and discard the log it stands for (§7).
+    #[method(name = "snapshot")]
+    async fn snapshot(&self, request: SnapshotRequest) -> RpcResult<SnapshotReport>;
 
     /// Cuts links between groups of nodes.
     #[method(name = "partition")]
@@ -124,6 +140,8 @@ pub struct StartRequest {
     pub seed: Option<u64>,
     /// Election and heartbeat times; by default the paper's.
     pub timing: Option<Timing>,
+    /// After how many bytes of log a node takes a snapshot; by default 64 MiB. 0 is never.
+    pub snapshot_bytes: Option<u64>,
     /// The game beside each server; by default none.
     pub game: Option<GameChoice>,
     /// Whether to return when the nodes are up, without waiting for a leader.
@@ -233,6 +251,8 @@ pub struct NodeReport {
     pub node: NodeId,
     /// What its process is doing.
     pub state: NodeState,
+    /// What it is in the cluster, as the leader last said; `None` before there was one.
+    pub standing: Option<Standing>,
     /// Why it is not running, for people.
     pub reason: Option<String>,
     /// Where it listens, once it has.

@@ -30,7 +30,7 @@ pub mod serve;
 
 pub use raftian_apps::{AppKind, Command, MAX_PLAYERS, Response};
 pub use raftian_faults as faults;
-pub use raftian_raft::{Event as RaftEvent, Index, NodeId, RoleKind, Term};
+pub use raftian_raft::{Configuration, Event as RaftEvent, Index, NodeId, RoleKind, Term};
 
 /// The version of the programs; the daemon refuses a node, and the CLI a daemon, of another one.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -29,15 +29,23 @@ pub trait Raft {
     #[method(name = "pre_vote")]
     async fn pre_vote(&self, head: Head, last: Last) -> RpcResult<VoteAnswer>;
 
-    /// Vote for me (§5.2).
+    /// Vote for me (§5.2). `transfer`: the leader itself wants this election (thesis §3.10); false unless said.
     #[method(name = "request_vote")]
-    async fn request_vote(&self, head: Head, last: Last) -> RpcResult<VoteAnswer>;
+    async fn request_vote(&self, head: Head, last: Last, transfer: Option<bool>) -> RpcResult<VoteAnswer>;
 
     /// Append these entries (§5.3).
     #[method(name = "append_entries")]
     async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer>;
 
-    /// One of the above as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that framing
+    /// Keep this part of a snapshot (§7).
+    #[method(name = "install_snapshot")]
+    async fn install_snapshot(&self, head: Head, chunk: Chunk) -> RpcResult<SnapshotAnswer>;
+
+    /// Start an election at once (thesis §3.10). Answers with the receiver's term.
+    #[method(name = "timeout_now")]
+    async fn timeout_now(&self, head: Head) -> RpcResult<Term>;
+
+    /// One of the first three as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that framing
     /// costs.
     #[method(name = "xml")]
     async fn xml(&self, document: String) -> RpcResult<String>;

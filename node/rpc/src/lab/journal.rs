@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Fault, FaultId, NodeState, Resolution};
+use super::{Action, Fault, FaultId, MemberVerb, NodeState, Resolution};
 use crate::{Index, NodeId, RaftEvent};
 
 /// An entry of the journal (`events.jsonl`).
@@ -90,6 +90,18 @@ pub enum Happening {
     Acted {
         /// What.
         action: Action,
+        /// Whom the selector named.
+        resolved: Resolution,
+    },
+    /// Somebody wants another membership. What came of it, the servers' own events tell.
+    MemberChanging {
+        /// What.
+        verb: MemberVerb,
+        /// To whom.
+        node: NodeId,
+    },
+    /// Somebody wants another leader. What came of it, the servers' own events tell.
+    Transferring {
         /// Whom the selector named.
         resolved: Resolution,
     },

@@ -1,0 +1,100 @@
+//! `lab.member`, `lab.transfer`, `lab.snapshot`: who takes part, who leads, and what of the log is kept.
+//!
+//! Invariant: each answers when what it says is committed or durable, or fails and names what is missing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Leadership, Resolution};
+use crate::control::SnapshotTaken;
+use crate::selector::Selector;
+use crate::{Configuration, Index, NodeId};
+
+/// What is to become of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MemberVerb {
+    /// A new node is started, catches up as a learner, and gets a vote.
+    Add,
+    /// A new node is started and stays a learner: it is sent the log, and has no vote (thesis §4.2.1).
+    AddLearner,
+    /// A learner gets a vote, once it has caught up.
+    Promote,
+    /// A node leaves the cluster; its process is stopped and its folder removed.
+    Remove,
+}
+
+/// Do this to that member.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberRequest {
+    /// What.
+    pub verb: MemberVerb,
+    /// To whom. For the first two, a node that does not exist yet.
+    pub node: NodeId,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A membership that is committed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// What was done.
+    pub verb: MemberVerb,
+    /// To whom.
+    pub node: NodeId,
+    /// Whether anything had to be done.
+    pub changed: bool,
+    /// Who takes part now.
+    pub configuration: Configuration,
+    /// Where in the log that stands; 0 if nothing had to be done.
+    pub index: Index,
+    /// How long it took, in milliseconds.
+    pub after_ms: u64,
+    /// Who leads now, where the leader was removed.
+    pub leader: Option<Leadership>,
+    /// What a person should know: that the node caught up by a snapshot, that one failure more would stop the cluster.
+    pub notes: Vec<String>,
+}
+
+/// Hand the lead over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransferRequest {
+    /// To whom: a selector that names one node.
+    pub to: Selector,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// A lead that was handed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransferReport {
+    /// Whom the selector named.
+    pub resolved: Resolution,
+    /// Who led before.
+    pub from: NodeId,
+    /// Whether anything had to be done.
+    pub changed: bool,
+    /// Who leads now.
+    pub leader: Leadership,
+}
+
+/// Take snapshots.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SnapshotRequest {
+    /// On which nodes.
+    pub selector: Selector,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// Snapshots that are durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SnapshotReport {
+    /// Whom the selector named.
+    pub resolved: Resolution,
+    /// What was taken.
+    pub taken: Vec<SnapshotTaken>,
+    /// Who took none, and why: nothing was applied since the last, or the node does not answer.
+    pub refused: BTreeMap<NodeId, String>,
+}
