@@ -48,12 +48,13 @@ pub trait Control {
     #[method(name = "log")]
     async fn log(&self, from: Index, limit: u64) -> RpcResult<LogPage>;
 
-    /// Takes a snapshot of the application and discards the entries it stands for (§7). Answers when it is durable.
+    /// Takes a snapshot of the application and discards the entries it stands for (§7), but for the last
+    /// `keep_entries`, which followers that are only just behind may still need. Answers when it is durable.
     ///
     /// # Errors
     /// [`NodeError::Refused`](crate::error::NodeError::Refused) when nothing is applied yet, or nothing since the last.
     #[method(name = "snapshot")]
-    async fn snapshot(&self) -> RpcResult<SnapshotTaken>;
+    async fn snapshot(&self, keep_entries: u64) -> RpcResult<SnapshotTaken>;
 
     /// Begins a change of the membership at the leader (§6). Whether it is completed is seen in [`Membership`].
     ///
