@@ -52,6 +52,12 @@ impl Waiters {
         let _ = waiter.answer.send(outcome);
     }
 
+    /// A snapshot took the place of the entries up to `index`. What became of them nobody here can tell any more.
+    pub(crate) fn skipped(&mut self, index: Index) {
+        let later = self.by_index.split_off(&(index + 1));
+        std::mem::replace(&mut self.by_index, later).into_values().for_each(Waiter::give_up);
+    }
+
     /// Nobody will know any more.
     pub(crate) fn give_up(&mut self) {
         for waiter in std::mem::take(&mut self.by_index).into_values() {

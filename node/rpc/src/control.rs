@@ -59,14 +59,14 @@ pub trait Control {
     /// Begins a change of the membership at the leader (§6). Whether it is completed is seen in [`Membership`].
     ///
     /// # Errors
-    /// `NotLeader`, or `Refused` with the reason.
+    /// `NotLeader`; `NotNow` where the same may be asked again in a moment; or `Refused`.
     #[method(name = "change")]
     async fn change(&self, change: MemberChange) -> RpcResult<ChangeBegun>;
 
     /// Begins to hand the lead over (thesis §3.10). Whether it was is seen by who leads.
     ///
     /// # Errors
-    /// `NotLeader`, or `Refused` with the reason.
+    /// `NotLeader`; `NotNow` while another transfer is under way; or `Refused`.
     #[method(name = "transfer")]
     async fn transfer(&self, to: NodeId) -> RpcResult<()>;
 }
@@ -100,6 +100,9 @@ pub struct NodeConfig {
     /// When it takes snapshots by itself.
     #[serde(default)]
     pub compaction: Compaction,
+    /// How it answers linearizable reads while it leads; the same for all nodes of a cluster.
+    #[serde(default)]
+    pub reads: ReadMode,
     /// The game beside the server, if there is one.
     #[serde(default)]
     pub game: Option<HostedGame>,
@@ -126,6 +129,20 @@ pub struct Compaction {
     pub log_bytes: Option<u64>,
     /// So many of the last entries are kept all the same, for followers that lack no more than these.
     pub keep_entries: u64,
+}
+
+/// How a leader makes sure that it still leads before it answers a read (§8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// It exchanges a round of messages with a quorum (thesis §6.4).
+    #[default]
+    ReadIndex,
+    /// It rests on clocks: for an election time-out after a round nobody else can have been elected (thesis §6.4.1).
+    Lease {
+        /// By how much the rates of any two nodes' clocks may differ, in percent.
+        drift_percent: u8,
+    },
 }
 
 /// One line of a node's standard output. The two halves of a node whose server runs in a process of its own share it.
