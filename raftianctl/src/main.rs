@@ -119,9 +119,7 @@ fn farewell(verb: &Verb) -> &'static str {
         | Verb::Heal(_)
         | Verb::Member(_)
         | Verb::TransferLeader(_)
-        | Verb::Snapshot(_) => {
-            "interrupted; what the daemon was asked to do goes on, see `raftianctl status`"
-        }
+        | Verb::Snapshot(_) => "interrupted; what the daemon was asked to do goes on, see `raftianctl status`",
         Verb::Attack(_) | Verb::Player(_) | Verb::Kv(_) => "interrupted; the command may still be applied",
         _ => "",
     }

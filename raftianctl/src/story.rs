@@ -70,7 +70,9 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         }
         RaftEvent::Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
         RaftEvent::Truncated { from } => format!("discards its entries from index {from} on"),
-        RaftEvent::Membership { configuration: Some(configuration) } => format!("has the {}", words::configuration(configuration)),
+        RaftEvent::Membership { configuration: Some(configuration) } => {
+            format!("has the {}", words::configuration(configuration))
+        }
         RaftEvent::Membership { configuration: None } => "knows of no members".to_owned(),
         RaftEvent::SnapshotTaken { index } => format!("takes a snapshot at index {index}"),
         RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),

@@ -69,7 +69,8 @@ pub(crate) fn whole_ms(text: &str) -> Result<u64, String> {
 
 /// A size in bytes: `4096`, `64KiB`, `1.5MB`, or `never` for 0.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let refusal = || format!("`{text}` is not a size; write bytes with or without a unit: 4096, 64KiB, 16MB or `never`");
+    let refusal =
+        || format!("`{text}` is not a size; write bytes with or without a unit: 4096, 64KiB, 16MB or `never`");
     if text == "never" {
         return Ok(0);
     }
@@ -189,7 +190,8 @@ mod tests {
 
     #[test]
     fn sizes_have_a_unit_or_none() {
-        for (text, bytes) in [("4096", 4096), ("64KiB", 65_536), ("1.5MB", 1_500_000), ("2GiB", 2 << 30), ("never", 0)] {
+        for (text, bytes) in [("4096", 4096), ("64KiB", 65_536), ("1.5MB", 1_500_000), ("2GiB", 2 << 30), ("never", 0)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "0", "-1", "1 MB", "1mb", "MB", "1e6", "2000GB", "NaN"] {

@@ -16,11 +16,11 @@ use raftian_rpc::{NodeId, VERSION};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::ask;
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::sibling;
-use crate::ask;
 
 /// As much of what a broken process says as is read.
 const MAX_WORDS_BYTES: u64 = 4096;

@@ -234,7 +234,9 @@ impl Lab {
             None => format!("{node} is no member"),
         };
         let again = match verb {
-            MemberVerb::Add => format!("`raftianctl member add {node}` goes on, `raftianctl member remove {node}` ends it"),
+            MemberVerb::Add => {
+                format!("`raftianctl member add {node}` goes on, `raftianctl member remove {node}` ends it")
+            }
             MemberVerb::AddLearner => {
                 format!("`raftianctl member add {node} --learner` goes on, `raftianctl member remove {node}` ends it")
             }
@@ -360,7 +362,11 @@ fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError
             _ => Err(LabError::Usage(format!(
                 "there is no node {node}; this lab has {}{}",
                 names(&state.ids()),
-                if verb == MemberVerb::Promote { format!("; `raftianctl member add {node}` adds it") } else { String::new() }
+                if verb == MemberVerb::Promote {
+                    format!("; `raftianctl member add {node}` adds it")
+                } else {
+                    String::new()
+                }
             ))),
         };
     };

@@ -155,9 +155,9 @@ impl Lab {
     /// # Errors
     /// TimedOut when others take too long.
     pub(crate) async fn member_turn(&self, deadline: Instant) -> Result<Turn<'_>, LabError> {
-        tokio::time::timeout_at(deadline, self.member_turn.lock()).await.map_err(|_| {
-            LabError::TimedOut("another change of the membership is still under way; try again".into())
-        })
+        tokio::time::timeout_at(deadline, self.member_turn.lock())
+            .await
+            .map_err(|_| LabError::TimedOut("another change of the membership is still under way; try again".into()))
     }
 
     /// The right to change the membership, if nobody has it.

@@ -114,7 +114,10 @@ pub(crate) fn margin(members: &Configuration, running: &BTreeSet<NodeId>) -> Opt
     let (up, needed) = (voters.intersection(running).count(), voters.len() / 2 + 1);
     (up <= needed).then(|| {
         let all = voters.len();
-        format!("{up} of {all} voters ({}) run, and it takes {needed}: one failure more stops the cluster", names(voters))
+        format!(
+            "{up} of {all} voters ({}) run, and it takes {needed}: one failure more stops the cluster",
+            names(voters)
+        )
     })
 }
 

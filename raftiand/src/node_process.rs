@@ -301,6 +301,7 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
         players: settings.players,
         timing: settings.timing,
         compaction: settings.compaction(),
+        reads: settings.reads,
         game: game(settings.game, settings.seed),
         trim: Trim::default(),
     };

@@ -135,7 +135,8 @@ impl Lab {
             let mut clients = running_clients(&state);
             clients.retain(|(id, _)| resolved.nodes.contains(id));
             let dead = resolved.nodes.difference(&facts.running);
-            let silent = dead.map(|id| (*id, state.nodes.get(id).map_or("removed", |node| in_words(node.state)).to_owned()));
+            let silent =
+                dead.map(|id| (*id, state.nodes.get(id).map_or("removed", |node| in_words(node.state)).to_owned()));
             (clients, silent.collect::<BTreeMap<_, _>>())
         };
         let asked = ask_all(clients, LOG_PATIENCE, move |client| async move { client.log(from, limit).await }).await;

@@ -25,7 +25,9 @@ impl Lab {
         } else if self.plays() {
             match self.order(&format!(r#"{{"add":{player}}}"#), deadline).await {
                 Ok(()) => notes.push(format!("player {player} joins with {node}")),
-                Err(why) => notes.push(format!("player {player} could not join ({why}); `raftianctl player add {player}`")),
+                Err(why) => {
+                    notes.push(format!("player {player} could not join ({why}); `raftianctl player add {player}`"));
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use raftian_rpc::control::{Compaction, Timing};
+use raftian_rpc::control::{Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId};
@@ -51,6 +51,9 @@ pub(crate) struct Settings {
     pub(crate) timing: Timing,
     /// After how many bytes of log a node takes a snapshot; 0 is never.
     pub(crate) snapshot_bytes: u64,
+    /// How leaders answer linearizable reads.
+    #[serde(default)]
+    pub(crate) reads: ReadMode,
     /// The game beside each server.
     #[serde(default)]
     pub(crate) game: GameChoice,
@@ -138,6 +141,9 @@ impl Settings {
         if let Some(timing) = request.timing {
             timing.validate().map_err(LabError::Usage)?;
         }
+        if let Some(ReadMode::Lease { drift_percent: 101.. }) = request.reads {
+            return Err(LabError::Usage("clocks differ by at most 100 % of each other's rates".into()));
+        }
         if let Some(GameChoice::Hosted { fps_cap: Some(0), .. }) = request.game {
             return Err(LabError::Usage(
                 "a game draws at least 1 frame per second; leave the cap out for no cap".into(),
@@ -154,6 +160,7 @@ impl Settings {
                     seed: request.seed.unwrap_or(1),
                     timing: request.timing.unwrap_or_default(),
                     snapshot_bytes: request.snapshot_bytes.or(Compaction::default().log_bytes).unwrap_or(0),
+                    reads: request.reads.unwrap_or_default(),
                     game: request.game.unwrap_or_default(),
                 })
             }
@@ -174,6 +181,10 @@ impl Settings {
             0 => "never".to_owned(),
             _ => format!("after {bytes} bytes of log"),
         };
+        let reads = |mode: ReadMode| match mode {
+            ReadMode::ReadIndex => "reads without leases".to_owned(),
+            ReadMode::Lease { drift_percent } => format!("reads by leases for clocks within {drift_percent} %"),
+        };
         let timing = |t: Timing| format!("{}–{}/{} ms", t.election_min_ms, t.election_max_ms, t.heartbeat_ms);
         // Members come and go; whoever asks for as many as there were or are gets what there is.
         let nodes = request.nodes.filter(|asked| usize::from(*asked) != nodes_now);
@@ -189,6 +200,7 @@ impl Settings {
                 .map(|(is, asked)| format!("the times {}, not {}", timing(is), timing(asked))),
             differs(request.snapshot_bytes, self.snapshot_bytes)
                 .map(|(is, asked)| format!("snapshots {}, not {}", snapshots(is), snapshots(asked))),
+            differs(request.reads, self.reads).map(|(is, asked)| format!("{}, not {}", reads(is), reads(asked))),
             differs(request.game, self.game).map(|(is, asked)| format!("{is}, not {asked}")),
         ]
         .into_iter()

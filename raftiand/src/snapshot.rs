@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{ControlClient, SnapshotTaken};
 use raftian_rpc::error::{LabError, NodeError};
 use raftian_rpc::lab::{NodeState, SnapshotReport, SnapshotRequest};
 use raftian_rpc::selector::names;
-use raftian_rpc::NodeId;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -52,10 +52,12 @@ impl Lab {
 
     fn not_running(&self, nodes: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
         let state = self.state();
-        let is = |id: &NodeId| state.nodes.get(id).map_or("removed", |node| match node.state {
-            NodeState::Running => "running",
-            other => in_words(other),
-        });
+        let is = |id: &NodeId| {
+            state.nodes.get(id).map_or("removed", |node| match node.state {
+                NodeState::Running => "running",
+                other => in_words(other),
+            })
+        };
         nodes.iter().map(|id| (*id, is(id).to_owned())).filter(|(_, is)| is != "running").collect()
     }
 
@@ -65,7 +67,7 @@ impl Lab {
         id: NodeId,
         keep_entries: u64,
         deadline: Instant,
-    ) -> impl Future<Output = Result<SnapshotTaken, String>> + Send + 'static {
+    ) -> impl Future<Output = Result<SnapshotTaken, String>> + Send + use<> {
         let patience = deadline.saturating_duration_since(Instant::now());
         let address = self.state().nodes.get(&id).and_then(|node| node.address());
         let client = address.map(|address| connect::http(address, &self.secret, patience));

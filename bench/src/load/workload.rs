@@ -103,12 +103,7 @@ fn attack(random: &mut Rng, players: u16) -> String {
     format!(r#"{{"{name}":{player}}}"#)
 }
 
-fn kv(
-    random: &mut Rng,
-    keys: u32,
-    seen: &HashMap<String, Option<String>>,
-    next_value: &mut i64,
-) -> (String, bool) {
+fn kv(random: &mut Rng, keys: u32, seen: &HashMap<String, Option<String>>, next_value: &mut i64) -> (String, bool) {
     let key = format!("k{}", random.u32(0..keys));
     let mut new = || {
         *next_value += 1;

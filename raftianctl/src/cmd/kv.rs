@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use raftian_check::apps::{KvOp, KvReply, KvReplyKind, MAX_KEY_BYTES, MAX_OP_BYTES, MAX_VALUE_BYTES};
+use raftian_check::apps::{KvOp, KvReplyKind, MAX_KEY_BYTES, MAX_OP_BYTES, MAX_VALUE_BYTES};
 use raftian_rpc::AppKind;
 use raftian_rpc::client::Consistency;
+use serde::{Deserialize, Serialize};
 
 use crate::ask::{Asked, Outcome, Way};
 use crate::cli::Context;
@@ -33,7 +34,7 @@ const SET_EXAMPLES: &str = "\
 Examples:
   raftianctl kv set colour blue
   raftianctl kv set page --file page.html
-  raftianctl kv set page - < page.html
+  cat page.html | raftianctl kv set page -
 
 A value is a text of at most 1 MiB. What is read from a file or from standard input is taken to the byte, line feeds
 and all.";
@@ -124,6 +125,14 @@ struct Key {
     way: Way,
 }
 
+/// What the store answers; see `KvReply`, which borrows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    outcome: KvReplyKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
 /// Reads or writes. The exit code is 1 for a swap or an addition that found what it did not expect.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
     match args.verb {
@@ -144,17 +153,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
 async fn get(context: &Context, key: &str, way: Way, stale: bool) -> Result<u8, Failure> {
     let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
     let asked = Asked::of(context, AppKind::Kv, way).await?;
-    let outcome: Outcome<KvReply<'static>> = asked.read(encode(&KvOp::Get(key.into()))?, consistency).await?;
+    let outcome: Outcome<Answer> = asked.read(encode(&KvOp::Get(key.into()))?, consistency).await?;
     if outcome.response.value.is_none() && !context.output.is_json() {
         context.output.note(&format!("`{}` has no value", shown(key)));
     }
-    let value = |outcome: &Outcome<KvReply<'_>>| outcome.response.value.as_deref().unwrap_or_default().to_owned();
+    let value = |outcome: &Outcome<Answer>| outcome.response.value.as_deref().unwrap_or_default().to_owned();
     context.output.data(&outcome, value).map(|()| 0)
 }
 
 async fn write(context: &Context, op: &KvOp<'_>, way: Way) -> Result<u8, Failure> {
     let encoded = encode(op)?;
-    let outcome: Outcome<KvReply<'static>> = Asked::of(context, AppKind::Kv, way).await?.submit(encoded).await?;
+    let outcome: Outcome<Answer> = Asked::of(context, AppKind::Kv, way).await?.submit(encoded).await?;
     context.output.data(&outcome, |outcome| summary(op, outcome))?;
     use KvReplyKind::{Mismatch, NotAnInteger, Overflow};
     Ok(u8::from(matches!(outcome.response.outcome, Mismatch | NotAnInteger | Overflow)))
@@ -175,7 +184,7 @@ fn encode(op: &KvOp<'_>) -> Result<String, Failure> {
     }
 }
 
-fn summary(op: &KvOp<'_>, outcome: &Outcome<KvReply<'_>>) -> String {
+fn summary(op: &KvOp<'_>, outcome: &Outcome<Answer>) -> String {
     let key = shown(op.key());
     let has = match &outcome.response.value {
         Some(value) => format!("`{key}` is `{}`", shown(value)),
@@ -238,7 +247,9 @@ fn text(bytes: Vec<u8>, name: &str) -> Result<String, Failure> {
     fits(bytes.len() as u64)?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        usage(&format!("a value is text, and {name} is none: byte {at} is not UTF-8; encode it first, for instance as base64"))
+        usage(&format!(
+            "a value is text, and {name} is none: byte {at} is not UTF-8; encode it first, for instance as base64"
+        ))
     })
 }
 
@@ -272,7 +283,7 @@ mod tests {
     use super::*;
 
     fn told(op: &KvOp<'_>, outcome: KvReplyKind, value: Option<&'static str>) -> String {
-        let response = KvReply { outcome, value: value.map(Into::into) };
+        let response = Answer { outcome, value: value.map(Into::into) };
         let outcome = Outcome { node: "n1".parse().unwrap(), index: 9, term: Some(2), latency_ms: 1.84, response };
         summary(op, &outcome)
     }

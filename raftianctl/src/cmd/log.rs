@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use raftian_check::apps::Command;
+use raftian_rpc::Index;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{LogLine, LogPage};
 use raftian_rpc::lab::{LabClient as _, LogReport};
 use raftian_rpc::selector::Selector;
-use raftian_rpc::Index;
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -120,21 +120,24 @@ fn entry_at(page: &LogPage, index: Index) -> Option<&LogLine> {
     Some(&page.entries[at])
 }
 
+/// What stands under an index in the column of a node, if anything does.
+type Mark<'a> = &'a dyn Fn(&LogPage) -> Option<Cell>;
+
 /// The lines under `index`, in the columns of the nodes whose snapshot or whose committed part ends there.
 fn marks(pages: &[LogPage], index: Index) -> Vec<Vec<Cell>> {
-    let snapshot = |page: &LogPage| {
+    let snapshot: Mark<'_> = &|page| {
         let ends = page.snapshot_index == index && index > 0;
         ends.then(|| Cell::painted(format!("── snapshot up to {index} ──"), Paint::Dim))
     };
-    let committed =
-        |page: &LogPage| (page.commit_index == index).then(|| Cell::painted("── committed ──", Paint::Good));
-    let lines: [&dyn Fn(&LogPage) -> Option<Cell>; 2] = [&snapshot, &committed];
-    let rows = lines.into_iter().filter(|mark| pages.iter().any(|page| mark(page).is_some()));
-    let row = |mark: &dyn Fn(&LogPage) -> Option<Cell>| {
-        let marked = pages.iter().map(|page| mark(page).unwrap_or_default());
-        [Cell::default(), Cell::default()].into_iter().chain(marked).collect()
+    let committed: Mark<'_> =
+        &|page| (page.commit_index == index).then(|| Cell::painted("── committed ──", Paint::Good));
+    let rows = [snapshot, committed].map(|mark| pages.iter().map(mark).collect::<Vec<Option<Cell>>>());
+    let marked = rows.into_iter().filter(|row| row.iter().any(Option::is_some));
+    let row = |cells: Vec<Option<Cell>>| {
+        let cells = cells.into_iter().map(Option::unwrap_or_default);
+        [Cell::default(), Cell::default()].into_iter().chain(cells).collect()
     };
-    rows.map(row).collect()
+    marked.map(row).collect()
 }
 
 /// Whether two nodes have different entries at one index. A node that has none yet does not contradict.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use raftian_rpc::AppKind;
 use raftian_rpc::assignment::Hosting;
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::Timing;
+use raftian_rpc::control::{ReadMode, Timing};
 use raftian_rpc::game::Scene;
 use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
 
@@ -55,6 +55,10 @@ pub(crate) struct Args {
     /// [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
     snapshot_bytes: Option<u64>,
+    /// Let a leader answer reads without asking the others, while by the clocks nobody else can have been elected; give
+    /// by how many percent the rates of clocks may differ [default: 10]
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "10", value_parser = clap::value_parser!(u8).range(0..=100))]
+    read_leases: Option<u8>,
     /// Draw a game in every node, with the server relative to it: a thread beside it, a process of its own, or an async
     /// task on the thread that draws [default: none, a server alone]
     #[arg(long, value_name = "HOSTING")]
@@ -125,6 +129,7 @@ impl Args {
             seed: self.seed,
             timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
             snapshot_bytes: self.snapshot_bytes,
+            reads: self.read_leases.map(|drift_percent| ReadMode::Lease { drift_percent }),
             game: self.game().map_err(|why| Failure::new(Kind::Usage, why))?,
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),
