@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raftian_raft::{
-    AppendReply, Body, Change, ChangeRefused, CompactRefused, LastEntry, Lease, Message, NodeId, NotLeader, Reply,
-    Request, RoleKind, Standing, Term, TransferRefused,
+    AppendReply, Body, Change, ChangeRefused, CompactRefused, LastEntry, Lease, Message, NodeId, NotLeader, Recovered,
+    Reply, Request, RoleKind, Standing, Term, TransferRefused,
 };
 
 use crate::cluster::{Cluster, n};
@@ -82,6 +82,20 @@ fn section_6_a_voter_becomes_a_learner_when_the_change_is_done() {
     cluster.run(PAUSE);
     let settled = cluster.status(n(1)).configuration.unwrap();
     assert!(!settled.is_joint() && !settled.is_voter(n(3)) && settled.contains(n(3)));
+}
+
+#[test]
+fn section_6_a_new_server_under_the_name_of_one_just_removed_is_sent_everything() {
+    let mut cluster = with_learner();
+    assert_eq!(cluster.status(n(4)).last_index, 2);
+    cluster.change(n(1), Change::Remove(n(4))).unwrap();
+    cluster.run(PAUSE);
+    let is_told = cluster.status(n(1)).peers.iter().any(|peer| (peer.id, peer.standing) == (n(4), Standing::Leaving));
+    assert!(is_told, "it is too early to have forgotten it");
+    cluster.install(n(4), Recovered::default());
+    cluster.change(n(1), Change::AddLearner(n(4))).unwrap();
+    cluster.run(PAUSE);
+    assert_eq!(cluster.status(n(4)).last_index, cluster.status(n(1)).last_index);
 }
 
 #[test]

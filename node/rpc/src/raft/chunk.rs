@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_not_base64_is_not_read() {
-        for text in [r#""a""#, r#""####""#, "7", "null"] {
+        for text in [r#""a""#, r#""?===""#, "7", "null"] {
             assert!(serde_json::from_str::<Data>(text).is_err(), "{text}");
         }
     }
