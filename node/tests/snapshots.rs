@@ -133,6 +133,11 @@ async fn a_node_far_behind_is_brought_up_in_chunks_that_resume_and_begin_anew_af
     let all = cluster.agree(taken.last_index).await;
     let status = all.iter().find(|status| status.node == late).unwrap();
     assert_eq!(status.snapshot_index, taken.last_index, "{status:#?}");
+    let acknowledged = |all: &[NodeStatus]| {
+        let mut peers = all.iter().flat_map(|status| &status.peers);
+        peers.any(|peer| peer.node == late && peer.match_index >= taken.last_index)
+    };
+    cluster.wait_until("its acknowledgement", acknowledged).await;
     assert_eq!(fs::read(snapshot_file(&cluster, late)).unwrap(), fs::read(snapshot_file(&cluster, leader)).unwrap());
 
     // It is as good as any other: with it, the cluster does without the third.
