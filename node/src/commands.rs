@@ -65,12 +65,7 @@ async fn attack(service: &Service, client: &str, serial: u64, player: u8) -> Res
 }
 
 /// Tells the game of a failure. The lane, if it may be used again.
-fn settle(
-    orders: &mpsc::Sender<ToGame>,
-    serial: u64,
-    lane: Lane,
-    carried: Result<(), String>,
-) -> Option<Lane> {
+fn settle(orders: &mpsc::Sender<ToGame>, serial: u64, lane: Lane, carried: Result<(), String>) -> Option<Lane> {
     match carried {
         Ok(()) => Some(lane),
         Err(why) => {

@@ -123,7 +123,8 @@ impl Compactor {
     /// The next of those writes is durable. Whether a snapshot of this application is so with it.
     pub(crate) fn persisted(&mut self) -> bool {
         self.durable += 1;
-        let is_it = |under_way: &mut UnderWay| matches!(under_way.stage, Stage::Handed(_, write) if write == self.durable);
+        let is_it =
+            |under_way: &mut UnderWay| matches!(under_way.stage, Stage::Handed(_, write) if write == self.durable);
         let Some(UnderWay { askers, stage: Stage::Handed(taken, _) }) = self.under_way.take_if(is_it) else {
             return false;
         };

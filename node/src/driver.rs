@@ -16,8 +16,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raftian_apps::{AppKind, Machine, Snapshot as State};
 use raftian_raft::{
-    Body, Change, ChangeRefused, CompactRefused, Entry, Index, Message, NodeId, NotLeader, ProposeRefused, Ready, Server, Snapshot,
-    Time, TransferRefused,
+    Body, Change, ChangeRefused, CompactRefused, Entry, Index, Message, NodeId, NotLeader, ProposeRefused, Ready,
+    Server, Snapshot, Time, TransferRefused,
 };
 use raftian_rpc::client::{Consistency, ReadAnswer, Submitted};
 use raftian_rpc::clock;

@@ -91,10 +91,8 @@ mod tests {
         let mut machine = Machine::new(AppKind::Attack, 2).unwrap();
         let (queue, orders) = mpsc::channel();
         let session = Session::new("game", NodeId::new(2).unwrap());
-        let own = format!(
-            r#"{{"client":"{}","serial":1,"op":{{"attack":1}}}}"#,
-            session.client(Lane::beginning_with(7))
-        );
+        let own =
+            format!(r#"{{"client":"{}","serial":1,"op":{{"attack":1}}}}"#, session.client(Lane::beginning_with(7)));
         let foreign = r#"{"client":"x","serial":1,"op":{"attack":2}}"#;
         let told = Orders::begin(queue, session, &machine);
         for (index, command) in [(1, foreign), (2, own.as_str()), (3, foreign)] {

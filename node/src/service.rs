@@ -71,7 +71,8 @@ impl Service {
         let bytes = Bytes::copy_from_slice(command.get().as_bytes());
         let own = self.own;
         let here = |answer| Input::Submit(bytes, answer);
-        let there = |leader: Http, patience_ms| async move { leader.submit(command, Some(patience_ms), Some(own)).await };
+        let there =
+            |leader: Http, patience_ms| async move { leader.submit(command, Some(patience_ms), Some(own)).await };
         self.ask_leader(patience, forwarded, here, there).await
     }
 
@@ -187,7 +188,8 @@ impl RaftServer for Service {
     }
 
     async fn install_snapshot(&self, head: Head, chunk: Chunk) -> RpcResult<SnapshotAnswer> {
-        let part = InstallSnapshot::try_from(chunk).map_err(|error| NodeError::BadRequest { why: error.to_string() })?;
+        let part =
+            InstallSnapshot::try_from(chunk).map_err(|error| NodeError::BadRequest { why: error.to_string() })?;
         let reply = self.deliver(head, Request::InstallSnapshot(part)).await?;
         match reply.body {
             Body::Reply(Reply::InstallSnapshot(answer)) => Ok(SnapshotAnswer::new(reply.term, answer)),

@@ -5,10 +5,10 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use raftian_rpc::RoleKind;
 use raftian_rpc::client::ClientClient as _;
 use raftian_rpc::control::ControlClient as _;
 use raftian_rpc::error::NodeError;
-use raftian_rpc::{NodeId, RoleKind};
 use serde_json::value::RawValue;
 use support::{Cluster, Node, PATIENCE, Scratch, config, id};
 

@@ -3,10 +3,10 @@
 
 mod support;
 
+use raftian_rpc::AppKind;
 use raftian_rpc::client::{ClientClient as _, Consistency};
 use raftian_rpc::control::{NodeConfig, ReadMode};
 use raftian_rpc::error::NodeError;
-use raftian_rpc::AppKind;
 use serde_json::value::RawValue;
 use support::{Cluster, id, node_error};
 
@@ -89,7 +89,8 @@ async fn what_is_no_read_is_refused() {
     let leader = cluster.leader().await;
     for (op, timeout_ms) in [(r#"{"set":["k","v"]}"#, 1_000), ("7", 1_000), (r#"{"get":"k"}"#, 0)] {
         let op = RawValue::from_string(op.into()).unwrap();
-        let refused = cluster.client(leader).read(op, None, Some(timeout_ms), None).await.map_err(node_error).unwrap_err();
+        let refused =
+            cluster.client(leader).read(op, None, Some(timeout_ms), None).await.map_err(node_error).unwrap_err();
         assert!(matches!(refused, NodeError::BadRequest { .. }), "{refused}");
     }
     assert_eq!(cluster.status(leader).await.last_index, 1);

@@ -235,7 +235,8 @@ impl Node {
     fn command(&self, lane: Lane, serial: u64, player: u8) -> Result<Box<RawValue>, String> {
         let written = |error: &dyn std::fmt::Display| format!("the command cannot be written: {error}");
         let op = RawValue::from_string(format!(r#"{{"attack":{player}}}"#)).map_err(|error| written(&error))?;
-        let command = Command::new(self.session.client(lane), lane.serial(serial), op).map_err(|error| written(&error))?;
+        let command =
+            Command::new(self.session.client(lane), lane.serial(serial), op).map_err(|error| written(&error))?;
         to_raw_value(&command).map_err(|error| written(&error))
     }
 }

@@ -18,7 +18,8 @@ use raftian_rpc::assignment::{Assignment, Cohort, Placement, Trim};
 use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{
-    ChangeBegun, Compaction, ControlClient as _, MemberChange, Network, NodeConfig, NodeNotice, NodeStatus, ReadMode, Timing,
+    ChangeBegun, Compaction, ControlClient as _, MemberChange, Network, NodeConfig, NodeNotice, NodeStatus, ReadMode,
+    Timing,
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
@@ -288,7 +289,13 @@ impl Cluster {
     }
 
     /// Has a key-value store carry something out through a node.
-    pub(crate) async fn change_key(&self, node: NodeId, client: &str, serial: u64, op: &str) -> Result<Submitted, NodeError> {
+    pub(crate) async fn change_key(
+        &self,
+        node: NodeId,
+        client: &str,
+        serial: u64,
+        op: &str,
+    ) -> Result<Submitted, NodeError> {
         self.submit(node, format!(r#"{{"client":"{client}","serial":{serial},"op":{op}}}"#)).await
     }
 
