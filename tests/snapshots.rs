@@ -49,7 +49,7 @@ fn snapshots_on_demand_discard_the_log_and_a_new_node_starts_from_one() {
     assert!(lab.ok("status").contains(" SNAPSHOT "));
     let added = lab.run("member add n4");
     assert_eq!(added.code, 0, "{added:#?}");
-    assert!(added.stderr.contains("n4 caught up by a snapshot"), "{added:#?}");
+    assert!(added.stderr.contains("n4 began from a snapshot"), "{added:#?}");
     lab.ok("attack 2");
     lab.ok("wait converged");
     let log = lab.ok("log n4");

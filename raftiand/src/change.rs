@@ -87,7 +87,7 @@ impl Lab {
                 self.save()?;
                 let snapshot = driven.view.statuses.get(&node).map_or(0, |status| status.snapshot_index);
                 if !known && snapshot > 0 {
-                    report.notes.push(format!("{node} caught up by a snapshot of the first {snapshot} entries"));
+                    report.notes.push(format!("{node} began from a snapshot of the first {snapshot} entries"));
                 }
                 if report.changed && verb != MemberVerb::Promote {
                     self.player_joins(node, deadline, &mut report.notes).await;
