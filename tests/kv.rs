@@ -37,7 +37,7 @@ fn every_op_does_what_it_says_through_every_node() {
     let other = lab.run("kv cas colour blue red");
     assert_eq!(other.code, 1, "{other:#?}");
     assert!(other.stdout.starts_with("not swapped: `colour` is `green` ("), "{other:#?}");
-    assert_eq!(lab.run("-o json kv cas lock --absent me").code, 0);
+    assert_eq!(lab.run("-o json kv cas lock --absent me --as n3").code, 0);
     assert_eq!(lab.run("-o json kv cas lock --absent you").code, 1);
     assert!(lab.ok("kv incr visits").starts_with("`visits` is `1` ("));
     assert_eq!(lab.json("kv incr visits -5")["response"]["value"], "-4");

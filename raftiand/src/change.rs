@@ -136,7 +136,7 @@ impl Lab {
                         if !std::mem::replace(&mut told, true) {
                             self.begin(verb, node, deadline, notes).await?;
                         }
-                        match self.ask(leader.node, change).await {
+                        match self.ask_if_fit(leader.node, change).await {
                             Ok(begun) => {
                                 index = begun;
                                 format!("the change at index {begun} is not committed yet")
@@ -199,8 +199,12 @@ impl Lab {
         }
     }
 
-    /// Asks a node that leads for a change; else says why it was not begun.
-    async fn ask(&self, leader: NodeId, change: MemberChange) -> Result<Index, String> {
+    /// Asks a node that leads for a change; else says why it was not begun. A learner that is known to be out of reach
+    /// is given no vote, for which the cluster would have to wait.
+    async fn ask_if_fit(&self, leader: NodeId, change: MemberChange) -> Result<Index, String> {
+        if let MemberChange::Promote(node) = change {
+            unreachable_why(&self.state(), leader, node).map_or(Ok(()), Err)?;
+        }
         let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
         let client = client.ok_or_else(|| format!("{leader} has just gone"))?;
         match tokio::time::timeout(PATIENCE, client.change(change)).await {
@@ -382,6 +386,20 @@ fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError
     }
 }
 
+/// Why a leader does not reach a node, if the daemon knows that it does not.
+fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<String> {
+    let is = state.nodes.get(&node).map_or("gone", |node| match node.state {
+        NodeState::Running => "running",
+        other => in_words(other),
+    });
+    if is != "running" {
+        return Some(format!("{node} is {is}"));
+    }
+    let cut = state.faults.cut_links();
+    let is_cut = cut.contains(&(leader, node)) || cut.contains(&(node, leader));
+    is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
+}
+
 /// How far a node is behind its leader, in words that follow others.
 pub(crate) fn progress(leader: &NodeStatus, node: NodeId) -> String {
     match leader.peers.iter().find(|peer| peer.node == node) {
@@ -450,6 +468,16 @@ mod tests {
         state.members.removed.insert(n(9));
         assert_eq!(check(&state, MemberVerb::Remove, n(9)), Ok(Todo::GoneAlready));
         assert_eq!(check(&state, MemberVerb::Add, n(9)), Ok(Todo::Open), "a name can be used again");
+    }
+
+    #[test]
+    fn who_is_out_of_reach_is_known_by_its_process_and_its_links() {
+        let mut state = lab(2);
+        assert_eq!(unreachable_why(&state, n(1), n(2)).as_deref(), Some("n2 is stopped"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
+        assert_eq!(unreachable_why(&state, n(1), n(2)), None);
+        state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
+        assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
     }
 
     #[test]

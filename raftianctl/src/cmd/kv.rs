@@ -98,10 +98,13 @@ enum Verb {
     Cas {
         #[command(flatten)]
         key: Key,
-        /// The old value and the new one; with --absent, the new one only
-        #[arg(value_names = ["OLD", "NEW"], num_args = 1..=2, required = true, allow_hyphen_values = true)]
-        values: Vec<String>,
-        /// If it has no value
+        /// The value it must have; with --absent, the new value
+        #[arg(value_name = "OLD", allow_hyphen_values = true)]
+        old: String,
+        /// The new value
+        #[arg(value_name = "NEW", allow_hyphen_values = true)]
+        new: Option<String>,
+        /// It must have no value: name the new one only
         #[arg(long)]
         absent: bool,
     },
@@ -142,8 +145,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
             write(context, &KvOp::Set(key.into(), value.into()), way).await
         }
         Verb::Del { key: Key { key, way } } => write(context, &KvOp::Del(key.into()), way).await,
-        Verb::Cas { key: Key { key, way }, values, absent } => {
-            let (old, new) = old_and_new(values, absent)?;
+        Verb::Cas { key: Key { key, way }, old, new, absent } => {
+            let (old, new) = old_and_new(old, new, absent)?;
             write(context, &KvOp::Cas(key.into(), old.map(Into::into), new.into()), way).await
         }
         Verb::Incr { key: Key { key, way }, by } => write(context, &KvOp::Incr(key.into(), by), way).await,
@@ -204,13 +207,12 @@ fn summary(op: &KvOp<'_>, outcome: &Outcome<Answer>) -> String {
 }
 
 /// The old value, `None` for no value, and the new one.
-fn old_and_new(values: Vec<String>, absent: bool) -> Result<(Option<String>, String), Failure> {
-    let mut values = values.into_iter();
-    let (old, new) = match (absent, values.next(), values.next()) {
-        (true, Some(new), None) => (None, new),
-        (false, Some(old), Some(new)) => (Some(old), new),
-        (true, ..) => return Err(usage("with --absent there is no old value to name; give the new one only")),
-        (false, ..) => return Err(usage("a swap takes the old value and the new one, or --absent and the new one")),
+fn old_and_new(first: String, second: Option<String>, absent: bool) -> Result<(Option<String>, String), Failure> {
+    let (old, new) = match (absent, second) {
+        (true, None) => (None, first),
+        (false, Some(new)) => (Some(first), new),
+        (true, Some(_)) => return Err(usage("with --absent there is no old value to name; give the new one only")),
+        (false, None) => return Err(usage("a swap takes the old value and the new one, or --absent and the new one")),
     };
     old.as_deref().map_or(Ok(()), |old| fits(old.len() as u64))?;
     fits(new.len() as u64).map(|()| (old, new))
@@ -303,11 +305,13 @@ mod tests {
 
     #[test]
     fn a_swap_has_an_old_value_or_none() {
-        let values = |texts: &[&str], absent| old_and_new(texts.iter().map(ToString::to_string).collect(), absent);
-        assert_eq!(values(&["a", "b"], false), Ok((Some("a".into()), "b".into())));
-        assert_eq!(values(&["b"], true), Ok((None, "b".into())));
-        assert!(values(&["b"], false).unwrap_err().message().contains("--absent"));
-        assert!(values(&["a", "b"], true).unwrap_err().message().contains("no old value"));
+        let values = |first: &str, second: Option<&str>, absent| {
+            old_and_new(first.to_owned(), second.map(str::to_owned), absent)
+        };
+        assert_eq!(values("a", Some("b"), false), Ok((Some("a".into()), "b".into())));
+        assert_eq!(values("b", None, true), Ok((None, "b".into())));
+        assert!(values("b", None, false).unwrap_err().message().contains("--absent"));
+        assert!(values("a", Some("b"), true).unwrap_err().message().contains("no old value"));
     }
 
     #[test]
