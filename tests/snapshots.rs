@@ -74,8 +74,8 @@ fn the_whole_lab_restarts_from_its_snapshots_and_what_came_after() {
         assert_eq!(node["server"]["state"]["players"][0]["hp"], 40, "{node}");
         assert_eq!(node["server"]["snapshot_index"], before["snapshot_index"], "{node}");
     }
-    // A retry of what the snapshot remembers has no second effect: sessions are part of it.
     lab.ok("attack 1");
+    lab.ok("wait converged");
     assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 10);
 }
 
@@ -92,6 +92,20 @@ fn snapshots_members_and_the_lead_change_under_one_load() {
     lab.ok("member remove n1");
     lab.ok("member add n1");
     assert_valid(&load.end());
+}
+
+#[test]
+fn a_load_that_begins_after_a_snapshot_is_judged_from_there() {
+    for app in ["attack", "kv"] {
+        let lab = Lab::new();
+        lab.ok(&format!("start -n 3 --app {app}"));
+        assert_valid(&lab.run("-o json load --rate 200 --for 1s"));
+        lab.ok("snapshot");
+        let load = lab.run("-o json load --rate 200 --for 1s");
+        assert_valid(&load);
+        // One more, whose beginning is not where the snapshot is.
+        assert_valid(&lab.run("-o json load --rate 200 --for 1s"));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! Invariant: a node whose log cannot be read leaves none, and the judges are told that it took part; nothing is
 //! judged better than it was seen. A node that was removed in the course of a run counts as far as it was read.
 
+mod first;
 mod follow;
 mod followed;
 
@@ -13,7 +14,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge};
+use raftian_check::apps::Snapshot;
+use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge_after};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::control::{LogPage, MAX_LOG_PAGE};
 use raftian_rpc::lab::{LabClient as _, LabStatus};
@@ -22,6 +24,7 @@ use raftian_rpc::{Index, NodeId};
 use serde::Serialize;
 
 pub use self::follow::Following;
+use self::follow::Read;
 use self::followed::{Followed, Wanted};
 use crate::lab::{Lab, told};
 
@@ -30,6 +33,8 @@ use crate::lab::{Lab, told};
 pub struct Evidence {
     /// What is known of the lab.
     pub setup: Setup,
+    /// What the logs begin after, if the nodes had discarded their first entries before the run.
+    pub snapshot: Option<Snapshot>,
     /// The logs of the nodes that could be read.
     pub replicas: Vec<ReplicaLog>,
     /// Why the other nodes' logs could not be.
@@ -47,7 +52,7 @@ pub struct Evidence {
 /// When the daemon does not answer, or a log is not what a log should be.
 pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
     let converged = converged(lab, timeout).await;
-    read_all(lab, BTreeMap::new(), history_is_complete, converged).await
+    read_all(lab, Read::default(), history_is_complete, converged).await
 }
 
 impl Following {
@@ -72,10 +77,11 @@ async fn converged(lab: &Lab, timeout: Duration) -> Result<u64, String> {
 /// Reads what is left to read of all logs.
 async fn read_all(
     lab: &Lab,
-    mut followed: BTreeMap<NodeId, Followed>,
+    read: Read,
     history_is_complete: bool,
     converged: Result<u64, String>,
 ) -> anyhow::Result<Evidence> {
+    let Read { snapshot, logs: mut followed } = read;
     let mut setup = setup(&lab.status().await?, history_is_complete)?;
     let (mut replicas, mut silent) = (Vec::new(), BTreeMap::new());
     for &node in &setup.nodes {
@@ -100,13 +106,13 @@ async fn read_all(
             replicas.push(replica);
         }
     }
-    Ok(Evidence { setup, replicas, silent, converged })
+    Ok(Evidence { setup, snapshot, replicas, silent, converged })
 }
 
 impl Evidence {
     /// What the judges find in the logs and a history together.
     pub fn judge(&self, history: &[Operation]) -> Report {
-        judge(history, &self.replicas, &self.setup)
+        judge_after(self.snapshot.as_ref(), history, &self.replicas, &self.setup)
     }
 
     /// The verdict on the run: the report's, but never valid while nodes that should agree by now do not. The judges

@@ -149,6 +149,12 @@ impl Settings {
                 "a game draws at least 1 frame per second; leave the cap out for no cap".into(),
             ));
         }
+        let app = request.app.or(saved.map(|saved| saved.app)).unwrap_or_default();
+        if app != AppKind::Attack
+            && (request.players.is_some() || matches!(request.game, Some(GameChoice::Hosted { .. })))
+        {
+            return Err(LabError::Usage(format!("the app {app} has no players and no game to draw; leave them out")));
+        }
         match saved {
             Some(saved) => saved.agrees_with(request, nodes_now).map(|()| *saved),
             None => {
@@ -321,6 +327,20 @@ mod tests {
         assert_eq!(Settings::merge(&asked(Some(0)), None, 0).unwrap().compaction().log_bytes, None);
         let text = Settings::merge(&asked(Some(0)), Some(&small), 5).unwrap_err().to_string();
         assert!(text.contains("snapshots after 4096 bytes of log, not never"), "{text}");
+    }
+
+    #[test]
+    fn only_the_game_has_players_and_something_to_draw() {
+        let game = Some(GameChoice::Hosted { hosting: Hosting::Thread, scene: Scene::Attack, fps_cap: None });
+        let store = StartRequest { app: Some(AppKind::Kv), ..StartRequest::default() };
+        let saved = Settings::merge(&store, None, 0).unwrap();
+        for request in [
+            StartRequest { game, ..store.clone() },
+            StartRequest { players: Some(3), ..store },
+            StartRequest { game, ..StartRequest::default() },
+        ] {
+            assert!(matches!(Settings::merge(&request, Some(&saved), 5), Err(LabError::Usage(_))), "{request:?}");
+        }
     }
 
     #[test]

@@ -10,12 +10,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use raftian_check::apps::Snapshot;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{ControlClient as _, MAX_LOG_PAGE};
 use raftian_rpc::secret::Secret;
 use tokio::task::JoinHandle;
 
+use super::first;
 use super::followed::{Followed, Wanted};
 use crate::lab::Lab;
 
@@ -34,8 +36,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The logs of a lab, read as they grow. Dropping it ends that.
 #[derive(Debug)]
 pub struct Following {
+    snapshot: Option<Snapshot>,
     logs: Arc<Logs>,
     task: JoinHandle<()>,
+}
+
+/// What was read of the logs of a run.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// What stands for the entries that were gone when the run began.
+    pub(super) snapshot: Option<Snapshot>,
+    /// The logs, as far as they were read.
+    pub(super) logs: BTreeMap<NodeId, Followed>,
 }
 
 /// What was read so far.
@@ -50,16 +62,20 @@ struct Reader {
 
 impl Following {
     /// Begins to read the logs of all nodes, those that are added later too.
-    pub fn begin(lab: &Lab) -> Following {
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub async fn begin(lab: &Lab) -> anyhow::Result<Following> {
+        let snapshot = first::snapshot(&lab.status().await?);
         let logs = Arc::new(Logs::default());
         let task = tokio::spawn(follow_all(lab.clone(), Arc::clone(&logs)));
-        Following { logs, task }
+        Ok(Following { snapshot, logs, task })
     }
 
     /// Ends it, and gives what was read.
-    pub(super) fn end(self) -> BTreeMap<NodeId, Followed> {
+    pub(super) fn end(mut self) -> Read {
         self.task.abort();
-        std::mem::take(&mut self.logs.lock())
+        Read { snapshot: self.snapshot.take(), logs: std::mem::take(&mut self.logs.lock()) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `raftianctl load`: many clients at once, measured and then judged.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +38,18 @@ tells the verdict.";
 
 /// How long the nodes may take to agree after the load.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What to do when a verdict is open because nodes could not be read.
+const UNREACHED: &str =
+    "  judging needs the log of every node: bring back what is down (`raftianctl start`, `raftianctl resume
+  @all`), mend the links (`raftianctl heal`), and run the load again
+";
+
+/// What to do when it is open though all nodes were.
+const DISCARDED: &str =
+    "  judging needs every entry: run the load again, and if nodes take snapshots meanwhile, have them keep some
+  (`raftianctl snapshot --keep 1000`)
+";
 
 /// Put load on the lab: many clients, latency percentiles, and a verdict
 #[derive(Debug, clap::Args)]
@@ -86,6 +99,8 @@ struct LoadReport {
     converged_after_ms: Option<u64>,
     /// What was missing for the nodes to agree.
     not_converged: Option<String>,
+    /// The nodes whose logs could not be read, and why.
+    silent: BTreeMap<NodeId, String>,
     /// What the judges found.
     report: Option<Report>,
 }
@@ -100,9 +115,12 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
             .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
     }
     let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
+    let logs = match args.no_check {
+        true => None,
+        false => Some(Following::begin(&lab).await?),
+    };
     let load = Load::prepare(&lab, options, history.as_deref()).await?;
     let (canceller, cancel) = cancel_pair();
-    let logs = (!args.no_check).then(|| Following::begin(&lab));
     let bar = bar(context.output, args.lasting);
     let show = |progress| show(&bar, &progress);
     let outcome = interrupt.heed(&canceller, load.run(&show, &cancel)).await;
@@ -163,7 +181,15 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
 
 fn unjudged(outcome: LoadOutcome) -> LoadReport {
     let LoadOutcome { summary, interrupted, .. } = outcome;
-    LoadReport { summary, interrupted, verdict: None, converged_after_ms: None, not_converged: None, report: None }
+    LoadReport {
+        summary,
+        interrupted,
+        verdict: None,
+        converged_after_ms: None,
+        not_converged: None,
+        silent: BTreeMap::new(),
+        report: None,
+    }
 }
 
 async fn judged(
@@ -187,6 +213,7 @@ async fn judged(
         verdict: Some(evidence.verdict(&report)),
         converged_after_ms: evidence.converged.as_ref().ok().copied(),
         not_converged: evidence.converged.err(),
+        silent: evidence.silent,
         report: Some(report),
         ..unjudged(outcome)
     })
@@ -204,12 +231,13 @@ fn finish(context: &Context, report: &LoadReport, cancelled: bool) -> Result<u8,
     }
 }
 
-fn summary(report: &LoadReport) -> String {
-    let mut text = format!("{}\n", report.summary);
-    if let Some(missing) = &report.not_converged {
+fn summary(load: &LoadReport) -> String {
+    let LoadReport { not_converged, silent, .. } = load;
+    let mut text = format!("{}\n", load.summary);
+    if let Some(missing) = not_converged {
         text.push_str(&format!("agreement    none yet: {missing}\n"));
     }
-    if let (Some(verdict), Some(report)) = (report.verdict, &report.report) {
+    if let (Some(verdict), Some(report)) = (load.verdict, &load.report) {
         let counts = &report.counts;
         let [acknowledged, committed] = [counts.acknowledged, counts.committed].map(thousands);
         text.push_str(&match verdict {
@@ -221,8 +249,10 @@ fn summary(report: &LoadReport) -> String {
             other => format!("verdict      {other}\n"),
         });
         if verdict == Verdict::Unknown {
-            text.push_str("  judging needs the log of every node: bring back what is down (`raftianctl start`, `raftianctl resume\n");
-            text.push_str("  @all`), mend the links (`raftianctl heal`), and run the load again\n");
+            text.push_str(match silent.is_empty() && not_converged.is_none() {
+                true => DISCARDED,
+                false => UNREACHED,
+            });
         }
         report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     }
