@@ -3,11 +3,15 @@
 //! A snapshot goes three ways before it counts: the state is copied, which is cheap, and encoded elsewhere, which may
 //! take long; the core takes it in; storage writes it.
 //!
+//! While storage writes one, this node's log waits, and so do its answers to the leader. So the nodes of a cluster should
+//! not all do that at once: a leader that hears from no quorum for too long steps down. Their logs grow alike, but each
+//! node's count has a head start of its own.
+//!
 //! Invariant: one at a time. The next one begins when the last one is durable, or has come to nothing.
 //!
 //! Deliberately absent: the state, and which entries may go; the driver has the one, the core knows the other.
 
-use raftian_raft::{Entry, Persist};
+use raftian_raft::{Entry, NodeId, Persist};
 use raftian_rpc::control::{Compaction, SnapshotTaken};
 use raftian_rpc::error::NodeError;
 
@@ -19,8 +23,9 @@ const ENTRY_BYTES: u64 = 32;
 #[derive(Debug)]
 pub(crate) struct Compactor {
     rule: Compaction,
-    /// The size of the entries applied since the state of which the last snapshot was begun.
+    /// The size of the entries applied since the state of which the last snapshot was begun, and the head start.
     bytes: u64,
+    head_start: u64,
     /// Who waits for one that has not begun.
     asked: Vec<Asker>,
     under_way: Option<UnderWay>,
@@ -55,9 +60,12 @@ enum Stage {
 }
 
 impl Compactor {
-    /// Nothing applied yet, and no snapshot.
-    pub(crate) fn new(rule: Compaction) -> Compactor {
-        Compactor { rule, bytes: 0, asked: Vec::new(), under_way: None, handed: 0, durable: 0 }
+    /// That of a node which has applied nothing yet and has no snapshot.
+    pub(crate) fn new(rule: Compaction, node: NodeId) -> Compactor {
+        // Multiples of the golden ratio: consecutive numbers are spread evenly, however many there are.
+        let part = (u64::from(node.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u128;
+        let head_start = ((u128::from(rule.log_bytes.unwrap_or(0)) * part) >> 32) as u64;
+        Compactor { rule, bytes: head_start, head_start, asked: Vec::new(), under_way: None, handed: 0, durable: 0 }
     }
 
     /// Somebody wants a snapshot of the present state, or a later one, that leaves so many of the entries it stands for
@@ -79,18 +87,22 @@ impl Compactor {
 
     /// The state was put in place by a snapshot.
     pub(crate) fn restored(&mut self) {
-        self.bytes = 0;
+        self.bytes = self.head_start;
     }
 
     /// Whether one is to begin now.
     pub(crate) fn is_due(&self) -> bool {
-        let is_large = self.rule.log_bytes.is_some_and(|limit| self.bytes >= limit);
-        self.under_way.is_none() && (is_large || !self.asked.is_empty())
+        self.under_way.is_none() && (self.is_large() || !self.asked.is_empty())
+    }
+
+    fn is_large(&self) -> bool {
+        self.rule.log_bytes.is_some_and(|limit| self.bytes >= limit)
     }
 
     /// One of the present state begins.
     pub(crate) fn begin(&mut self) {
-        self.bytes = 0;
+        // What was asked for may have been asked of all nodes at once.
+        self.bytes = if self.asked.is_empty() { 0 } else { self.head_start };
         self.under_way = Some(UnderWay { askers: std::mem::take(&mut self.asked), stage: Stage::Encoding });
     }
 
@@ -146,25 +158,48 @@ mod tests {
         Entry { index: 1, term: 1, payload: Payload::Command(vec![b' '; command_bytes].into()) }
     }
 
+    fn compactor(log_bytes: Option<u64>, node: u16) -> Compactor {
+        Compactor::new(Compaction { log_bytes, keep_entries: 7 }, NodeId::new(node).unwrap())
+    }
+
+    /// How many entries of 100 bytes are applied until a snapshot is due.
+    fn grow(compactor: &mut Compactor) -> u32 {
+        let mut count = 0;
+        while !compactor.is_due() && count < 1_000 {
+            compactor.applied(&entry(100 - ENTRY_BYTES as usize));
+            count += 1;
+        }
+        count
+    }
+
     #[test]
     fn one_is_due_when_the_log_has_grown_and_again_only_when_it_has_grown_again() {
-        let mut compactor = Compactor::new(Compaction { log_bytes: Some(100), keep_entries: 7 });
-        compactor.applied(&entry(60));
-        assert!(!compactor.is_due());
-        compactor.applied(&entry(0));
-        assert!(compactor.is_due());
+        let mut compactor = compactor(Some(10_000), 1);
+        assert!((1..=100).contains(&grow(&mut compactor)));
         compactor.begin();
-        compactor.applied(&entry(100));
-        assert!(!compactor.is_due(), "one at a time");
+        assert_eq!(grow(&mut compactor), 1_000, "one at a time");
         compactor.failed("no");
         assert!(compactor.is_due());
+        compactor.begin();
+        compactor.failed("no");
+        assert_eq!(grow(&mut compactor), 100);
         compactor.restored();
         assert!(!compactor.is_due());
     }
 
     #[test]
+    fn nodes_whose_logs_grow_alike_take_turns() {
+        for count in [3, 5, 9] {
+            let mut due: Vec<u32> = (1..=count).map(|node| grow(&mut compactor(Some(10_000), node))).collect();
+            due.sort_unstable();
+            let apart = due.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+            assert!(apart >= 50 / u32::from(count), "{due:?}");
+        }
+    }
+
+    #[test]
     fn who_asks_while_one_is_under_way_waits_for_the_next() {
-        let mut compactor = Compactor::new(Compaction { log_bytes: None, keep_entries: 7 });
+        let mut compactor = compactor(None, 1);
         compactor.applied(&entry(1 << 20));
         assert!(!compactor.is_due(), "never by size");
         assert_eq!(compactor.keeps(), 7);

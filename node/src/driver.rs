@@ -103,7 +103,7 @@ impl Driver {
             epoch: Instant::now(),
             waiters: Waiters::default(),
             readers: Readers::default(),
-            compactor: Compactor::new(config.compaction),
+            compactor: Compactor::new(config.compaction, config.id),
             game: None,
             callers: HashMap::new(),
             counters: Counters::default(),

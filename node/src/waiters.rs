@@ -72,3 +72,25 @@ impl Waiter {
         let _ = self.answer.send(Err(NodeError::TimedOut { waited_ms }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_an_entry_that_was_skipped_is_told_that_nobody_knows() {
+        let mut waiters = Waiters::default();
+        let mut answered = [4, 5, 6].map(|index| {
+            let (answer, answered) = oneshot::channel();
+            waiters.add(index, 1, answer);
+            answered
+        });
+        waiters.skipped(5);
+        for answered in &mut answered[..2] {
+            assert!(matches!(answered.try_recv(), Ok(Err(NodeError::TimedOut { .. }))));
+        }
+        assert!(answered[2].try_recv().is_err(), "it may come up yet");
+    }
+}

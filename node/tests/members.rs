@@ -3,13 +3,12 @@
 mod support;
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
 
 use raftian_rpc::client::Consistency;
 use raftian_rpc::control::{Compaction, ControlClient as _, MemberChange, NodeConfig, NodeStatus, Standing};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::{AppKind, NodeId, RoleKind};
-use support::{Cluster, PATIENCE, id, node_error};
+use support::{Cluster, id, node_error};
 
 fn store(config: &mut NodeConfig) {
     config.app = AppKind::Kv;
@@ -82,23 +81,6 @@ async fn changes_that_cannot_be_are_refused_in_the_words_of_the_core() {
     assert_eq!(refused, NodeError::NotLeader { node: follower, leader: Some(leader) });
 }
 
-/// Has the lead handed to a node, however often that must be asked for.
-async fn hand_over(cluster: &Cluster, to: NodeId) {
-    let started = Instant::now();
-    loop {
-        let from = cluster.leader().await;
-        if from == to {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "{to} does not lead");
-        match cluster.client(from).transfer(to).await.map_err(node_error) {
-            Ok(()) | Err(NodeError::NotNow { .. } | NodeError::NotLeader { .. }) => {}
-            Err(other) => panic!("{from} to {to}: {other}"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Counts through one node after the other until `over`, and at least to 50; how far it was acknowledged.
 async fn count(cluster: &Cluster, over: &Cell<bool>) -> u64 {
     let mut serial = 1;
@@ -124,7 +106,7 @@ async fn the_lead_goes_around_while_commands_come_in_and_each_is_carried_out_onc
     let over = Cell::new(false);
     let going_around = async {
         for step in 1..=3 {
-            hand_over(&cluster, id((first.number() + step - 1) % 3 + 1)).await;
+            cluster.hand_over(id((first.number() + step - 1) % 3 + 1)).await;
         }
         over.set(true);
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raftian_raft::{
-    AppendReply, Body, Change, ChangeRefused, CompactRefused, LastEntry, Lease, Message, NodeId, NotLeader, Recovered,
-    Reply, Request, RoleKind, Standing, Term, TransferRefused,
+    AppendReply, Body, Change, ChangeRefused, CompactRefused, LastEntry, Lease, Message, NodeId, NotLeader, Reply,
+    Request, RoleKind, Standing, Term, TransferRefused,
 };
 
 use crate::cluster::{Cluster, n};

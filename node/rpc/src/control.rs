@@ -125,7 +125,7 @@ pub struct Timing {
 /// When a node takes a snapshot and discards the entries it stands for (§7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compaction {
-    /// Once the entries since the last snapshot have so many bytes; never if `None`.
+    /// When the entries since the last snapshot have so many bytes, or before; never if `None`.
     pub log_bytes: Option<u64>,
     /// So many of the last entries are kept all the same, for followers that lack no more than these.
     pub keep_entries: u64,

@@ -322,6 +322,23 @@ impl Cluster {
         }
     }
 
+    /// Has the lead handed to a node, however often that must be asked for.
+    pub(crate) async fn hand_over(&self, to: NodeId) {
+        let started = Instant::now();
+        loop {
+            let from = self.leader().await;
+            if from == to {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{to} does not lead");
+            match self.client(from).transfer(to).await.map_err(node_error) {
+                Ok(()) | Err(NodeError::NotNow { .. } | NodeError::NotLeader { .. }) => {}
+                Err(other) => panic!("{from} to {to}: {other}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Waits until all nodes know this membership to be committed: `n1 n2 + n3`.
     pub(crate) async fn members(&self, expected: &str) -> Vec<NodeStatus> {
         let is_so = |status: &NodeStatus| {
