@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -198,6 +198,62 @@ impl Drop for Lab {
             signal(pid, Signal::KILL);
         }
         let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// A command that runs while the test goes on.
+#[derive(Debug)]
+pub struct Running {
+    line: String,
+    child: Child,
+}
+
+impl Lab {
+    /// Begins a command and does not wait for its end.
+    ///
+    /// # Panics
+    /// When it cannot be run at all.
+    pub fn begin(&self, arguments: &str) -> Running {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { line: format!("raftianctl {arguments}"), child: command.spawn().expect("raftianctl runs") }
+    }
+
+    /// One node as `status` reports it.
+    ///
+    /// # Panics
+    /// When there is no such node.
+    pub fn node(&self, name: &str) -> Value {
+        let found = self.nodes().into_iter().find(|node| node["node"] == name);
+        found.unwrap_or_else(|| panic!("no node {name}"))
+    }
+
+    /// Who leads; waits for somebody to.
+    ///
+    /// # Panics
+    /// When nobody does in time.
+    pub fn leader(&self) -> String {
+        self.ok("wait leader");
+        eventually("status names the leader", || self.json("status")["leader"].is_string());
+        self.json("status")["leader"].as_str().expect("a leader").to_owned()
+    }
+}
+
+impl Running {
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When the system loses it.
+    pub fn end(self) -> Ran {
+        ran(self.line, self.child.wait_with_output().expect("a child can be waited for"))
+    }
+
+    /// Whether it is not done yet.
+    ///
+    /// # Panics
+    /// When the system loses it.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be looked at").is_none()
     }
 }
 

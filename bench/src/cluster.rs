@@ -21,7 +21,9 @@ use anyhow::{Context as _, ensure};
 use raftian_rpc::assignment::{Assignment, Cohort, HostedGame, Placement, Trim};
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{ControlClient as _, Counters, Network, NodeConfig, NodeStatus, Timing};
+use raftian_rpc::control::{
+    Compaction, ControlClient as _, Counters, Network, NodeConfig, NodeStatus, ReadMode, Timing,
+};
 use raftian_rpc::faults::{Effect, Rule};
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, VERSION};
@@ -253,13 +255,15 @@ impl Cluster {
     pub(crate) async fn counters(&self) -> anyhow::Result<Counters> {
         let mut sum = Counters::default();
         for status in self.statuses().await? {
-            let Counters { proposed, forwarded, applied, calls, dropped, syncs } = status.counters;
+            let Counters { proposed, forwarded, applied, calls, dropped, syncs, snapshots, reads } = status.counters;
             sum.proposed += proposed;
             sum.forwarded += forwarded;
             sum.applied += applied;
             sum.calls += calls;
             sum.dropped += dropped;
             sum.syncs += syncs;
+            sum.snapshots += snapshots;
+            sum.reads += reads;
         }
         Ok(sum)
     }
@@ -313,6 +317,9 @@ impl Cluster {
             app: AppKind::Attack,
             players: PLAYERS,
             timing,
+            // The judges read whole logs.
+            compaction: Compaction { log_bytes: None, ..Compaction::default() },
+            reads: ReadMode::default(),
             game: self.design.game.clone().filter(|_| node == first()),
             trim: Trim { campaigns_first: node == leader && !expects_log, ..own_trim(trim, node) },
         }

@@ -1,21 +1,31 @@
 //! The evidence of a run: every node's committed log, for the judges.
 //!
+//! Nodes discard what their snapshots stand for, so the logs are best read while they grow ([`Following`]); a short run
+//! can do with reading them at its end ([`collect`]).
+//!
 //! Invariant: a node whose log cannot be read leaves none, and the judges are told that it took part; nothing is
-//! judged better than it was seen.
+//! judged better than it was seen. A node that was removed in the course of a run counts as far as it was read.
+
+mod first;
+mod follow;
+mod followed;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use raftian_check::apps::{Digest, Entry, Payload};
-use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge};
+use raftian_check::apps::Snapshot;
+use raftian_check::{Operation, ReplicaLog, Report, Setup, Verdict, judge_after};
 use raftian_rpc::condition::Condition;
-use raftian_rpc::control::{LogLine, LogPage, MAX_LOG_PAGE};
+use raftian_rpc::control::{LogPage, MAX_LOG_PAGE};
 use raftian_rpc::lab::{LabClient as _, LabStatus};
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
 use serde::Serialize;
 
+pub use self::follow::Following;
+use self::follow::Read;
+use self::followed::{Followed, Wanted};
 use crate::lab::{Lab, told};
 
 /// What the nodes of a lab left behind.
@@ -23,6 +33,8 @@ use crate::lab::{Lab, told};
 pub struct Evidence {
     /// What is known of the lab.
     pub setup: Setup,
+    /// What the logs begin after, if the nodes had discarded their first entries before the run.
+    pub snapshot: Option<Snapshot>,
     /// The logs of the nodes that could be read.
     pub replicas: Vec<ReplicaLog>,
     /// Why the other nodes' logs could not be.
@@ -39,11 +51,38 @@ pub struct Evidence {
 /// # Errors
 /// When the daemon does not answer, or a log is not what a log should be.
 pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
-    let converged = match lab.wait(Condition::Converged, timeout).await {
+    let converged = converged(lab, timeout).await;
+    read_all(lab, Read::default(), history_is_complete, converged).await
+}
+
+impl Following {
+    /// Waits until the nodes agree, reads the rest of their logs, and adds it to what was read before; in all else like
+    /// [`collect()`].
+    ///
+    /// # Errors
+    /// Those of [`collect()`].
+    pub async fn collect(self, lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
+        let converged = converged(lab, timeout).await;
+        read_all(lab, self.end(), history_is_complete, converged).await
+    }
+}
+
+async fn converged(lab: &Lab, timeout: Duration) -> Result<u64, String> {
+    match lab.wait(Condition::Converged, timeout).await {
         Ok(report) => Ok(report.after_ms),
         Err(error) => Err(error.to_string()),
-    };
-    let setup = setup(&lab.status().await?, history_is_complete)?;
+    }
+}
+
+/// Reads what is left to read of all logs.
+async fn read_all(
+    lab: &Lab,
+    read: Read,
+    history_is_complete: bool,
+    converged: Result<u64, String>,
+) -> anyhow::Result<Evidence> {
+    let Read { snapshot, logs: mut followed } = read;
+    let mut setup = setup(&lab.status().await?, history_is_complete)?;
     let (mut replicas, mut silent) = (Vec::new(), BTreeMap::new());
     for &node in &setup.nodes {
         let page = async |from| {
@@ -54,20 +93,26 @@ pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) ->
                 (None, None) => Err(anyhow::anyhow!("the daemon sent no page of {node}'s log")),
             }
         };
-        match read_log(page).await? {
+        match read_rest(node, followed.remove(&node).unwrap_or_default(), page).await? {
             Ok(replica) => replicas.push(replica),
             Err(reason) => {
                 silent.insert(node, reason);
             }
         }
     }
-    Ok(Evidence { setup, replicas, silent, converged })
+    for (removed, log) in followed {
+        if let Some(replica) = log.into_replica(removed) {
+            setup.nodes.push(removed);
+            replicas.push(replica);
+        }
+    }
+    Ok(Evidence { setup, snapshot, replicas, silent, converged })
 }
 
 impl Evidence {
     /// What the judges find in the logs and a history together.
     pub fn judge(&self, history: &[Operation]) -> Report {
-        judge(history, &self.replicas, &self.setup)
+        judge_after(self.snapshot.as_ref(), history, &self.replicas, &self.setup)
     }
 
     /// The verdict on the run: the report's, but never valid while nodes that should agree by now do not. The judges
@@ -90,35 +135,31 @@ fn setup(status: &LabStatus, history_is_complete: bool) -> anyhow::Result<Setup>
 /// The log of one node from its pages, each asked for by its first index; the inner error says why the node does not
 /// answer.
 pub(crate) async fn read_log(
+    node: NodeId,
+    page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
+) -> anyhow::Result<Result<ReplicaLog, String>> {
+    read_rest(node, Followed::default(), page).await
+}
+
+/// The same, where some of it has been read.
+async fn read_rest(
+    node: NodeId,
+    mut log: Followed,
     mut page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
 ) -> anyhow::Result<Result<ReplicaLog, String>> {
-    let mut entries: Vec<Entry> = Vec::new();
     loop {
-        let page = match page(entries.len() as u64 + 1).await? {
-            Ok(page) => page,
+        match page(log.next()).await? {
+            Ok(page) => {
+                if !log.take_in(&page, Wanted::All)? {
+                    let why = format!(
+                        "its log from index {} on is gone, up to {} in a snapshot",
+                        log.next(),
+                        page.first_index.saturating_sub(1)
+                    );
+                    return Ok(log.into_replica(node).ok_or(why));
+                }
+            }
             Err(reason) => return Ok(Err(reason)),
-        };
-        let read = page.entries.len();
-        entries.extend(page.entries.iter().map(entry));
-        // The uncommitted tail too: it tells the judges what may yet come. An empty page before the end would never
-        // end; the judges will see that the log is too short.
-        if entries.len() as u64 >= page.last_index || read == 0 {
-            return Ok(Ok(replica(page, entries)?));
         }
     }
-}
-
-fn replica(page: LogPage, entries: Vec<Entry>) -> anyhow::Result<ReplicaLog> {
-    let digest: Digest =
-        page.digest.parse().with_context(|| format!("{} says `{}`, which is no digest", page.node, page.digest))?;
-    let LogPage { node, commit_index, last_applied, .. } = page;
-    Ok(ReplicaLog { node, commit_index, applied_index: last_applied, digest, entries })
-}
-
-fn entry(line: &LogLine) -> Entry {
-    let payload = match &line.command {
-        Some(command) => Payload::Command(command.get().to_owned().into()),
-        None => Payload::Noop,
-    };
-    Entry { index: line.index, term: line.term, payload }
 }

@@ -4,7 +4,7 @@
 //! Invariants: latency counts from the *intended* send; every operation ends up in the history exactly once, and no
 //! run hangs: each operation ends after `give_up_after` plus at most one attempt.
 //!
-//! Deliberately absent: applications other than the attack game, and starting the nodes.
+//! Deliberately absent: starting the nodes, and reads that may be stale: they promise nothing that could be judged.
 
 mod attempt;
 mod pace;
@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use raftian_check::Operation;
-use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::{AppKind, NodeId};
 use tokio::task::JoinSet;
 
 pub use self::recorder::{OutcomeKind, Sample, Tally};
@@ -63,10 +63,14 @@ pub struct LoadOptions {
     pub duration: Duration,
     /// Decides which commands are sent, and the waits between attempts.
     pub seed: u64,
-    /// The players of the lab: commands name 1 to this many.
+    /// The application whose commands are sent.
+    pub app: AppKind,
+    /// The players of the lab: commands of the game name 1 to this many.
     pub players: u16,
+    /// How many keys of the store are read and written, from `k0` on: at least one.
+    pub keys: u32,
     /// How long the op of a command is at least, in bytes, at most [`MAX_OP_BYTES`]: shorter ones are filled up with
-    /// JSON white space, which means nothing to the game.
+    /// JSON white space, which means nothing to the application.
     pub op_bytes: usize,
     /// How long one node may take over one attempt.
     pub attempt_timeout: Duration,
@@ -129,14 +133,16 @@ pub struct Load {
 pub struct LiveLoad(Arc<Shared>);
 
 impl Default for LoadOptions {
-    /// 500 commands/s from 8 clients for 30 s on a lab of five players.
+    /// 500 commands/s from 8 clients for 30 s on a lab of the game with five players, or of the store with 100 keys.
     fn default() -> LoadOptions {
         LoadOptions {
             rate_per_s: Some(500.0),
             clients: 8,
             duration: Duration::from_secs(30),
             seed: 1,
+            app: AppKind::Attack,
             players: 5,
+            keys: 100,
             op_bytes: 0,
             attempt_timeout: Duration::from_secs(1),
             give_up_after: Duration::from_secs(5),
@@ -161,6 +167,9 @@ impl LoadOptions {
         }
         if self.players == 0 {
             return Err("a load needs at least one player to attack".into());
+        }
+        if self.keys == 0 {
+            return Err("a load needs at least one key to read and write".into());
         }
         if self.op_bytes > MAX_OP_BYTES {
             return Err(format!("ops of {} bytes are too long; use at most {MAX_OP_BYTES}", self.op_bytes));
@@ -267,8 +276,10 @@ impl Load {
         let run = fastrand::Rng::new().u32(..);
         let mut sessions = JoinSet::new();
         for number in 0..self.options.clients {
+            let client = format!("load-{run:08x}-{number}");
             let session = Session {
-                client: format!("load-{run:08x}-{number}"),
+                name: client.clone(),
+                client,
                 workload: Workload::new(&self.options, number),
                 random: fastrand::Rng::with_seed(self.options.seed.wrapping_add(number as u64)),
                 favourite: number,

@@ -4,29 +4,36 @@
 //! together, and needs no timer to be gathered. It is a future; who polls it is the host's choice.
 //!
 //! Invariant: effects are carried out in the order the core asks for (see [`raftian_raft::Ready`]); entries are applied
-//! in log order, each once.
+//! in log order, each once; a snapshot that cannot be restored stops the node before anything is written or promised.
 //!
 //! Deliberately absent: decisions. Which message means what is the core's business.
 
+mod report;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use raftian_apps::Machine;
-use raftian_raft::{Body, Entry, Message, NodeId, NotLeader, Payload, ProposeRefused, Ready, Server, Time};
-use raftian_rpc::client::{Submitted, View};
-use raftian_rpc::control::{Counters, LogLine, LogPage, NodeNotice, NodeStatus};
+use bytes::Bytes;
+use raftian_apps::{AppKind, Machine, Snapshot as State};
+use raftian_raft::{
+    Body, Change, ChangeRefused, CompactRefused, Entry, Index, Message, NodeId, NotLeader, ProposeRefused, Ready,
+    Server, Snapshot, Time, TransferRefused,
+};
+use raftian_rpc::client::{Consistency, ReadAnswer, Submitted};
+use raftian_rpc::clock;
+use raftian_rpc::control::{ChangeBegun, Counters, MemberChange, NodeConfig, NodeNotice, SnapshotTaken};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
-use raftian_rpc::{MAX_BODY_BYTES, clock};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::compactor::Compactor;
 use crate::inbox::{Answer, Inbox, Input};
 use crate::orders::Orders;
 use crate::parent;
 use crate::peers::{Configured, Peers};
+use crate::readers::{self, Readers};
 use crate::storage::Storage;
 use crate::trace::{NodeEvent, Trace};
 use crate::waiters::Waiters;
@@ -34,24 +41,24 @@ use crate::waiters::Waiters;
 /// The most inputs taken before effects are carried out, so that a flood cannot put off the heartbeats.
 const MAX_INPUTS: usize = 4096;
 
-/// The most bytes of commands in a page of the log; half of what an answer may have.
-const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
-
 /// A server with everything it works on.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    pub(crate) server: Server,
-    pub(crate) machine: Machine,
-    pub(crate) storage: Storage,
-    pub(crate) peers: Arc<Peers>,
-    pub(crate) trace: Trace,
+    server: Server,
+    app: AppKind,
+    machine: Machine,
+    storage: Storage,
+    peers: Arc<Peers>,
+    trace: Trace,
     /// What the game beside it is told, if there is one.
-    pub(crate) orders: Option<Orders>,
-    /// Where calls to peers report.
-    pub(crate) inbox: Inbox,
+    orders: Option<Orders>,
+    /// Where calls to peers and encoded snapshots report.
+    inbox: Inbox,
     /// The zero of the server's time.
-    pub(crate) epoch: Instant,
+    epoch: Instant,
     waiters: Waiters,
+    readers: Readers,
+    compactor: Compactor,
     /// What the game last said of itself.
     game: Option<GameReport>,
     /// Peers that wait for a reply, by their name and the number of their call.
@@ -66,49 +73,58 @@ pub(crate) struct Driver {
 pub(crate) enum Ending {
     /// It was asked to.
     Shutdown,
-    /// Its disk failed.
-    StorageFailed(String),
-}
-
-/// The entries that fit in an answer: at least one, if there is one.
-fn page(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
-    let mut bytes = 0;
-    entries.iter().take_while(move |entry| {
-        let is_first = bytes == 0;
-        bytes += entry.payload.len() + 64;
-        is_first || bytes <= MAX_PAGE_BYTES
-    })
+    /// It cannot go on, because its disk failed or a snapshot is not what it should be.
+    Failed(String),
 }
 
 impl Driver {
-    /// A driver whose time begins now.
+    /// A driver whose time begins now, with the application as the server's snapshot has it.
+    ///
+    /// # Errors
+    /// A sentence for people, when the application cannot begin so.
     pub(crate) fn new(
+        config: &NodeConfig,
         server: Server,
-        machine: Machine,
         storage: Storage,
         peers: Arc<Peers>,
         trace: Trace,
-        orders: Option<Orders>,
         inbox: Inbox,
-    ) -> Driver {
-        Driver {
+    ) -> Result<Driver, String> {
+        let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+        let mut driver = Driver {
             server,
+            app: config.app,
             machine,
             storage,
             peers,
             trace,
-            orders,
+            orders: None,
             inbox,
             epoch: Instant::now(),
             waiters: Waiters::default(),
+            readers: Readers::default(),
+            compactor: Compactor::new(config.compaction, config.id),
             game: None,
             callers: HashMap::new(),
             counters: Counters::default(),
             takes_part: false,
-        }
+        };
+        // The first of all effects is to restore the snapshot, if there is one.
+        driver.carry_out_all()?;
+        Ok(driver)
     }
 
-    /// Runs until told to stop, or the disk fails.
+    /// The application.
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// From now on a game is told what happens to the application.
+    pub(crate) fn tell_game(&mut self, orders: Orders) {
+        self.orders = Some(orders);
+    }
+
+    /// Runs until told to stop, or it cannot go on.
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         let ending = loop {
@@ -127,13 +143,14 @@ impl Driver {
             if self.takes_part {
                 self.server.tick(self.now());
             }
-            let ready = self.server.ready();
-            self.carry_out(ready);
+            if let Err(reason) = self.carry_out_all() {
+                break Ending::Failed(reason);
+            }
         };
         self.waiters.give_up();
         match &ending {
             Ending::Shutdown => self.trace.node(NodeEvent::Stopped),
-            Ending::StorageFailed(reason) => self.trace.node(NodeEvent::Failed { reason }),
+            Ending::Failed(reason) => self.trace.node(NodeEvent::Failed { reason }),
         }
         self.storage.close();
         ending
@@ -154,20 +171,26 @@ impl Driver {
             }
             Input::Lost(peer, call) => self.server.lost(self.now(), peer, call),
             Input::Submit(command, answer) => self.submit(command, answer),
+            Input::Read(op, consistency, answer) => self.read(op, consistency, answer),
             Input::Persisted(all) => {
                 for persisted in all {
+                    self.counters.snapshots += u64::from(self.compactor.persisted());
                     for message in self.server.persisted(self.now(), persisted) {
                         self.send(message);
                     }
                 }
             }
-            Input::StorageFailed(reason) => return Some(Ending::StorageFailed(reason)),
+            Input::StorageFailed(reason) => return Some(Ending::Failed(reason)),
+            Input::Snapshot(keep_entries, answer) => self.compactor.ask(keep_entries, answer),
+            Input::Encoded(last_index, data) => self.compact(last_index, data),
             Input::Configured(Configured { version, rules }) => {
                 self.takes_part = true;
                 self.trace.node(NodeEvent::Configured { version, rules });
             }
             Input::Game(report) => self.game = Some(report),
             // Whoever asked for one of these and left is told nothing.
+            Input::Change(change, answer) => drop(answer.send(self.change(change))),
+            Input::Transfer(to, answer) => drop(answer.send(self.transfer(to))),
             Input::Status(answer) => drop(answer.send(self.status())),
             Input::Log { from, limit, answer } => drop(answer.send(self.log_page(from, limit))),
             Input::View(answer) => drop(answer.send(self.view())),
@@ -188,7 +211,7 @@ impl Driver {
         }
     }
 
-    fn submit(&mut self, command: bytes::Bytes, answer: Answer<Result<Submitted, NodeError>>) {
+    fn submit(&mut self, command: Bytes, answer: Answer<Result<Submitted, NodeError>>) {
         match self.server.propose(self.now(), [command]) {
             Ok(proposed) => {
                 self.counters.proposed += 1;
@@ -201,34 +224,102 @@ impl Driver {
                     ProposeRefused::Transferring { .. } => None,
                 };
                 self.counters.forwarded += u64::from(leader.is_some());
-                let _ = answer.send(Err(NodeError::NotLeader { node: self.server.id(), leader }));
+                let _ = answer.send(Err(self.not_leader(leader)));
             }
         }
     }
 
-    /// Does what the core wants done. Messages and the disk come first: others wait for them.
-    fn carry_out(&mut self, ready: Ready) {
-        for message in ready.messages {
+    fn read(&mut self, op: Box<RawValue>, consistency: Consistency, answer: Answer<Result<ReadAnswer, NodeError>>) {
+        let outcome = match consistency {
+            Consistency::Stale => readers::read(self.server.id(), &self.machine, &op),
+            Consistency::Linearizable => match self.server.read(self.now()) {
+                Ok(ticket) => return self.readers.add(ticket, op, answer),
+                Err(NotLeader { leader }) => Err(self.not_leader(leader)),
+            },
+        };
+        self.counters.reads += u64::from(outcome.is_ok());
+        let _ = answer.send(outcome);
+    }
+
+    fn change(&mut self, change: MemberChange) -> Result<ChangeBegun, NodeError> {
+        let change = match change {
+            MemberChange::AddLearner(node) => Change::AddLearner(node),
+            MemberChange::Promote(node) => Change::Promote(node),
+            MemberChange::Remove(node) => Change::Remove(node),
+        };
+        let begun = self.server.propose_configuration(self.now(), change).map_err(|refused| match refused {
+            ChangeRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
+            ChangeRefused::Pending { .. }
+            | ChangeRefused::TermNotCommitted
+            | ChangeRefused::Transferring { .. }
+            | ChangeRefused::Lagging { .. } => NodeError::NotNow { why: refused.to_string() },
+            _ => NodeError::Refused { why: refused.to_string() },
+        })?;
+        Ok(ChangeBegun { index: begun.first, term: begun.term })
+    }
+
+    fn transfer(&mut self, to: NodeId) -> Result<(), NodeError> {
+        self.server.transfer(self.now(), to).map_err(|refused| match refused {
+            TransferRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
+            TransferRefused::Transferring { .. } => NodeError::NotNow { why: refused.to_string() },
+            _ => NodeError::Refused { why: refused.to_string() },
+        })
+    }
+
+    fn not_leader(&self, leader: Option<NodeId>) -> NodeError {
+        NodeError::NotLeader { node: self.server.id(), leader }
+    }
+
+    /// Takes the core's effects and does what it wants done.
+    fn carry_out_all(&mut self) -> Result<(), String> {
+        let ready = self.server.ready();
+        self.carry_out(ready)?;
+        if self.compactor.is_due() {
+            self.begin_snapshot();
+        }
+        Ok(())
+    }
+
+    /// Does what the core wants done. Messages and the disk come first, others wait for them; but nothing is written,
+    /// and so nothing promised, that rests on a state which is none.
+    fn carry_out(&mut self, ready: Ready) -> Result<(), String> {
+        let Ready { messages, persist, restore, committed, reads, events } = ready;
+        if let Some(snapshot) = restore {
+            self.restore(&snapshot)?;
+        }
+        for message in messages {
             self.send(message);
         }
-        if let Some(persist) = ready.persist {
+        if let Some(persist) = persist {
+            self.compactor.handing(&persist);
             self.storage.persist(persist);
         }
-        for event in ready.events {
+        for event in events {
             let at_ns = clock::monotonic_ns();
             parent::notify(&NodeNotice::Raft { node: self.server.id(), at_ns, event: event.clone() });
             self.trace.raft(at_ns, event);
         }
-        for entry in ready.committed {
-            let applied = self.machine.apply(&entry);
-            self.counters.applied += 1;
-            self.waiters.applied(self.server.id(), &entry, &applied);
-            if let Some(orders) = &self.orders {
-                orders.applied(&applied);
-            }
+        for entry in committed {
+            self.apply(&entry);
         }
+        let own = self.server.id();
+        for outcome in reads {
+            self.readers.decided(own, outcome);
+        }
+        self.counters.reads += self.readers.serve(own, &self.machine);
         if let Some(orders) = &mut self.orders {
             orders.stands(&self.server);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: &Entry) {
+        let applied = self.machine.apply(entry);
+        self.counters.applied += 1;
+        self.compactor.applied(entry);
+        self.waiters.applied(self.server.id(), entry, &applied);
+        if let Some(orders) = &self.orders {
+            orders.applied(&applied);
         }
     }
 
@@ -252,58 +343,70 @@ impl Driver {
         }
     }
 
-    fn status(&self) -> NodeStatus {
-        let status = self.server.status();
-        NodeStatus {
-            node: self.server.id(),
-            pid: std::process::id(),
-            role: status.role,
-            term: status.term,
-            leader: status.leader,
-            quorum_contact_ms: status.quorum_contact.map(|span: Duration| span.as_millis() as u64),
-            last_index: status.last_index,
-            commit_index: status.commit_index,
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
-            state: self.machine.view(),
-            network_version: self.peers.version(),
-            counters: Counters {
-                calls: self.peers.calls.load(Ordering::Relaxed),
-                dropped: self.peers.dropped.load(Ordering::Relaxed),
-                syncs: self.storage.syncs(),
-                ..self.counters
-            },
-            game: self.game,
-        }
-    }
+    // Snapshots (§7).
 
-    fn log_page(&self, from: u64, limit: usize) -> LogPage {
-        let status = self.server.status();
-        let line = |entry: &Entry| LogLine {
-            index: entry.index,
-            term: entry.term,
-            command: match &entry.payload {
-                Payload::Noop | Payload::Configuration(_) => None,
-                // Commands were checked to be JSON when they were submitted.
-                Payload::Command(bytes) => serde_json::from_slice(bytes).ok(),
-            },
+    /// Puts the state of a snapshot in the place of the application's.
+    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), String> {
+        let index = snapshot.last_index();
+        let restored = State::decode(&snapshot.data).and_then(|state| Machine::restore(self.app, state));
+        let problem = match restored {
+            Ok(machine) if machine.last_applied() == index => {
+                self.machine = machine;
+                self.compactor.restored();
+                self.waiters.skipped(index);
+                if let Some(orders) = &self.orders {
+                    orders.skipped(&self.machine);
+                }
+                return Ok(());
+            }
+            Ok(machine) => format!("it has a state up to index {}", machine.last_applied()),
+            Err(error) => error.to_string(),
         };
-        LogPage {
-            node: self.server.id(),
-            last_index: status.last_index,
-            commit_index: status.commit_index,
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
-            entries: page(self.server.entries(from, limit)).map(line).collect(),
-        }
+        let origin = self.server.leader().map_or("on its disk".to_owned(), |leader| format!("that {leader} sent"));
+        Err(format!(
+            "{} cannot go on from the snapshot up to index {index} {origin}: {problem}; nothing on its disk was changed",
+            self.server.id()
+        ))
     }
 
-    fn view(&self) -> View {
-        View {
-            node: self.server.id(),
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
-            state: self.machine.view(),
+    /// Begins a snapshot of the state as it is. A copy of that is cheap; what is not is done elsewhere.
+    fn begin_snapshot(&mut self) {
+        let last_index = self.machine.last_applied();
+        self.compactor.begin();
+        let snapshot_index = self.server.snapshot().map_or(0, Snapshot::last_index);
+        if last_index <= snapshot_index {
+            return self.compactor.failed(&match last_index {
+                0 => "nothing is applied yet, so there is nothing to take a snapshot of".to_owned(),
+                _ => CompactRefused::NotNewer { snapshot_index }.to_string(),
+            });
+        }
+        let (machine, inbox) = (self.machine.clone(), self.inbox.clone());
+        tokio::spawn(async move {
+            let encoding = tokio::task::spawn_blocking(move || Bytes::from(machine.snapshot().encode()));
+            let data = encoding.await.map_err(|error| format!("the state cannot be encoded: {error}"));
+            // Without a driver there is nobody to tell.
+            let _ = inbox.send(Input::Encoded(last_index, data));
+        });
+    }
+
+    /// Hands an encoded state to the core, whose next write has it.
+    fn compact(&mut self, last_index: Index, data: Result<Bytes, String>) {
+        let first_index = self.server.first_index();
+        let compacted = data.and_then(|data| {
+            self.server.compact(last_index, data, self.compactor.keeps()).map_err(|refused| refused.to_string())
+        });
+        match compacted {
+            Err(why) => self.compactor.failed(&why),
+            Ok(()) => {
+                let snapshot = self.server.snapshot().expect("the core has just taken one in");
+                self.compactor.taken(SnapshotTaken {
+                    node: self.server.id(),
+                    last_index: snapshot.last.index,
+                    last_term: snapshot.last.term,
+                    bytes: snapshot.size(),
+                    discarded: self.server.first_index() - first_index,
+                });
+            }
         }
     }
 }

@@ -261,6 +261,7 @@ impl Game {
                     self.board.refuse(player, &why, now_ns);
                 }
             }
+            ToGame::Skipped => self.inputs.give_up("the server skipped orders; the board has what they did"),
             ToGame::Standing(standing) => {
                 self.screen.set_title(&format!("raftian {}", standing.node));
                 self.board.stands(standing);

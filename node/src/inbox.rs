@@ -1,10 +1,12 @@
 //! Everything that can happen to a driver.
 
+use bytes::Bytes;
 use raftian_raft::{Index, Message, NodeId, Persisted};
-use raftian_rpc::client::{Submitted, View};
-use raftian_rpc::control::{LogPage, NodeStatus};
+use raftian_rpc::client::{Consistency, ReadAnswer, Submitted, View};
+use raftian_rpc::control::{ChangeBegun, LogPage, MemberChange, NodeStatus, SnapshotTaken};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
+use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::peers::Configured;
@@ -49,7 +51,17 @@ pub(crate) enum Input {
     /// A peer will not answer this call.
     Lost(NodeId, u64),
     /// A client's command, as JSON.
-    Submit(bytes::Bytes, Answer<Result<Submitted, NodeError>>),
+    Submit(Bytes, Answer<Result<Submitted, NodeError>>),
+    /// A client's read, as JSON.
+    Read(Box<RawValue>, Consistency, Answer<Result<ReadAnswer, NodeError>>),
+    /// Somebody wants a snapshot taken, and so many entries kept all the same.
+    Snapshot(u64, Answer<Result<SnapshotTaken, NodeError>>),
+    /// The state up to this entry as a snapshot has it; or why there is none.
+    Encoded(Index, Result<Bytes, String>),
+    /// Somebody wants the membership changed.
+    Change(MemberChange, Answer<Result<ChangeBegun, NodeError>>),
+    /// Somebody wants this other node to lead.
+    Transfer(NodeId, Answer<Result<(), NodeError>>),
     /// Writes are durable.
     Persisted(Vec<Persisted>),
     /// The disk has failed.

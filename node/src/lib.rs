@@ -5,10 +5,11 @@
 //!
 //! `service` takes `client.submit` and puts it in the `inbox` → `driver` proposes it to the core → the core's
 //! effects go out: to `peers` through the fault filter, and to `storage`, whose thread syncs meanwhile → peers answer,
-//! the sync is reported, both through the inbox → the core commits → `driver` applies → `waiters` finds who asked.
+//! the sync is reported, both through the inbox → the core commits → `driver` applies → `waiters` finds who asked. A read
+//! waits in `readers`, and leaves no entry; `compactor` says when a snapshot takes the place of entries.
 //!
-//! A click in the `game` goes over the `port`: `commands` takes it to `service` as one more client, and `orders` tells
-//! the game what was applied. `hosting` decides where the server runs relative to the game; `server` is all of the
+//! A click in the `game` goes over the `port`: `commands` takes it to `service` as one more client, in one of its
+//! `lanes`, and `orders` tells the game what was applied. `hosting` decides where the server runs relative to the game; `server` is all of the
 //! above but the game, as one future.
 //!
 //! Invariants: one task owns all state (the driver); everything else sends it `Input`s. A failing disk
@@ -17,6 +18,7 @@
 //! Deliberately absent: consensus rules (`raftian-raft`), and what a command means (`raftian-apps`).
 
 mod commands;
+mod compactor;
 mod disk;
 mod driver;
 mod frames;
@@ -24,11 +26,13 @@ mod game;
 mod global_lock;
 mod hosting;
 mod inbox;
+mod lanes;
 mod node;
 mod orders;
 mod parent;
 mod peers;
 mod port;
+mod readers;
 mod server;
 mod service;
 mod storage;

@@ -1,6 +1,7 @@
 //! The server's end of the orders queue: what a game is told.
 //!
-//! Invariant: the board comes first, and then every command that took effect, once each and in the order of the log.
+//! Invariant: the board comes first, and then every command that took effect, once each and in the order of the log;
+//! where a snapshot takes the place of some, a board does for the game.
 //!
 //! Deliberately absent: waiting. The queue has no end that could be full, and a game that has left is told nothing.
 
@@ -11,7 +12,7 @@ use raftian_raft::Server;
 use raftian_rpc::clock;
 use serde_json::Value;
 
-use crate::commands::Session;
+use crate::lanes::Session;
 use crate::port::{Order, Standing, ToGame};
 
 /// The queue, and what was last said of where the server stands.
@@ -26,8 +27,14 @@ impl Orders {
     /// Begins with the board as it is. `session` tells this game's own commands.
     pub(crate) fn begin(queue: mpsc::Sender<ToGame>, session: Session, machine: &Machine) -> Orders {
         let orders = Orders { queue, session, standing: None };
-        orders.put(ToGame::Board { last_applied: machine.last_applied(), players: players(&machine.view()) });
+        orders.board(machine);
         orders
+    }
+
+    /// The state was replaced by another one, so that orders were skipped.
+    pub(crate) fn skipped(&self, machine: &Machine) {
+        self.board(machine);
+        self.put(ToGame::Skipped);
     }
 
     /// An entry has been applied.
@@ -35,7 +42,7 @@ impl Orders {
         let (Some(command), Effect::Executed(response)) = (&applied.command, &applied.effect) else { return };
         self.put(ToGame::Order(Order {
             index: applied.index,
-            own_serial: self.session.owns(command.client()).then(|| command.serial()),
+            own_serial: self.session.number(command),
             ordered_ns: clock::monotonic_ns(),
             response: response.clone(),
         }));
@@ -48,6 +55,10 @@ impl Orders {
         if self.standing.replace(standing) != Some(standing) {
             self.put(ToGame::Standing(standing));
         }
+    }
+
+    fn board(&self, machine: &Machine) {
+        self.put(ToGame::Board { last_applied: machine.last_applied(), players: players(&machine.view()) });
     }
 
     fn put(&self, said: ToGame) {
@@ -69,6 +80,7 @@ mod tests {
     use raftian_raft::{Entry, NodeId, Payload};
 
     use super::*;
+    use crate::lanes::Lane;
 
     fn entry(index: u64, command: &str) -> Entry {
         Entry { index, term: 1, payload: Payload::Command(command.to_owned().into()) }
@@ -78,17 +90,20 @@ mod tests {
     fn the_board_comes_first_and_then_each_command_that_took_effect_once() {
         let mut machine = Machine::new(AppKind::Attack, 2).unwrap();
         let (queue, orders) = mpsc::channel();
-        let session = crate::commands::session(NodeId::new(2).unwrap());
-        let own = format!(r#"{{"client":"{}","serial":7,"op":{{"attack":1}}}}"#, session.lane(0));
+        let session = Session::new("game", NodeId::new(2).unwrap());
+        let own =
+            format!(r#"{{"client":"{}","serial":1,"op":{{"attack":1}}}}"#, session.client(Lane::beginning_with(7)));
         let foreign = r#"{"client":"x","serial":1,"op":{"attack":2}}"#;
         let told = Orders::begin(queue, session, &machine);
         for (index, command) in [(1, foreign), (2, own.as_str()), (3, foreign)] {
             told.applied(&machine.apply(&entry(index, command)));
         }
         told.applied(&machine.apply(&Entry { index: 4, term: 1, payload: Payload::Noop }));
+        told.skipped(&machine);
         drop(told);
         let said: Vec<ToGame> = orders.iter().collect();
-        let [ToGame::Board { last_applied: 0, players }, ToGame::Order(first), ToGame::Order(second)] = &said[..]
+        let [ToGame::Board { last_applied: 0, players }, ToGame::Order(first), ToGame::Order(second), skipped @ ..] =
+            &said[..]
         else {
             panic!("{said:?}")
         };
@@ -96,5 +111,7 @@ mod tests {
         assert_eq!((first.index, first.own_serial), (1, None));
         assert_eq!((second.index, second.own_serial), (2, Some(7)));
         assert_eq!(second.response.get(), r#"{"outcome":"hit","player":1,"hp":70}"#);
+        let [ToGame::Board { last_applied: 4, players }, ToGame::Skipped] = skipped else { panic!("{said:?}") };
+        assert_eq!(players[..], [(1, 70), (2, 70)]);
     }
 }

@@ -13,16 +13,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jsonrpsee::core::ClientError;
 use raftian_faults::{Filter, Link, Verdict};
 use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::assignment::Framing;
-use raftian_rpc::client::{ClientClient as _, MAX_SUBMIT_TIMEOUT_MS, Submitted};
+use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{Network, NodeConfig};
 use raftian_rpc::error::{NodeError, never_sent};
-use raftian_rpc::raft::{Append, Head, RaftClient as _};
+use raftian_rpc::raft::{Append, Chunk, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::xml;
@@ -127,17 +127,18 @@ impl Peers {
         tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten()
     }
 
-    /// Passes a client's command on to the leader, and waits for the outcome until `deadline`.
+    /// Passes a client's question on to the leader, and waits for the outcome until `deadline`. `call` is given the
+    /// leader and how many milliseconds are left.
     ///
     /// # Errors
-    /// Whatever the leader answers; [`NodeError::NoLeader`] when the command certainly did not arrive;
+    /// Whatever the leader answers; [`NodeError::NoLeader`] when the question certainly did not arrive;
     /// [`NodeError::TimedOut`] when that cannot be known.
-    pub(crate) async fn forward(
+    pub(crate) async fn forward<T, F: Future<Output = Result<T, ClientError>>>(
         &self,
         leader: NodeId,
-        command: Box<RawValue>,
         deadline: Instant,
-    ) -> Result<Submitted, NodeError> {
+        call: impl FnOnce(Http, u64) -> F,
+    ) -> Result<T, NodeError> {
         let started = Instant::now();
         let unknown = || NodeError::TimedOut { waited_ms: started.elapsed().as_millis() as u64 };
         let unreachable = NodeError::NoLeader { node: self.own };
@@ -147,13 +148,13 @@ impl Peers {
         }
         let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
         let exchange = async {
-            let outcome = client.submit(command, Some(remaining_ms.max(1)), Some(self.own)).await;
+            let outcome = call(client, remaining_ms.max(1)).await;
             self.travel(leader, self.own).await;
             outcome
         };
         match tokio::time::timeout_at(deadline, exchange).await {
             Err(_) => Err(unknown()),
-            Ok(Ok(submitted)) => Ok(submitted),
+            Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(match NodeError::from_client(&error) {
                 Some(NodeError::NotLeader { .. } | NodeError::LinkCut { .. } | NodeError::ShuttingDown { .. }) => {
                     unreachable
@@ -182,17 +183,21 @@ impl Peers {
     async fn exchange(&self, message: Message) -> Option<Message> {
         let head = Head::of(&message);
         let Body::Request(request) = message.body else { return None };
-        let (term, reply) = match self.framing {
-            Framing::JsonRpc => call(&self.client(head.to)?, head, request).await?,
-            Framing::XmlRpc => self.call_in_xml(head, &request).await?,
+        let document = match self.framing {
+            Framing::JsonRpc => None,
+            Framing::XmlRpc => xml::write_call(head, &request),
+        };
+        let (term, reply) = match document {
+            None => call(&self.client(head.to)?, head, request).await?,
+            Some(document) => self.call_in_xml(head.to, document, &request).await?,
         };
         Some(head.reply(term, reply))
     }
 
     /// Calls a peer as XML-RPC does: a document there, a document back, and a connection for each call.
-    async fn call_in_xml(&self, head: Head, request: &Request) -> Option<(Term, Reply)> {
-        let client = connect::http(self.address(head.to)?, &self.secret, CLIENT_TIMEOUT).ok()?;
-        let response = client.xml(xml::write_call(head, request)?).await.ok()?;
+    async fn call_in_xml(&self, peer: NodeId, document: String, request: &Request) -> Option<(Term, Reply)> {
+        let client = connect::http(self.address(peer)?, &self.secret, CLIENT_TIMEOUT).ok()?;
+        let response = client.xml(document).await.ok()?;
         // What is no response is no reply: to the core, silence.
         xml::read_response(&response, request).ok()
     }
@@ -215,16 +220,19 @@ async fn call(client: &Http, head: Head, request: Request) -> Option<(Term, Repl
             let answer = client.pre_vote(head, last.into()).await.ok()?;
             Some((answer.term, Reply::PreVote { granted: answer.granted }))
         }
-        Request::RequestVote { last, .. } => {
-            let answer = client.request_vote(head, last.into()).await.ok()?;
+        Request::RequestVote { last, transfer } => {
+            let answer = client.request_vote(head, last.into(), transfer.then_some(true)).await.ok()?;
             Some((answer.term, Reply::RequestVote { granted: answer.granted }))
         }
         Request::AppendEntries(append) => {
             let answer = client.append_entries(head, Append::from(append)).await.ok()?;
             Some((answer.term, Reply::AppendEntries(answer.into())))
         }
-        // The driver neither compacts the log nor transfers the lead, so the core has no reason to send these.
-        Request::InstallSnapshot(_) | Request::TimeoutNow => None,
+        Request::InstallSnapshot(part) => {
+            let answer = client.install_snapshot(head, Chunk::from(part)).await.ok()?;
+            Some((answer.term, Reply::InstallSnapshot(answer.into())))
+        }
+        Request::TimeoutNow => Some((client.timeout_now(head).await.ok()?, Reply::TimeoutNow)),
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) enum ToGame {
         /// Why, for people.
         why: String,
     },
+    /// Orders were skipped, this game's own perhaps among them: what it has proposed will not all become orders. The
+    /// board that came before this has what they did.
+    Skipped,
     /// Where the server stands; after each change.
     Standing(Standing),
     /// The server does not answer, until it says something else.

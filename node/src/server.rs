@@ -7,22 +7,22 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use raftian_apps::Machine;
-use raftian_raft::{Configuration, Options, Recovered, Server, Time};
-use raftian_rpc::control::{NodeConfig, NodeNotice};
+use raftian_raft::{Configuration, Index, Lease, Options, Recovered, Server, Time};
+use raftian_rpc::control::{NodeConfig, NodeNotice, ReadMode};
 use raftian_rpc::{VERSION, serve};
 use tokio::task::JoinSet;
 
 use crate::commands;
 use crate::disk::NodeDisk;
 use crate::driver::{Driver, Ending};
-use crate::inbox::Mailbox;
+use crate::inbox::{Inbox, Mailbox};
+use crate::lanes::Session;
 use crate::orders::Orders;
 use crate::parent;
 use crate::peers::Peers;
 use crate::port::ServerPort;
 use crate::service::Service;
-use crate::storage::{self, Storage};
+use crate::storage::{self, Opened, Storage};
 use crate::trace::{NodeEvent, Trace};
 
 /// How long answers to callers may take to leave when the node does.
@@ -31,54 +31,21 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Runs a server until its mailbox holds a shutdown, the game at its port has left, or it cannot go on.
 ///
 /// # Errors
-/// A sentence for people, when it cannot start or its disk fails.
+/// A sentence for people, when it cannot start or cannot go on.
 pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<ServerPort>) -> Result<(), String> {
     let Mailbox { inbox, inputs } = mailbox;
     let listener = bind(config.port)?;
     let number = listener.local_addr().map_err(|error| format!("no local address: {error}"))?.port();
-    fs::create_dir_all(&config.folder)
-        .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
-
-    let disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
-    let opened = storage::open(disk, config.expects_log)?;
-    let torn_tail = opened.recovered.torn_tail.as_ref().map(|cut| {
-        format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
-    });
-    let last_index = opened.recovered.entries.len() as u64;
     let peers = Arc::new(Peers::new(&config));
-    let service = Service { own: config.id, app: config.app, inbox: inbox.clone(), peers: Arc::clone(&peers) };
-    let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+    let Begun { mut driver, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
+    let service = Service { own: config.id, app: config.app, inbox, peers };
     // Aborted when it is dropped: the last hand on the orders queue goes with it.
     let mut attendants = JoinSet::new();
-    let orders = port.map(|ServerPort { commands, orders }| {
-        let session = commands::session(config.id);
-        let told = Orders::begin(orders.clone(), session.clone(), &machine);
+    if let Some(ServerPort { commands, orders }) = port {
+        let session = Session::new("game", config.id);
+        driver.tell_game(Orders::begin(orders.clone(), session.clone(), driver.machine()));
         attendants.spawn(commands::take(commands, orders, session, service.clone()));
-        told
-    });
-    let trace_path = config.folder.join("trace.jsonl");
-    let mut trace = Trace::open(&trace_path, config.id)
-        .map_err(|error| format!("cannot open the trace {}: {error}", trace_path.display()))?;
-    trace.node(NodeEvent::Started {
-        version: VERSION,
-        pid: std::process::id(),
-        port: number,
-        last_index,
-        torn_tail: torn_tail.as_deref(),
-    });
-    if opened.recovered.snapshot.is_some() {
-        // This driver takes no snapshots, so it has no state to go with one.
-        return Err(format!(
-            "the log in {} has a snapshot, which this version cannot restore",
-            config.folder.display()
-        ));
     }
-    let recovered =
-        Recovered { hard_state: opened.recovered.hard_state, snapshot: None, entries: opened.recovered.entries };
-    let core = Server::new(options(&config)?, recovered, Time::default());
-    let storage = Storage::start(opened.wal, opened.syncs, inbox.clone())
-        .map_err(|error| format!("cannot start the storage thread: {error}"))?;
-    let driver = Driver::new(core, machine, storage, peers, trace, orders, inbox);
     let listening = serve::serve(listener, config.secret, service.methods())
         .map_err(|error| format!("cannot listen on port {number}: {error}"))?;
 
@@ -95,18 +62,57 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     let _ = tokio::time::timeout(FAREWELL, listening.stopped()).await;
     match ending {
         Ending::Shutdown => Ok(()),
-        Ending::StorageFailed(reason) => Err(reason),
+        Ending::Failed(reason) => Err(reason),
     }
 }
 
+/// A driver that has not run yet.
+struct Begun {
+    driver: Driver,
+    /// The last index of the log it recovered.
+    last_index: Index,
+    /// What was cut from the end of that, for people.
+    torn_tail: Option<String>,
+}
+
+/// Recovers what the disk has, and makes a driver of it.
+fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Result<Begun, String> {
+    fs::create_dir_all(&config.folder)
+        .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
+    let disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
+    let Opened { wal, syncs, recovered } = storage::open(disk, config.id, config.expects_log)?;
+    let torn_tail = recovered.torn_tail.map(|cut| {
+        format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
+    });
+    let recovered =
+        Recovered { hard_state: recovered.hard_state, snapshot: recovered.snapshot, entries: recovered.entries };
+    let core = Server::new(options(config)?, recovered, Time::default());
+    let last_index = core.last().index;
+
+    let trace_path = config.folder.join("trace.jsonl");
+    let mut trace = Trace::open(&trace_path, config.id)
+        .map_err(|error| format!("cannot open the trace {}: {error}", trace_path.display()))?;
+    let torn = torn_tail.as_deref();
+    trace.node(NodeEvent::Started { version: VERSION, pid: std::process::id(), port, last_index, torn_tail: torn });
+    let storage = Storage::start(wal, syncs, inbox.clone())
+        .map_err(|error| format!("cannot start the storage thread: {error}"))?;
+    let driver = Driver::new(config, core, storage, peers, trace, inbox.clone())?;
+    Ok(Begun { driver, last_index, torn_tail })
+}
+
 fn options(config: &NodeConfig) -> Result<Options, String> {
-    let configuration =
-        Configuration::new(config.voters.iter().copied()).ok_or("a cluster needs at least one voter")?;
     let timing = config.timing.validate()?;
+    let lease = match config.reads {
+        ReadMode::ReadIndex => None,
+        ReadMode::Lease { drift_percent } => Some(Lease { drift_percent }),
+    };
+    // Without voters it waits to be added.
+    let configuration = Configuration::new(config.voters.iter().copied());
     Ok(Options {
         election_timeout: Duration::from_millis(timing.election_min_ms)..Duration::from_millis(timing.election_max_ms),
         heartbeat_interval: Duration::from_millis(timing.heartbeat_ms),
         campaigns_first: config.trim.campaigns_first,
+        lease,
         ..Options::new(config.id, configuration, config.seed)
     })
 }

@@ -7,14 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::core::{ClientError, RpcResult, async_trait};
 use jsonrpsee::{Methods, RpcModule};
 use raftian_apps::{AppKind, Command};
-use raftian_raft::{AppendEntries, Body, Index, Message, NodeId, Reply, Request};
-use raftian_rpc::client::{ClientServer, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS, Submitted, View};
-use raftian_rpc::control::{ControlServer, LogPage, MAX_LOG_PAGE, Network, NodeStatus};
+use raftian_raft::{AppendEntries, Body, Index, InstallSnapshot, Message, NodeId, Reply, Request, Term};
+use raftian_rpc::client::{
+    ClientClient as _, ClientServer, Consistency, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS, ReadAnswer,
+    Submitted, View,
+};
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::{
+    ChangeBegun, ControlServer, LogPage, MAX_LOG_PAGE, MemberChange, Network, NodeStatus, SnapshotTaken,
+};
 use raftian_rpc::error::NodeError;
-use raftian_rpc::raft::{Append, AppendAnswer, Head, Last, RaftServer, VoteAnswer};
+use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -62,16 +68,63 @@ impl Service {
         forwarded: bool,
     ) -> Result<Submitted, NodeError> {
         self.check(&command)?;
-        let deadline = Instant::now() + patience;
         let bytes = Bytes::copy_from_slice(command.get().as_bytes());
+        let own = self.own;
+        let here = |answer| Input::Submit(bytes, answer);
+        let there =
+            |leader: Http, patience_ms| async move { leader.submit(command, Some(patience_ms), Some(own)).await };
+        self.ask_leader(patience, forwarded, here, there).await
+    }
+
+    /// Answers a read as fresh as it should be, here or at the leader unless it has been `forwarded` before.
+    async fn read_state(
+        &self,
+        op: Box<RawValue>,
+        consistency: Consistency,
+        patience: Duration,
+        forwarded: bool,
+    ) -> Result<ReadAnswer, NodeError> {
+        // What is no read is refused whoever is asked, so nobody else need be.
+        let consistency = if self.app.is_read(&op) { consistency } else { Consistency::Stale };
+        let own = self.own;
+        let asked = op.clone();
+        let here = |answer| Input::Read(asked, consistency, answer);
+        let there = |leader: Http, patience_ms| async move {
+            leader.read(op, Some(consistency), Some(patience_ms), Some(own)).await
+        };
+        self.ask_leader(patience, forwarded, here, there).await
+    }
+
+    /// Puts a question to the driver, or if that is not the leader, and the question has not been `forwarded` before, to
+    /// the one that is.
+    async fn ask_leader<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        patience: Duration,
+        forwarded: bool,
+        here: impl FnOnce(Answer<Result<T, NodeError>>) -> Input,
+        there: impl FnOnce(Http, u64) -> F,
+    ) -> Result<T, NodeError> {
+        let deadline = Instant::now() + patience;
         let late = NodeError::TimedOut { waited_ms: patience.as_millis() as u64 };
-        let proposed = timeout_at(deadline, self.ask(|answer| Input::Submit(bytes, answer)));
-        match proposed.await.unwrap_or(Ok(Err(late)))? {
+        match timeout_at(deadline, self.ask(here)).await.unwrap_or(Ok(Err(late)))? {
             Err(NodeError::NotLeader { leader: Some(leader), .. }) if !forwarded => {
-                self.peers.forward(leader, command, deadline).await
+                self.peers.forward(leader, deadline, there).await
             }
             Err(NodeError::NotLeader { leader: None, node }) if !forwarded => Err(NodeError::NoLeader { node }),
             outcome => outcome,
+        }
+    }
+
+    /// How long a client wants to wait, if that is a time one may wait, and the client can be heard at all.
+    fn check_caller(&self, timeout_ms: Option<u64>, forwarded_by: Option<NodeId>) -> Result<Duration, NodeError> {
+        let timeout_ms = timeout_ms.unwrap_or(DEFAULT_SUBMIT_TIMEOUT_MS);
+        if !(1..=MAX_SUBMIT_TIMEOUT_MS).contains(&timeout_ms) {
+            let why = format!("timeout_ms is {timeout_ms}; it must be 1 to {MAX_SUBMIT_TIMEOUT_MS}");
+            return Err(NodeError::BadRequest { why });
+        }
+        match forwarded_by.filter(|from| self.peers.is_cut(*from, self.own)) {
+            Some(from) => Err(NodeError::LinkCut { from, to: self.own }),
+            None => Ok(Duration::from_millis(timeout_ms)),
         }
     }
 
@@ -120,8 +173,8 @@ impl RaftServer for Service {
         self.vote(head, Request::PreVote(last.into())).await
     }
 
-    async fn request_vote(&self, head: Head, last: Last) -> RpcResult<VoteAnswer> {
-        self.vote(head, Request::RequestVote { last: last.into(), transfer: false }).await
+    async fn request_vote(&self, head: Head, last: Last, transfer: Option<bool>) -> RpcResult<VoteAnswer> {
+        self.vote(head, Request::RequestVote { last: last.into(), transfer: transfer.unwrap_or(false) }).await
     }
 
     async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer> {
@@ -130,6 +183,24 @@ impl RaftServer for Service {
         let reply = self.deliver(head, Request::AppendEntries(append)).await?;
         match reply.body {
             Body::Reply(Reply::AppendEntries(answer)) => Ok(AppendAnswer::new(reply.term, answer)),
+            _ => Err(self.other_life().into()),
+        }
+    }
+
+    async fn install_snapshot(&self, head: Head, chunk: Chunk) -> RpcResult<SnapshotAnswer> {
+        let part =
+            InstallSnapshot::try_from(chunk).map_err(|error| NodeError::BadRequest { why: error.to_string() })?;
+        let reply = self.deliver(head, Request::InstallSnapshot(part)).await?;
+        match reply.body {
+            Body::Reply(Reply::InstallSnapshot(answer)) => Ok(SnapshotAnswer::new(reply.term, answer)),
+            _ => Err(self.other_life().into()),
+        }
+    }
+
+    async fn timeout_now(&self, head: Head) -> RpcResult<Term> {
+        let reply = self.deliver(head, Request::TimeoutNow).await?;
+        match reply.body {
+            Body::Reply(Reply::TimeoutNow) => Ok(reply.term),
             _ => Err(self.other_life().into()),
         }
     }
@@ -148,15 +219,19 @@ impl ClientServer for Service {
         timeout_ms: Option<u64>,
         forwarded_by: Option<NodeId>,
     ) -> RpcResult<Submitted> {
-        let timeout_ms = timeout_ms.unwrap_or(DEFAULT_SUBMIT_TIMEOUT_MS);
-        if !(1..=MAX_SUBMIT_TIMEOUT_MS).contains(&timeout_ms) {
-            let why = format!("timeout_ms is {timeout_ms}; it must be 1 to {MAX_SUBMIT_TIMEOUT_MS}");
-            return Err(NodeError::BadRequest { why }.into());
-        }
-        if let Some(from) = forwarded_by.filter(|from| self.peers.is_cut(*from, self.own)) {
-            return Err(NodeError::LinkCut { from, to: self.own }.into());
-        }
-        Ok(self.carry(command, Duration::from_millis(timeout_ms), forwarded_by.is_some()).await?)
+        let patience = self.check_caller(timeout_ms, forwarded_by)?;
+        Ok(self.carry(command, patience, forwarded_by.is_some()).await?)
+    }
+
+    async fn read(
+        &self,
+        op: Box<RawValue>,
+        consistency: Option<Consistency>,
+        timeout_ms: Option<u64>,
+        forwarded_by: Option<NodeId>,
+    ) -> RpcResult<ReadAnswer> {
+        let patience = self.check_caller(timeout_ms, forwarded_by)?;
+        Ok(self.read_state(op, consistency.unwrap_or_default(), patience, forwarded_by.is_some()).await?)
     }
 
     async fn view(&self) -> RpcResult<View> {
@@ -180,5 +255,17 @@ impl ControlServer for Service {
     async fn log(&self, from: Index, limit: u64) -> RpcResult<LogPage> {
         let limit = limit.min(MAX_LOG_PAGE) as usize;
         Ok(self.ask(|answer| Input::Log { from, limit, answer }).await?)
+    }
+
+    async fn snapshot(&self, keep_entries: u64) -> RpcResult<SnapshotTaken> {
+        Ok(self.ask(|answer| Input::Snapshot(keep_entries, answer)).await??)
+    }
+
+    async fn change(&self, change: MemberChange) -> RpcResult<ChangeBegun> {
+        Ok(self.ask(|answer| Input::Change(change, answer)).await??)
+    }
+
+    async fn transfer(&self, to: NodeId) -> RpcResult<()> {
+        Ok(self.ask(|answer| Input::Transfer(to, answer)).await??)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use raftian_raft::Persist;
+use raftian_raft::{NodeId, Persist};
 use raftian_wal::{Recovered, Wal};
 use tokio::sync::mpsc;
 
@@ -33,12 +33,13 @@ pub(crate) struct Storage {
     syncs: Arc<AtomicU64>,
 }
 
-/// Opens the log on a disk, or begins one, unless one is expected there.
-pub(crate) fn open(disk: NodeDisk, expects_log: bool) -> Result<Opened, String> {
+/// Opens the log of a node on a disk, or begins one, unless one is expected there.
+pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Opened, String> {
     if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
         return Err(format!(
-            "the log in {} is gone, and with it this node's votes and promises; it must not take part again under its \
-             old name: put the log back, or start the lab afresh (`raftianctl stop --purge`)",
+            "the log in {} is gone, and with it this node's votes and promises; it must not take part again as if it \
+             had made none: put the log back, or have the others forget the node and take it in as a new one \
+             (`raftianctl member remove {node} && raftianctl member add {node}`)",
             disk.folder().display()
         ));
     }

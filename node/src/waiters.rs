@@ -52,6 +52,12 @@ impl Waiters {
         let _ = waiter.answer.send(outcome);
     }
 
+    /// A snapshot took the place of the entries up to `index`. What became of them nobody here can tell any more.
+    pub(crate) fn skipped(&mut self, index: Index) {
+        let later = self.by_index.split_off(&(index + 1));
+        std::mem::replace(&mut self.by_index, later).into_values().for_each(Waiter::give_up);
+    }
+
     /// Nobody will know any more.
     pub(crate) fn give_up(&mut self) {
         for waiter in std::mem::take(&mut self.by_index).into_values() {
@@ -64,5 +70,27 @@ impl Waiter {
     fn give_up(self) {
         let waited_ms = self.since.elapsed().as_millis() as u64;
         let _ = self.answer.send(Err(NodeError::TimedOut { waited_ms }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_an_entry_that_was_skipped_is_told_that_nobody_knows() {
+        let mut waiters = Waiters::default();
+        let mut answered = [4, 5, 6].map(|index| {
+            let (answer, answered) = oneshot::channel();
+            waiters.add(index, 1, answer);
+            answered
+        });
+        waiters.skipped(5);
+        for answered in &mut answered[..2] {
+            assert!(matches!(answered.try_recv(), Ok(Err(NodeError::TimedOut { .. }))));
+        }
+        assert!(answered[2].try_recv().is_err(), "it may come up yet");
     }
 }

@@ -3,7 +3,8 @@
 //! A call is named as over JSON-RPC and has the same two parameters, as structs; commands are `base64`, since JSON may
 //! contain what XML may not. Invariant: a message reads back as it was written.
 //!
-//! Deliberately absent: faults. A call that fails is answered by the transport, and to the core it is silence.
+//! Deliberately absent: what the original had not, snapshots and the transfer of the lead, which goes over JSON-RPC;
+//! and faults. A call that fails is answered by the transport, and to the core it is silence.
 
 mod document;
 
@@ -23,10 +24,9 @@ const APPEND_ENTRIES: &str = "raft.append_entries";
 pub(crate) fn write_call(head: Head, request: &Request) -> Option<String> {
     let (method, body) = match request {
         Request::PreVote(last) => (PRE_VOTE, last_value((*last).into())),
-        Request::RequestVote { last, .. } => (REQUEST_VOTE, last_value((*last).into())),
+        Request::RequestVote { last, transfer: false } => (REQUEST_VOTE, last_value((*last).into())),
         Request::AppendEntries(append) => (APPEND_ENTRIES, append_value(append.clone().into())),
-        // The driver neither compacts the log nor transfers the lead, so the core has no reason to send these.
-        Request::InstallSnapshot(_) | Request::TimeoutNow => return None,
+        Request::RequestVote { transfer: true, .. } | Request::InstallSnapshot(_) | Request::TimeoutNow => return None,
     };
     Some(document::write_call(method, vec![head_value(head), body]))
 }
@@ -256,6 +256,14 @@ mod tests {
     fn every_request_reads_back_as_it_was_written() {
         for request in requests() {
             assert_eq!(read_call(&write_call(head(), &request).unwrap()), Ok((head(), request)));
+        }
+    }
+
+    #[test]
+    fn what_the_original_had_not_has_no_document() {
+        let last = LastEntry { term: 3, index: 9 };
+        for request in [Request::TimeoutNow, Request::RequestVote { last, transfer: true }] {
+            assert_eq!(write_call(head(), &request), None);
         }
     }
 

@@ -5,10 +5,10 @@ mod support;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use raftian_rpc::RoleKind;
 use raftian_rpc::client::ClientClient as _;
 use raftian_rpc::control::ControlClient as _;
 use raftian_rpc::error::NodeError;
-use raftian_rpc::{NodeId, RoleKind};
 use serde_json::value::RawValue;
 use support::{Cluster, Node, PATIENCE, Scratch, config, id};
 
@@ -49,9 +49,7 @@ async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
     let mut cluster = Cluster::start(3).await;
     let old = cluster.leader().await;
     let term = cluster.status(old).await.term;
-    let others: Vec<NodeId> = cluster.addresses.keys().copied().filter(|node| *node != old).collect();
-    let cuts: Vec<_> = others.iter().flat_map(|other| [(old, *other), (*other, old)]).collect();
-    cluster.set_rules(&cuts).await;
+    cluster.isolate(old).await;
 
     let outcome = cluster.attack(old, "a", 1).await.unwrap_err();
     assert!(matches!(outcome, NodeError::TimedOut { .. } | NodeError::NoLeader { .. }), "{outcome}");
@@ -93,6 +91,9 @@ async fn nonsense_is_refused_and_changes_nothing() {
             "{command}: {refused}"
         );
     }
+    let long = format!(r#"{{"client":"a","serial":1,"op":{{"attack":"{}"}}}}"#, "x".repeat(2 << 20));
+    let refused = client.submit(RawValue::from_string(long).unwrap(), None, None).await.unwrap_err();
+    assert!(refused.to_string().contains("is over the limit of"), "{refused}");
     let far = r#"{"client":"a","serial":1,"op":{"attack":3}}"#;
     let refused = client.submit(RawValue::from_string(far.into()).unwrap(), Some(86_400_000), None).await.unwrap_err();
     assert!(matches!(NodeError::from_client(&refused), Some(NodeError::BadRequest { .. })), "{refused}");
@@ -143,6 +144,14 @@ async fn a_stranger_gets_401_and_garbage_gets_an_error() {
         assert!(answer.contains(code), "{body}: {answer}");
     }
     assert!(!post(known(), &" ".repeat(9 << 20)).starts_with("HTTP/1.1 200 "));
+    // A body of 1 GiB is refused by what is said of it: none of it is ever sent.
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n{}", known());
+    write!(stream, "{head}content-length: {}\r\n\r\n", 1 << 30).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
     // It has survived all of that.
     assert!(post(known(), status).contains(r#""role":"#));
 }
@@ -175,6 +184,17 @@ fn a_node_that_cannot_start_says_why() {
     let file = folder.0.join("file");
     std::fs::write(&file, "").unwrap();
     assert!(reason(&raftian_rpc::control::NodeConfig { folder: file.join("x"), ..good }).contains("file"));
+}
+
+#[tokio::test]
+async fn a_node_that_has_lost_its_log_does_not_start_under_its_old_name() {
+    let mut cluster = Cluster::start_with(1, |config| config.expects_log = config.folder.exists()).await;
+    cluster.leader().await;
+    cluster.restart(id(1)).await;
+    cluster.kill(id(1));
+    std::fs::remove_dir_all(cluster.node_folder(id(1)).join("wal")).unwrap();
+    let reason = Node::of(cluster.config(id(1))).failure();
+    assert!(reason.contains("is gone") && reason.contains("`raftianctl member remove n1 && "), "{reason}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 mod support;
 
 use raftian_rpc::assignment::{Assignment, Cohort, Durability, Framing, Placement};
-use raftian_rpc::control::NodeConfig;
+use raftian_rpc::control::{Compaction, ControlClient as _, NodeConfig};
 use support::{Cluster, Node, id};
 
 /// Commits two commands, one through a follower, and sees that all agree.
@@ -49,8 +49,8 @@ fn nodes_that_cannot_share_a_process_are_refused_and_one_that_fails_ends_all() {
         let mut locked = first.clone();
         locked.trim.global_lock = true;
         assert!(failure(vec![second.clone(), locked], placement).starts_with("n1 shares a process"));
-        let no_voters = NodeConfig { voters: vec![], ..second.clone() };
-        assert!(failure(vec![first.clone(), no_voters], placement).starts_with("n2: a cluster needs"));
+        let crowded = NodeConfig { players: u16::MAX, ..second.clone() };
+        assert!(failure(vec![first.clone(), crowded], placement).starts_with("n2: "));
     }
 }
 
@@ -100,4 +100,25 @@ async fn messages_as_xml_documents_elect_commit_and_catch_up() {
     cluster.spawn(leader);
     cluster.set_rules(&[]).await;
     cluster.agree(last.index).await;
+}
+
+#[tokio::test]
+async fn what_has_no_xml_document_goes_over_json_rpc() {
+    let mut cluster = Cluster::start_with(3, |config| {
+        config.trim.framing = Framing::XmlRpc;
+        config.compaction = Compaction { log_bytes: None, keep_entries: 0 };
+    })
+    .await;
+    let leader = cluster.leader().await;
+    let [heir, late] = [1, 2].map(|step| id((leader.number() - 1 + step) % 3 + 1));
+    cluster.kill(late);
+    commits(&cluster).await;
+    let taken = cluster.client(leader).snapshot(0).await.unwrap();
+    cluster.spawn(late);
+    cluster.set_rules(&[]).await;
+    cluster.wait_until("its snapshot", |all| all.iter().any(|s| s.node == late && s.snapshot_index > 0)).await;
+    let all = cluster.agree(taken.last_index).await;
+    assert!(all.iter().all(|status| status.state["players"][2]["hp"] == 40), "{all:#?}");
+
+    cluster.hand_over(heir).await;
 }

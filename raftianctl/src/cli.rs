@@ -55,8 +55,12 @@ pub(crate) enum Verb {
     Partition(cmd::partition::Args),
     Fault(cmd::fault::Args),
     Heal(cmd::heal::Args),
+    Member(cmd::member::Args),
+    TransferLeader(cmd::transfer::Args),
+    Snapshot(cmd::snapshot::Args),
     Attack(cmd::attack::Args),
     Player(cmd::player::Args),
+    Kv(cmd::kv::Args),
     Play(cmd::play::Args),
     Screenshot(cmd::screenshot::Args),
     Load(cmd::load::Args),
@@ -68,12 +72,13 @@ pub(crate) enum Verb {
 }
 
 /// The groups of the top-level help.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
-    ("Use", &["play", "screenshot", "attack", "player", "load"]),
+    ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
+    ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Help", &["doctor", "completions"]),
 ];
@@ -139,7 +144,7 @@ pub(crate) fn command() -> clap::Command {
         let _ = writeln!(groups, "{title}:");
         for name in names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
-            let _ = writeln!(groups, "  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default());
+            let _ = writeln!(groups, "  {name:<15} {}", about.map(ToString::to_string).unwrap_or_default());
         }
         groups.push('\n');
     }

@@ -6,6 +6,7 @@
 //! Invariant: no question about the cluster is decided here; the daemon resolves, waits and judges the state, the
 //! judges judge the evidence.
 
+mod ask;
 mod cli;
 mod cmd;
 mod connect;
@@ -69,7 +70,7 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
             other => {
                 let farewell = farewell(&other);
                 tokio::select! {
-                    done = dispatch(context, other) => done.map(|()| 0),
+                    done = dispatch(context, other) => done,
                     () = interrupt.received() => Err(Failure::new(Kind::Interrupted, farewell)),
                 }
             }
@@ -77,8 +78,8 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
     })
 }
 
-async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
-    match verb {
+async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
+    let done = match verb {
         Verb::Start(args) => cmd::start::run(context, args).await,
         Verb::Stop(args) => cmd::stop::run(context, args).await,
         Verb::Status(args) => cmd::status::run(context, args).await,
@@ -90,6 +91,11 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Partition(args) => cmd::partition::run(context, args).await,
         Verb::Fault(args) => cmd::fault::run(context, args).await,
         Verb::Heal(args) => cmd::heal::run(context, args).await,
+        Verb::Member(args) => cmd::member::run(context, args).await,
+        Verb::TransferLeader(args) => cmd::transfer::run(context, args).await,
+        Verb::Snapshot(args) => cmd::snapshot::run(context, args).await,
+        // Its exit code tells whether a swap found what it expected.
+        Verb::Kv(args) => return cmd::kv::run(context, args).await,
         Verb::Attack(args) => cmd::attack::run(context, args).await,
         Verb::Player(args) => cmd::player::run(context, args).await,
         Verb::Play(args) => cmd::play::run(context, args).await,
@@ -98,16 +104,23 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
         Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) => unreachable!("they are run where the signals are"),
-    }
+    };
+    done.map(|()| 0)
 }
 
 /// What to tell whoever interrupts a command: for one that only looks, nothing.
 fn farewell(verb: &Verb) -> &'static str {
     match verb {
-        Verb::Start(_) | Verb::Stop(_) | Verb::Act(_) | Verb::Partition(_) | Verb::Fault(_) | Verb::Heal(_) => {
-            "interrupted; what the daemon was asked to do goes on, see `raftianctl status`"
-        }
-        Verb::Attack(_) | Verb::Player(_) => "interrupted; the command may still be applied",
+        Verb::Start(_)
+        | Verb::Stop(_)
+        | Verb::Act(_)
+        | Verb::Partition(_)
+        | Verb::Fault(_)
+        | Verb::Heal(_)
+        | Verb::Member(_)
+        | Verb::TransferLeader(_)
+        | Verb::Snapshot(_) => "interrupted; what the daemon was asked to do goes on, see `raftianctl status`",
+        Verb::Attack(_) | Verb::Player(_) | Verb::Kv(_) => "interrupted; the command may still be applied",
         _ => "",
     }
 }

@@ -1,6 +1,6 @@
 //! Events in sentences: what the journal and the nodes' traces say, for people.
 
-use raftian_rpc::lab::{Action, Happening, NodeState};
+use raftian_rpc::lab::{Action, Happening, MemberVerb, NodeState};
 use raftian_rpc::{RaftEvent, RoleKind};
 
 use crate::words;
@@ -41,6 +41,13 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::NodeResumed { node } => format!("{node} resumed"),
         Happening::Raft { node, event } => format!("{node} {}", raft(event)),
         Happening::Acted { action, resolved } => format!("{} {}", verb(*action), words::resolved(resolved)),
+        Happening::MemberChanging { verb, node } => match verb {
+            MemberVerb::Add => format!("member add {node}"),
+            MemberVerb::AddLearner => format!("member add {node} --learner"),
+            MemberVerb::Promote => format!("member promote {node}"),
+            MemberVerb::Remove => format!("member remove {node}"),
+        },
+        Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
         Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
         Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),
@@ -63,7 +70,9 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         }
         RaftEvent::Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
         RaftEvent::Truncated { from } => format!("discards its entries from index {from} on"),
-        RaftEvent::Membership { configuration: Some(configuration) } => format!("has the members {configuration}"),
+        RaftEvent::Membership { configuration: Some(configuration) } => {
+            format!("has the {}", words::configuration(configuration))
+        }
         RaftEvent::Membership { configuration: None } => "knows of no members".to_owned(),
         RaftEvent::SnapshotTaken { index } => format!("takes a snapshot at index {index}"),
         RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),
@@ -102,5 +111,9 @@ mod tests {
         assert_eq!(raft(&role(RoleKind::Follower, None)), "follows nobody in term 2 yet");
         let event = Happening::Raft { node: "n2".parse().unwrap(), event: RaftEvent::Truncated { from: 7 } };
         assert_eq!(happening(&event), "n2 discards its entries from index 7 on");
+        let change = Happening::MemberChanging { verb: MemberVerb::AddLearner, node: "n6".parse().unwrap() };
+        assert_eq!(happening(&change), "member add n6 --learner");
+        let members = raftian_rpc::Configuration::new(["n1", "n2"].map(|id| id.parse().unwrap()));
+        assert_eq!(raft(&RaftEvent::Membership { configuration: members }), "has the voters n1,n2");
     }
 }

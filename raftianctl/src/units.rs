@@ -11,6 +11,9 @@ use raftian_rpc::faults::MAX_DELAY_MS;
 /// The longest duration that makes sense here.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The largest size in bytes that makes sense here.
+const MAX_SIZE_BYTES: f64 = 1e12;
+
 /// A duration above 0 and up to a day: `500ms`, `10s`, `1.5m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let refusal =
@@ -62,6 +65,31 @@ pub(crate) fn range_ms(text: &str) -> Result<(u64, u64), String> {
 pub(crate) fn whole_ms(text: &str) -> Result<u64, String> {
     whole(text.strip_suffix("ms").unwrap_or(text))
         .ok_or_else(|| format!("`{text}` is not a number of milliseconds; write 50 or 50ms"))
+}
+
+/// A size in bytes: `4096`, `64KiB`, `1.5MB`, or `never` for 0.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let refusal =
+        || format!("`{text}` is not a size; write bytes with or without a unit: 4096, 64KiB, 16MB or `never`");
+    if text == "never" {
+        return Ok(0);
+    }
+    let (count, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let factor = match unit {
+        "" | "B" => 1.0,
+        "kB" | "KB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        "GiB" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(refusal()),
+    };
+    let bytes = number(count).ok_or_else(refusal)? * factor;
+    match (1.0..=MAX_SIZE_BYTES).contains(&bytes) {
+        true => Ok(bytes as u64),
+        false => Err(format!("`{text}` is out of range; a size is 1 byte to 1000 GB, or `never`")),
+    }
 }
 
 /// A number of nodes of a lab.
@@ -157,6 +185,17 @@ mod tests {
         assert_eq!(probability("100%"), Ok(1.0));
         for text in ["20", "0%", "101%", "-5%", "%", "NaN%"] {
             assert!(probability(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_unit_or_none() {
+        for (text, bytes) in [("4096", 4096), ("64KiB", 65_536), ("1.5MB", 1_500_000), ("2GiB", 2 << 30), ("never", 0)]
+        {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "0", "-1", "1 MB", "1mb", "MB", "1e6", "2000GB", "NaN"] {
+            assert!(size(text).is_err(), "{text:?}");
         }
     }
 

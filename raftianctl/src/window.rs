@@ -16,11 +16,11 @@ use raftian_rpc::{NodeId, VERSION};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::ask;
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::sibling;
-use crate::play;
 
 /// As much of what a broken process says as is read.
 const MAX_WORDS_BYTES: u64 = 4096;
@@ -50,7 +50,7 @@ impl Target {
             return Err(Failure::new(Kind::Usage, why));
         };
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-        match play::targets(&status, Some(node))?.as_slice() {
+        match ask::targets(&status, Some(node))?.as_slice() {
             [(node, address), ..] => Ok(Target { node: *node, address: *address, daemon }),
             [] => unreachable!("a node that is asked for is there, or an error"),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raftian_rpc::Configuration;
 use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
 
@@ -60,9 +61,53 @@ pub(crate) fn memory(bytes: u64) -> String {
     }
 }
 
+/// Bytes of data as people read them: `512 B`, `2.0 kB`, `1.5 MB`.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => memory(bytes),
+    }
+}
+
+/// `voters n1,n2,n3`, `voters n1,n2,n3 + learner n4`, or `voters n2,n3 and n1,n2,n3 (joint)` on the way from one set to
+/// another.
+pub(crate) fn configuration(members: &Configuration) -> String {
+    let several = |word: &str, count: usize| if count == 1 { word.to_owned() } else { format!("{word}s") };
+    let mut text = format!("{} {}", several("voter", members.voters().len()), names(members.voters()));
+    if members.is_joint() {
+        text.push_str(&format!(" and {} (joint)", names(members.outgoing())));
+    }
+    if !members.learners().is_empty() {
+        let learners = members.learners();
+        text.push_str(&format!(" + {} {}", several("learner", learners.len()), names(learners)));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use raftian_rpc::NodeId;
+
     use super::*;
+
+    #[test]
+    fn members_are_told_by_what_they_are() {
+        let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
+        let told = |voters: &[&str], outgoing: &[&str], learners: &[&str]| {
+            configuration(&Configuration::of(set(voters), set(outgoing), set(learners)).unwrap())
+        };
+        assert_eq!(told(&["n1", "n2", "n3"], &[], &["n4"]), "voters n1,n2,n3 + learner n4");
+        assert_eq!(told(&["n2"], &["n1", "n2"], &[]), "voter n2 and n1,n2 (joint)");
+        assert_eq!(told(&["n1"], &[], &["n4", "n5"]), "voter n1 + learners n4,n5");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!([0, 999, 2_048, 1_500_000].map(bytes), ["0 B", "999 B", "2.0 kB", "1.5 MB"]);
+    }
 
     #[test]
     fn times_read_well() {

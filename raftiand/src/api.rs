@@ -11,7 +11,8 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
     ActReport, ActRequest, ClearReport, Event, Fault, FaultId, FaultReport, FaultRequest, Hello, LabServer, LabStatus,
-    LogReport, PartitionRequest, StartReport, StartRequest, StopReport, WaitReport,
+    LogReport, MemberReport, MemberRequest, PartitionRequest, SnapshotReport, SnapshotRequest, StartReport,
+    StartRequest, StopReport, TransferReport, TransferRequest, WaitReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -50,6 +51,18 @@ impl LabServer for Api {
 
     async fn act(&self, request: ActRequest) -> RpcResult<ActReport> {
         Ok(self.lab.carry_out(|lab| async move { lab.act(request).await }).await?)
+    }
+
+    async fn member(&self, request: MemberRequest) -> RpcResult<MemberReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.member(request).await }).await?)
+    }
+
+    async fn transfer(&self, request: TransferRequest) -> RpcResult<TransferReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.transfer(request).await }).await?)
+    }
+
+    async fn snapshot(&self, request: SnapshotRequest) -> RpcResult<SnapshotReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.snapshot(request).await }).await?)
     }
 
     async fn partition(&self, request: PartitionRequest) -> RpcResult<FaultReport> {

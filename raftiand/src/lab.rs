@@ -11,16 +11,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use raftian_rpc::NodeId;
 use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::NodeState;
 use raftian_rpc::secret::Secret;
+use raftian_rpc::{Configuration, NodeId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::saved::{Saved, Settings};
@@ -47,6 +48,7 @@ pub(crate) struct Lab {
     state: Mutex<State>,
     changes: watch::Sender<()>,
     turn: tokio::sync::Mutex<()>,
+    member_turn: tokio::sync::Mutex<()>,
 }
 
 /// What changes in the life of a lab.
@@ -56,6 +58,8 @@ pub(crate) struct State {
     pub(crate) settings: Option<Settings>,
     /// Its nodes, in order.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
+    /// Who takes part in the cluster.
+    pub(crate) members: Members,
     /// What is wrong with its links.
     pub(crate) faults: Faults,
     /// Whether the lab is being stopped, so that nothing new may begin.
@@ -64,7 +68,7 @@ pub(crate) struct State {
     pub(crate) luck: fastrand::Rng,
 }
 
-/// The right to change processes, until it is dropped.
+/// The right to change processes, or the membership, until it is dropped.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Lab {
@@ -82,6 +86,7 @@ impl Lab {
         if let Some(saved) = saved {
             state.settings = Some(saved.settings);
             state.luck = fastrand::Rng::with_seed(saved.settings.seed);
+            state.members = saved.members;
             state.nodes = saved.nodes.iter().map(|(id, node)| (*id, Node::restored(node))).collect();
         }
         Lab {
@@ -95,6 +100,7 @@ impl Lab {
             state: Mutex::new(state),
             changes: watch::Sender::new(()),
             turn: tokio::sync::Mutex::new(()),
+            member_turn: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -143,6 +149,22 @@ impl Lab {
         }
     }
 
+    /// Waits for the right to change the membership. It is another than that to change processes, which is only wanted
+    /// for moments meanwhile: whoever wants to break something while a node joins must be able to.
+    ///
+    /// # Errors
+    /// TimedOut when others take too long.
+    pub(crate) async fn member_turn(&self, deadline: Instant) -> Result<Turn<'_>, LabError> {
+        tokio::time::timeout_at(deadline, self.member_turn.lock())
+            .await
+            .map_err(|_| LabError::TimedOut("another change of the membership is still under way; try again".into()))
+    }
+
+    /// The right to change the membership, if nobody has it.
+    pub(crate) fn free_member_turn(&self) -> Option<Turn<'_>> {
+        self.member_turn.try_lock().ok()
+    }
+
     /// Waits for the right to change processes, as long as it takes.
     pub(crate) async fn last_turn(&self) -> Turn<'_> {
         self.turn.lock().await
@@ -156,7 +178,8 @@ impl Lab {
         let saved = {
             let state = self.state();
             let Some(settings) = state.settings else { return Ok(()) };
-            Saved::new(settings, state.nodes.iter().map(|(id, node)| (*id, node.to_save())).collect())
+            let nodes = state.nodes.iter().map(|(id, node)| (*id, node.to_save())).collect();
+            Saved::new(settings, nodes, state.members.clone())
         };
         let path = self.folder.lab_json();
         saved.save(&path).map_err(|error| {
@@ -165,6 +188,13 @@ impl Lab {
                 path.display()
             ))
         })
+    }
+
+    /// Writes `lab.json` because the members are others now. Nobody waits for an answer to whom an error could be told.
+    pub(crate) fn save_members(&self) {
+        if let Err(error) = self.save() {
+            tracing::warn!("the members are {:?}, and {error}", self.state().members.configuration());
+        }
     }
 
     /// Carries out a change of state to its end, even if whoever asked for it goes away meanwhile.
@@ -198,9 +228,17 @@ impl State {
         self.in_state(NodeState::Running)
     }
 
-    /// The running nodes that could lead: they reach a quorum of all nodes, and are reached by it.
+    /// The running nodes that could lead: they have a vote, reach a quorum of the voters, and are reached by it.
     pub(crate) fn electable(&self) -> BTreeSet<NodeId> {
-        reach_quorum(self.nodes.len(), &self.running(), &self.faults.cut_links())
+        let Some(members) = self.members.configuration() else { return BTreeSet::new() };
+        reach_quorum(members, &self.running(), &self.faults.cut_links())
+    }
+
+    /// Takes in the membership that a node last told of, if it leads; says whether that is news.
+    pub(crate) fn hear_members_of(&mut self, id: NodeId) -> bool {
+        let Some(node) = self.nodes.get(&id) else { return false };
+        let (Some(term), Some(members)) = (node.leads(), &node.configuration) else { return false };
+        self.members.hear(term, members)
     }
 
     /// The end of the range of election time-outs: how old a leader's contact with a quorum may be.
@@ -220,11 +258,15 @@ pub(crate) fn deadline(timeout_ms: u64) -> Result<Instant, LabError> {
     }
 }
 
-/// Those of the running nodes that reach a quorum of all voters, both ways, over links that are not cut.
-fn reach_quorum(voters: usize, running: &BTreeSet<NodeId>, cut: &BTreeSet<(NodeId, NodeId)>) -> BTreeSet<NodeId> {
+/// Those of the running voters that reach a quorum of all voters, both ways, over links that are not cut.
+fn reach_quorum(
+    members: &Configuration,
+    running: &BTreeSet<NodeId>,
+    cut: &BTreeSet<(NodeId, NodeId)>,
+) -> BTreeSet<NodeId> {
     let linked = |node, peer| node == peer || (!cut.contains(&(node, peer)) && !cut.contains(&(peer, node)));
-    let reaches = |node: &NodeId| running.iter().filter(|peer| linked(*node, **peer)).count() > voters / 2;
-    running.iter().copied().filter(reaches).collect()
+    let reaches = |node: NodeId| members.has_quorum(|peer| running.contains(&peer) && linked(node, peer));
+    running.iter().copied().filter(|node| members.is_voter(*node) && reaches(*node)).collect()
 }
 
 /// The answer to whoever wants something of a lab that is on its way out.
@@ -242,11 +284,18 @@ mod tests {
         let one_to = |others: BTreeSet<NodeId>| -> BTreeSet<(NodeId, NodeId)> {
             NodeId::first(1).flat_map(|one| others.iter().map(move |other| (one, *other))).collect()
         };
-        assert_eq!(reach_quorum(5, &first(3), &BTreeSet::new()), first(3));
-        assert_eq!(reach_quorum(5, &first(2), &BTreeSet::new()), BTreeSet::new());
+        let five = Configuration::new(first(5)).unwrap();
+        assert_eq!(reach_quorum(&five, &first(3), &BTreeSet::new()), first(3));
+        assert_eq!(reach_quorum(&five, &first(2), &BTreeSet::new()), BTreeSet::new());
         // A link that is cut in one direction is no link.
-        assert_eq!(reach_quorum(5, &first(3), &one_to(first(3))), BTreeSet::new());
-        let others = first(5).difference(&first(1)).copied().collect();
-        assert_eq!(reach_quorum(5, &first(5), &one_to(first(5))), others);
+        assert_eq!(reach_quorum(&five, &first(3), &one_to(first(3))), BTreeSet::new());
+        let others: BTreeSet<NodeId> = first(5).difference(&first(1)).copied().collect();
+        assert_eq!(reach_quorum(&five, &first(5), &one_to(first(5))), others);
+        // Who has no vote neither leads nor counts.
+        let learning = Configuration::of(first(3), BTreeSet::new(), others.difference(&first(3)).copied().collect());
+        assert_eq!(reach_quorum(&learning.unwrap(), &others, &BTreeSet::new()), &others & &first(3));
+        // On the way from three to five, a quorum of both is needed.
+        let joint = Configuration::of(first(5), first(3), BTreeSet::new()).unwrap();
+        assert_eq!(reach_quorum(&joint, &(&others - &first(2)), &BTreeSet::new()), BTreeSet::new());
     }
 }

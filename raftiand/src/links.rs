@@ -156,7 +156,8 @@ fn lay_out(
         Layout::Ring => (partition::ring(&facts.nodes, one_way), vec![]),
         Layout::Halves => {
             let resolved: Vec<Resolution> = resolve(leader, facts, luck).into_iter().collect();
-            (partition::halves(&facts.nodes, facts.leader.map(|(leader, _)| leader), one_way), resolved)
+            let leader = facts.leader.map(|(leader, _)| leader);
+            (partition::halves(&facts.nodes, &facts.voters, leader, one_way), resolved)
         }
     };
     cut.map(|cut| (cut, resolved)).map_err(LabError::Usage)

@@ -2,19 +2,22 @@
 //! request, keeps the journal, and serves `lab.*`.
 //!
 //! The way in: [`daemon`] takes charge of the folder and serves [`api`]; [`verbs`] are the commands that change
-//! processes, made of the steps in [`lifecycle`], which uses [`node_process`]; [`links`] adds and clears faults and
-//! [`push`] tells the nodes; [`observe`] and [`wait`] look.
+//! processes, made of the steps in [`lifecycle`], which uses [`node_process`]; [`change`] adds and removes members,
+//! who are kept in [`members`]; [`links`] adds and clears faults and [`push`] tells the nodes; [`observe`] and [`wait`]
+//! look.
 //!
 //! Deliberately absent: everything a node is made of. The daemon knows nodes by their processes, their pipes and
 //! `control.*`, and never links their code.
 
 mod api;
+mod change;
 mod daemon;
 mod faults;
 mod journal;
 mod lab;
 mod lifecycle;
 mod links;
+mod members;
 mod metrics;
 mod node;
 mod node_process;
@@ -22,10 +25,13 @@ mod observe;
 mod orphans;
 mod partition;
 mod pidfd;
+mod player;
 mod procfs;
 mod purge;
 mod push;
 mod saved;
+mod snapshot;
+mod transfer;
 mod verbs;
 mod wait;
 

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use raftian_rpc::connect::Http;
 use raftian_rpc::lab::{Leadership, NodeState};
-use raftian_rpc::{NodeId, RoleKind, Term};
+use raftian_rpc::{Configuration, NodeId, RoleKind, Term};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
 use crate::saved::{SavedNode, SavedProcess};
@@ -33,6 +33,10 @@ pub(crate) struct Node {
     pub(crate) torn_tail: Option<String>,
     /// The last role it told of since it was started.
     pub(crate) role: Option<Role>,
+    /// The configuration it told of last since it was started, committed or not.
+    pub(crate) configuration: Option<Configuration>,
+    /// Whether it was added to the cluster later, and so began without knowing who is in it.
+    pub(crate) joined: bool,
 }
 
 /// A process that has not been reaped, or only just.
@@ -75,9 +79,9 @@ pub(crate) struct Role {
 }
 
 impl Node {
-    /// A node that has never been started.
-    pub(crate) fn new() -> Node {
-        Node::restored(&SavedNode::default())
+    /// A node that has never been started: one of the first, or one that is to join them.
+    pub(crate) fn new(joined: bool) -> Node {
+        Node::restored(&SavedNode { joined, ..SavedNode::default() })
     }
 
     /// A node of an earlier daemon, without a process.
@@ -92,6 +96,8 @@ impl Node {
             confirmed: 0,
             torn_tail: None,
             role: None,
+            configuration: None,
+            joined: saved.joined,
         }
     }
 
@@ -99,7 +105,7 @@ impl Node {
     pub(crate) fn to_save(&self) -> SavedNode {
         let process = self.process.as_ref().map(|process| process.saved.clone());
         let server = self.process.as_ref().and_then(|process| process.server.clone());
-        SavedNode { port: self.port, starts: self.starts, process, server }
+        SavedNode { port: self.port, starts: self.starts, joined: self.joined, process, server }
     }
 
     /// Where it listens, or did when it last ran.
@@ -112,6 +118,11 @@ impl Node {
         if let Some(process) = &self.process {
             process.signal(signal);
         }
+    }
+
+    /// Whether it takes itself for the leader, and of which term.
+    pub(crate) fn leads(&self) -> Option<Term> {
+        self.role.filter(|role| role.role == RoleKind::Leader).map(|role| role.term)
     }
 
     /// Takes note of a role it tells of. The same one again does not count as new.

@@ -81,6 +81,7 @@ pub(crate) fn spawn(lab: &Arc<Lab>, id: NodeId, port: u16) -> Result<(), String>
         node.confirmed = 0;
         node.torn_tail = None;
         node.role = None;
+        node.configuration = None;
     });
     lab.journal.record(Happening::NodeSpawned { node: id, pid });
     let stdin = child.stdin.take().expect("standard input is piped");
@@ -209,14 +210,25 @@ impl Watcher {
     }
 
     fn raft(&mut self, at_ns: u64, event: RaftEvent) {
-        if let RaftEvent::Role { role, term, leader } = event {
-            self.lab.change(|state| {
+        let is_news = match &event {
+            RaftEvent::Role { role, term, leader } => self.lab.change(|state| {
                 if let Some(node) = state.nodes.get_mut(&self.id) {
-                    node.heard(Role { role, term, leader, since_ns: at_ns });
+                    node.heard(Role { role: *role, term: *term, leader: *leader, since_ns: at_ns });
                 }
-            });
-        }
+                state.hear_members_of(self.id)
+            }),
+            RaftEvent::Membership { configuration } => self.lab.change(|state| {
+                if let Some(node) = state.nodes.get_mut(&self.id) {
+                    node.configuration = configuration.clone();
+                }
+                state.hear_members_of(self.id)
+            }),
+            _ => false,
+        };
         self.lab.journal.record_at(at_ns, Happening::Raft { node: self.id, event });
+        if is_news {
+            self.lab.save_members();
+        }
     }
 
     /// Takes note of the end of the process.
@@ -269,16 +281,17 @@ fn epitaph(
 }
 
 fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
-    let (settings, expects_log) = {
+    let (settings, expects_log, joined) = {
         let state = lab.state();
+        let node = state.nodes.get(&id);
         // A port is known from the first time that the node was ready.
-        (state.settings, state.nodes.get(&id).is_some_and(|node| node.port != 0))
+        (state.settings, node.is_some_and(|node| node.port != 0), node.is_some_and(|node| node.joined))
     };
     let settings = settings.ok_or("this lab was never started")?;
     let config = NodeConfig {
         version: VERSION.into(),
         id,
-        voters: NodeId::first(settings.nodes).collect(),
+        voters: if joined { Vec::new() } else { NodeId::first(settings.nodes).collect() },
         port,
         expects_log,
         folder: lab.folder.node(id),
@@ -287,6 +300,8 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
         app: settings.app,
         players: settings.players,
         timing: settings.timing,
+        compaction: settings.compaction(),
+        reads: settings.reads,
         game: game(settings.game, settings.seed),
         trim: Trim::default(),
     };

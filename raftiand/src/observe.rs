@@ -1,16 +1,16 @@
 //! Looking at the lab: what the nodes say of themselves, who leads, and what a selector names at this moment.
 //!
-//! Invariant: looking changes nothing, and no node can hold it up: all are asked at once, and one that does not answer
-//! in time counts as silent.
+//! Invariant: looking changes nothing but what the daemon knows of the members, and no node can hold it up: all are
+//! asked at once, and one that does not answer in time counts as silent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{ControlClient, LogPage, MAX_LOG_PAGE, NodeStatus};
+use raftian_rpc::control::{ControlClient, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
-use raftian_rpc::selector::{Facts, Selector, SelectorError};
+use raftian_rpc::selector::{Facts, Selector, SelectorError, names};
 use raftian_rpc::{Index, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
 
@@ -31,6 +31,15 @@ pub(crate) struct View {
     pub(crate) leader: Option<(NodeId, Term)>,
 }
 
+impl View {
+    /// What the leader says of itself and of the members.
+    pub(crate) fn leading(&self) -> Option<(&NodeStatus, &Membership)> {
+        let (leader, _) = self.leader?;
+        let status = self.statuses.get(&leader)?;
+        Some((status, status.membership.as_ref()?))
+    }
+}
+
 impl Lab {
     /// Asks all running nodes what they are doing.
     pub(crate) async fn view(&self) -> View {
@@ -42,7 +51,15 @@ impl Lab {
         let statuses: BTreeMap<_, _> = asked.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
         // A leader that was just cut off has heard from a quorum recently, and will not again.
         let leader = leader_of(statuses.values().filter(|status| electable.contains(&status.node)), election_max_ms);
-        View { statuses, leader }
+        let view = View { statuses, leader };
+        if let Some((status, members)) = view.leading() {
+            // Compared before it is changed: a change wakes all who wait for one.
+            let known = self.state().members.configuration() == Some(&members.configuration);
+            if !known && self.change(|state| state.members.hear(status.term, &members.configuration)) {
+                self.save_members();
+            }
+        }
+        view
     }
 
     /// Who this daemon is.
@@ -65,6 +82,7 @@ impl Lab {
         let report = |(id, node): (&NodeId, &crate::node::Node)| NodeReport {
             node: *id,
             state: node.state,
+            standing: state.members.standing(*id),
             reason: node.reason.clone(),
             address: node.address(),
             usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(process.pids())),
@@ -98,7 +116,7 @@ impl Lab {
             false => None,
         };
         let state = self.state();
-        Ok(Facts { nodes: state.ids(), running: state.running(), leader })
+        Ok(Facts { nodes: state.ids(), running: state.running(), voters: state.members.voters(), leader })
     }
 
     /// A page of the logs of some nodes.
@@ -117,7 +135,8 @@ impl Lab {
             let mut clients = running_clients(&state);
             clients.retain(|(id, _)| resolved.nodes.contains(id));
             let dead = resolved.nodes.difference(&facts.running);
-            let silent = dead.map(|id| (*id, in_words(state.nodes[id].state).to_owned()));
+            let silent =
+                dead.map(|id| (*id, state.nodes.get(id).map_or("removed", |node| in_words(node.state)).to_owned()));
             (clients, silent.collect::<BTreeMap<_, _>>())
         };
         let asked = ask_all(clients, LOG_PATIENCE, move |client| async move { client.log(from, limit).await }).await;
@@ -144,6 +163,20 @@ pub(crate) fn resolve(selector: Selector, facts: &Facts, luck: &mut fastrand::Rn
     })?;
     let leader = facts.leader.filter(|_| selector.is_dynamic());
     Ok(Resolution { selector, nodes, leader })
+}
+
+/// The one node that is meant.
+///
+/// # Errors
+/// Usage when several are named.
+pub(crate) fn one(resolved: &Resolution) -> Result<NodeId, LabError> {
+    match resolved.nodes.iter().collect::<Vec<_>>()[..] {
+        [node] => Ok(*node),
+        _ => {
+            let (selector, named) = (&resolved.selector, names(&resolved.nodes));
+            Err(LabError::Usage(format!("`{selector}` names {named}, and this is for one node; name one, or use @any")))
+        }
+    }
 }
 
 /// The claimant of the highest term that has heard from a quorum within an election time-out.

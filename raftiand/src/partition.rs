@@ -99,16 +99,16 @@ pub(crate) fn ring(all: &Group, one_way: bool) -> Result<Cut, String> {
     Ok(Cut { title: format!("partition ring {}{way}", around.join("-")), links })
 }
 
-/// A minority, with the leader in it if there is one, and a majority.
+/// A minority of the voters, with the leader in it if there is one, and a majority with all others.
 ///
 /// # Errors
-/// A sentence, when there are fewer than three nodes, so that a minority would be nobody.
-pub(crate) fn halves(all: &Group, leader: Option<NodeId>, one_way: bool) -> Result<Cut, String> {
-    if all.len() < 3 {
-        return Err(format!("halves need at least 3 nodes, and this lab has {}", all.len()));
+/// A sentence, when there are fewer than three voters, so that a minority would be nobody.
+pub(crate) fn halves(all: &Group, voters: &Group, leader: Option<NodeId>, one_way: bool) -> Result<Cut, String> {
+    if voters.len() < 3 {
+        return Err(format!("halves need at least 3 nodes with a vote, and this lab has {}", voters.len()));
     }
-    let size = (all.len() - 1) / 2;
-    let others = all.iter().copied().filter(|node| Some(*node) != leader);
+    let size = (voters.len() - 1) / 2;
+    let others = voters.iter().copied().filter(|node| Some(*node) != leader);
     let minority: Group = leader.into_iter().chain(others).take(size).collect();
     isolate(&minority, all, one_way)
 }
@@ -169,7 +169,7 @@ mod tests {
         let shared = groups(&[group("n1 n2"), group("n2 n3")], false).unwrap_err();
         assert!(shared.starts_with("n2 is in two groups"), "{shared}");
         assert!(isolate(&all(3), &all(3), false).unwrap_err().contains("nobody to isolate"));
-        for too_few in [bridge(&all(2), false), halves(&all(2), None, false), ring(&all(3), false)] {
+        for too_few in [bridge(&all(2), false), halves(&all(3), &all(2), None, false), ring(&all(3), false)] {
             assert!(too_few.unwrap_err().contains("at least"));
         }
     }
@@ -199,8 +199,11 @@ mod tests {
     #[test]
     fn halves_put_the_leader_in_the_minority() {
         let leader = "n4".parse().ok();
-        assert_eq!(halves(&all(5), leader, false).unwrap().title, "partition n1,n4 | n2,n3,n5");
-        assert_eq!(halves(&all(4), leader, false).unwrap().title, "partition n4 | n1,n2,n3");
-        assert_eq!(halves(&all(3), None, false).unwrap().title, "partition n1 | n2,n3");
+        let title = |nodes, leader| halves(&all(nodes), &all(nodes), leader, false).unwrap().title;
+        assert_eq!(title(5, leader), "partition n1,n4 | n2,n3,n5");
+        assert_eq!(title(4, leader), "partition n4 | n1,n2,n3");
+        assert_eq!(title(3, None), "partition n1 | n2,n3");
+        let learners = halves(&all(7), &group("n3 n4 n5"), leader, false).unwrap().title;
+        assert_eq!(learners, "partition n4 | n1,n2,n3,n5,n6,n7");
     }
 }

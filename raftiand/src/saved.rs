@@ -10,14 +10,16 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use raftian_rpc::control::Timing;
+use raftian_rpc::control::{Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId};
 use serde::{Deserialize, Serialize};
 
+use crate::members::Members;
+
 /// The layout of the file; another one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// How many nodes a lab has when nobody says.
 const DEFAULT_NODES: u16 = 5;
@@ -30,12 +32,14 @@ pub(crate) struct Saved {
     pub(crate) settings: Settings,
     /// Its nodes.
     pub(crate) nodes: BTreeMap<NodeId, SavedNode>,
+    /// Who takes part.
+    pub(crate) members: Members,
 }
 
 /// What kind of lab it is. Fixed for the life of its folder, since the logs of the nodes depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
-    /// How many nodes.
+    /// How many nodes it began with, which were its first voters.
     pub(crate) nodes: u16,
     /// The replicated application.
     pub(crate) app: AppKind,
@@ -45,6 +49,11 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// Election and heartbeat times.
     pub(crate) timing: Timing,
+    /// After how many bytes of log a node takes a snapshot; 0 is never.
+    pub(crate) snapshot_bytes: u64,
+    /// How leaders answer linearizable reads.
+    #[serde(default)]
+    pub(crate) reads: ReadMode,
     /// The game beside each server.
     #[serde(default)]
     pub(crate) game: GameChoice,
@@ -57,6 +66,9 @@ pub(crate) struct SavedNode {
     pub(crate) port: u16,
     /// How often it has been started.
     pub(crate) starts: u64,
+    /// Whether it was added to the cluster later, and so began without knowing who is in it.
+    #[serde(default)]
+    pub(crate) joined: bool,
     /// Its process, if one was running when the file was written.
     pub(crate) process: Option<SavedProcess>,
     /// The process of its server, where that has one of its own.
@@ -77,8 +89,8 @@ pub(crate) struct SavedProcess {
 
 impl Saved {
     /// What is to be written.
-    pub(crate) fn new(settings: Settings, nodes: BTreeMap<NodeId, SavedNode>) -> Saved {
-        Saved { format: FORMAT, settings, nodes }
+    pub(crate) fn new(settings: Settings, nodes: BTreeMap<NodeId, SavedNode>, members: Members) -> Saved {
+        Saved { format: FORMAT, settings, nodes, members }
     }
 
     /// Reads the file, if there is one.
@@ -111,11 +123,15 @@ impl Saved {
 }
 
 impl Settings {
-    /// What a start request asks for, given what the lab is already, if it has nodes.
+    /// What a start request asks for, given what the lab is already, if it has nodes, and how many it has now.
     ///
     /// # Errors
     /// Usage for values out of range; Conflict for a request that would make it another lab.
-    pub(crate) fn merge(request: &StartRequest, saved: Option<&Settings>) -> Result<Settings, LabError> {
+    pub(crate) fn merge(
+        request: &StartRequest,
+        saved: Option<&Settings>,
+        nodes_now: usize,
+    ) -> Result<Settings, LabError> {
         if let Some(nodes) = request.nodes.filter(|nodes| !(1..=MAX_NODES).contains(nodes)) {
             return Err(LabError::Usage(format!("a lab has 1 to {MAX_NODES} nodes, not {nodes}")));
         }
@@ -125,13 +141,22 @@ impl Settings {
         if let Some(timing) = request.timing {
             timing.validate().map_err(LabError::Usage)?;
         }
+        if let Some(ReadMode::Lease { drift_percent: 101.. }) = request.reads {
+            return Err(LabError::Usage("clocks differ by at most 100 % of each other's rates".into()));
+        }
         if let Some(GameChoice::Hosted { fps_cap: Some(0), .. }) = request.game {
             return Err(LabError::Usage(
                 "a game draws at least 1 frame per second; leave the cap out for no cap".into(),
             ));
         }
+        let app = request.app.or(saved.map(|saved| saved.app)).unwrap_or_default();
+        if app != AppKind::Attack
+            && (request.players.is_some() || matches!(request.game, Some(GameChoice::Hosted { .. })))
+        {
+            return Err(LabError::Usage(format!("the app {app} has no players and no game to draw; leave them out")));
+        }
         match saved {
-            Some(saved) => saved.agrees_with(request).map(|()| *saved),
+            Some(saved) => saved.agrees_with(request, nodes_now).map(|()| *saved),
             None => {
                 let nodes = request.nodes.unwrap_or(DEFAULT_NODES);
                 Ok(Settings {
@@ -140,24 +165,48 @@ impl Settings {
                     players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
                     seed: request.seed.unwrap_or(1),
                     timing: request.timing.unwrap_or_default(),
+                    snapshot_bytes: request.snapshot_bytes.or(Compaction::default().log_bytes).unwrap_or(0),
+                    reads: request.reads.unwrap_or_default(),
                     game: request.game.unwrap_or_default(),
                 })
             }
         }
     }
 
-    fn agrees_with(&self, request: &StartRequest) -> Result<(), LabError> {
+    /// When a node takes snapshots by itself.
+    pub(crate) fn compaction(&self) -> Compaction {
+        let log_bytes = Some(self.snapshot_bytes).filter(|bytes| *bytes > 0);
+        Compaction { log_bytes, ..Compaction::default() }
+    }
+
+    fn agrees_with(&self, request: &StartRequest, nodes_now: usize) -> Result<(), LabError> {
         fn differs<T: PartialEq>(asked: Option<T>, is: T) -> Option<(T, T)> {
             asked.filter(|asked| *asked != is).map(|asked| (is, asked))
         }
+        let snapshots = |bytes: u64| match bytes {
+            0 => "never".to_owned(),
+            _ => format!("after {bytes} bytes of log"),
+        };
+        let reads = |mode: ReadMode| match mode {
+            ReadMode::ReadIndex => "reads without leases".to_owned(),
+            ReadMode::Lease { drift_percent } => format!("reads by leases for clocks within {drift_percent} %"),
+        };
         let timing = |t: Timing| format!("{}–{}/{} ms", t.election_min_ms, t.election_max_ms, t.heartbeat_ms);
+        // Members come and go; whoever asks for as many as there were or are gets what there is.
+        let nodes = request.nodes.filter(|asked| usize::from(*asked) != nodes_now);
         let differences: Vec<String> = [
-            differs(request.nodes, self.nodes).map(|(is, asked)| format!("{is} nodes, not {asked}")),
+            differs(nodes, self.nodes).map(|(began, asked)| match usize::from(began) == nodes_now {
+                true => format!("{began} nodes, not {asked}"),
+                false => format!("{nodes_now} nodes, not {asked} (`raftianctl member add` and `remove` change that)"),
+            }),
             differs(request.app, self.app).map(|(is, asked)| format!("the app {is}, not {asked}")),
             differs(request.players, self.players).map(|(is, asked)| format!("{is} players, not {asked}")),
             differs(request.seed, self.seed).map(|(is, asked)| format!("the seed {is}, not {asked}")),
             differs(request.timing, self.timing)
                 .map(|(is, asked)| format!("the times {}, not {}", timing(is), timing(asked))),
+            differs(request.snapshot_bytes, self.snapshot_bytes)
+                .map(|(is, asked)| format!("snapshots {}, not {}", snapshots(is), snapshots(asked))),
+            differs(request.reads, self.reads).map(|(is, asked)| format!("{}, not {}", reads(is), reads(asked))),
             differs(request.game, self.game).map(|(is, asked)| format!("{is}, not {asked}")),
         ]
         .into_iter()
@@ -201,8 +250,12 @@ fn parse(text: &str) -> Result<Saved, String> {
     if saved.format != FORMAT {
         return Err(format!("its format is {}, and this daemon knows {FORMAT}", saved.format));
     }
-    if !(1..=MAX_NODES).contains(&settings.nodes) || !saved.nodes.keys().copied().eq(NodeId::first(settings.nodes)) {
-        return Err(format!("it does not list n1 to n{}", settings.nodes));
+    if !(1..=MAX_NODES).contains(&settings.nodes) || saved.nodes.is_empty() || saved.members.configuration().is_none() {
+        return Err("it names no nodes, or no members".into());
+    }
+    let mut first = saved.nodes.iter().filter(|(_, node)| !node.joined);
+    if let Some((stranger, _)) = first.find(|(id, _)| id.number() > settings.nodes) {
+        return Err(format!("it lists {stranger} among n1 to n{}, with which the lab began", settings.nodes));
     }
     settings.timing.validate()?;
     Ok(saved)
@@ -220,28 +273,34 @@ mod tests {
     }
 
     fn five() -> Settings {
-        Settings::merge(&StartRequest::default(), None).unwrap()
+        Settings::merge(&StartRequest::default(), None, 0).unwrap()
     }
 
     #[test]
     fn a_new_lab_gets_what_is_asked_for_and_defaults_for_the_rest() {
         let settings = five();
         assert_eq!((settings.nodes, settings.players, settings.seed), (5, 5, 1));
-        assert_eq!(settings.timing, Timing::default());
-        let settings = Settings::merge(&ask(Some(3), None, Some(9)), None).unwrap();
+        assert_eq!((settings.timing, settings.compaction()), (Timing::default(), Compaction::default()));
+        let settings = Settings::merge(&ask(Some(3), None, Some(9)), None, 0).unwrap();
         assert_eq!((settings.nodes, settings.players, settings.seed), (3, 3, 9));
     }
 
     #[test]
     fn an_old_lab_keeps_its_values_and_agrees_with_the_same_ones() {
-        let old = Settings::merge(&ask(Some(3), Some(8), Some(9)), None).unwrap();
-        assert_eq!(Settings::merge(&StartRequest::default(), Some(&old)).unwrap(), old);
-        assert_eq!(Settings::merge(&ask(Some(3), Some(8), Some(9)), Some(&old)).unwrap(), old);
+        let old = Settings::merge(&ask(Some(3), Some(8), Some(9)), None, 0).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&old), 3).unwrap(), old);
+        assert_eq!(Settings::merge(&ask(Some(3), Some(8), Some(9)), Some(&old), 3).unwrap(), old);
+        // It has four by now: both numbers are those of this lab, and no other is.
+        for nodes in [3, 4] {
+            assert_eq!(Settings::merge(&ask(Some(nodes), None, None), Some(&old), 4).unwrap(), old);
+        }
+        let text = Settings::merge(&ask(Some(5), None, None), Some(&old), 4).unwrap_err().to_string();
+        assert!(text.contains("4 nodes, not 5") && text.contains("member add"), "{text}");
     }
 
     #[test]
     fn another_lab_in_the_same_folder_is_a_conflict_that_says_what_to_do() {
-        let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five())).unwrap_err();
+        let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five()), 5).unwrap_err();
         assert!(matches!(error, LabError::Conflict(_)));
         let text = error.to_string();
         assert!(text.contains("5 nodes, not 3; and the seed 1, not 2") && text.contains("stop --purge"), "{text}");
@@ -253,17 +312,41 @@ mod tests {
             let hosted = GameChoice::Hosted { hosting: Hosting::Process, scene: Scene::Dots(1000), fps_cap };
             StartRequest { game: Some(hosted), ..StartRequest::default() }
         };
-        let played = Settings::merge(&game(None), None).unwrap();
-        assert_eq!(Settings::merge(&StartRequest::default(), Some(&played)).unwrap(), played);
-        let text = Settings::merge(&game(Some(60)), Some(&five())).unwrap_err().to_string();
+        let played = Settings::merge(&game(None), None, 0).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&played), 5).unwrap(), played);
+        let text = Settings::merge(&game(Some(60)), Some(&five()), 5).unwrap_err().to_string();
         assert!(text.contains("this lab has no game, not dots=1000 in hosting process, 60 fps at most"), "{text}");
-        assert!(matches!(Settings::merge(&game(Some(0)), None), Err(LabError::Usage(_))));
+        assert!(matches!(Settings::merge(&game(Some(0)), None, 0), Err(LabError::Usage(_))));
+    }
+
+    #[test]
+    fn snapshots_are_taken_as_asked_or_never() {
+        let asked = |snapshot_bytes| StartRequest { snapshot_bytes, ..StartRequest::default() };
+        let small = Settings::merge(&asked(Some(4_096)), None, 0).unwrap();
+        assert_eq!(small.compaction().log_bytes, Some(4_096));
+        assert_eq!(Settings::merge(&asked(Some(0)), None, 0).unwrap().compaction().log_bytes, None);
+        let text = Settings::merge(&asked(Some(0)), Some(&small), 5).unwrap_err().to_string();
+        assert!(text.contains("snapshots after 4096 bytes of log, not never"), "{text}");
+    }
+
+    #[test]
+    fn only_the_game_has_players_and_something_to_draw() {
+        let game = Some(GameChoice::Hosted { hosting: Hosting::Thread, scene: Scene::Attack, fps_cap: None });
+        let store = StartRequest { app: Some(AppKind::Kv), ..StartRequest::default() };
+        let saved = Settings::merge(&store, None, 0).unwrap();
+        for request in [
+            StartRequest { game, ..store.clone() },
+            StartRequest { players: Some(3), ..store },
+            StartRequest { game, ..StartRequest::default() },
+        ] {
+            assert!(matches!(Settings::merge(&request, Some(&saved), 5), Err(LabError::Usage(_))), "{request:?}");
+        }
     }
 
     #[test]
     fn values_out_of_range_are_wrong_usage() {
         for request in [ask(Some(0), None, None), ask(Some(1000), None, None), ask(None, Some(0), None)] {
-            assert!(matches!(Settings::merge(&request, None), Err(LabError::Usage(_))));
+            assert!(matches!(Settings::merge(&request, None, 0), Err(LabError::Usage(_))));
         }
     }
 
@@ -274,11 +357,13 @@ mod tests {
         let path = folder.join("lab.json");
         assert_eq!(Saved::load(&path), Ok(None));
         let nodes = NodeId::first(5).map(|node| (node, SavedNode::default())).collect();
-        let saved = Saved::new(five(), nodes);
+        let saved = Saved::new(five(), nodes, Members::first(5));
         saved.save(&path).unwrap();
         assert_eq!(Saved::load(&path), Ok(Some(saved)));
         let text = fs::read_to_string(&path).unwrap();
-        for damaged in ["", "{", &text.replace("\"n5\"", "\"n7\""), &text.replace("\"format\": 1", "\"format\": 2")] {
+        let no_members = text.replace("\"told\"", "\"heard\"");
+        let stranger = text.replace("\"n5\"", "\"n7\"");
+        for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 2", "\"format\": 1")] {
             fs::write(&path, damaged).unwrap();
             let error = Saved::load(&path).unwrap_err();
             assert!(error.contains("lab.json is damaged") && error.contains("start afresh"), "{error}");

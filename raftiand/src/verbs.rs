@@ -18,6 +18,7 @@ use raftian_rpc::selector::names;
 use tokio::time::Instant;
 
 use crate::lab::{Lab, State, closing, deadline};
+use crate::members::Members;
 use crate::node::{Node, leader_told, leadership};
 use crate::observe::{in_words, resolve};
 use crate::purge;
@@ -33,17 +34,19 @@ impl Lab {
         let received_ns = monotonic_ns();
         let deadline = deadline(request.timeout_ms)?;
         let turn = self.turn(deadline).await?;
-        let former = self.state().settings;
+        let (former, nodes_now) = {
+            let state = self.state();
+            (state.settings, state.nodes.len())
+        };
         if former.is_none() {
             self.refuse_foreign_logs()?;
         }
-        let settings = Settings::merge(&request, former.as_ref())?;
+        let settings = Settings::merge(&request, former.as_ref(), nodes_now)?;
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
                 state.luck = fastrand::Rng::with_seed(settings.seed);
-            }
-            for id in NodeId::first(settings.nodes) {
-                state.nodes.entry(id).or_insert_with(Node::new);
+                state.members = Members::first(settings.nodes);
+                state.nodes = NodeId::first(settings.nodes).map(|id| (id, Node::new(false))).collect();
             }
             let dead = state.nodes.iter().filter(|(_, node)| node.process.is_none());
             dead.map(|(id, _)| *id).collect()
@@ -68,8 +71,14 @@ impl Lab {
         if let (None, false, Some(why)) = (leader, request.no_wait, notes.last()) {
             return Err(LabError::Conflict(format!("no node can be elected leader: {why}")));
         }
-        let nodes = self.state().running().into_iter().collect();
-        let started = dead.into_iter().collect::<Vec<_>>();
+        if leader.is_some() {
+            self.settle_open_changes(deadline, &mut notes).await?;
+        }
+        let (nodes, known) = {
+            let state = self.state();
+            (state.running().into_iter().collect(), state.ids())
+        };
+        let started: Vec<NodeId> = dead.intersection(&known).copied().collect();
         Ok(StartReport { lab: self.name.clone(), changed: !started.is_empty(), nodes, started, leader, notes })
     }
 
@@ -247,18 +256,21 @@ impl Lab {
 }
 
 /// Why the running nodes cannot elect a leader, if they cannot.
-fn hopeless(state: &State) -> Option<String> {
+pub(crate) fn hopeless(state: &State) -> Option<String> {
+    let members = state.members.configuration()?;
     let running = state.running();
-    let voters = state.nodes.len();
-    let needed = voters / 2 + 1;
-    if running.len() < needed {
-        let running = running.len();
+    // On the way from one set of voters to another it takes a quorum of both (§6).
+    let halves = [members.voters(), members.outgoing()].into_iter().filter(|half| !half.is_empty());
+    let mut up = halves.map(|half| (half.intersection(&running).count(), half.len()));
+    if let Some((running, voters)) = up.find(|(running, voters)| *running <= voters / 2) {
+        let needed = voters / 2 + 1;
+        let what = if voters == state.nodes.len() { "nodes" } else { "voters" };
         let paused = state.in_state(NodeState::Paused);
         let advice = match paused.is_empty() {
             true => "bring back the others with `raftianctl start`".to_owned(),
             false => format!("{} paused: `raftianctl resume {}`", names(&paused), names(&paused)),
         };
-        return Some(format!("{running} of {voters} nodes run, and it takes {needed} to elect a leader; {advice}"));
+        return Some(format!("{running} of {voters} {what} run, and it takes {needed} to elect a leader; {advice}"));
     }
     state.electable().is_empty().then(|| {
         let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();

@@ -12,7 +12,7 @@ use raftian_rpc::control::NodeStatus;
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{NodeState, WaitReport};
 use raftian_rpc::selector::names;
-use raftian_rpc::{Index, NodeId, Term};
+use raftian_rpc::{Configuration, Index, NodeId, Term};
 use tokio::time::Instant;
 
 use crate::lab::{Lab, closing, deadline};
@@ -26,6 +26,7 @@ struct Scene {
     view: View,
     /// The state of every node, with the time of the last change of its role that it told of.
     nodes: BTreeMap<NodeId, (NodeState, Option<u64>)>,
+    members: Configuration,
     election_max_ms: u64,
     now_ns: u64,
 }
@@ -62,12 +63,10 @@ impl Lab {
         if state.closing {
             return Err(closing());
         }
-        if state.nodes.is_empty() {
-            return Err(no_nodes());
-        }
+        let members = state.members.configuration().ok_or_else(no_nodes)?.clone();
         let nodes = state.nodes.iter().map(|(id, node)| (*id, (node.state, node.role.map(|role| role.since_ns))));
         let nodes = nodes.collect();
-        Ok(Scene { view, nodes, election_max_ms: state.election_max_ms(), now_ns: monotonic_ns() })
+        Ok(Scene { view, nodes, members, election_max_ms: state.election_max_ms(), now_ns: monotonic_ns() })
     }
 }
 
@@ -92,11 +91,14 @@ impl Scene {
     }
 
     fn why_no_leader(&self) -> String {
-        let running = self.in_state(NodeState::Running);
-        if running.len() <= self.nodes.len() / 2 {
-            let others = self.nodes.iter().filter(|(_, (state, _))| *state != NodeState::Running);
-            let others: Vec<String> = others.map(|(id, (state, _))| format!("{id} is {}", in_words(*state))).collect();
-            return format!("{} of {} nodes run, and {}", running.len(), self.nodes.len(), others.join(", "));
+        let is_running = |id: NodeId| self.nodes.get(&id).is_some_and(|(state, _)| *state == NodeState::Running);
+        if !self.members.has_quorum(is_running) {
+            let voters: Vec<NodeId> = self.members.members().filter(|id| self.members.is_voter(*id)).collect();
+            let dead = voters.iter().filter(|id| !is_running(**id));
+            let is = |id| self.nodes.get(id).map_or("removed", |(state, _)| in_words(*state));
+            let dead: Vec<String> = dead.map(|id| format!("{id} is {}", is(id))).collect();
+            let what = if voters.len() == self.nodes.len() { "nodes" } else { "voters" };
+            return format!("{} of {} {what} run, and {}", voters.len() - dead.len(), voters.len(), dead.join(", "));
         }
         let roles = self.view.statuses.values().map(|status| {
             let role = format!("{:?}", status.role).to_lowercase();
@@ -105,8 +107,10 @@ impl Scene {
         format!("nobody leads with a quorum; {}", roles.collect::<Vec<_>>().join(", "))
     }
 
+    /// The members in one state. A node on its way in or out follows nobody, and nobody waits for it.
     fn in_state(&self, wanted: NodeState) -> Vec<NodeId> {
-        self.nodes.iter().filter(|(_, (state, _))| *state == wanted).map(|(id, _)| *id).collect()
+        let members = self.nodes.iter().filter(|(id, _)| self.members.contains(**id));
+        members.filter(|(_, (state, _))| *state == wanted).map(|(id, _)| *id).collect()
     }
 
     /// Every running node follows the leader, and has done so for an election time-out.
@@ -168,6 +172,11 @@ mod tests {
             term,
             leader: leader.and_then(NodeId::new),
             quorum_contact_ms: leads.then_some(10),
+            membership: None,
+            transfer: None,
+            peers: Vec::new(),
+            snapshot_index: 0,
+            first_index: 1,
             last_index: 120,
             commit_index: 120,
             last_applied: applied,
@@ -183,7 +192,8 @@ mod tests {
         let statuses: BTreeMap<_, _> = statuses.into_iter().map(|status| (status.node, status)).collect();
         let nodes = NodeId::first(3).map(|id| (id, (NodeState::Running, Some(1_000_000_000)))).collect();
         let leader = leader_of(statuses.values(), 300);
-        Scene { view: View { statuses, leader }, nodes, election_max_ms: 300, now_ns: 2_000_000_000 }
+        let members = Configuration::new(NodeId::first(3)).unwrap();
+        Scene { view: View { statuses, leader }, nodes, members, election_max_ms: 300, now_ns: 2_000_000_000 }
     }
 
     fn healthy() -> Scene {
@@ -225,6 +235,15 @@ mod tests {
             dead.nodes.insert(NodeId::new(number).unwrap(), (NodeState::Killed, None));
         }
         assert_eq!(dead.holds(Condition::Leader).unwrap_err(), "1 of 3 nodes run, and n2 is killed, n3 is killed");
+    }
+
+    #[test]
+    fn a_node_that_is_no_member_is_not_waited_for() {
+        let mut joining = healthy();
+        joining.nodes.insert(NodeId::new(4).unwrap(), (NodeState::Running, None));
+        assert!(joining.holds(Condition::Converged).is_ok());
+        joining.members = Configuration::new(NodeId::first(4)).unwrap();
+        assert_eq!(joining.holds(Condition::Converged).unwrap_err(), "n4 runs but does not answer");
     }
 
     #[test]

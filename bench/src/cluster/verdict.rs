@@ -34,7 +34,7 @@ impl Cluster {
                 let page = client.log(from, MAX_LOG_PAGE).await;
                 page.map(Ok).with_context(|| format!("{node} does not give its log"))
             };
-            replicas.extend(read_log(page).await?);
+            replicas.extend(read_log(*node, page).await?);
         }
         let nodes = self.voters.clone();
         let setup = Setup { app: AppKind::Attack, players: PLAYERS, nodes, history_is_complete: is_complete };

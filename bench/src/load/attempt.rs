@@ -18,7 +18,7 @@ pub(crate) enum Miss {
     Lost(String),
 }
 
-/// Reads an error of `client.submit`.
+/// Reads an error of `client.submit` or `client.read`.
 pub(crate) fn classify(error: &ClientError) -> Miss {
     let text = error.to_string();
     match NodeError::from_client(error) {

@@ -1,4 +1,7 @@
-//! One client of a load: one command outstanding, the same serial until it is answered or given up.
+//! One client of a load: one operation outstanding, the same serial until it is answered or given up.
+//!
+//! Whoever has lost its session, or never got one, goes on under a new name: its old one is refused. Reads go under a name of their own: they leave no entry in the log, and so must not use up the serials by which
+//! its session there is known.
 //!
 //! Like a real client it goes to the leader that took its last command, tries the next node at once when one fails it,
 //! and waits a little only after a whole round of failures.
@@ -9,17 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
+use jsonrpsee::core::ClientError;
 use raftian_check::{Operation, Outcome};
-use raftian_rpc::NodeId;
-use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
+use raftian_rpc::{Index, NodeId, Response};
 use serde_json::value::RawValue;
 
 use super::attempt::{Miss, classify};
 use super::pace::Pace;
 use super::recorder::Recorder;
-use super::workload::Workload;
+use super::workload::{Op, Workload};
 use crate::cancel::Cancel;
 
 /// The first wait after a round of failures; it doubles with each round.
@@ -48,7 +52,10 @@ pub(crate) struct Shared {
 /// A client.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Who it is.
     pub(crate) client: String,
+    /// The name of its present session.
+    pub(crate) name: String,
     pub(crate) workload: Workload,
     pub(crate) random: Rng,
     /// The place among the targets of the node to ask next.
@@ -58,11 +65,13 @@ pub(crate) struct Session {
 /// An operation under way.
 struct Pending {
     serial: u64,
-    op: String,
+    op: Op,
     intended_ns: u64,
     sent_ns: Option<u64>,
     /// Whether an attempt may have had an effect.
     maybe_applied: bool,
+    /// Whether the client is refused under its name.
+    is_disowned: bool,
     last_miss: String,
 }
 
@@ -85,7 +94,8 @@ impl Session {
     pub(crate) async fn run(mut self, shared: Arc<Shared>, halt: Cancel) {
         let halted = halt.cancelled();
         tokio::pin!(halted);
-        for serial in 1.. {
+        let (mut commands, mut reads, mut renamed) = (0, 0, 1);
+        loop {
             let intended_ns = tokio::select! {
                 due = shared.pace.next_due_ns() => match due {
                     Some(due_ns) => due_ns,
@@ -94,23 +104,42 @@ impl Session {
                 () = &mut halted => return,
             };
             let op = self.workload.next_op();
-            let mut pending =
-                Pending { serial, op, intended_ns, sent_ns: None, maybe_applied: false, last_miss: String::new() };
+            let count = if op.is_read { &mut reads } else { &mut commands };
+            *count += 1;
+            let mut pending = Pending {
+                serial: *count,
+                op,
+                intended_ns,
+                sent_ns: None,
+                maybe_applied: false,
+                is_disowned: false,
+                last_miss: String::new(),
+            };
             let outcome = tokio::select! {
-                outcome = self.submit(&shared, &mut pending) => Some(outcome),
+                outcome = self.carry_out(&shared, &mut pending) => Some(outcome),
                 () = &mut halted => None,
             };
+            if let Some(Outcome::Ok { response, .. }) = &outcome {
+                self.workload.learn(&pending.op, response);
+            }
             let halted = outcome.is_none();
+            // A session is opened by its first command, and by no other.
+            let never_opened = commands == 1 && !pending.op.is_read && !matches!(outcome, Some(Outcome::Ok { .. }));
+            let is_over = pending.is_disowned || never_opened;
             self.record(&shared, pending, outcome);
             if halted {
                 return;
+            }
+            if is_over {
+                self.name = format!("{}.{renamed}", self.client);
+                (commands, renamed) = (0, renamed + 1);
             }
         }
     }
 
     /// Tries until there is an outcome, or the time for it is up.
-    async fn submit(&mut self, shared: &Shared, pending: &mut Pending) -> Outcome {
-        let command = self.encode(pending);
+    async fn carry_out(&mut self, shared: &Shared, pending: &mut Pending) -> Outcome {
+        let asked = self.encode(pending);
         let give_up_ns = pending.intended_ns + u64::try_from(shared.give_up_after.as_nanos()).unwrap_or(u64::MAX / 2);
         let mut attempts = 0;
         let mut backoff = FIRST_BACKOFF;
@@ -124,11 +153,16 @@ impl Session {
             pending.sent_ns.get_or_insert(now_ns);
             let left_ms = (give_up_ns - now_ns).div_ceil(1_000_000);
             let timeout_ms = shared.attempt_timeout_ms.min(left_ms);
-            match node.submit(command.clone(), Some(timeout_ms), None).await {
-                Ok(submitted) => {
-                    let leader = targets.iter().position(|(node, _)| *node == submitted.leader);
+            match ask(node, asked.clone(), pending.op.is_read, timeout_ms).await {
+                Ok((leader, index, response)) => {
+                    let leader = targets.iter().position(|(node, _)| *node == leader);
                     self.favourite = leader.unwrap_or(self.favourite);
-                    return acknowledged(submitted);
+                    if response.refusal().is_none() {
+                        return Outcome::Ok { index, response };
+                    }
+                    // Of the attempts before, this tells nothing.
+                    (pending.is_disowned, pending.last_miss) = (true, response.get().to_owned());
+                    return pending.give_up();
                 }
                 Err(error) => match classify(&error) {
                     Miss::Refused(reason) => {
@@ -149,9 +183,13 @@ impl Session {
         }
     }
 
+    /// A command in its envelope, or a read as it is.
     fn encode(&self, pending: &Pending) -> Box<RawValue> {
-        let Pending { serial, op, .. } = pending;
-        let text = format!(r#"{{"client":"{}","serial":{serial},"op":{op}}}"#, self.client);
+        let Pending { serial, op: Op { text, is_read }, .. } = pending;
+        let text = match is_read {
+            true => text.clone(),
+            false => format!(r#"{{"client":"{}","serial":{serial},"op":{text}}}"#, self.name),
+        };
         RawValue::from_string(text).expect("a plain name, a number and an op make JSON")
     }
 
@@ -164,9 +202,9 @@ impl Session {
         let completed_ns = outcome.is_some().then_some(now_ns);
         let outcome = outcome.unwrap_or_else(|| Outcome::Unknown { reason: "the load was interrupted".into() });
         let operation = Operation {
-            client: self.client.clone(),
+            client: if pending.op.is_read { format!("{}-reads", self.client) } else { self.name.clone() },
             serial: pending.serial,
-            op: RawValue::from_string(pending.op).expect("an op is JSON"),
+            op: RawValue::from_string(pending.op.text).expect("an op is JSON"),
             invoked_ns: pending.sent_ns.unwrap_or(now_ns),
             completed_ns,
             outcome,
@@ -186,10 +224,18 @@ impl Pending {
     }
 }
 
-fn acknowledged(submitted: Submitted) -> Outcome {
-    // The session had moved on: this tells nothing of the command itself.
-    if submitted.response.get().starts_with(r#"{"error":"stale_serial""#) {
-        return Outcome::Unknown { reason: submitted.response.get().to_owned() };
+/// Asks a node once: who is good to ask next, at which index it took effect or was read, and the answer.
+async fn ask(
+    node: &Http,
+    asked: Box<RawValue>,
+    is_read: bool,
+    timeout_ms: u64,
+) -> Result<(NodeId, Index, Response), ClientError> {
+    if is_read {
+        let ReadAnswer { node, index, response } =
+            node.read(asked, Some(Consistency::Linearizable), Some(timeout_ms), None).await?;
+        return Ok((node, index, response));
     }
-    Outcome::Ok { index: submitted.index, response: submitted.response }
+    let Submitted { leader, index, response, .. } = node.submit(asked, Some(timeout_ms), None).await?;
+    Ok((leader, index, response))
 }

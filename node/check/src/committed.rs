@@ -1,7 +1,8 @@
 //! The committed log of a run, put together from what its nodes hold of it.
 //!
-//! Invariant: it has the entries 1 to its end, each once and in order. A node that keeps a snapshot in place of its
-//! first entries adds only the later ones, so some other node must have the first.
+//! Invariant: it has the entries after its beginning to its end, each once and in order; it begins with index 1, or after
+//! a snapshot that stands for what came before. A node that keeps a snapshot in place of its first entries adds only the
+//! later ones, so some other node must have the first.
 
 use raftian_apps::{Entry, Index};
 
@@ -12,13 +13,14 @@ use crate::replica::ReplicaLog;
 pub(crate) struct CommittedLog<'a> {
     /// Consecutive parts of logs, none empty.
     parts: Vec<&'a [Entry]>,
+    begin: Index,
     end: Index,
 }
 
 impl<'a> CommittedLog<'a> {
-    /// As much as the logs have from index 1 on without a gap.
-    pub(crate) fn of(logs: &[&'a ReplicaLog]) -> CommittedLog<'a> {
-        let mut log = CommittedLog { parts: Vec::new(), end: 0 };
+    /// As much as the logs have without a gap after `begin`, which is 0 or the last index of a snapshot.
+    pub(crate) fn of(logs: &[&'a ReplicaLog], begin: Index) -> CommittedLog<'a> {
+        let mut log = CommittedLog { parts: Vec::new(), begin, end: begin };
         loop {
             let following = logs.iter().filter_map(|replica| log.part_after_end(replica.committed()));
             // Of equals `max_by_key` takes the last, and reports read better when the first is the measure.
@@ -28,7 +30,12 @@ impl<'a> CommittedLog<'a> {
         }
     }
 
-    /// The last index; 0 when the log is empty.
+    /// The index after which it begins.
+    pub(crate) fn begin(&self) -> Index {
+        self.begin
+    }
+
+    /// The last index; that after which it begins when it is empty.
     pub(crate) fn end(&self) -> Index {
         self.end
     }
@@ -38,16 +45,16 @@ impl<'a> CommittedLog<'a> {
         self.parts.iter().copied().flatten()
     }
 
-    /// The entries from an index on, at least 1, that lie next to each other; none beyond the end.
+    /// The entries from an index on that lie next to each other; none before the beginning or beyond the end.
     pub(crate) fn from(&self, index: Index) -> &'a [Entry] {
-        let holds = |part: &&&[Entry]| part.last().is_some_and(|last| index <= last.index);
+        let holds = |part: &&&[Entry]| part.last().is_some_and(|last| self.begin < index && index <= last.index);
         let Some(part) = self.parts.iter().find(holds) else { return &[] };
         &part[(index - part[0].index) as usize..]
     }
 
     /// The entry at an index.
     pub(crate) fn entry(&self, index: Index) -> Option<&'a Entry> {
-        if index == 0 { None } else { self.from(index).first() }
+        self.from(index).first()
     }
 
     /// What of a contiguous log comes right after the end.
@@ -71,14 +78,18 @@ mod tests {
 
     /// The nodes from which each entry is taken (entries have their node's number as their term).
     fn sources(logs: &[ReplicaLog]) -> Vec<u64> {
+        sources_after(0, logs)
+    }
+
+    fn sources_after(begin: Index, logs: &[ReplicaLog]) -> Vec<u64> {
         let logs: Vec<&ReplicaLog> = logs.iter().collect();
-        let committed = CommittedLog::of(&logs);
+        let committed = CommittedLog::of(&logs, begin);
         let indexes: Vec<Index> = committed.entries().map(|entry| entry.index).collect();
-        assert!(indexes.iter().copied().eq(1..=committed.end()), "{indexes:?}");
-        for index in 1..=committed.end() {
+        assert!(indexes.iter().copied().eq(begin + 1..=committed.end()), "{indexes:?}");
+        for index in begin + 1..=committed.end() {
             assert_eq!(committed.entry(index).unwrap().index, index);
         }
-        assert!(committed.entry(0).is_none() && committed.entry(committed.end() + 1).is_none());
+        assert!(committed.entry(begin).is_none() && committed.entry(committed.end() + 1).is_none());
         committed.entries().map(|entry| entry.term).collect()
     }
 
@@ -91,6 +102,13 @@ mod tests {
     fn what_a_snapshot_replaced_on_one_node_is_taken_from_another() {
         assert_eq!(sources(&[log(1, 3..=5), log(2, 1..=3)]), [2, 2, 2, 1, 1]);
         assert_eq!(sources(&[log(1, 4..=4), log(2, 1..=3), log(3, 2..=6)]), [2, 2, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn a_snapshot_may_stand_for_its_beginning() {
+        assert_eq!(sources_after(2, &[log(1, 1..=4), log(2, 3..=5)]), [2, 2, 2]);
+        assert_eq!(sources_after(4, &[log(1, 5..=6), log(2, 2..=3)]), [1, 1]);
+        assert!(sources_after(2, &[log(1, 4..=6)]).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use raftian_apps::{AppKind, Effect, NodeId};
+use raftian_apps::{AppKind, Effect, Machine, NodeId, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::committed::CommittedLog;
@@ -84,6 +84,17 @@ pub struct Report {
 /// against the log, the other searches for an order of its own. That the search gives up (see [`Bounds`]) is told in the
 /// report, and does not weaken a verdict that the log supports.
 pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> Report {
+    judge_after(None, history, replicas, setup)
+}
+
+/// Judges a run that began on servers whose first entries were gone already, in favour of this snapshot. The snapshot is
+/// believed if it is whole: what led to it was not part of the run.
+pub fn judge_after(
+    snapshot: Option<&Snapshot>,
+    history: &[Operation],
+    replicas: &[ReplicaLog],
+    setup: &Setup,
+) -> Report {
     let mut findings = Findings::default();
     let nodes: BTreeSet<NodeId> = setup.nodes.iter().copied().collect();
     let operations = Operations::of(history, &mut findings);
@@ -91,11 +102,24 @@ pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> R
     let mut counts = count_history(&operations.usable);
     counts.replicas = logs.len() as u64;
 
-    let committed = CommittedLog::of(&logs);
+    let committed = CommittedLog::of(&logs, snapshot.map_or(0, Snapshot::last_applied));
     evidence::check_complete(&logs, &committed, &mut findings);
     log_agreement::check(&logs, &committed, &mut findings);
     let settled = evidence::is_settled(&logs, committed.end(), &nodes);
-    let replay = replay(&committed, &logs, setup, &operations, &mut counts, &mut findings);
+    let first = first_state(snapshot, setup);
+    // The search knows by itself how a new application begins.
+    let restored = first.as_ref().ok().filter(|_| snapshot.is_some()).cloned();
+    let replay = match first {
+        _ if logs.is_empty() => None,
+        Ok(machine) => {
+            let at: BTreeSet<_> = logs.iter().map(|log| log.applied_index).collect();
+            Some(Replay::run(&committed, machine, &at, &operations, &mut counts))
+        }
+        Err(why) => {
+            findings.add(Invariant::Evidence, format!("the log cannot be replayed: {why}"));
+            None
+        }
+    };
     if let Some(replay) = &replay {
         digests::check(&logs, replay, &mut findings);
         exactly_once::check(&operations, replay, &committed, settled, &mut counts, &mut findings);
@@ -109,7 +133,7 @@ pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> R
     let linearizability = replay
         .as_ref()
         .filter(|_| settled)
-        .map(|replay| judge_beside_log(&operations.usable, setup, Bounds::default(), Some(replay)));
+        .map(|replay| judge_beside_log(&operations.usable, setup, Bounds::default(), Some(replay), restored.as_ref()));
     for violation in linearizability.iter().flat_map(|found| &found.violations) {
         findings.add(Invariant::Linearizability, violation.to_string());
     }
@@ -123,21 +147,12 @@ pub fn judge(history: &[Operation], replicas: &[ReplicaLog], setup: &Setup) -> R
     }
 }
 
-fn replay(
-    committed: &CommittedLog<'_>,
-    logs: &[&ReplicaLog],
-    setup: &Setup,
-    operations: &Operations<'_>,
-    counts: &mut Counts,
-    findings: &mut Findings,
-) -> Option<Replay> {
-    if logs.is_empty() {
-        return None;
+/// The state before the first entry of the log.
+fn first_state(snapshot: Option<&Snapshot>, setup: &Setup) -> Result<Machine, String> {
+    match snapshot {
+        None => Machine::new(setup.app, setup.players).map_err(|error| error.to_string()),
+        Some(snapshot) => Machine::restore(setup.app, snapshot.clone()).map_err(|error| error.to_string()),
     }
-    let at: BTreeSet<_> = logs.iter().map(|log| log.applied_index).collect();
-    Replay::run(committed, setup, &at, operations, counts)
-        .inspect_err(|error| findings.add(Invariant::Evidence, format!("the log cannot be replayed: {error}")))
-        .ok()
 }
 
 fn count_history(history: &[&Operation]) -> Counts {

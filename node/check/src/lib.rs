@@ -30,7 +30,7 @@ mod search;
 mod verdict;
 
 pub use history::{HistoryError, Operation, Outcome, read_history, write_operation};
-pub use judge::{Counts, Report, Setup, judge};
+pub use judge::{Counts, Report, Setup, judge, judge_after};
 pub use linearizability::{Bounds, Linearizability, Undecided, Violation, linearizability};
 pub use raftian_apps as apps;
 pub use replica::ReplicaLog;

@@ -9,9 +9,11 @@
 //! shared fairly, so that one hard object does not keep the others from being judged. Deliberately absent: threads, and
 //! clocks.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
-use raftian_apps::AppKind;
+use raftian_apps::{AppKind, Machine};
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Operation, Outcome};
@@ -103,27 +105,35 @@ impl Linearizability {
 /// Judges a history that has every operation of every client. Of the setup only the application and its players matter.
 pub fn linearizability(history: &[Operation], setup: &Setup, bounds: Bounds) -> Linearizability {
     let all: Vec<&Operation> = history.iter().collect();
-    judge_beside_log(&all, setup, bounds, None)
+    judge_beside_log(&all, setup, bounds, None, None)
 }
 
 /// Judges a history whose clients may not have been alone: the log tells what else there was, and what to try first.
+/// `first` is the state in which the run began, if that is not the application's first.
 pub(crate) fn judge_beside_log<'a>(
     history: &[&'a Operation],
     setup: &Setup,
     bounds: Bounds,
     replay: Option<&'a Replay>,
+    first: Option<&Machine>,
 ) -> Linearizability {
     let judge = Judge { history, bounds, findings: Linearizability::default() };
     match setup.app {
         AppKind::Attack => {
-            let initial = |player: &u8| attack::initial(*player, setup.players);
+            let initial = |player: &u8| match first {
+                None => attack::initial(*player, setup.players),
+                Some(machine) => attack::on_board(*player, &machine.view()),
+            };
             let objects = objects::cut(setup.app, history, replay, attack::read, initial);
             judge.judge(objects, |player| format!("player {player}"))
         }
         AppKind::Kv => {
-            let mut reader = kv::Reader::default();
-            let read = |op, response| reader.read(op, response);
-            let objects = objects::cut(setup.app, history, replay, read, |_| kv::Value::Absent);
+            let reader = RefCell::new(kv::Reader::default());
+            let read = |op, response| reader.borrow_mut().read(op, response);
+            let initial = |key: &Cow<'a, str>| {
+                first.map_or(kv::Value::Absent, |machine| reader.borrow_mut().in_store(key, machine))
+            };
+            let objects = objects::cut(setup.app, history, replay, read, initial);
             judge.judge(objects, |key| format!("key {:?}", excerpt(key)))
         }
     }

@@ -36,6 +36,9 @@ pub(crate) fn check(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, findings
 }
 
 fn first_difference<'a>(committed: &CommittedLog<'a>, mut entries: &'a [Entry]) -> Option<(&'a Entry, &'a Entry)> {
+    // What a snapshot stands for is held against the others by the state it gives.
+    let before = entries.partition_point(|entry| entry.index <= committed.begin());
+    entries = &entries[before..];
     while let Some(first) = entries.first() {
         let ours = committed.from(first.index);
         if ours.is_empty() {

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use raftian_apps::{Applied, Command, Digest, Effect, Index, Machine, PlayersOutOfRange, Response};
+use raftian_apps::{Applied, Command, Digest, Effect, Index, Machine, Response};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::committed::CommittedLog;
 use crate::history::{Operation, Outcome};
-use crate::judge::{Counts, Setup};
+use crate::judge::Counts;
 use crate::operations::Operations;
 
 /// What came of applying a log.
@@ -55,18 +55,19 @@ pub(crate) struct Other {
 }
 
 impl Replay {
-    /// Applies a log, takes the digest at each of the indexes `at` (0 is before the log), and counts.
+    /// Applies a log to a machine in the state before it, takes the digest at each of the indexes `at` (that before the
+    /// log may be among them), and counts.
     pub(crate) fn run(
         log: &CommittedLog<'_>,
-        setup: &Setup,
+        mut machine: Machine,
         at: &BTreeSet<Index>,
         operations: &Operations<'_>,
         counts: &mut Counts,
-    ) -> Result<Replay, PlayersOutOfRange> {
-        let mut machine = Machine::new(setup.app, setup.players)?;
+    ) -> Replay {
         let mut replay = Replay::default();
         replay.places.resize_with(operations.usable.len(), || None);
         let mut acknowledged = acknowledged(&operations.usable).into_iter().peekable();
+        while acknowledged.next_if(|(index, _)| *index < machine.last_applied()).is_some() {}
         let mut look = |machine: &Machine, replay: &mut Replay| {
             let index = machine.last_applied();
             if at.contains(&index) {
@@ -87,7 +88,7 @@ impl Replay {
             replay.note(applied, operations, &mut others);
             look(&machine, &mut replay);
         }
-        Ok(replay)
+        replay
     }
 
     /// The digest at one of the indexes asked for, if the log reaches so far.

@@ -195,15 +195,20 @@ impl Leader {
     }
 
     /// Sends to everybody who takes part now; and for a while to those who did before, so that they hear of it and do
-    /// not stand for elections that they cannot win.
+    /// not stand for elections that they cannot win. Who is added soon after it was removed may be another server of
+    /// that name, which has nothing of what the first one acknowledged.
     fn meet_members(&mut self, core: &Core) {
         let Some(configuration) = core.configuration() else { return };
         let former = core.log.membership().previous().into_iter().flat_map(Configuration::members);
         let next_index = core.log.last_index() + 1;
         let end = core.now + core.options.election_timeout.end;
         for peer in configuration.members().chain(former).filter(|peer| *peer != core.id()) {
-            let progress = self.followers.entry(peer).or_insert_with(|| Progress::new(next_index, core.now));
-            progress.leaves_at = (!configuration.contains(peer)).then_some(end);
+            let takes_part = configuration.contains(peer);
+            let progress = self.followers.entry(peer).or_insert_with(|| Progress::new(next_index, core));
+            if takes_part && progress.leaves_at.is_some() {
+                *progress = Progress::new(next_index, core);
+            }
+            progress.leaves_at = (!takes_part).then_some(end);
         }
     }
 

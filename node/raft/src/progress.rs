@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     sending: Option<Sending>,
     /// The request with content that it has not answered yet.
     in_flight: Option<InFlight>,
+    /// The first call that was meant for it. An earlier one was for a server that had its name and was removed.
+    first_call: u64,
     /// The latest call it has answered in this term.
     pub(crate) answered: u64,
     /// When it was last heard from in this term; the election counts.
@@ -48,15 +50,16 @@ struct InFlight {
 }
 
 impl Progress {
-    pub(crate) fn new(next_index: Index, now: Time) -> Progress {
+    pub(crate) fn new(next_index: Index, core: &Core) -> Progress {
         Progress {
             next_index,
             match_index: 0,
             told_commit: 0,
             sending: None,
             in_flight: None,
+            first_call: core.next_call(),
             answered: 0,
-            heard: now,
+            heard: core.now,
             heartbeat_due: true,
             leaves_at: None,
         }
@@ -82,6 +85,9 @@ impl Progress {
 
     /// The answer to an AppendEntries of this term.
     pub(crate) fn append_replied(&mut self, core: &Core, call: u64, reply: AppendReply) {
+        if call < self.first_call {
+            return;
+        }
         let answered = self.note_answer(core, call);
         match reply {
             AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(index),
@@ -97,6 +103,9 @@ impl Progress {
 
     /// The answer to an InstallSnapshot of this term.
     pub(crate) fn snapshot_replied(&mut self, core: &Core, call: u64, reply: SnapshotReply) {
+        if call < self.first_call {
+            return;
+        }
         let answered = self.note_answer(core, call);
         match (reply, &mut self.sending) {
             (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(index),

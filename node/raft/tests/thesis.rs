@@ -85,6 +85,26 @@ fn section_6_a_voter_becomes_a_learner_when_the_change_is_done() {
 }
 
 #[test]
+fn section_6_a_new_server_under_the_name_of_one_just_removed_is_not_thought_to_have_its_log() {
+    let mut cluster = with_learner();
+    let progress = |cluster: &Cluster| {
+        let peers = cluster.status(n(1)).peers;
+        peers.into_iter().find(|peer| peer.id == n(4)).map(|peer| (peer.standing, peer.match_index))
+    };
+    assert_eq!(progress(&cluster), Some((Standing::Learner, 2)));
+    cluster.change(n(1), Change::Remove(n(4))).unwrap();
+    cluster.run(PAUSE);
+    assert_eq!(progress(&cluster), Some((Standing::Leaving, 3)), "not forgotten yet");
+    cluster.crash(n(4), 0);
+    cluster.change(n(1), Change::AddLearner(n(4))).unwrap();
+    assert_eq!(progress(&cluster), Some((Standing::Learner, 0)));
+    // An answer that was on its way all the time is the other one's.
+    let late = Reply::AppendEntries(AppendReply::Matched(3));
+    cluster.receive(Message { from: n(4), to: n(1), term: 1, call: 1, body: Body::Reply(late) });
+    assert_eq!(progress(&cluster), Some((Standing::Learner, 0)));
+}
+
+#[test]
 fn section_6_a_leader_of_two_cannot_leave_while_the_other_lags() {
     let mut cluster = elected(cluster(2));
     cluster.crash(n(2), 0);

@@ -48,24 +48,25 @@ pub trait Control {
     #[method(name = "log")]
     async fn log(&self, from: Index, limit: u64) -> RpcResult<LogPage>;
 
-    /// Takes a snapshot of the application and discards the entries it stands for (§7). Answers when it is durable.
+    /// Takes a snapshot of the application and discards the entries it stands for (§7), but for the last
+    /// `keep_entries`, which followers that are only just behind may still need. Answers when it is durable.
     ///
     /// # Errors
     /// [`NodeError::Refused`](crate::error::NodeError::Refused) when nothing is applied yet, or nothing since the last.
     #[method(name = "snapshot")]
-    async fn snapshot(&self) -> RpcResult<SnapshotTaken>;
+    async fn snapshot(&self, keep_entries: u64) -> RpcResult<SnapshotTaken>;
 
     /// Begins a change of the membership at the leader (§6). Whether it is completed is seen in [`Membership`].
     ///
     /// # Errors
-    /// `NotLeader`, or `Refused` with the reason.
+    /// `NotLeader`; `NotNow` where the same may be asked again in a moment; or `Refused`.
     #[method(name = "change")]
     async fn change(&self, change: MemberChange) -> RpcResult<ChangeBegun>;
 
     /// Begins to hand the lead over (thesis §3.10). Whether it was is seen by who leads.
     ///
     /// # Errors
-    /// `NotLeader`, or `Refused` with the reason.
+    /// `NotLeader`; `NotNow` while another transfer is under way; or `Refused`.
     #[method(name = "transfer")]
     async fn transfer(&self, to: NodeId) -> RpcResult<()>;
 }
@@ -99,6 +100,9 @@ pub struct NodeConfig {
     /// When it takes snapshots by itself.
     #[serde(default)]
     pub compaction: Compaction,
+    /// How it answers linearizable reads while it leads; the same for all nodes of a cluster.
+    #[serde(default)]
+    pub reads: ReadMode,
     /// The game beside the server, if there is one.
     #[serde(default)]
     pub game: Option<HostedGame>,
@@ -121,10 +125,24 @@ pub struct Timing {
 /// When a node takes a snapshot and discards the entries it stands for (§7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compaction {
-    /// Once the entries since the last snapshot have so many bytes; never if `None`.
+    /// When the entries since the last snapshot have so many bytes, or before; never if `None`.
     pub log_bytes: Option<u64>,
     /// So many of the last entries are kept all the same, for followers that lack no more than these.
     pub keep_entries: u64,
+}
+
+/// How a leader makes sure that it still leads before it answers a read (§8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// It exchanges a round of messages with a quorum (thesis §6.4).
+    #[default]
+    ReadIndex,
+    /// It rests on clocks: for an election time-out after a round nobody else can have been elected (thesis §6.4.1).
+    Lease {
+        /// By how much the rates of any two nodes' clocks may differ, in percent.
+        drift_percent: u8,
+    },
 }
 
 /// One line of a node's standard output. The two halves of a node whose server runs in a process of its own share it.

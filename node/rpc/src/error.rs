@@ -30,8 +30,8 @@ pub enum NodeError {
         /// The node that answers.
         node: NodeId,
     },
-    /// No outcome within the time allowed. The command may still be applied.
-    #[error("no outcome after {waited_ms} ms; the command may still be applied")]
+    /// No outcome within the time allowed. A command may still be applied; a read leaves no trace.
+    #[error("no outcome after {waited_ms} ms; a command may still be applied")]
     TimedOut {
         /// How long the node waited.
         waited_ms: u64,
@@ -67,10 +67,16 @@ pub enum NodeError {
         /// The one addressed.
         meant: NodeId,
     },
-    /// What was asked for is not possible now, or not at all. Nothing has changed.
+    /// What was asked for is not possible as things stand. Nothing has changed.
     #[error("{why}")]
     Refused {
         /// The reason.
+        why: String,
+    },
+    /// What was asked for has to wait for something that is under way: ask again in a moment. Nothing has changed.
+    #[error("{why}")]
+    NotNow {
+        /// For what.
         why: String,
     },
     /// The parameters do not describe anything a node could do.
@@ -112,6 +118,7 @@ impl NodeError {
             NodeError::WrongNode { .. } => -32008,
             NodeError::Replaced => -32009,
             NodeError::Refused { .. } => -32010,
+            NodeError::NotNow { .. } => -32011,
             NodeError::BadRequest { .. } => -32602,
         }
     }

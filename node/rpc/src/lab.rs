@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::Hosting;
 use crate::condition::Condition;
-use crate::control::{LogPage, NodeStatus, Standing, Timing};
+use crate::control::{LogPage, NodeStatus, ReadMode, Standing, Timing};
 use crate::faults::Effect;
 use crate::game::Scene;
 use crate::selector::Selector;
@@ -142,6 +142,8 @@ pub struct StartRequest {
     pub timing: Option<Timing>,
     /// After how many bytes of log a node takes a snapshot; by default 64 MiB. 0 is never.
     pub snapshot_bytes: Option<u64>,
+    /// How leaders answer linearizable reads; by default by a round of messages.
+    pub reads: Option<ReadMode>,
     /// The game beside each server; by default none.
     pub game: Option<GameChoice>,
     /// Whether to return when the nodes are up, without waiting for a leader.

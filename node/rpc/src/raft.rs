@@ -1,10 +1,12 @@
-//! `raft.*`: the messages of Figure 2 on the wire.
+//! `raft.*`: the messages of Figures 2 and 13 on the wire.
 //!
 //! Invariant: commands are bytes of JSON that nobody between the client and the application parses. An AppendEntries
 //! is columnar: the terms of its entries run-length encoded, the commands as one array in which `null` is a leader's
 //! no-op. A compact layout gains more than a faster parser would.
 //!
 //! Deliberately absent: any rule of the protocol; see `raftian-raft`.
+
+mod chunk;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +21,8 @@ use serde::de::{SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use chunk::{Chunk, Data, MalformedChunk, SnapshotAnswer};
 
 use crate::{Index, NodeId, Term};
 
@@ -45,8 +49,8 @@ pub trait Raft {
     #[method(name = "timeout_now")]
     async fn timeout_now(&self, head: Head) -> RpcResult<Term>;
 
-    /// One of the first three as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that framing
-    /// costs.
+    /// One of the first three as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that
+    /// framing costs.
     #[method(name = "xml")]
     async fn xml(&self, document: String) -> RpcResult<String>;
 }

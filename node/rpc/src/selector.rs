@@ -47,8 +47,10 @@ pub struct Facts {
     /// All nodes of the lab, running or not.
     pub nodes: BTreeSet<NodeId>,
     /// Those whose process is running and not paused. `@followers`, `@any`, `@minority` and `@majority` choose
-    /// among these.
+    /// among these, voters and learners alike where nothing else is said.
     pub running: BTreeSet<NodeId>,
+    /// Those with a vote, running or not. They alone are counted, and drawn, for `@minority` and `@majority`.
+    pub voters: BTreeSet<NodeId>,
     /// The claimant of the highest term that has heard from a quorum recently.
     pub leader: Option<(NodeId, Term)>,
 }
@@ -104,6 +106,14 @@ impl Selector {
         Selector { text: id.to_string(), terms: vec![(Sign::Add, Atom::Range(id, id))] }
     }
 
+    /// The one node that the selector names by its name, if it is no more than that.
+    pub fn as_node(&self) -> Option<NodeId> {
+        match self.terms[..] {
+            [(Sign::Add, Atom::Range(first, last))] if first == last => Some(first),
+            _ => None,
+        }
+    }
+
     /// Whether what the selector names depends on the state of the lab, so that a person wants to be told.
     pub fn is_dynamic(&self) -> bool {
         self.terms.iter().any(|(_, atom)| !matches!(atom, Atom::Range(..) | Atom::All))
@@ -135,7 +145,6 @@ impl Selector {
         facts: &Facts,
         random: &mut fastrand::Rng,
     ) -> Result<BTreeSet<NodeId>, SelectorError> {
-        let half = facts.nodes.len() / 2;
         match atom {
             Atom::All => Ok(facts.nodes.clone()),
             Atom::Range(first, last) => (first.number()..=last.number())
@@ -153,21 +162,32 @@ impl Selector {
                 let leader = facts.leader.map(|(leader, _)| leader);
                 Ok(facts.running.iter().copied().filter(|node| Some(*node) != leader).collect())
             }
-            Atom::Any(count) => self.draw(usize::from(count), facts, random),
-            // The largest set that a cluster of this size survives losing, and the smallest it does not.
-            Atom::Minority => self.draw(facts.nodes.len().saturating_sub(1) / 2, facts, random),
-            Atom::Majority => self.draw(half + 1, facts, random),
+            Atom::Any(count) => self.draw(usize::from(count), facts.running.clone(), random),
+            // The largest set that a cluster of these voters survives losing, and the smallest it does not.
+            Atom::Minority => self.draw(facts.voters.len().saturating_sub(1) / 2, facts.running_voters(), random),
+            Atom::Majority => self.draw(facts.voters.len() / 2 + 1, facts.running_voters(), random),
         }
     }
 
-    fn draw(&self, count: usize, facts: &Facts, random: &mut fastrand::Rng) -> Result<BTreeSet<NodeId>, SelectorError> {
-        let mut running: Vec<NodeId> = facts.running.iter().copied().collect();
+    fn draw(
+        &self,
+        count: usize,
+        running: BTreeSet<NodeId>,
+        random: &mut fastrand::Rng,
+    ) -> Result<BTreeSet<NodeId>, SelectorError> {
+        let mut running: Vec<NodeId> = running.into_iter().collect();
         if running.len() < count {
             let wanted = u16::try_from(count).unwrap_or(u16::MAX);
             return Err(SelectorError::TooFew { selector: self.text.clone(), wanted, running: running.len() });
         }
         random.shuffle(&mut running);
         Ok(running.into_iter().take(count).collect())
+    }
+}
+
+impl Facts {
+    fn running_voters(&self) -> BTreeSet<NodeId> {
+        self.running.intersection(&self.voters).copied().collect()
     }
 }
 
@@ -248,6 +268,7 @@ mod tests {
         Facts {
             nodes: NodeId::first(5).collect(),
             running: ["n1", "n2", "n3", "n5"].map(|id| id.parse().unwrap()).into(),
+            voters: NodeId::first(5).collect(),
             leader: Some(("n2".parse().unwrap(), 7)),
         }
     }
@@ -282,6 +303,28 @@ mod tests {
             let chosen = text.parse::<Selector>().unwrap().resolve(&facts(), &mut fastrand::Rng::with_seed(3)).unwrap();
             assert_eq!(chosen.len(), size, "{text}");
             assert!(chosen.is_subset(&facts().running), "{text}: {chosen:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_no_vote_is_no_part_of_a_majority() {
+        let facts = Facts { voters: ["n1", "n2", "n5"].map(|id| id.parse().unwrap()).into(), ..facts() };
+        for (text, size) in [("@minority", 1), ("@majority", 2)] {
+            for seed in 0..20 {
+                let random = &mut fastrand::Rng::with_seed(seed);
+                let chosen = text.parse::<Selector>().unwrap().resolve(&facts, random).unwrap();
+                assert_eq!(chosen.len(), size, "{text}");
+                assert!(chosen.is_subset(&facts.voters), "{text}: {chosen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_told_from_what_has_to_be_looked_up() {
+        let as_node = |text: &str| text.parse::<Selector>().unwrap().as_node();
+        assert_eq!(as_node("n9"), "n9".parse().ok(), "whether there is such a node or not");
+        for text in ["n1-2", "n1,n2", "@leader", "!n1", "@all"] {
+            assert_eq!(as_node(text), None, "{text}");
         }
     }
 

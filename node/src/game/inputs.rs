@@ -64,6 +64,14 @@ impl Inputs {
         Some(player)
     }
 
+    /// Whether the commands on their way become orders will not be known.
+    pub(crate) fn give_up(&mut self, why: &str) {
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        for serial in open {
+            self.failed(serial, why);
+        }
+    }
+
     /// A frame was finished: it shows all orders taken so far.
     pub(crate) fn shown(&mut self, shown_ns: u64) {
         self.settled.extend(self.taken.drain(..).map(|record| InputRecord { shown_ns: Some(shown_ns), ..record }));
@@ -115,6 +123,18 @@ mod tests {
         };
         assert_eq!(inputs.settled().collect::<Vec<_>>(), [expected]);
         assert_eq!(inputs.ordered(serial, 50, 60), None);
+    }
+
+    #[test]
+    fn what_is_given_up_fails_and_what_was_ordered_does_not() {
+        let mut inputs = Inputs::new();
+        let [first, second, _third] = [1, 2, 2].map(|player| inputs.propose(player, 0, 0));
+        inputs.ordered(first, 1, 2);
+        inputs.give_up("skipped");
+        assert_eq!((inputs.proposed(2), inputs.ordered(second, 3, 4)), (0, None));
+        inputs.shown(5);
+        let failed: Vec<bool> = inputs.settled().map(|record| record.failed.is_some()).collect();
+        assert_eq!(failed, [true, true, false]);
     }
 
     #[test]

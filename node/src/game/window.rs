@@ -36,6 +36,7 @@ use crate::game::inputs::Inputs;
 use crate::game::paint::{Painter, View};
 use crate::game::{Game, Stop, picture};
 use crate::global_lock::GlobalLock;
+use crate::lanes::{Lane, Session};
 use crate::port::{self, FromGame, Order, ServerPort, Standing, ToGame};
 
 /// How often the node is asked how it stands.
@@ -86,8 +87,8 @@ pub(crate) fn run(config: WindowConfig, stop: Stop) -> Result<(), String> {
 struct Node {
     id: NodeId,
     config: WindowConfig,
-    /// The name under which this window sends commands.
-    client: String,
+    /// What tells this window's commands from all others.
+    session: Session,
     http: Http,
 }
 
@@ -136,15 +137,20 @@ async fn submit_all(
     orders: &mpsc::Sender<ToGame>,
     looked_for: &Notify,
 ) {
+    let mut lane = None;
     while let Some((serial, player)) = waiting.recv().await {
-        let said = match node.attack(serial, player).await {
+        let used = *lane.get_or_insert(Lane::beginning_with(serial));
+        let said = match node.attack(used, serial, player).await {
             Ok(submitted) => ToGame::Order(Order {
                 index: submitted.index,
                 own_serial: Some(serial),
                 ordered_ns: monotonic_ns(),
                 response: submitted.response,
             }),
-            Err(why) => ToGame::Refused { serial, why },
+            Err(why) => {
+                lane = None;
+                ToGame::Refused { serial, why }
+            }
         };
         // Without a game there is nobody to tell, and this ends too.
         let _ = orders.send(said);
@@ -181,8 +187,8 @@ impl Node {
     fn new(config: &WindowConfig) -> Result<Node, String> {
         let http = connect::http(config.address, &config.secret, SUBMIT + PATIENCE);
         let http = http.map_err(|error| format!("{} cannot be called: {error}", config.node))?;
-        let client = format!("window-{:016x}", fastrand::u64(..));
-        Ok(Node { id: config.node, config: config.clone(), client, http })
+        let session = Session::new("window", config.node);
+        Ok(Node { id: config.node, config: config.clone(), session, http })
     }
 
     async fn look(&self) -> Result<Look, String> {
@@ -205,11 +211,14 @@ impl Node {
     }
 
     /// Has an attack carried out, however long that takes.
-    async fn attack(&self, serial: u64, player: u8) -> Result<Submitted, String> {
-        let command = self.command(serial, player)?;
+    async fn attack(&self, lane: Lane, serial: u64, player: u8) -> Result<Submitted, String> {
+        let command = self.command(lane, serial, player)?;
         loop {
             let timeout_ms = SUBMIT.as_millis() as u64;
             let error = match self.http.submit(command.clone(), Some(timeout_ms), None).await {
+                Ok(Submitted { response, .. }) if response.refusal().is_some() => {
+                    return Err(format!("it was answered {response}"));
+                }
                 Ok(submitted) => return Ok(submitted),
                 Err(error) => error,
             };
@@ -223,10 +232,11 @@ impl Node {
         }
     }
 
-    fn command(&self, serial: u64, player: u8) -> Result<Box<RawValue>, String> {
+    fn command(&self, lane: Lane, serial: u64, player: u8) -> Result<Box<RawValue>, String> {
         let written = |error: &dyn std::fmt::Display| format!("the command cannot be written: {error}");
         let op = RawValue::from_string(format!(r#"{{"attack":{player}}}"#)).map_err(|error| written(&error))?;
-        let command = Command::new(self.client.as_str(), serial, op).map_err(|error| written(&error))?;
+        let command =
+            Command::new(self.session.client(lane), lane.serial(serial), op).map_err(|error| written(&error))?;
         to_raw_value(&command).map_err(|error| written(&error))
     }
 }

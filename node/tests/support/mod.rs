@@ -12,11 +12,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jsonrpsee::core::ClientError;
 use raftian_faults::{Effect, Rule};
 use raftian_rpc::assignment::{Assignment, Cohort, Placement, Trim};
-use raftian_rpc::client::{ClientClient as _, Submitted};
+use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{ControlClient as _, Network, NodeConfig, NodeNotice, NodeStatus, Timing};
+use raftian_rpc::control::{
+    ChangeBegun, Compaction, ControlClient as _, MemberChange, Network, NodeConfig, NodeNotice, NodeStatus, ReadMode,
+    Timing,
+};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, RoleKind, VERSION};
@@ -187,8 +191,10 @@ impl Cluster {
         self.folder.0.join(node.to_string())
     }
 
+    /// How a node is started: one that the cluster did not begin with waits to be added.
     pub(crate) fn config(&self, node: NodeId) -> NodeConfig {
-        let mut config = config(node, &self.voters, &self.node_folder(node), &self.secret);
+        let voters = if self.voters.contains(&node) { self.voters.as_slice() } else { &[] };
+        let mut config = config(node, voters, &self.node_folder(node), &self.secret);
         (self.adjust)(&mut config);
         config
     }
@@ -206,18 +212,35 @@ impl Cluster {
         self.addresses.remove(&node);
     }
 
+    /// Kills the process of a node and starts it again, as one that has been ready before.
+    pub(crate) async fn restart(&mut self, node: NodeId) {
+        if self.nodes.contains_key(&node) {
+            self.kill(node);
+        }
+        self.spawn(node);
+        self.set_rules(&[]).await;
+    }
+
     /// Tells all nodes where the others are and which links are cut.
     pub(crate) async fn set_rules(&mut self, cuts: &[(NodeId, NodeId)]) {
+        let rule = |(from, to): &(NodeId, NodeId)| rule(*from, *to, Effect::CUT);
+        self.set_faults(cuts.iter().map(rule).collect()).await;
+    }
+
+    /// Tells all nodes where the others are and what is wrong with the links.
+    pub(crate) async fn set_faults(&mut self, rules: Vec<Rule>) {
         self.version += 1;
-        let rule = |(from, to): &(NodeId, NodeId)| Rule { from: from.number(), to: to.number(), effect: Effect::CUT };
-        let network = Network {
-            version: self.version,
-            addresses: self.addresses.clone(),
-            rules: cuts.iter().map(rule).collect(),
-        };
+        let network = Network { version: self.version, addresses: self.addresses.clone(), rules };
         for node in self.addresses.keys() {
             self.client(*node).configure(network.clone()).await.unwrap();
         }
+    }
+
+    /// Cuts a node off from all others.
+    pub(crate) async fn isolate(&mut self, node: NodeId) {
+        let others: Vec<NodeId> = self.addresses.keys().copied().filter(|other| *other != node).collect();
+        let cuts: Vec<_> = others.iter().flat_map(|other| [(node, *other), (*other, node)]).collect();
+        self.set_rules(&cuts).await;
     }
 
     pub(crate) fn client(&self, node: NodeId) -> Http {
@@ -262,8 +285,66 @@ impl Cluster {
     /// Attacks player 3 through a node.
     pub(crate) async fn attack(&self, node: NodeId, client: &str, serial: u64) -> Result<Submitted, NodeError> {
         let command = format!(r#"{{"client":"{client}","serial":{serial},"op":{{"attack":3}}}}"#);
+        self.submit(node, command).await
+    }
+
+    /// Has a key-value store carry something out through a node.
+    pub(crate) async fn change_key(
+        &self,
+        node: NodeId,
+        client: &str,
+        serial: u64,
+        op: &str,
+    ) -> Result<Submitted, NodeError> {
+        self.submit(node, format!(r#"{{"client":"{client}","serial":{serial},"op":{op}}}"#)).await
+    }
+
+    async fn submit(&self, node: NodeId, command: String) -> Result<Submitted, NodeError> {
         let submitted = self.client(node).submit(RawValue::from_string(command).unwrap(), Some(2_000), None).await;
-        submitted.map_err(|error| NodeError::from_client(&error).unwrap_or_else(|| panic!("{error}")))
+        submitted.map_err(node_error)
+    }
+
+    /// Reads a key through a node.
+    pub(crate) async fn get(&self, node: NodeId, key: &str, consistency: Consistency) -> Result<ReadAnswer, NodeError> {
+        let op = RawValue::from_string(format!(r#"{{"get":"{key}"}}"#)).unwrap();
+        self.client(node).read(op, Some(consistency), Some(1_000), None).await.map_err(node_error)
+    }
+
+    /// Has the leader begin a change of the membership, as soon as it can.
+    pub(crate) async fn change(&self, leader: NodeId, change: MemberChange) -> Result<ChangeBegun, NodeError> {
+        let started = Instant::now();
+        loop {
+            match self.client(leader).change(change.clone()).await.map_err(node_error) {
+                Err(NodeError::NotNow { why }) => assert!(started.elapsed() < PATIENCE, "{change:?}: {why}"),
+                outcome => return outcome,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Has the lead handed to a node, however often that must be asked for.
+    pub(crate) async fn hand_over(&self, to: NodeId) {
+        let started = Instant::now();
+        loop {
+            let from = self.leader().await;
+            if from == to {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{to} does not lead");
+            match self.client(from).transfer(to).await.map_err(node_error) {
+                Ok(()) | Err(NodeError::NotNow { .. } | NodeError::NotLeader { .. }) => {}
+                Err(other) => panic!("{from} to {to}: {other}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until all nodes know this membership to be committed: `n1 n2 + n3`.
+    pub(crate) async fn members(&self, expected: &str) -> Vec<NodeStatus> {
+        let is_so = |status: &NodeStatus| {
+            status.membership.as_ref().is_some_and(|m| m.committed && m.configuration.to_string() == expected)
+        };
+        self.wait_until(expected, |all| all.iter().all(is_so)).await
     }
 
     /// Waits until all nodes have applied as much, with the same outcome.
@@ -276,6 +357,16 @@ impl Cluster {
         let all = self.wait_until("a leader", |all| all.iter().all(|status| status.leader.is_some())).await;
         all.iter().find(|status| status.role == RoleKind::Follower).unwrap().node
     }
+}
+
+/// A fault on the link from one node to another.
+pub(crate) fn rule(from: NodeId, to: NodeId, effect: Effect) -> Rule {
+    Rule { from: from.number(), to: to.number(), effect }
+}
+
+/// What a node answered.
+pub(crate) fn node_error(error: ClientError) -> NodeError {
+    NodeError::from_client(&error).unwrap_or_else(|| panic!("{error}"))
 }
 
 pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Secret) -> NodeConfig {
@@ -291,6 +382,8 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         app: AppKind::Attack,
         players: 5,
         timing: Timing::default(),
+        compaction: Compaction::default(),
+        reads: ReadMode::default(),
         game: None,
         trim: Trim::default(),
     }

@@ -1,8 +1,9 @@
 //! `raftianctl attack`: one attack of the game.
 
+use crate::ask::Way;
 use crate::cli::Context;
 use crate::failure::Failure;
-use crate::play::{Way, play, summary};
+use crate::play::{play, summary};
 use crate::units;
 
 const EXAMPLES: &str = "\

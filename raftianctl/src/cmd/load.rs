@@ -1,12 +1,13 @@
 //! `raftianctl load`: many clients at once, measured and then judged.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use raftian_bench::cancel::cancel_pair;
-use raftian_bench::collect::collect;
+use raftian_bench::collect::Following;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, Progress, Targeting};
 use raftian_bench::summary::{Summary, thousands};
@@ -28,20 +29,38 @@ Examples:
   raftianctl load --rate 500/s --clients 8 --for 30s
   raftianctl load --closed --clients 1000 --for 10s
   raftianctl load --rate 100/s --to n3 --out my-run
+  raftianctl --lab store load --keys 10 --rate 1000/s --for 10s
 
 Latency counts from the moment a command was due, so a stall shows. A command without an answer is unknown: neither
-acknowledged nor failed. Afterwards all logs are read and judged; the exit code tells the verdict.";
+acknowledged nor failed. A load on the game attacks, adds and deletes players; one on the key-value store has as many
+linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the exit code
+tells the verdict.";
 
 /// How long the nodes may take to agree after the load.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What to do when a verdict is open because nodes could not be read.
+const UNREACHED: &str =
+    "  judging needs the log of every node: bring back what is down (`raftianctl start`, `raftianctl resume
+  @all`), mend the links (`raftianctl heal`), and run the load again
+";
+
+/// What to do when it is open though all nodes were.
+const DISCARDED: &str =
+    "  judging needs every entry: run the load again, and if nodes take snapshots meanwhile, have them keep some
+  (`raftianctl snapshot --keep 1000`)
+";
 
 /// Put load on the lab: many clients, latency percentiles, and a verdict
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The application whose commands are sent
-    #[arg(long, value_name = "NAME", default_value_t)]
-    app: AppKind,
+    /// The application whose commands are sent, which must be the lab's [default: the lab's]
+    #[arg(long, value_name = "NAME")]
+    app: Option<AppKind>,
+    /// How many keys of a key-value store are read and written: the fewer, the more clients meet at each
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    keys: u32,
     /// Commands per second, in all
     #[arg(long, value_name = "RATE", default_value = "500/s", value_parser = units::rate_per_s, allow_hyphen_values = true)]
     rate: f64,
@@ -80,6 +99,8 @@ struct LoadReport {
     converged_after_ms: Option<u64>,
     /// What was missing for the nodes to agree.
     not_converged: Option<String>,
+    /// The nodes whose logs could not be read, and why.
+    silent: BTreeMap<NodeId, String>,
     /// What the judges found.
     report: Option<Report>,
 }
@@ -94,6 +115,10 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
             .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
     }
     let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
+    let logs = match args.no_check {
+        true => None,
+        false => Some(Following::begin(&lab).await?),
+    };
     let load = Load::prepare(&lab, options, history.as_deref()).await?;
     let (canceller, cancel) = cancel_pair();
     let bar = bar(context.output, args.lasting);
@@ -101,10 +126,10 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let outcome = interrupt.heed(&canceller, load.run(&show, &cancel)).await;
     bar.finish_and_clear();
     let outcome = outcome?;
-    let report = match (args.no_check, &outcome.interrupted) {
-        (true, _) | (_, Some(_)) => unjudged(outcome),
-        (false, None) => tokio::select! {
-            judged = judged(context.output, &lab, outcome, args.out.as_deref()) => judged?,
+    let report = match (logs, &outcome.interrupted) {
+        (None, _) | (_, Some(_)) => unjudged(outcome),
+        (Some(logs), None) => tokio::select! {
+            judged = judged(context.output, &lab, logs, outcome, args.out.as_deref()) => judged?,
             () = interrupt.received() => return Err(Failure::new(Kind::Interrupted, "interrupted before the verdict")),
         },
     };
@@ -121,15 +146,17 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
         let why = format!("lab `{}` has no nodes; start some with `raftianctl start`", daemon.lab);
         return Err(Failure::new(Kind::Conflict, why));
     };
-    if app != args.app {
-        return Err(Failure::new(Kind::Usage, format!("lab `{}` runs {app}, not {}", daemon.lab, args.app)));
+    if let Some(other) = args.app.filter(|wanted| *wanted != app) {
+        return Err(Failure::new(Kind::Usage, format!("lab `{}` runs {app}, not {other}", daemon.lab)));
     }
     let options = LoadOptions {
         rate_per_s: (!args.closed).then_some(args.rate),
         clients: args.clients,
         duration: args.lasting,
         seed: args.seed,
+        app,
         players,
+        keys: args.keys,
         targets: args.to.map_or(Targeting::All, Targeting::One),
         ..LoadOptions::default()
     };
@@ -154,13 +181,27 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
 
 fn unjudged(outcome: LoadOutcome) -> LoadReport {
     let LoadOutcome { summary, interrupted, .. } = outcome;
-    LoadReport { summary, interrupted, verdict: None, converged_after_ms: None, not_converged: None, report: None }
+    LoadReport {
+        summary,
+        interrupted,
+        verdict: None,
+        converged_after_ms: None,
+        not_converged: None,
+        silent: BTreeMap::new(),
+        report: None,
+    }
 }
 
-async fn judged(output: Output, lab: &Lab, outcome: LoadOutcome, out: Option<&Path>) -> Result<LoadReport, Failure> {
+async fn judged(
+    output: Output,
+    lab: &Lab,
+    logs: Following,
+    outcome: LoadOutcome,
+    out: Option<&Path>,
+) -> Result<LoadReport, Failure> {
     let waiting = crate::progress::spinner(output);
     waiting.set_message("reading the logs of all nodes, and judging");
-    let evidence = collect(lab, true, CONVERGE_TIMEOUT).await;
+    let evidence = logs.collect(lab, true, CONVERGE_TIMEOUT).await;
     waiting.finish_and_clear();
     let evidence = evidence?;
     if let Some(folder) = out {
@@ -172,6 +213,7 @@ async fn judged(output: Output, lab: &Lab, outcome: LoadOutcome, out: Option<&Pa
         verdict: Some(evidence.verdict(&report)),
         converged_after_ms: evidence.converged.as_ref().ok().copied(),
         not_converged: evidence.converged.err(),
+        silent: evidence.silent,
         report: Some(report),
         ..unjudged(outcome)
     })
@@ -189,12 +231,13 @@ fn finish(context: &Context, report: &LoadReport, cancelled: bool) -> Result<u8,
     }
 }
 
-fn summary(report: &LoadReport) -> String {
-    let mut text = format!("{}\n", report.summary);
-    if let Some(missing) = &report.not_converged {
+fn summary(load: &LoadReport) -> String {
+    let LoadReport { not_converged, silent, .. } = load;
+    let mut text = format!("{}\n", load.summary);
+    if let Some(missing) = not_converged {
         text.push_str(&format!("agreement    none yet: {missing}\n"));
     }
-    if let (Some(verdict), Some(report)) = (report.verdict, &report.report) {
+    if let (Some(verdict), Some(report)) = (load.verdict, &load.report) {
         let counts = &report.counts;
         let [acknowledged, committed] = [counts.acknowledged, counts.committed].map(thousands);
         text.push_str(&match verdict {
@@ -206,8 +249,10 @@ fn summary(report: &LoadReport) -> String {
             other => format!("verdict      {other}\n"),
         });
         if verdict == Verdict::Unknown {
-            text.push_str("  judging needs the log of every node: bring back what is down (`raftianctl start`, `raftianctl resume\n");
-            text.push_str("  @all`), mend the links (`raftianctl heal`), and run the load again\n");
+            text.push_str(match silent.is_empty() && not_converged.is_none() {
+                true => DISCARDED,
+                false => UNREACHED,
+            });
         }
         report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     }

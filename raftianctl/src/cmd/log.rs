@@ -3,27 +3,32 @@
 use std::collections::BTreeSet;
 
 use raftian_check::apps::Command;
+use raftian_rpc::Index;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{LogLine, LogPage};
 use raftian_rpc::lab::{LabClient as _, LogReport};
 use raftian_rpc::selector::Selector;
-use raftian_rpc::{Index, NodeId};
 
 use crate::cli::Context;
 use crate::failure::Failure;
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
+use crate::words;
 
 const EXAMPLES: &str = "\
 Examples:
   raftianctl log
   raftianctl log n1,n4 --from 100 --limit 50
 
-A column for each node, a row for each index: the entry's term, then its command. The line under a row marks how far a
-node knows the log to be committed; ≠ marks rows in which the nodes differ.";
+A column for each node, a row for each index: the entry's term, then its command, or who takes part from there on. Lines
+under a row mark how far a node knows the log to be committed, and up to where a snapshot stands for it; the entries
+before may be gone. ≠ marks rows in which the nodes differ.";
 
 /// Characters of a command that are shown.
 const COMMAND_CHARS: usize = 24;
+
+/// Characters of a configuration that are shown: enough for five nodes that become four others.
+const CONFIGURATION_CHARS: usize = 64;
 
 /// Show the log entries of nodes side by side, with the committed part marked
 #[derive(Debug, clap::Args)]
@@ -69,21 +74,24 @@ fn table(report: &LogReport, from: Index, colour: bool) -> String {
     let mut columns = vec![(String::new(), Align::Left), ("INDEX".to_owned(), Align::Right)];
     columns.extend(pages.iter().map(|page| (page.node.to_string(), Align::Left)));
     let mut table = Table::new(columns);
-    if let Some(marks) = committed(pages, from - 1) {
-        table.row(marks);
-    }
+    // What nobody has any more takes no rows.
+    let first = pages.iter().filter_map(|page| page.entries.first()).map(|entry| entry.index).min();
+    let from = first.unwrap_or(from).max(from);
     let shown = pages.iter().filter_map(|page| page.entries.last()).map(|entry| entry.index).max();
+    marks(pages, from - 1).into_iter().for_each(|row| table.row(row));
     for index in from..=shown.unwrap_or(0) {
         let entries: Vec<Option<&LogLine>> = pages.iter().map(|page| entry_at(page, index)).collect();
         let mark = if differ(&entries) { Cell::painted("≠", Paint::Bad) } else { Cell::default() };
         let mut row = vec![mark, index.to_string().into()];
         row.extend(entries.into_iter().map(|entry| Cell::from(entry.map_or(String::new(), text))));
         table.row(row);
-        if let Some(marks) = committed(pages, index) {
-            table.row(marks);
-        }
+        marks(pages, index).into_iter().for_each(|row| table.row(row));
     }
-    for (name, value) in [("commit", commit as fn(&LogPage) -> String), ("digest", digest)] {
+    let mut last_rows = vec![("commit", commit as fn(&LogPage) -> String), ("digest", digest)];
+    if pages.iter().any(|page| page.snapshot_index > 0) {
+        last_rows.push(("snapshot", snapshot));
+    }
+    for (name, value) in last_rows {
         let mut row = vec![Cell::default(), Cell::painted(name, Paint::Dim)];
         row.extend(pages.iter().map(|page| Cell::painted(value(page), Paint::Dim)));
         table.row(row);
@@ -93,6 +101,13 @@ fn table(report: &LogReport, from: Index, colour: bool) -> String {
 
 fn commit(page: &LogPage) -> String {
     format!("{} of {}", page.commit_index, page.last_index)
+}
+
+fn snapshot(page: &LogPage) -> String {
+    match page.snapshot_index {
+        0 => "none".to_owned(),
+        index => format!("up to {index}"),
+    }
 }
 
 fn digest(page: &LogPage) -> String {
@@ -105,33 +120,43 @@ fn entry_at(page: &LogPage, index: Index) -> Option<&LogLine> {
     Some(&page.entries[at])
 }
 
-/// The line under `index` in the columns of the nodes whose committed part ends there.
-fn committed(pages: &[LogPage], index: Index) -> Option<Vec<Cell>> {
-    let ending: BTreeSet<NodeId> =
-        pages.iter().filter(|page| page.commit_index == index).map(|page| page.node).collect();
-    if ending.is_empty() {
-        return None;
-    }
-    let mark = |page: &LogPage| match ending.contains(&page.node) {
-        true => Cell::painted("── committed ──", Paint::Good),
-        false => Cell::default(),
+/// What stands under an index in the column of a node, if anything does.
+type Mark<'a> = &'a dyn Fn(&LogPage) -> Option<Cell>;
+
+/// The lines under `index`, in the columns of the nodes whose snapshot or whose committed part ends there.
+fn marks(pages: &[LogPage], index: Index) -> Vec<Vec<Cell>> {
+    let snapshot: Mark<'_> = &|page| {
+        let ends = page.snapshot_index == index && index > 0;
+        ends.then(|| Cell::painted(format!("── snapshot up to {index} ──"), Paint::Dim))
     };
-    Some([Cell::default(), Cell::default()].into_iter().chain(pages.iter().map(mark)).collect())
+    let committed: Mark<'_> =
+        &|page| (page.commit_index == index).then(|| Cell::painted("── committed ──", Paint::Good));
+    let rows = [snapshot, committed].map(|mark| pages.iter().map(mark).collect::<Vec<Option<Cell>>>());
+    let marked = rows.into_iter().filter(|row| row.iter().any(Option::is_some));
+    let row = |cells: Vec<Option<Cell>>| {
+        let cells = cells.into_iter().map(Option::unwrap_or_default);
+        [Cell::default(), Cell::default()].into_iter().chain(cells).collect()
+    };
+    marked.map(row).collect()
 }
 
 /// Whether two nodes have different entries at one index. A node that has none yet does not contradict.
 fn differ(entries: &[Option<&LogLine>]) -> bool {
-    let content = |entry: &LogLine| (entry.term, entry.command.as_ref().map(|command| command.get().to_owned()));
+    let content = |entry: &LogLine| {
+        let command = entry.command.as_ref().map(|command| command.get().to_owned());
+        (entry.term, command, entry.configuration.as_ref().map(ToString::to_string))
+    };
     entries.iter().flatten().map(|entry| content(entry)).collect::<BTreeSet<_>>().len() > 1
 }
 
-/// `2 attack 3`: the term and the command.
+/// `2 attack 3`: the term and the command. `2 voters n1,n2,n3`: the term and who takes part from here on.
 fn text(entry: &LogLine) -> String {
-    let command = match &entry.command {
-        None => "no-op".to_owned(),
-        Some(raw) => match Command::parse(raw.get().as_bytes()) {
+    let command = match (&entry.command, &entry.configuration) {
+        (_, Some(configuration)) => shortened(&words::configuration(configuration), CONFIGURATION_CHARS),
+        (None, None) => "no-op".to_owned(),
+        (Some(raw), None) => match Command::parse(raw.get().as_bytes()) {
             Ok(command) => short(command.op().get()),
-            Err(_) => shortened(raw.get()),
+            Err(_) => shortened(raw.get(), COMMAND_CHARS),
         },
     };
     format!("{} {command}", entry.term)
@@ -142,15 +167,15 @@ fn short(op: &str) -> String {
     match serde_json::from_str(op) {
         Ok(serde_json::Value::Object(fields)) if fields.len() == 1 => {
             let (name, value) = fields.iter().next().expect("one field");
-            shortened(&format!("{name} {value}"))
+            shortened(&format!("{name} {value}"), COMMAND_CHARS)
         }
-        _ => shortened(op),
+        _ => shortened(op, COMMAND_CHARS),
     }
 }
 
-fn shortened(text: &str) -> String {
-    match text.chars().count() > COMMAND_CHARS {
-        true => text.chars().take(COMMAND_CHARS - 1).chain(['…']).collect(),
+fn shortened(text: &str, limit: usize) -> String {
+    match text.chars().count() > limit {
+        true => text.chars().take(limit - 1).chain(['…']).collect(),
         false => text.to_owned(),
     }
 }
@@ -158,18 +183,21 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use raftian_rpc::lab::Resolution;
+    use raftian_rpc::{Configuration, NodeId};
     use serde_json::value::RawValue;
 
     use super::*;
 
     fn entry(index: Index, term: u64, op: Option<&str>) -> LogLine {
         let command = |op| RawValue::from_string(format!(r#"{{"client":"c","serial":1,"op":{op}}}"#)).unwrap();
-        LogLine { index, term, command: op.map(command) }
+        LogLine { index, term, command: op.map(command), configuration: None }
     }
 
     fn page(node: &str, commit_index: Index, entries: Vec<LogLine>) -> LogPage {
         LogPage {
             node: node.parse().unwrap(),
+            snapshot_index: 0,
+            first_index: entries.first().map_or(1, |entry| entry.index),
             last_index: entries.last().map_or(0, |entry| entry.index),
             commit_index,
             last_applied: commit_index,
@@ -199,6 +227,37 @@ mod tests {
    digest  3fa9c1d2 at 2    3fa9c1d2 at 1    3fa9c1d2 at 0
 ";
         assert_eq!(table(&report, 1, false), expected);
+    }
+
+    #[test]
+    fn compaction_and_configurations_are_in_words() {
+        let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
+        let members = Configuration::of(set(&["n1", "n2"]), set(&[]), set(&["n3"]));
+        let change = LogLine { configuration: members, ..entry(8, 2, None) };
+        let attack = Some(r#"{"attack":3}"#);
+        let mut pages = vec![
+            page("n1", 8, vec![entry(7, 2, attack), change.clone()]),
+            page("n2", 8, vec![change]),
+            page("n3", 8, vec![]),
+        ];
+        for (page, snapshot_index) in pages.iter_mut().zip([0, 7, 8]) {
+            (page.snapshot_index, page.last_index) = (snapshot_index, 8);
+        }
+        let resolved = Resolution { selector: "@all".parse().unwrap(), nodes: BTreeSet::new(), leader: None };
+        let report = LogReport { resolved, pages, silent: Default::default() };
+        let expected = "       INDEX  n1                            n2                            n3
+           7  2 attack 3
+                                            ── snapshot up to 7 ──
+           8  2 voters n1,n2 + learner n3   2 voters n1,n2 + learner n3
+                                                                          ── snapshot up to 8 ──
+              ── committed ──               ── committed ──               ── committed ──
+      commit  8 of 8                        8 of 8                        8 of 8
+      digest  3fa9c1d2 at 8                 3fa9c1d2 at 8                 3fa9c1d2 at 8
+    snapshot  none                          up to 7                       up to 8
+";
+        let told = table(&report, 1, false);
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&told), words(expected), "{told}");
     }
 
     #[test]

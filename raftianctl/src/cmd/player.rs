@@ -1,8 +1,9 @@
 //! `raftianctl player`: players join and leave the game.
 
+use crate::ask::Way;
 use crate::cli::Context;
 use crate::failure::Failure;
-use crate::play::{Way, play, summary};
+use crate::play::{play, summary};
 use crate::units;
 
 /// Let players join and leave the game

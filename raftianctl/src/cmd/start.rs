@@ -5,7 +5,7 @@ use std::time::Duration;
 use raftian_rpc::AppKind;
 use raftian_rpc::assignment::Hosting;
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::Timing;
+use raftian_rpc::control::{ReadMode, Timing};
 use raftian_rpc::game::Scene;
 use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
 
@@ -22,6 +22,7 @@ Examples:
   raftianctl start -n 3 --seed 7 --election-timeout 150-300 --heartbeat 50
   raftianctl start -n 3 --hosting process --scene dots=1000 --fps-cap none
   raftianctl --lab two start -n 3 --no-wait
+  raftianctl --lab store start -n 3 --app kv --snapshot-bytes 1MB
 
 What is not given keeps the value of the lab's last start. `raftianctl stop --purge` forgets it all.";
 
@@ -50,6 +51,14 @@ pub(crate) struct Args {
     /// The interval of a leader's heartbeats, in milliseconds [default: 50]
     #[arg(long, value_name = "MS", value_parser = units::whole_ms, allow_hyphen_values = true)]
     heartbeat: Option<u64>,
+    /// After how much log a node takes a snapshot and discards what it stands for: 4096, 64KiB, 16MB, or `never`
+    /// [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true)]
+    snapshot_bytes: Option<u64>,
+    /// Let a leader answer reads without asking the others, while by the clocks nobody else can have been elected; give
+    /// by how many percent the rates of clocks may differ [default: 10]
+    #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "10", value_parser = clap::value_parser!(u8).range(0..=100))]
+    read_leases: Option<u8>,
     /// Draw a game in every node, with the server relative to it: a thread beside it, a process of its own, or an async
     /// task on the thread that draws [default: none, a server alone]
     #[arg(long, value_name = "HOSTING")]
@@ -119,6 +128,8 @@ impl Args {
             players: self.players,
             seed: self.seed,
             timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
+            snapshot_bytes: self.snapshot_bytes,
+            reads: self.read_leases.map(|drift_percent| ReadMode::Lease { drift_percent }),
             game: self.game().map_err(|why| Failure::new(Kind::Usage, why))?,
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
+use raftian_rpc::control::{Membership, Standing};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeReport, NodeState};
-use raftian_rpc::{AppKind, RoleKind};
+use raftian_rpc::{AppKind, NodeId, RoleKind};
 
 use crate::cli::Context;
 use crate::cmd::fault;
@@ -22,14 +23,17 @@ Examples:
   raftianctl status -o json | jq '.nodes[].server.term'
 
 CPU is in percent of one core over about the last second, and with MEMORY the sum over a node's processes. FPS are the
-frames per second of the game beside a server, over the last second. LOG is the last index. DIGEST stands for the applied state:
-equal digests, equal states.";
+frames per second of the game beside a server, over the last second. LOG is the last index, SNAPSHOT the last that a
+snapshot stands for. DIGEST stands for the applied state: equal digests, equal states.";
 
 /// Characters of a digest that are shown: enough to tell states apart by eye.
 const DIGEST_CHARS: usize = 8;
 
 /// Where frames per second stand in the table, where there are any: before the cost.
 const FPS_COLUMN: usize = 9;
+
+/// Where the last index of a snapshot stands, where there is one: beside that of the log.
+const SNAPSHOT_COLUMN: usize = 8;
 
 /// Show what every node is doing, and which faults are in force
 #[derive(Debug, clap::Args)]
@@ -86,8 +90,31 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
     for fault in &status.faults {
         page.push_str(&format!("fault {}: {}, {}\n", fault.id, fault.title, fault::remaining(fault, now_ns)));
     }
-    page.push_str(&players(status).unwrap_or_default());
+    page.push_str(&under_way(status).unwrap_or_default());
+    page.push_str(&state(status).unwrap_or_default());
     page
+}
+
+/// What the leader is about: a change of the membership, a node that is sent a snapshot, the lead itself.
+fn under_way(status: &LabStatus) -> Option<String> {
+    let leader = status.nodes.iter().find(|node| status.leader == Some(node.node))?.server.as_ref()?;
+    let mut lines = String::new();
+    if let Some(Membership { configuration, committed }) = &leader.membership
+        && (configuration.is_joint() || !committed)
+    {
+        let committed = if *committed { "" } else { ", not committed yet" };
+        lines.push_str(&format!("members are changing: {}{committed}\n", words::configuration(configuration)));
+    }
+    for peer in &leader.peers {
+        if let Some((has, all)) = peer.snapshot_bytes {
+            let [has, all] = [has, all].map(words::bytes);
+            lines.push_str(&format!("{} is being sent a snapshot: {has} of {all}\n", peer.node));
+        }
+    }
+    if let Some(to) = leader.transfer {
+        lines.push_str(&format!("{} hands the lead over to {to}\n", leader.node));
+    }
+    Some(lines)
 }
 
 fn headline(status: &LabStatus) -> String {
@@ -103,7 +130,9 @@ fn headline(status: &LabStatus) -> String {
 
 fn table(status: &LabStatus) -> Table {
     use Align::{Left, Right};
-    let plays = status.nodes.iter().filter_map(|node| node.server.as_ref()).any(|server| server.game.is_some());
+    let servers = || status.nodes.iter().filter_map(|node| node.server.as_ref());
+    let plays = servers().any(|server| server.game.is_some());
+    let compacts = servers().any(|server| server.snapshot_index > 0);
     let mut columns = vec![
         ("NODE", Left),
         ("STATE", Left),
@@ -121,11 +150,17 @@ fn table(status: &LabStatus) -> Table {
     if plays {
         columns.insert(FPS_COLUMN, ("FPS", Right));
     }
+    if compacts {
+        columns.insert(SNAPSHOT_COLUMN, ("SNAPSHOT", Right));
+    }
     let mut table = Table::new(columns);
     for node in &status.nodes {
         let mut row = row(node, status.leader == Some(node.node));
         if plays {
             row.insert(FPS_COLUMN, fps(node));
+        }
+        if compacts {
+            row.insert(SNAPSHOT_COLUMN, snapshot(node));
         }
         table.row(row);
     }
@@ -136,6 +171,12 @@ fn table(status: &LabStatus) -> Table {
 fn fps(node: &NodeReport) -> Cell {
     let game = node.server.as_ref().and_then(|server| server.game.as_ref());
     game.map_or_else(Cell::default, |game| format!("{:.0}", game.fps).into())
+}
+
+/// The last index that a snapshot stands for, of a node that has one.
+fn snapshot(node: &NodeReport) -> Cell {
+    let index = node.server.as_ref().map_or(0, |server| server.snapshot_index);
+    if index == 0 { Cell::default() } else { index.to_string().into() }
 }
 
 fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
@@ -154,7 +195,7 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
         Some(server) => {
             let digest: String = server.digest.chars().take(DIGEST_CHARS).collect();
             row.extend([
-                Cell::painted(role(server.role), name_paint),
+                Cell::painted(role(node.standing, server.role), name_paint),
                 server.term.to_string().into(),
                 server.leader.map_or("–".to_owned(), |leader| leader.to_string()).into(),
                 server.commit_index.to_string().into(),
@@ -176,21 +217,35 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
     row
 }
 
-fn role(role: RoleKind) -> &'static str {
-    match role {
-        RoleKind::Follower => "follower",
-        RoleKind::PreCandidate => "pre-candidate",
-        RoleKind::Candidate => "candidate",
-        RoleKind::Leader => "leader",
+/// What a voter does, and what the others are.
+fn role(standing: Option<Standing>, role: RoleKind) -> &'static str {
+    match (standing, role) {
+        (_, RoleKind::Leader) => "leader",
+        (Some(Standing::Learner), _) => "learner",
+        (Some(Standing::Leaving), _) => "leaving",
+        (None, _) => "no member",
+        (Some(Standing::Voter), RoleKind::Follower) => "follower",
+        (Some(Standing::Voter), RoleKind::PreCandidate) => "pre-candidate",
+        (Some(Standing::Voter), RoleKind::Candidate) => "candidate",
     }
 }
 
-/// The hit points of the attack game, as the node with the newest state sees them.
-fn players(status: &LabStatus) -> Option<String> {
-    status.app.filter(|app| *app == AppKind::Attack)?;
+/// The application's state in a line, as the node with the newest sees it.
+fn state(status: &LabStatus) -> Option<String> {
     let servers = status.nodes.iter().filter_map(|node| Some((node.node, node.server.as_ref()?)));
     let (node, server) = servers.max_by_key(|(_, server)| server.last_applied)?;
-    let players = server.state.get("players")?.as_array()?;
+    match status.app? {
+        AppKind::Attack => players(node, &server.state),
+        AppKind::Kv => {
+            let count = |name: &str| server.state.get(name).and_then(serde_json::Value::as_u64);
+            Some(format!("store (on {node}): {} keys, {}\n", count("keys")?, words::bytes(count("bytes")?)))
+        }
+    }
+}
+
+/// The hit points of the attack game.
+fn players(node: NodeId, state: &serde_json::Value) -> Option<String> {
+    let players = state.get("players")?.as_array()?;
     let hp = |player: &serde_json::Value| Some(format!("{}:{}", player.get("player")?, player.get("hp")?));
     let each: Vec<String> = players.iter().filter_map(hp).collect();
     Some(format!("players (number:hp, on {node}): {}\n", each.join(" ")))
@@ -198,8 +253,11 @@ fn players(status: &LabStatus) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use raftian_rpc::Configuration;
     use raftian_rpc::assignment::Hosting;
-    use raftian_rpc::control::{Counters, NodeStatus};
+    use raftian_rpc::control::{Counters, NodeStatus, PeerProgress};
     use raftian_rpc::faults::Effect;
     use raftian_rpc::game::{GameReport, Scene};
     use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
@@ -216,6 +274,11 @@ mod tests {
             term: 3,
             leader: "n2".parse().ok(),
             quorum_contact_ms: None,
+            membership: None,
+            transfer: None,
+            peers: vec![],
+            snapshot_index: 0,
+            first_index: 1,
             last_index: 14,
             commit_index: 14,
             last_applied: 14,
@@ -228,6 +291,7 @@ mod tests {
         NodeReport {
             node: format!("n{number}").parse().unwrap(),
             state,
+            standing: Some(Standing::Voter),
             reason: (state == NodeState::Failed).then(|| "the disk is full".to_owned()),
             address: Some(([127, 0, 0, 1], 40_000 + number).into()),
             usage: running.then_some(ProcessUsage { pid: 7, cpu_percent: 1.25, cpu_ms: 9, memory_bytes: 8_100_000 }),
@@ -293,6 +357,35 @@ players (number:hp, on n2): 1:70 2:100
         assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
         let port = |line: &str| line.rfind("400").unwrap();
         assert_eq!(port(page.lines().nth(2).unwrap()), port(page.lines().nth(3).unwrap()), "{page}");
+    }
+
+    #[test]
+    fn what_the_leader_is_about_is_told_where_it_is_about_something() {
+        let mut status = status();
+        let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
+        let joint = Configuration::of(set(&["n1", "n2"]), set(&["n1", "n2", "n10"]), set(&["n4"])).unwrap();
+        let leader = status.nodes[1].server.as_mut().unwrap();
+        leader.membership = Some(Membership { configuration: joint, committed: false });
+        leader.transfer = "n1".parse().ok();
+        let snapshot_bytes = Some((500, 30_000_000));
+        let node = "n4".parse().unwrap();
+        leader.peers = vec![PeerProgress { node, standing: Standing::Learner, match_index: 0, snapshot_bytes }];
+        leader.snapshot_index = 9;
+        status.nodes[2] = super::tests::node(10, NodeState::Running);
+        status.nodes[2].standing = Some(Standing::Leaving);
+        let page = page(&status, 0, false);
+        assert!(page.contains("members are changing: voters n1,n2 and n1,n2,n10 (joint) + learner n4, not committed"));
+        assert!(page.contains("\nn4 is being sent a snapshot: 500 B of 30.0 MB\n"), "{page}");
+        assert!(page.contains("\nn2 hands the lead over to n1\n"), "{page}");
+        assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
+        assert!(page.contains("n10   running  leaving"), "{page}");
+    }
+
+    #[test]
+    fn a_store_is_told_by_its_size() {
+        let mut status = LabStatus { app: Some(AppKind::Kv), ..status() };
+        status.nodes[1].server.as_mut().unwrap().state = json!({ "keys": 3, "bytes": 2_048 });
+        assert!(page(&status, 0, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One player of the attack game.
 
 use raftian_apps::{AttackOp, DAMAGE_HP, FULL_HP, Reply, ReplyKind, Response};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::search::{Makes, Transition};
@@ -39,6 +40,20 @@ pub(crate) enum Effect {
 /// The state of a player at the start of a game with players 1 to `players`.
 pub(crate) fn initial(player: u8, players: u16) -> Player {
     if u16::from(player) <= players { Player::Hp(FULL_HP) } else { Player::Gone }
+}
+
+/// What a player is on a board, as the game shows it.
+pub(crate) fn on_board(player: u8, board: &Value) -> Player {
+    let players = board.get("players").and_then(Value::as_array);
+    let number = |shown: &Value, name: &str| shown.get(name).and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok());
+    match players {
+        // A game shows its players. Should one not, nothing is known.
+        None => Player::Any,
+        Some(players) => {
+            let shown = players.iter().find(|shown| number(shown, "player") == Some(player));
+            shown.map_or(Player::Gone, |shown| number(shown, "hp").map_or(Player::Any, Player::Hp))
+        }
+    }
 }
 
 /// Which player an op touches and what it did; `None` if it is not an op. Without a response nobody told.

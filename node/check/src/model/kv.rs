@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use raftian_apps::{KvOp, KvReply, KvReplyKind, Response};
-use serde_json::value::RawValue;
+use raftian_apps::{KvOp, KvReply, KvReplyKind, Machine, Response};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::search::{Makes, Transition};
 
@@ -58,6 +58,15 @@ impl<'a> Reader<'a> {
             Some(response) => self.told(op, response).unwrap_or(Effect::Impossible),
         };
         Some((key, effect))
+    }
+
+    /// What a key has in a store.
+    pub(crate) fn in_store(&mut self, key: &str, store: &Machine) -> Value {
+        let get = to_raw_value(&KvOp::Get(key.into())).ok();
+        let answer = get.and_then(|get| store.query(&get).ok());
+        let reply = answer.as_ref().and_then(|answer| serde_json::from_str::<KvReply<'_>>(answer.get()).ok());
+        // A store answers every get. Should one not, nothing is known.
+        reply.map_or(Value::Any, |reply| self.value(reply.value.map(|value| Cow::Owned(value.into_owned()))))
     }
 
     fn untold(&mut self, op: KvOp<'a>) -> Effect {

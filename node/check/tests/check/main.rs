@@ -4,4 +4,5 @@ mod cross_check;
 mod game;
 mod plan;
 mod run;
+mod snapshot;
 mod store;

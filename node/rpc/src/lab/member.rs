@@ -30,8 +30,8 @@ pub enum MemberVerb {
 pub struct MemberRequest {
     /// What.
     pub verb: MemberVerb,
-    /// To whom. For the first two, a node that does not exist yet.
-    pub node: NodeId,
+    /// To whom: a selector that names one node. For the first two a plain name, of a node that does not exist yet.
+    pub node: Selector,
     /// How long it may take, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -47,7 +47,7 @@ pub struct MemberReport {
     pub changed: bool,
     /// Who takes part now.
     pub configuration: Configuration,
-    /// Where in the log that stands; 0 if nothing had to be done.
+    /// Where in the log the last change that it took begins; 0 if it took none.
     pub index: Index,
     /// How long it took, in milliseconds.
     pub after_ms: u64,
@@ -84,6 +84,8 @@ pub struct TransferReport {
 pub struct SnapshotRequest {
     /// On which nodes.
     pub selector: Selector,
+    /// So many of the last entries are kept all the same.
+    pub keep_entries: u64,
     /// How long it may take, in milliseconds.
     pub timeout_ms: u64,
 }

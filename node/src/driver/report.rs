@@ -1,0 +1,103 @@
+//! What a driver says of itself when asked.
+//!
+//! Invariant: asking changes nothing.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use raftian_raft::{Entry, Index, Payload, Peer, Standing as CoreStanding};
+use raftian_rpc::MAX_BODY_BYTES;
+use raftian_rpc::client::View;
+use raftian_rpc::control::{Counters, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
+
+use super::Driver;
+
+/// The most bytes of commands in a page of the log; half of what an answer may have.
+const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
+
+impl Driver {
+    pub(super) fn status(&self) -> NodeStatus {
+        let status = self.server.status();
+        let committed = status.configuration_committed;
+        NodeStatus {
+            node: self.server.id(),
+            pid: std::process::id(),
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            quorum_contact_ms: status.quorum_contact.map(|span: Duration| span.as_millis() as u64),
+            membership: status.configuration.map(|configuration| Membership { configuration, committed }),
+            transfer: status.transfer,
+            peers: status.peers.into_iter().map(progress).collect(),
+            snapshot_index: status.snapshot_index,
+            first_index: status.first_index,
+            last_index: status.last_index,
+            commit_index: status.commit_index,
+            last_applied: self.machine.last_applied(),
+            digest: self.machine.digest().to_string(),
+            state: self.machine.view(),
+            network_version: self.peers.version(),
+            counters: Counters {
+                calls: self.peers.calls.load(Ordering::Relaxed),
+                dropped: self.peers.dropped.load(Ordering::Relaxed),
+                syncs: self.storage.syncs(),
+                ..self.counters
+            },
+            game: self.game,
+        }
+    }
+
+    pub(super) fn log_page(&self, from: Index, limit: usize) -> LogPage {
+        let status = self.server.status();
+        let entries = self.server.entries(from.max(status.first_index), limit);
+        LogPage {
+            node: self.server.id(),
+            snapshot_index: status.snapshot_index,
+            first_index: status.first_index,
+            last_index: status.last_index,
+            commit_index: status.commit_index,
+            last_applied: self.machine.last_applied(),
+            digest: self.machine.digest().to_string(),
+            entries: page(entries).map(line).collect(),
+        }
+    }
+
+    pub(super) fn view(&self) -> View {
+        View {
+            node: self.server.id(),
+            last_applied: self.machine.last_applied(),
+            digest: self.machine.digest().to_string(),
+            state: self.machine.view(),
+        }
+    }
+}
+
+fn progress(peer: Peer) -> PeerProgress {
+    let standing = match peer.standing {
+        CoreStanding::Voter => Standing::Voter,
+        CoreStanding::Learner => Standing::Learner,
+        CoreStanding::Leaving => Standing::Leaving,
+    };
+    let Peer { id, match_index, snapshot_bytes, .. } = peer;
+    PeerProgress { node: id, standing, match_index, snapshot_bytes }
+}
+
+/// The entries that fit in an answer: at least one, if there is one.
+fn page(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let mut bytes = 0;
+    entries.iter().take_while(move |entry| {
+        let is_first = bytes == 0;
+        bytes += entry.payload.len() + 64;
+        is_first || bytes <= MAX_PAGE_BYTES
+    })
+}
+
+fn line(entry: &Entry) -> LogLine {
+    let (command, configuration) = match &entry.payload {
+        Payload::Noop => (None, None),
+        // Commands were checked to be JSON when they were submitted.
+        Payload::Command(bytes) => (serde_json::from_slice(bytes).ok(), None),
+        Payload::Configuration(configuration) => (None, Some((**configuration).clone())),
+    };
+    LogLine { index: entry.index, term: entry.term, command, configuration }
+}

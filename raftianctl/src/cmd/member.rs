@@ -1,0 +1,122 @@
+//! `raftianctl member`: nodes join the cluster and leave it.
+
+use std::time::Duration;
+
+use raftian_rpc::connect::Http;
+use raftian_rpc::lab::{LabClient as _, MemberReport, MemberRequest, MemberVerb};
+use raftian_rpc::selector::Selector;
+
+use crate::cli::Context;
+use crate::failure::Failure;
+use crate::{progress, units, words};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl member add n6
+  raftianctl member add n7 --learner && raftianctl member promote n7
+  raftianctl member remove @leader
+
+A new node is started, is sent a snapshot or the log, and gets its vote once it has caught up. A node that is removed is
+stopped, and its folder with its log goes. Asking again for what is so already changes nothing.";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  raftianctl member add n6
+  raftianctl member add n6 --learner";
+
+/// Let nodes join the cluster and leave it (joint consensus)
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Start a new node, let it catch up, and give it a vote
+    #[command(after_help = ADD_EXAMPLES)]
+    Add {
+        #[command(flatten)]
+        member: Member,
+        /// Leave it a learner: it is sent the log, and has no vote
+        #[arg(long)]
+        learner: bool,
+    },
+    /// Give a learner its vote, once it has caught up
+    #[command(after_help = "Example:\n  raftianctl member promote n6")]
+    Promote(Member),
+    /// Take a node out of the cluster, stop it, and remove its folder
+    #[command(after_help = "Examples:\n  raftianctl member remove n3\n  raftianctl member remove @leader")]
+    Remove(Member),
+}
+
+#[derive(Debug, clap::Args)]
+struct Member {
+    /// The node; to be promoted or removed, any selector that names one
+    #[arg(value_name = "NODE")]
+    node: Selector,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
+    timeout: Duration,
+}
+
+/// Changes the membership.
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let (verb, Member { node, timeout }) = match args.verb {
+        Verb::Add { member, learner: false } => (MemberVerb::Add, member),
+        Verb::Add { member, learner: true } => (MemberVerb::AddLearner, member),
+        Verb::Promote(member) => (MemberVerb::Promote, member),
+        Verb::Remove(member) => (MemberVerb::Remove, member),
+    };
+    let request = MemberRequest { verb, node, timeout_ms: words::millis(timeout) };
+    let daemon = context.daemon().await?;
+    let call = daemon.wait(timeout, async |lab: Http| lab.member(request).await);
+    let report = progress::watched(context.output, &daemon, call).await?;
+    if !context.output.is_json() {
+        report.notes.iter().for_each(|note| context.output.note(note));
+    }
+    context.output.data(&report, summary)
+}
+
+fn summary(report: &MemberReport) -> String {
+    let node = report.node;
+    let members = words::configuration(&report.configuration);
+    let what = match (report.verb, report.changed) {
+        (MemberVerb::Add, true) => "added".to_owned(),
+        (MemberVerb::AddLearner, true) => "added as a learner".to_owned(),
+        (MemberVerb::Promote, true) => "promoted".to_owned(),
+        (MemberVerb::Remove, true) => "removed".to_owned(),
+        (MemberVerb::Add | MemberVerb::Promote, false) => "already a voter".to_owned(),
+        (MemberVerb::AddLearner, false) => "already a learner".to_owned(),
+        (MemberVerb::Remove, false) => "already removed".to_owned(),
+    };
+    let after = if report.changed { format!(" after {}", words::spell_ms(report.after_ms)) } else { String::new() };
+    let leader = report.leader.as_ref().map_or(String::new(), |leader| format!("; {}", words::leads(leader)));
+    format!("{node}: {what}{after}; {members}{leader}")
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::Configuration;
+    use raftian_rpc::lab::Leadership;
+
+    use super::*;
+
+    #[test]
+    fn what_became_of_a_member_is_told_in_a_line() {
+        let mut report = MemberReport {
+            verb: MemberVerb::Remove,
+            node: "n1".parse().unwrap(),
+            changed: true,
+            configuration: Configuration::new(["n2", "n3"].map(|id| id.parse().unwrap())).unwrap(),
+            index: 17,
+            after_ms: 412,
+            leader: Some(Leadership { leader: "n3".parse().unwrap(), term: 4, after_ms: 380 }),
+            notes: vec![],
+        };
+        assert_eq!(summary(&report), "n1: removed after 412 ms; voters n2,n3; n3 leads term 4 after 380 ms");
+        report = MemberReport { changed: false, leader: None, ..report };
+        assert_eq!(summary(&report), "n1: already removed; voters n2,n3");
+    }
+}

@@ -1,0 +1,500 @@
+//! Changes of the membership: a node is added, promoted or removed, process and all.
+//!
+//! Invariant: a change is driven from what the leader of the moment says, whoever that is, until it is committed and not
+//! joint; so it survives the loss of leaders, and asking again for what is so already changes nothing. A node has a
+//! process before the leader is told of it, and is stopped only after its removal is committed. What was begun is written
+//! down before it is begun, so that the next daemon can say what became of it.
+//!
+//! Deliberately absent: the rules of what may follow what (`members.rs`, and in the end the leader's own).
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::control::{self, ControlClient, MemberChange, Membership, NodeStatus, PeerProgress};
+use raftian_rpc::error::{LabError, NodeError};
+use raftian_rpc::lab::{Happening, MemberReport, MemberRequest, MemberVerb, NodeState};
+use raftian_rpc::selector::{Selector, names};
+use raftian_rpc::{Configuration, Index, MAX_NODES, NodeId};
+use tokio::time::Instant;
+
+use crate::lab::{Lab, State, closing, deadline};
+use crate::members::{Next, margin, next};
+use crate::node::Node;
+use crate::observe::{View, in_words, no_nodes, one, resolve};
+use crate::verbs::hopeless;
+
+/// How often the leader is asked how far a change is. It tells by itself only that it has begun.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a node may take to answer a request to its leader.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the first leader after a start may take to say who the members are.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// A membership that is as wanted.
+struct Driven {
+    configuration: Configuration,
+    /// Where the last change that it took began; 0 if it took none.
+    index: Index,
+    view: View,
+}
+
+impl Lab {
+    /// Adds, promotes or removes a member.
+    ///
+    /// # Errors
+    /// Usage and Conflict for what can never be, TimedOut with what is missing, Failed when a process does not come up
+    /// or does not end.
+    pub(crate) async fn member(self: &Arc<Lab>, request: MemberRequest) -> Result<MemberReport, LabError> {
+        let (began, received_ns) = (Instant::now(), monotonic_ns());
+        let deadline = deadline(request.timeout_ms)?;
+        let verb = request.verb;
+        let _turn = self.member_turn(deadline).await?;
+        let node = self.the_node(verb, request.node).await?;
+        let mut report = MemberReport {
+            verb,
+            node,
+            changed: false,
+            configuration: self.state().members.configuration().ok_or_else(no_nodes)?.clone(),
+            index: 0,
+            after_ms: 0,
+            leader: None,
+            notes: Vec::new(),
+        };
+        if check(&self.state(), verb, node)? == Todo::GoneAlready {
+            return Ok(report);
+        }
+        let led = self.view().await.leader.is_some_and(|(leader, _)| leader == node);
+        let known = self.state().nodes.contains_key(&node);
+        let driven = self.drive(verb, node, deadline, &mut report.notes).await?;
+        report.changed = driven.index > 0 || !known || verb == MemberVerb::Remove;
+        (report.configuration, report.index) = (driven.configuration, driven.index);
+        match verb {
+            MemberVerb::Remove => {
+                self.dismiss(node, deadline).await?;
+                if led {
+                    report.leader = self.await_leader(received_ns, deadline, &mut report.notes).await?;
+                }
+                report.notes.extend(margin(&report.configuration, &self.state().running()));
+                self.player_leaves(node, deadline, &mut report.notes).await;
+            }
+            MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote => {
+                self.change(|state| state.members.open.remove(&node));
+                self.save()?;
+                let snapshot = driven.view.statuses.get(&node).map_or(0, |status| status.snapshot_index);
+                if !known && snapshot > 0 {
+                    report.notes.push(format!("{node} began from a snapshot of the first {snapshot} entries"));
+                }
+                if report.changed && verb != MemberVerb::Promote {
+                    self.player_joins(node, deadline, &mut report.notes).await;
+                }
+            }
+        }
+        report.after_ms = began.elapsed().as_millis() as u64;
+        Ok(report)
+    }
+
+    /// The node that is meant.
+    async fn the_node(&self, verb: MemberVerb, selector: Selector) -> Result<NodeId, LabError> {
+        if let Some(node) = selector.as_node() {
+            return Ok(node);
+        }
+        if matches!(verb, MemberVerb::Add | MemberVerb::AddLearner) {
+            let why = format!("`{selector}` does not name a node that could be added; give it a name, for instance n6");
+            return Err(LabError::Usage(why));
+        }
+        let facts = self.facts(&[&selector]).await?;
+        one(&resolve(selector, &facts, &mut self.luck())?)
+    }
+
+    /// Asks the leader of the moment for what is missing, again and again, until nothing is.
+    async fn drive(
+        self: &Arc<Lab>,
+        verb: MemberVerb,
+        node: NodeId,
+        deadline: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<Driven, LabError> {
+        let mut index = 0;
+        let mut told = false;
+        loop {
+            let view = self.view().await;
+            let missing = match view.leading() {
+                None => self.no_leader()?,
+                Some((leader, membership)) => match next(verb, node, membership) {
+                    Next::Done => {
+                        let configuration = membership.configuration.clone();
+                        return Ok(Driven { configuration, index, view });
+                    }
+                    Next::Refuse(why) => return Err(why),
+                    Next::Wait(why) => why,
+                    Next::Ask(change) => {
+                        if !std::mem::replace(&mut told, true) {
+                            self.begin(verb, node, deadline, notes).await?;
+                        }
+                        match self.ask_if_fit(leader.node, change).await {
+                            Ok(begun) => {
+                                index = begun;
+                                format!("the change at index {begun} is not committed yet")
+                            }
+                            Err(why) => why + &progress(leader, node),
+                        }
+                    }
+                },
+            };
+            if Instant::now() + INTERVAL > deadline {
+                return Err(LabError::TimedOut(self.unfinished(verb, node, &missing)));
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Notes that a change begins, and sees that a node which is to be added runs.
+    async fn begin(
+        self: &Arc<Lab>,
+        verb: MemberVerb,
+        node: NodeId,
+        deadline: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<(), LabError> {
+        self.journal.record(Happening::MemberChanging { verb, node });
+        self.change(|state| state.members.open.insert(node, verb));
+        if verb == MemberVerb::Remove {
+            return self.save();
+        }
+        let _turn = self.turn(deadline).await?;
+        let (is_new, is_dead) = {
+            let state = self.state();
+            let known = state.nodes.get(&node);
+            (known.is_none(), known.is_none_or(|node| node.process.is_none()))
+        };
+        if is_new {
+            // What a removed node of that name may have left behind is not this one's.
+            self.remove_folder(node).await?;
+            self.change(|state| {
+                state.nodes.insert(node, Node::new(true));
+                state.members.removed.remove(&node);
+            });
+        }
+        if !is_dead {
+            return self.save();
+        }
+        match self.start_nodes(&[node].into(), deadline).await {
+            Ok(new) => {
+                notes.extend(new);
+                Ok(())
+            }
+            Err(error) => {
+                if is_new {
+                    // Nobody has heard of it, so it can go without a trace.
+                    let _ = self.kill_nodes(&[node].into()).await;
+                    self.forget(node, false).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks a node that leads for a change; else says why it was not begun. A learner that is known to be out of reach
+    /// is given no vote, for which the cluster would have to wait.
+    async fn ask_if_fit(&self, leader: NodeId, change: MemberChange) -> Result<Index, String> {
+        if let MemberChange::Promote(node) = change {
+            unreachable_why(&self.state(), leader, node).map_or(Ok(()), Err)?;
+        }
+        let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
+        let client = client.ok_or_else(|| format!("{leader} has just gone"))?;
+        match tokio::time::timeout(PATIENCE, client.change(change)).await {
+            Ok(Ok(begun)) => Ok(begun.index),
+            Ok(Err(error)) => Err(NodeError::from_client(&error).map_or_else(|| error.to_string(), |e| e.to_string())),
+            Err(_) => Err(format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    /// That nobody leads, in words.
+    ///
+    /// # Errors
+    /// Conflict when nobody can.
+    pub(crate) fn no_leader(&self) -> Result<String, LabError> {
+        let state = self.state();
+        if state.closing {
+            return Err(closing());
+        }
+        match hopeless(&state) {
+            Some(why) => Err(LabError::Conflict(format!("this takes a leader, and there can be none: {why}"))),
+            None => Ok("no node leads with a quorum".into()),
+        }
+    }
+
+    /// What a time-out leaves behind, and how to go on.
+    fn unfinished(&self, verb: MemberVerb, node: NodeId, missing: &str) -> String {
+        let standing = match self.state().members.standing(node) {
+            Some(control::Standing::Voter) => format!("{node} is a voter"),
+            Some(control::Standing::Learner) => format!("{node} is a learner"),
+            Some(control::Standing::Leaving) => format!("{node} is leaving"),
+            None => format!("{node} is no member"),
+        };
+        let again = match verb {
+            MemberVerb::Add => {
+                format!("`raftianctl member add {node}` goes on, `raftianctl member remove {node}` ends it")
+            }
+            MemberVerb::AddLearner => {
+                format!("`raftianctl member add {node} --learner` goes on, `raftianctl member remove {node}` ends it")
+            }
+            MemberVerb::Promote => format!("`raftianctl member promote {node}` goes on"),
+            MemberVerb::Remove => format!("`raftianctl member remove {node}` goes on"),
+        };
+        format!("not done in time: {missing}; {standing} now, and {again}")
+    }
+
+    /// Ends a node that is no member any more, process and folder.
+    async fn dismiss(self: &Arc<Lab>, node: NodeId, deadline: Instant) -> Result<(), LabError> {
+        let _turn = self.turn(deadline).await.map_err(|error| match error {
+            LabError::TimedOut(why) => LabError::TimedOut(format!(
+                "{node} is no member any more, but its process could not be ended: {why} (`raftianctl member remove \
+                 {node}`)"
+            )),
+            other => other,
+        })?;
+        if self.state().nodes.contains_key(&node) {
+            self.stop_nodes(&[node].into()).await?;
+        }
+        self.forget(node, true).await
+    }
+
+    /// Strikes a node without a process off the lab's list, and removes its folder.
+    async fn forget(self: &Arc<Lab>, node: NodeId, was_member: bool) -> Result<(), LabError> {
+        self.change(|state| {
+            state.nodes.remove(&node);
+            state.members.open.remove(&node);
+            if was_member {
+                state.members.removed.insert(node);
+            }
+            state.faults.touch();
+        });
+        // Written before the folder goes: a daemon must not find a node of its list without its log.
+        self.save()?;
+        self.push_network().await;
+        self.remove_folder(node).await
+    }
+
+    async fn remove_folder(&self, node: NodeId) -> Result<(), LabError> {
+        let folder = self.folder.node(node);
+        let path = folder.clone();
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
+        match removed.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LabError::Failed(format!(
+                "the folder of {node}, {}, cannot be removed: {error}; remove it by hand, or {node} cannot be added again",
+                folder.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sees to the changes that were open when an earlier daemon, or an earlier call, ended.
+    ///
+    /// # Errors
+    /// Failed when a process or a folder that should go does not.
+    pub(crate) async fn settle_open_changes(
+        self: &Arc<Lab>,
+        deadline: Instant,
+        notes: &mut Vec<String>,
+    ) -> Result<(), LabError> {
+        let open = self.state().members.open.clone();
+        // Whoever has the turn is at it.
+        let Some(_turn) = self.free_member_turn().filter(|_| !open.is_empty()) else { return Ok(()) };
+        let deadline = deadline.min(Instant::now() + SETTLE);
+        let Some(members) = self.settled_members(deadline).await else {
+            let nodes: BTreeSet<NodeId> = open.into_keys().collect();
+            notes.push(format!(
+                "the change of {} was not completed, and no leader says yet what became of it; `raftianctl start` looks \
+                 again",
+                names(&nodes)
+            ));
+            return Ok(());
+        };
+        for (node, verb) in open {
+            let is_member = members.contains(node);
+            notes.push(found(verb, node, &members));
+            if !is_member && verb != MemberVerb::Promote {
+                self.dismiss(node, deadline).await?;
+            }
+        }
+        self.change(|state| state.members.open.clear());
+        self.save()
+    }
+
+    /// The members once a leader knows them to be committed and not on their way to others; `None` if none does in time.
+    async fn settled_members(&self, deadline: Instant) -> Option<Configuration> {
+        loop {
+            let view = self.view().await;
+            if let Some((_, Membership { configuration, committed: true })) = view.leading()
+                && !configuration.is_joint()
+            {
+                return Some(configuration.clone());
+            }
+            if Instant::now() + INTERVAL > deadline {
+                return None;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+}
+
+/// Whether there is anything to do about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Todo {
+    /// There is something to look at.
+    Open,
+    /// It was removed before.
+    GoneAlready,
+}
+
+/// Refuses what makes no sense, whatever the leader says.
+fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError> {
+    let Some(known) = state.nodes.get(&node) else {
+        let adds = matches!(verb, MemberVerb::Add | MemberVerb::AddLearner);
+        return match verb {
+            _ if adds && state.nodes.len() >= usize::from(MAX_NODES) => {
+                Err(LabError::Conflict(format!("this lab has {MAX_NODES} nodes already, the most a lab may have")))
+            }
+            _ if adds => Ok(Todo::Open),
+            MemberVerb::Remove if state.members.removed.contains(&node) => Ok(Todo::GoneAlready),
+            _ => Err(LabError::Usage(format!(
+                "there is no node {node}; this lab has {}{}",
+                names(&state.ids()),
+                if verb == MemberVerb::Promote {
+                    format!("; `raftianctl member add {node}` adds it")
+                } else {
+                    String::new()
+                }
+            ))),
+        };
+    };
+    match (verb, known.state) {
+        (MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote, NodeState::Paused) => {
+            Err(LabError::Conflict(format!("{node} is paused; `raftianctl resume {node}` first")))
+        }
+        (MemberVerb::Promote, NodeState::Stopped | NodeState::Killed | NodeState::Failed) => {
+            let is = in_words(known.state);
+            Err(LabError::Conflict(format!("{node} is {is}; `raftianctl restart {node}` first")))
+        }
+        _ => Ok(Todo::Open),
+    }
+}
+
+/// Why a leader does not reach a node, if the daemon knows that it does not.
+fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<String> {
+    let is = state.nodes.get(&node).map_or("gone", |node| match node.state {
+        NodeState::Running => "running",
+        other => in_words(other),
+    });
+    if is != "running" {
+        return Some(format!("{node} is {is}"));
+    }
+    let cut = state.faults.cut_links();
+    let is_cut = cut.contains(&(leader, node)) || cut.contains(&(node, leader));
+    is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
+}
+
+/// How far a node is behind its leader, in words that follow others.
+pub(crate) fn progress(leader: &NodeStatus, node: NodeId) -> String {
+    match leader.peers.iter().find(|peer| peer.node == node) {
+        Some(PeerProgress { snapshot_bytes: Some((has, all)), .. }) => {
+            format!(" (it has {has} of {all} bytes of the leader's snapshot)")
+        }
+        Some(PeerProgress { match_index, .. }) => {
+            format!(" (it has {match_index} of {} entries)", leader.last_index)
+        }
+        None => String::new(),
+    }
+}
+
+/// What became of a change that nobody saw the end of.
+fn found(verb: MemberVerb, node: NodeId, members: &Configuration) -> String {
+    let standing = match (members.voters().contains(&node), members.contains(node)) {
+        (true, _) => "a voter",
+        (false, true) => "a learner",
+        (false, false) => "no member",
+    };
+    let (was, what) = match verb {
+        MemberVerb::Add | MemberVerb::AddLearner if standing == "no member" => {
+            ("added", format!("no leader had committed it: it is gone again; `raftianctl member add {node}` adds it"))
+        }
+        MemberVerb::Add if standing == "a learner" => {
+            ("added", format!("it is a learner; `raftianctl member promote {node}` gives it its vote"))
+        }
+        MemberVerb::Add | MemberVerb::AddLearner => ("added", format!("it is {standing}")),
+        MemberVerb::Promote => ("promoted", format!("it is {standing}")),
+        MemberVerb::Remove if standing == "no member" => {
+            ("removed", "it is no member any more, and its process and folder are gone".to_owned())
+        }
+        MemberVerb::Remove => {
+            ("removed", format!("it is still {standing}; `raftianctl member remove {node}` removes it"))
+        }
+    };
+    format!("{node} was being {was}, and nobody saw the end of it: {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    fn lab(nodes: u16) -> State {
+        let mut state = State { members: crate::members::Members::first(nodes), ..State::default() };
+        state.nodes = NodeId::first(nodes).map(|id| (id, Node::new(false))).collect();
+        state
+    }
+
+    #[test]
+    fn what_can_never_be_is_refused_before_anything_is_done() {
+        let mut state = lab(3);
+        let refused = |state: &State, verb, node| check(state, verb, n(node)).unwrap_err().to_string();
+        assert!(refused(&state, MemberVerb::Remove, 9).contains("there is no node n9; this lab has n1,n2,n3"));
+        assert!(refused(&state, MemberVerb::Promote, 4).contains("`raftianctl member add n4`"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Paused;
+        assert!(refused(&state, MemberVerb::Promote, 2).contains("`raftianctl resume n2`"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Killed;
+        assert!(refused(&state, MemberVerb::Promote, 2).contains("n2 is killed"));
+        assert_eq!(check(&state, MemberVerb::Remove, n(2)), Ok(Todo::Open), "the dead can be removed");
+        assert!(refused(&lab(MAX_NODES), MemberVerb::Add, MAX_NODES + 1).contains("64 nodes already"));
+        state.members.removed.insert(n(9));
+        assert_eq!(check(&state, MemberVerb::Remove, n(9)), Ok(Todo::GoneAlready));
+        assert_eq!(check(&state, MemberVerb::Add, n(9)), Ok(Todo::Open), "a name can be used again");
+    }
+
+    #[test]
+    fn who_is_out_of_reach_is_known_by_its_process_and_its_links() {
+        let mut state = lab(2);
+        assert_eq!(unreachable_why(&state, n(1), n(2)).as_deref(), Some("n2 is stopped"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
+        assert_eq!(unreachable_why(&state, n(1), n(2)), None);
+        state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
+        assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
+    }
+
+    #[test]
+    fn what_became_of_an_open_change_is_said_with_what_to_do() {
+        let set = |numbers: &[u16]| numbers.iter().copied().map(n).collect::<BTreeSet<_>>();
+        let members = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4])).unwrap();
+        for (verb, node, says) in [
+            (MemberVerb::Add, 3, "being added, and nobody saw the end of it: it is a voter"),
+            (MemberVerb::Add, 4, "`raftianctl member promote n4`"),
+            (MemberVerb::AddLearner, 4, "it is a learner"),
+            (MemberVerb::Add, 5, "it is gone again; `raftianctl member add n5`"),
+            (MemberVerb::Promote, 4, "being promoted, and nobody saw the end of it: it is a learner"),
+            (MemberVerb::Remove, 5, "its process and folder are gone"),
+            (MemberVerb::Remove, 3, "still a voter; `raftianctl member remove n3`"),
+        ] {
+            let text = found(verb, n(node), &members);
+            assert!(text.contains(says), "{verb:?} n{node}: {text}");
+        }
+    }
+}

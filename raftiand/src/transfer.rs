@@ -1,0 +1,98 @@
+//! Handing the lead over (thesis §3.10).
+//!
+//! Invariant: it is done when the node that was named leads, whoever saw to it; a transfer that the leader gave up is
+//! begun again until the time is up.
+
+use std::sync::Arc;
+
+use raftian_rpc::NodeId;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::control::{ControlClient, Membership};
+use raftian_rpc::error::{LabError, NodeError};
+use raftian_rpc::lab::{Happening, NodeState, TransferReport, TransferRequest};
+use tokio::time::Instant;
+
+use crate::change::{INTERVAL, PATIENCE, progress};
+use crate::lab::{Lab, deadline};
+use crate::node::leadership;
+use crate::observe::{in_words, one, resolve};
+
+impl Lab {
+    /// Hands the lead over to the node that a selector names.
+    ///
+    /// # Errors
+    /// Usage when it names more than one, Conflict when that one cannot lead, TimedOut with what is missing.
+    pub(crate) async fn transfer(self: &Arc<Lab>, request: TransferRequest) -> Result<TransferReport, LabError> {
+        let received_ns = monotonic_ns();
+        let deadline = deadline(request.timeout_ms)?;
+        let facts = self.facts(&[&request.to]).await?;
+        let resolved = resolve(request.to, &facts, &mut self.luck())?;
+        let to = one(&resolved)?;
+        let mut from = None;
+        loop {
+            let view = self.view().await;
+            let missing = match view.leading() {
+                None => self.no_leader()?,
+                Some((leader, _)) if leader.node == to => {
+                    let role = self.state().nodes.get(&to).and_then(|node| node.role);
+                    // The node's own word of it may be a moment behind its answer.
+                    if let Some(role) = role.filter(|role| role.term == leader.term) {
+                        let changed = from.is_some();
+                        let leader = leadership(to, role, if changed { received_ns } else { role.since_ns });
+                        return Ok(TransferReport { resolved, from: from.unwrap_or(to), changed, leader });
+                    }
+                    format!("{to} has not told that it leads")
+                }
+                Some((leader, membership)) => {
+                    self.fit_to_lead(to, membership)?;
+                    if from.replace(leader.node).is_none() {
+                        self.journal.record(Happening::Transferring { resolved: resolved.clone() });
+                    }
+                    let why = match leader.transfer {
+                        Some(heir) => format!("{} hands over to {heir}", leader.node),
+                        None => self.ask_to_hand_over(leader.node, to).await,
+                    };
+                    why + &progress(leader, to)
+                }
+            };
+            if Instant::now() + INTERVAL > deadline {
+                return Err(LabError::TimedOut(format!("{to} does not lead yet: {missing}; see `raftianctl status`")));
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Whether a node could take over at all.
+    fn fit_to_lead(&self, to: NodeId, membership: &Membership) -> Result<(), LabError> {
+        if !membership.configuration.voters().contains(&to) {
+            let promote = match membership.configuration.contains(to) {
+                true => format!("`raftianctl member promote {to}`"),
+                false => format!("`raftianctl member add {to}`"),
+            };
+            return Err(LabError::Conflict(format!("{to} has no vote and cannot lead; {promote} first")));
+        }
+        let state = self.state();
+        match state.nodes.get(&to).map(|node| node.state) {
+            Some(NodeState::Running | NodeState::Starting) => Ok(()),
+            Some(NodeState::Paused) => {
+                Err(LabError::Conflict(format!("{to} is paused and cannot lead; `raftianctl resume {to}` first")))
+            }
+            Some(other) => {
+                let is = in_words(other);
+                Err(LabError::Conflict(format!("{to} is {is} and cannot lead; `raftianctl restart {to}` first")))
+            }
+            None => Err(LabError::Conflict(format!("{to} was removed from this lab"))),
+        }
+    }
+
+    /// Asks the leader to begin, and says what there is to wait for then.
+    async fn ask_to_hand_over(&self, leader: NodeId, to: NodeId) -> String {
+        let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
+        let Some(client) = client else { return format!("{leader} has just gone") };
+        match tokio::time::timeout(PATIENCE, client.transfer(to)).await {
+            Ok(Ok(())) => format!("{leader} hands over to {to}"),
+            Ok(Err(error)) => NodeError::from_client(&error).map_or_else(|| error.to_string(), |e| e.to_string()),
+            Err(_) => format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs()),
+        }
+    }
+}

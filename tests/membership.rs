@@ -1,0 +1,242 @@
+//! Nodes join and leave a running cluster, and the lead is handed over.
+
+use std::fs;
+
+use raftian_tests::{Game, Lab, Ran, eventually, runs, signal};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// Who takes part, as `member add` and its like report it.
+fn voters(report: &Value) -> Vec<&str> {
+    report["configuration"]["voters"].as_array().unwrap().iter().map(|node| node.as_str().unwrap()).collect()
+}
+
+fn standing(lab: &Lab, node: &str) -> Value {
+    lab.node(node)["standing"].clone()
+}
+
+#[track_caller]
+fn assert_valid(load: &Ran) {
+    assert_eq!(load.code, 0, "{load:#?}");
+    assert!(load.stdout.contains(r#""verdict":"valid""#), "{load:#?}");
+}
+
+#[test]
+fn the_membership_changes_ten_times_under_load_and_every_promise_is_kept() {
+    let lab = Lab::started(3);
+    let load = lab.begin("-o json load --rate 200 --clients 8 --for 10s");
+    lab.ok("wait commit>=50");
+    // Each round a new one comes and the oldest goes, be it the leader or not.
+    for round in 1..=5 {
+        let (new, old) = (format!("n{}", round + 3), format!("n{round}"));
+        let added = lab.json(&format!("member add {new}"));
+        assert_eq!((added["changed"].as_bool(), voters(&added).len()), (Some(true), 4), "{added}");
+        let removed = lab.json(&format!("member remove {old}"));
+        assert_eq!((removed["changed"].as_bool(), voters(&removed).len()), (Some(true), 3), "{removed}");
+    }
+    assert_valid(&load.end());
+    lab.ok("wait converged");
+    let nodes: Vec<Value> = lab.nodes().iter().map(|node| node["node"].clone()).collect();
+    assert_eq!(nodes, ["n6", "n7", "n8"]);
+}
+
+#[test]
+fn a_leader_killed_while_a_node_joins_does_not_keep_it_out() {
+    let lab = Lab::started(3);
+    let load = lab.begin("-o json load --rate 100 --clients 4 --for 5s");
+    lab.ok("wait commit>=50");
+    let killed = lab.leader();
+    let add = lab.begin("-o json member add n4");
+    lab.ok("kill @leader");
+    let add = add.end();
+    assert_eq!(add.code, 0, "{add:#?}");
+    assert_eq!(standing(&lab, "n4"), "voter");
+    lab.ok(&format!("restart {killed}"));
+    assert_valid(&load.end());
+    lab.ok("wait converged");
+}
+
+#[test]
+fn a_removed_leader_is_followed_by_another_and_its_name_can_be_used_again() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    let old = lab.leader();
+    let pid = i32::try_from(lab.node(&old)["usage"]["pid"].as_i64().unwrap()).unwrap();
+    let removed = lab.json("member remove @leader");
+    assert_eq!(removed["node"], old.as_str(), "{removed}");
+    assert_ne!(removed["leader"]["leader"], old.as_str(), "{removed}");
+    assert!(!runs(pid), "its process is gone");
+    assert!(!lab.folder().join("nodes").join(&old).exists(), "and so is its folder");
+    // Two voters are left, so neither may fail.
+    let again = lab.json(&format!("member remove {old}"));
+    assert_eq!((again["changed"].as_bool(), voters(&again).len()), (Some(false), 2), "{again}");
+    lab.ok("attack 1");
+    lab.ok(&format!("member add {old}"));
+    assert_eq!(lab.json(&format!("member add {old}"))["changed"], false);
+    lab.ok("wait converged");
+    assert_eq!(lab.node(&old)["server"]["state"]["players"][0]["hp"], 40);
+    let events = lab.ok("events -n 200");
+    for line in [&format!("member remove {old}"), &format!("member add {old}")] {
+        assert!(events.contains(line.as_str()), "{events}");
+    }
+}
+
+#[test]
+fn a_wiped_disk_keeps_its_node_out_until_it_is_removed_and_added_again() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    lab.ok("wait converged");
+    lab.ok("stop n3");
+    fs::remove_dir_all(lab.folder().join("nodes/n3/wal")).unwrap();
+    lab.fails("restart n3", 1, &["n3", "is gone", "raftianctl member remove n3", "raftianctl member add n3"]);
+    lab.ok("member remove n3");
+    lab.ok("member add n3");
+    lab.ok("wait converged");
+    assert_eq!(lab.node("n3")["server"]["state"]["players"][0]["hp"], 70);
+    assert_eq!(standing(&lab, "n3"), "voter");
+}
+
+#[test]
+fn a_stopped_lab_comes_back_with_exactly_its_members() {
+    let lab = Lab::started(3);
+    lab.ok("member add n4");
+    lab.ok("member add n5 --learner");
+    lab.ok("member remove n1");
+    lab.ok("attack 2");
+    lab.ok("stop");
+    let report = lab.json("start");
+    assert_eq!(report["nodes"], serde_json::json!(["n2", "n3", "n4", "n5"]), "{report}");
+    lab.ok("wait converged");
+    let standings: Vec<Value> = lab.nodes().iter().map(|node| node["standing"].clone()).collect();
+    assert_eq!(standings, ["voter", "voter", "voter", "learner"]);
+    assert!(lab.ok("status").contains(" learner "), "{}", lab.ok("status"));
+    assert!(lab.nodes().iter().all(|node| node["server"]["state"]["players"][1]["hp"] == 70));
+    // So many it began with, and so many it has.
+    lab.ok("start -n 3");
+    lab.ok("start -n 4");
+    lab.fails("start -n 5", 1, &["4 nodes, not 5", "raftianctl member add"]);
+}
+
+#[test]
+fn learners_have_no_vote_and_count_for_nothing() {
+    let lab = Lab::started(3);
+    lab.ok("member add n4 --learner");
+    lab.ok("member add n5 --learner");
+    lab.ok("kill n1");
+    let killed = lab.run("kill n2");
+    assert_eq!(killed.code, 0, "{killed:#?}");
+    assert!(killed.stderr.contains("1 of 3 voters run, and it takes 2"), "{killed:#?}");
+    lab.fails("wait leader --timeout 1s", 124, &["1 of 3 voters run, and n1 is killed, n2 is killed"]);
+    lab.fails("member promote n4 --timeout 5s", 1, &["there can be none", "1 of 3 voters run"]);
+    lab.ok("start");
+    lab.fails("transfer-leader n4", 1, &["n4 has no vote", "raftianctl member promote n4"]);
+    lab.ok("member promote n4");
+    lab.ok("transfer-leader n4");
+    assert_eq!(lab.leader(), "n4");
+    let majority = lab.json("kill @majority --no-wait");
+    assert_eq!(majority["changed"].as_array().unwrap().len(), 3, "{majority}");
+    assert!(!majority["changed"].as_array().unwrap().contains(&"n5".into()), "{majority}");
+}
+
+#[test]
+fn a_change_that_cannot_be_is_refused_and_one_that_takes_too_long_says_why() {
+    let lab = Lab::started(1);
+    lab.fails("member remove n1", 1, &["n1 is the last voter"]);
+    lab.fails("member remove n9", 2, &["there is no node n9", "n1"]);
+    lab.fails("member promote n9", 2, &["there is no node n9", "raftianctl member add n9"]);
+    lab.fails("member add @any", 2, &["does not name a node that could be added"]);
+    lab.fails("member add n0", 2, &["n0"]);
+    lab.fails("transfer-leader @all,n9", 2, &["n9"]);
+    assert_eq!(lab.json("member add n1")["changed"], false);
+    assert_eq!(lab.json("transfer-leader n1")["changed"], false);
+    lab.ok("member add n2 --learner");
+    lab.fails("member add n1 --learner", 1, &["n1 is a voter", "member remove n1"]);
+    lab.fails("transfer-leader @all", 2, &["names n1,n2", "one node"]);
+    // With a vote for a learner that is cut off, the cluster would stand still.
+    lab.ok("partition n1 n2");
+    let why = ["the link between n1 and n2 is cut", "n2 is a learner now", "`raftianctl member promote n2` goes on"];
+    lab.fails("member promote n2 --timeout 1s", 124, &why);
+    lab.ok("attack 1");
+    lab.ok("heal");
+    lab.ok("member promote n2");
+}
+
+#[test]
+fn a_daemon_killed_in_the_middle_of_a_change_leaves_one_that_the_next_start_tells_of() {
+    let lab = Lab::started(1);
+    lab.ok("member add n2 --learner");
+    lab.ok("partition n1 n2");
+    let promote = lab.begin("member promote n2 --timeout 20s");
+    eventually("the change has begun", || lab.ok("events -n 100").contains("member promote n2"));
+    eventually("it is written down", || {
+        fs::read_to_string(lab.folder().join("lab.json")).unwrap().contains("\"promote\"")
+    });
+    signal(lab.daemon_pid().unwrap(), Signal::KILL);
+    assert_eq!(promote.end().code, 4);
+    let start = lab.run("start");
+    assert_eq!(start.code, 0, "{start:#?}");
+    assert!(start.stderr.contains("n2 was being promoted"), "{start:#?}");
+    lab.ok("member promote n2");
+    assert_eq!(standing(&lab, "n2"), "voter");
+}
+
+#[test]
+fn a_node_of_whose_joining_no_leader_has_heard_is_gone_after_the_next_start() {
+    let lab = Lab::started(1);
+    lab.ok("attack 1");
+    lab.ok("stop");
+    // As the daemon leaves it when it dies between spawning the node and telling the leader.
+    let file = lab.folder().join("lab.json");
+    let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    saved["nodes"]["n2"] = serde_json::json!({ "port": 0, "starts": 1, "joined": true, "process": null });
+    saved["members"]["open"]["n2"] = "add".into();
+    fs::write(&file, saved.to_string()).unwrap();
+    let start = lab.run("start");
+    assert_eq!(start.code, 0, "{start:#?}");
+    assert!(start.stderr.contains("n2 was being added") && start.stderr.contains("it is gone again"), "{start:#?}");
+    assert_eq!(lab.nodes().len(), 1);
+    assert!(!lab.folder().join("nodes/n2").exists());
+    lab.ok("member add n2");
+    lab.ok("wait converged");
+}
+
+#[test]
+fn the_lead_is_handed_over_under_load_and_nothing_is_lost() {
+    let lab = Lab::started(3);
+    let load = lab.begin("-o json load --rate 200 --clients 8 --for 5s");
+    lab.ok("wait commit>=50");
+    for _ in 0..2 {
+        for to in ["n1", "n2", "n3"] {
+            let report = lab.json(&format!("transfer-leader {to}"));
+            assert_eq!(report["leader"]["leader"], to, "{report}");
+        }
+    }
+    assert_valid(&load.end());
+    let events = lab.ok("events -n 200");
+    assert!(events.contains("transfer-leader n2") && events.contains("hands the lead over to n2"), "{events}");
+    lab.ok("kill n1");
+    lab.ok("wait leader");
+    lab.fails("transfer-leader n1", 1, &["n1 is killed", "raftianctl restart n1"]);
+}
+
+#[test]
+fn a_player_joins_and_leaves_with_its_node() {
+    let lab = Lab::started_beside(3, Game::Thread);
+    let load = lab.begin("-o json load --rate 100 --clients 4 --for 4s");
+    lab.ok("wait commit>=20");
+    let players = || -> Vec<u64> {
+        lab.ok("wait converged");
+        let state = lab.nodes()[0]["server"]["state"]["players"].clone();
+        state.as_array().unwrap().iter().map(|player| player["player"].as_u64().unwrap()).collect()
+    };
+    let added = lab.run("member add n4");
+    assert!(added.code == 0 && added.stderr.contains("player 4 joins with n4"), "{added:#?}");
+    assert_valid(&load.end());
+    assert!(players().contains(&4));
+    eventually("its game has said how it does", || {
+        lab.node("n4")["server"]["game"]["fps"].as_f64().is_some_and(|fps| fps > 0.0)
+    });
+    let removed = lab.run("member remove n4");
+    assert!(removed.code == 0 && removed.stderr.contains("player 4 leaves with n4"), "{removed:#?}");
+    assert!(!players().contains(&4));
+}
