@@ -161,7 +161,7 @@ fn logs_without_their_lab_file_are_not_taken_for_a_new_lab(game: Game) {
     let content = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
     lab.fails("start -n 3", 1, &["lab.json", "is gone", "stop --purge"]);
-    eventually("the daemon that was started in vain has left", || lab.processes().is_empty());
+    assert!(lab.processes().is_empty(), "the daemon that was started in vain has left");
     fs::write(&file, content).unwrap();
     lab.ok("start");
     lab.ok("wait converged");

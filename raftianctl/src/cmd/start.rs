@@ -10,6 +10,7 @@ use raftian_rpc::game::Scene;
 use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
 
 use crate::cli::Context;
+use crate::cmd::stop;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::{Found, Life};
@@ -92,7 +93,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Ok(report) => report,
         Err(failure) => {
             if is_new {
-                leave_nothing(&daemon).await;
+                leave_nothing(context, &daemon, args.timeout).await;
             }
             return Err(failure);
         }
@@ -104,12 +105,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 /// Ends a daemon that was started for a lab which then did not come about. One that has nodes stays, to be looked at.
-async fn leave_nothing(daemon: &Daemon) {
+async fn leave_nothing(context: &Context, daemon: &Daemon, timeout: Duration) {
     let hello = daemon.ask(async |lab: Http| lab.hello().await).await;
     let keeps_logs = daemon.folder.path().join("nodes").exists();
     if hello.is_ok_and(|hello| !hello.started) {
         // The start has failed and says why; that the daemon could not be ended would not help anyone.
-        let _ = daemon.ask(async |lab: Http| lab.stop(!keeps_logs).await).await;
+        let _ = stop::whole(context, daemon, !keeps_logs, timeout).await;
     }
 }
 
