@@ -32,6 +32,7 @@ mod port;
 mod server;
 mod service;
 mod storage;
+mod timer;
 mod together;
 mod trace;
 mod waiters;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::commands;
 use crate::disk::NodeDisk;
 use crate::driver::{Driver, Ending};
+use crate::global_lock::GlobalLock;
 use crate::inbox::Mailbox;
 use crate::orders::Orders;
 use crate::parent;
@@ -45,12 +46,13 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
         format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
     });
     let last_index = opened.recovered.entries.len() as u64;
-    let peers = Arc::new(Peers::new(&config));
+    let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
+    let peers = Arc::new(Peers::new(&config, lock));
     let service = Service { own: config.id, app: config.app, inbox: inbox.clone(), peers: Arc::clone(&peers) };
     let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
     // Aborted when it is dropped: the last hand on the orders queue goes with it.
     let mut attendants = JoinSet::new();
-    let orders = port.map(|ServerPort { commands, orders }| {
+    let orders = port.map(|ServerPort { commands, orders, .. }| {
         let session = commands::session(config.id);
         let told = Orders::begin(orders.clone(), session.clone(), &machine);
         attendants.spawn(commands::take(commands, orders, session, service.clone()));
