@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use raftian_tests::{Lab, binaries};
+use raftian_tests::{Game, Lab, binaries, ended, in_every_hosting, pid_of, signal};
+use rustix::process::Signal;
+
+in_every_hosting!(commands_to_nodes_that_cannot_answer_say_so, a_port_in_use_is_reported_and_another_one_chosen);
 
 #[test]
 fn what_cannot_be_meant_is_wrong_usage() {
@@ -74,9 +77,8 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     assert!(!lab.folder().exists());
 }
 
-#[test]
-fn commands_to_nodes_that_cannot_answer_say_so() {
-    let lab = Lab::started(3);
+fn commands_to_nodes_that_cannot_answer_say_so(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("kill n3");
     lab.ok("wait leader");
     lab.fails("attack 1 --as n3", 1, &["n3"]);
@@ -88,9 +90,8 @@ fn commands_to_nodes_that_cannot_answer_say_so() {
     assert!(matches!(ran.code, 1 | 124) && ran.stderr.contains("n1"), "{ran:#?}");
 }
 
-#[test]
-fn a_port_in_use_is_reported_and_another_one_chosen() {
-    let lab = Lab::started(1);
+fn a_port_in_use_is_reported_and_another_one_chosen(game: Game) {
+    let lab = Lab::started_beside(1, game);
     let address = lab.nodes()[0]["address"].as_str().unwrap().to_owned();
     lab.ok("stop n1");
     let squatter = std::net::TcpListener::bind(&address).unwrap();
@@ -164,15 +165,10 @@ fn a_wrong_secret_is_refused_by_name() {
 #[test]
 fn ctrl_c_during_a_load_ends_it_in_order() {
     let lab = Lab::started(3);
-    let child = lab
-        .command("load --rate 100 --for 60s --no-check")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = lab.begin("load --rate 100 --for 60s --no-check");
     lab.ok("wait commit>=10");
-    raftian_tests::signal(child.id() as i32, rustix::process::Signal::INT);
-    let ran = raftian_tests::ran("load".into(), child.wait_with_output().unwrap());
+    signal(pid_of(&load), Signal::INT);
+    let ran = ended(load);
     assert_eq!(ran.code, 130, "{ran:#?}");
     assert!(ran.stdout.contains("p50"), "{ran:#?}");
     lab.ok("attack 1");

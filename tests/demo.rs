@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use raftian_tests::{Lab, is_alive};
+use raftian_tests::{Lab, eventually, runs};
 use serde_json::Value;
 
 #[test]
@@ -22,7 +22,7 @@ fn the_demo_ends_with_a_valid_verdict_and_a_chart_and_leaves_nothing_running() {
     let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let pids: Vec<i32> = events.filter_map(|event| event["pid"].as_i64()).map(|pid| pid as i32).collect();
     assert!(pids.len() >= 6, "a daemon, five nodes, and one of them twice: {pids:?}");
-    raftian_tests::eventually("everything has ended", || pids.iter().all(|pid| !is_alive(*pid)));
+    eventually("everything has ended", || pids.iter().all(|pid| !runs(*pid)));
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn a_demo_that_is_killed_takes_its_lab_with_it() {
             .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("events.jsonl")).ok());
         journals.into_iter().any(|journal| journal.contains("\"leader\""))
     };
-    raftian_tests::eventually("the demo's lab has started", started);
+    eventually("the demo's lab has started", started);
     demo.kill().unwrap();
     demo.wait().unwrap();
-    raftian_tests::eventually("the demo's lab is gone", is_empty);
+    eventually("the demo's lab is gone", is_empty);
 }

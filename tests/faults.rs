@@ -1,13 +1,21 @@
 //! What happens under faults, and that it is the right thing.
 
-use raftian_tests::{Game, Lab, in_every_hosting};
+use std::fs;
+
+use raftian_tests::{Game, Lab, ended, eventually, in_every_hosting};
 use serde_json::Value;
 
 in_every_hosting!(
     the_majority_goes_on_and_the_minority_does_not,
     a_paused_leader_is_replaced_and_steps_down_when_it_wakes,
+    a_partition_with_a_time_heals_itself,
     a_fault_holds_for_nodes_that_start_or_wake_under_it,
+    one_way_partitions_are_one_way,
+    latency_and_loss_only_slow_things_down,
     load_through_a_crash_keeps_every_promise,
+    a_damaged_log_keeps_its_node_down_and_says_where,
+    a_node_that_has_lost_its_log_does_not_take_part_again,
+    logs_without_their_lab_file_are_not_taken_for_a_new_lab,
 );
 
 fn leader(lab: &Lab) -> String {
@@ -51,11 +59,10 @@ fn a_paused_leader_is_replaced_and_steps_down_when_it_wakes(game: Game) {
     assert_eq!(node(&lab.json("status"), &old)["server"]["role"], "follower");
 }
 
-#[test]
-fn a_partition_with_a_time_heals_itself() {
-    let lab = Lab::started(3);
+fn a_partition_with_a_time_heals_itself(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("partition n1 n2,n3 --for 300ms");
-    raftian_tests::eventually("the fault has expired", || lab.json("fault list").as_array().unwrap().is_empty());
+    eventually("the fault has expired", || lab.json("fault list").as_array().unwrap().is_empty());
     lab.ok("wait converged");
 }
 
@@ -75,9 +82,8 @@ fn a_fault_holds_for_nodes_that_start_or_wake_under_it(game: Game) {
     lab.ok("wait converged");
 }
 
-#[test]
-fn one_way_partitions_are_one_way() {
-    let lab = Lab::started(3);
+fn one_way_partitions_are_one_way(game: Game) {
+    let lab = Lab::started_beside(3, game);
     let report = lab.json("partition n1 n2,n3 --one-way");
     let links = report["fault"]["links"].as_array().unwrap();
     assert_eq!(links.len(), 2, "{report}");
@@ -85,16 +91,15 @@ fn one_way_partitions_are_one_way() {
     lab.ok("wait leader");
     let index = lab.json("attack 1")["index"].as_u64().unwrap();
     // Nobody hears from n1, but n1 still hears from the others.
-    raftian_tests::eventually("n1 learns what the others committed", || {
+    eventually("n1 learns what the others committed", || {
         node(&lab.json("status"), "n1")["server"]["commit_index"].as_u64() >= Some(index)
     });
     lab.ok("heal");
     lab.ok("wait converged");
 }
 
-#[test]
-fn latency_and_loss_only_slow_things_down() {
-    let lab = Lab::started(3);
+fn latency_and_loss_only_slow_things_down(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("fault add latency --from @all --to @all 5ms --jitter 2ms");
     lab.ok("fault add drop --from @all --to @all 5%");
     for player in 1..=3 {
@@ -112,59 +117,52 @@ fn latency_and_loss_only_slow_things_down() {
 
 fn load_through_a_crash_keeps_every_promise(game: Game) {
     let lab = Lab::started_beside(3, game);
-    let child = lab
-        .command("-o json load --rate 100 --clients 8 --for 4s")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = lab.begin("-o json load --rate 100 --clients 8 --for 4s");
     lab.ok("wait commit>=50");
     lab.ok("kill @leader");
     lab.ok("restart @all");
-    let ran = raftian_tests::ran("load".into(), child.wait_with_output().unwrap());
+    let ran = ended(load);
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stdout.contains("\"valid\""), "{ran:#?}");
 }
 
-#[test]
-fn a_damaged_log_keeps_its_node_down_and_says_where() {
-    let lab = Lab::started(3);
+fn a_damaged_log_keeps_its_node_down_and_says_where(game: Game) {
+    let lab = Lab::started_beside(3, game);
     for player in 1..=3 {
         lab.ok(&format!("attack {player}"));
     }
     lab.ok("wait converged");
     lab.ok("stop n2");
     let file = lab.folder().join("nodes/n2/wal/00000001.wal");
-    let mut bytes = std::fs::read(&file).unwrap();
+    let mut bytes = fs::read(&file).unwrap();
     let at = bytes.windows(6).position(|window| window == b"attack").unwrap();
     bytes[at] ^= 1;
-    std::fs::write(&file, bytes).unwrap();
+    fs::write(&file, bytes).unwrap();
     lab.fails("restart n2", 1, &["n2", "00000001.wal", "checksum"]);
     // The others do not need it.
     lab.ok("attack 4");
 }
 
-#[test]
-fn a_node_that_has_lost_its_log_does_not_take_part_again() {
-    let lab = Lab::started(3);
+fn a_node_that_has_lost_its_log_does_not_take_part_again(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("attack 1");
     lab.ok("wait converged");
     lab.ok("stop n3");
-    std::fs::remove_dir_all(lab.folder().join("nodes/n3/wal")).unwrap();
+    fs::remove_dir_all(lab.folder().join("nodes/n3/wal")).unwrap();
     lab.fails("restart n3", 1, &["n3", "the log in", "is gone"]);
     lab.ok("attack 2");
 }
 
-#[test]
-fn logs_without_their_lab_file_are_not_taken_for_a_new_lab() {
-    let lab = Lab::started(3);
+fn logs_without_their_lab_file_are_not_taken_for_a_new_lab(game: Game) {
+    let lab = Lab::started_beside(3, game);
     lab.ok("attack 1");
     lab.ok("stop");
     let file = lab.folder().join("lab.json");
-    let content = std::fs::read(&file).unwrap();
-    std::fs::remove_file(&file).unwrap();
+    let content = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
     lab.fails("start -n 3", 1, &["lab.json", "is gone", "stop --purge"]);
-    std::fs::write(&file, content).unwrap();
+    assert!(lab.processes().is_empty(), "the daemon that was started in vain has left");
+    fs::write(&file, content).unwrap();
     lab.ok("start");
     lab.ok("wait converged");
     assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 70);

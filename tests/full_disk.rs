@@ -7,7 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use raftian_tests::Lab;
+use raftian_tests::{Game, Lab, ended, eventually, in_every_hosting, pid_of, signal};
+use rustix::process::Signal;
+
+in_every_hosting!(a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost);
 
 /// A small file system in memory, unmounted when it is dropped.
 struct SmallDisk(PathBuf);
@@ -34,8 +37,7 @@ fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
     Command::new(program).args(arguments).arg(path).output().is_ok_and(|output| output.status.success())
 }
 
-#[test]
-fn a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost() {
+fn a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost(game: Game) {
     let lab = Lab::new();
     // Room for the first part of the log, and not for the second.
     let Some(disk) = SmallDisk::mount(lab.home().join("small"), "size=1500k") else {
@@ -44,13 +46,15 @@ fn a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost() {
     };
     fs::create_dir_all(lab.folder().join("nodes")).unwrap();
     symlink(&disk.0, lab.folder().join("nodes/n1")).unwrap();
-    lab.ok("start -n 3");
-    lab.ok("load --closed --clients 64 --for 20s --no-check --quiet");
+    lab.ok(&format!("start -n 3 {}", game.flags()));
+    let load = lab.begin("load --closed --clients 64 --for 60s --no-check --quiet");
+    eventually("n1 has failed", || lab.nodes()[0]["state"] == "failed");
+    signal(pid_of(&load), Signal::INT);
+    let ran = ended(load);
+    assert_eq!(ran.code, 130, "{ran:#?}");
 
-    let nodes = lab.nodes();
-    assert_eq!(nodes[0]["state"], "failed", "{}", nodes[0]);
-    let reason = nodes[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("no space left"), "{reason}");
+    let n1 = &lab.nodes()[0];
+    assert!(n1["reason"].as_str().is_some_and(|reason| reason.contains("no space left")), "{n1}");
     lab.ok("attack 2");
 
     disk.grow("size=64m");

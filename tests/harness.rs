@@ -1,9 +1,9 @@
 //! What the end-to-end tests share: the binaries, and labs of their own.
 //!
 //! Invariants: every lab has a home folder of its own and every port is chosen by the system, so tests run in parallel;
-//! a lab is gone, processes and folder, when its test ends, however it ends.
+//! a lab is gone, processes and folder, when its test ends, however it ends, and a test that would leave a process
+//! behind fails. Which processes there are is asked of the kernel, never of the daemon that is tested.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use raftian_rpc::lab::DaemonFile;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 use serde_json::Value;
 
 /// Long enough for a slow machine. Nothing waits this long unless it fails.
@@ -45,6 +45,12 @@ pub fn binaries() -> &'static Path {
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the workspace")
 }
+
+/// The most frames per second of a game. Few: what is tested is not how fast they are drawn.
+pub const FPS_CAP: u32 = 10;
+
+/// What the kernel calls the process of a node.
+const NODE: &str = "raftian-node\n";
 
 /// A home folder for labs, with the lab `default` in it.
 #[derive(Debug)]
@@ -120,6 +126,14 @@ impl Lab {
         command
     }
 
+    /// Begins `raftianctl` with these arguments in the background; [`ended`] waits for what comes of it.
+    ///
+    /// # Panics
+    /// When it cannot be run at all.
+    pub fn begin(&self, arguments: &str) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("raftianctl runs")
+    }
+
     /// Runs `raftianctl` with these arguments, separated by blanks.
     ///
     /// # Panics
@@ -167,12 +181,41 @@ impl Lab {
         self.json("status")["nodes"].as_array().expect("status has nodes").clone()
     }
 
-    /// The processes of all nodes that have one, both halves of those that have two.
+    /// Every process that was started in this home and has not ended, whoever its parent is by now: daemons, both
+    /// halves of nodes, commands.
+    ///
+    /// # Panics
+    /// When there is no `/proc`.
+    pub fn processes(&self) -> Vec<i32> {
+        let mark = format!("RAFTIAN_HOME={}", self.home.display());
+        let is_ours = |pid: &i32| {
+            // Who has ended has no environment any more, and that of other users is no business of ours.
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        };
+        let entries = fs::read_dir("/proc").expect("a Linux system");
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter(is_ours).collect()
+    }
+
+    /// Those of them that are nodes, both halves of nodes that have two.
     pub fn node_pids(&self) -> Vec<i32> {
-        let nodes = self.nodes();
-        let pids = nodes.iter().flat_map(|node| [&node["usage"]["pid"], &node["server"]["pid"]]);
-        let pids: BTreeSet<i32> = pids.filter_map(|pid| i32::try_from(pid.as_i64()?).ok()).collect();
-        pids.into_iter().collect()
+        let is_node = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == NODE);
+        self.processes().into_iter().filter(is_node).collect()
+    }
+
+    /// The processes of a running node, 1 for n1: the one that the daemon has spawned, then its other half, if it has
+    /// one.
+    ///
+    /// # Panics
+    /// When there is no such node, or it does not run.
+    pub fn pids_of(&self, node: usize) -> Vec<i32> {
+        let status = &self.nodes()[node - 1];
+        let first = status["usage"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let first = first.unwrap_or_else(|| panic!("n{node} has no process: {status}"));
+        let mut pids = self.node_pids();
+        pids.retain(|pid| getpgid(Pid::from_raw(*pid)).is_ok_and(|group| group.as_raw_pid() == first));
+        pids.sort_by_key(|pid| *pid != first);
+        pids
     }
 
     /// The daemon's process, if there is one.
@@ -191,34 +234,17 @@ impl Default for Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let daemon = self.daemon_pid();
-        let _ = self.command("stop --purge").output();
-        // A daemon that did not stop takes its nodes with it.
-        if let Some(pid) = daemon {
-            signal(pid, Signal::KILL);
-        }
+        let stopped = self.run("stop --purge");
+        // A test that fails half-way may leave what it likes.
+        let is_excused = std::thread::panicking();
+        let is_tidy = is_excused || becomes(|| self.processes().is_empty());
+        self.processes().into_iter().for_each(|pid| signal(pid, Signal::KILL));
         let _ = fs::remove_dir_all(&self.home);
+        assert!(is_tidy, "processes were left behind by {stopped:#?}");
     }
-}
-
-/// A command that runs while the test goes on.
-#[derive(Debug)]
-pub struct Running {
-    line: String,
-    child: Child,
 }
 
 impl Lab {
-    /// Begins a command and does not wait for its end.
-    ///
-    /// # Panics
-    /// When it cannot be run at all.
-    pub fn begin(&self, arguments: &str) -> Running {
-        let mut command = self.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { line: format!("raftianctl {arguments}"), child: command.spawn().expect("raftianctl runs") }
-    }
-
     /// One node as `status` reports it.
     ///
     /// # Panics
@@ -239,24 +265,6 @@ impl Lab {
     }
 }
 
-impl Running {
-    /// Waits for its end.
-    ///
-    /// # Panics
-    /// When the system loses it.
-    pub fn end(self) -> Ran {
-        ran(self.line, self.child.wait_with_output().expect("a child can be waited for"))
-    }
-
-    /// Whether it is not done yet.
-    ///
-    /// # Panics
-    /// When the system loses it.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be looked at").is_none()
-    }
-}
-
 /// What a node has beside its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Game {
@@ -271,13 +279,21 @@ pub enum Game {
 }
 
 impl Game {
-    /// What `start` is told. Few frames: what is tested is not how fast they are drawn.
-    pub fn flags(self) -> &'static str {
+    /// What `--hosting` is told.
+    pub fn name(self) -> &'static str {
         match self {
-            Game::None => "",
-            Game::Thread => "--hosting thread --fps-cap 20",
-            Game::Process => "--hosting process --fps-cap 20",
-            Game::Async => "--hosting async --fps-cap 20",
+            Game::None => "none",
+            Game::Thread => "thread",
+            Game::Process => "process",
+            Game::Async => "async",
+        }
+    }
+
+    /// What `start` is told.
+    pub fn flags(self) -> String {
+        match self {
+            Game::None => String::new(),
+            _ => format!("--hosting {} --fps-cap {FPS_CAP}", self.name()),
         }
     }
 
@@ -287,7 +303,8 @@ impl Game {
     }
 }
 
-/// Makes four tests of each story, a function of a [`Game`]: with servers alone, and in every hosting.
+/// Makes four tests of each story, a function of a [`Game`]: with servers alone, and in every hosting. What is done to
+/// a lab is a story; what happens before there is one, such as a mistake in an argument, needs no more than a test.
 #[macro_export]
 macro_rules! in_every_hosting {
     ($($story:ident),+ $(,)?) => {$(
@@ -323,16 +340,19 @@ pub fn ran(line: String, output: Output) -> Ran {
     Ran { line, code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
+/// The number of a child.
+///
+/// # Panics
+/// Never: the kernel's numbers are small.
+pub fn pid_of(child: &Child) -> i32 {
+    i32::try_from(child.id()).expect("process numbers fit")
+}
+
 /// Sends a signal, if the process is still there.
 pub fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = kill_process(pid, signal);
     }
-}
-
-/// Whether a process exists.
-pub fn is_alive(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
 /// The state of a process as the kernel has it: `R`, `S`, `T` and so on; `None` if there is none.
@@ -350,10 +370,32 @@ pub fn runs(pid: i32) -> bool {
 ///
 /// # Panics
 /// When it is not so after [`PATIENCE`].
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(becomes(is_so), "{what}: not so after {PATIENCE:?}");
+}
+
+/// Whether something is so within [`PATIENCE`].
+fn becomes(mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "{what}: not so after {PATIENCE:?}");
+    loop {
+        if is_so() {
+            return true;
+        }
+        if started.elapsed() >= PATIENCE {
+            return false;
+        }
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// The outcome of a command in the background, whose two outputs are pipes. One that has not ended by itself after
+/// [`PATIENCE`] is killed.
+///
+/// # Panics
+/// When it cannot be waited for.
+pub fn ended(mut child: Child) -> Ran {
+    if !becomes(|| child.try_wait().is_ok_and(|status| status.is_some())) {
+        let _ = child.kill();
+    }
+    ran("raftianctl in the background".into(), child.wait_with_output().expect("a child can be waited for"))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use raftian_tests::{Lab, Ran, ran};
+use raftian_tests::{Lab, Ran, ended, ran};
 
 fn store(nodes: u16) -> Lab {
     let lab = Lab::new();
@@ -127,7 +127,7 @@ fn a_load_on_the_store_through_a_crash_is_linearizable() {
     lab.ok("wait commit>=100");
     lab.ok("kill @leader");
     lab.ok("restart @all");
-    let load = load.end();
+    let load = ended(load);
     assert_eq!(load.code, 0, "{load:#?}");
     let report: serde_json::Value = serde_json::from_str(&load.stdout).unwrap();
     assert_eq!(report["verdict"], "valid", "{report}");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use raftian_tests::{Game, Lab, Ran, eventually, runs, signal};
+use raftian_tests::{Game, Lab, Ran, ended, eventually, runs, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn the_membership_changes_ten_times_under_load_and_every_promise_is_kept() {
         let removed = lab.json(&format!("member remove {old}"));
         assert_eq!((removed["changed"].as_bool(), voters(&removed).len()), (Some(true), 3), "{removed}");
     }
-    assert_valid(&load.end());
+    assert_valid(&ended(load));
     lab.ok("wait converged");
     let nodes: Vec<Value> = lab.nodes().iter().map(|node| node["node"].clone()).collect();
     assert_eq!(nodes, ["n6", "n7", "n8"]);
@@ -48,11 +48,11 @@ fn a_leader_killed_while_a_node_joins_does_not_keep_it_out() {
     let killed = lab.leader();
     let add = lab.begin("-o json member add n4");
     lab.ok("kill @leader");
-    let add = add.end();
+    let add = ended(add);
     assert_eq!(add.code, 0, "{add:#?}");
     assert_eq!(standing(&lab, "n4"), "voter");
     lab.ok(&format!("restart {killed}"));
-    assert_valid(&load.end());
+    assert_valid(&ended(load));
     lab.ok("wait converged");
 }
 
@@ -172,7 +172,7 @@ fn a_daemon_killed_in_the_middle_of_a_change_leaves_one_that_the_next_start_tell
         fs::read_to_string(lab.folder().join("lab.json")).unwrap().contains("\"promote\"")
     });
     signal(lab.daemon_pid().unwrap(), Signal::KILL);
-    assert_eq!(promote.end().code, 4);
+    assert_eq!(ended(promote).code, 4);
     let start = lab.run("start");
     assert_eq!(start.code, 0, "{start:#?}");
     assert!(start.stderr.contains("n2 was being promoted"), "{start:#?}");
@@ -211,7 +211,7 @@ fn the_lead_is_handed_over_under_load_and_nothing_is_lost() {
             assert_eq!(report["leader"]["leader"], to, "{report}");
         }
     }
-    assert_valid(&load.end());
+    assert_valid(&ended(load));
     let events = lab.ok("events -n 200");
     assert!(events.contains("transfer-leader n2") && events.contains("hands the lead over to n2"), "{events}");
     lab.ok("kill n1");
@@ -231,7 +231,7 @@ fn a_player_joins_and_leaves_with_its_node() {
     };
     let added = lab.run("member add n4");
     assert!(added.code == 0 && added.stderr.contains("player 4 joins with n4"), "{added:#?}");
-    assert_valid(&load.end());
+    assert_valid(&ended(load));
     assert!(players().contains(&4));
     eventually("its game has said how it does", || {
         lab.node("n4")["server"]["game"]["fps"].as_f64().is_some_and(|fps| fps > 0.0)

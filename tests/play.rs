@@ -7,8 +7,14 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use raftian_tests::{Lab, eventually, signal};
+use raftian_tests::{Game, Lab, ended, eventually, in_every_hosting, pid_of, signal};
 use rustix::process::Signal;
+
+in_every_hosting!(
+    a_click_in_one_window_hits_the_player_on_every_node,
+    a_click_without_a_majority_waits_for_one_and_hits_once,
+    a_screenshot_shows_what_the_node_has_applied,
+);
 
 /// The middle of player 3's square, in a window of full size.
 const PLAYER_3: &str = "375 225";
@@ -27,8 +33,9 @@ impl Display {
             println!("skipped: {program} is not installed (Debian: apt install xvfb xdotool)");
             return None;
         }
+        // A server that may reset does so when its last client leaves, and refuses whoever comes just then.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x1400x24", "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-noreset", "-screen", "0", "1280x1400x24", "-nolisten", "tcp"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -55,12 +62,13 @@ impl Display {
     /// Opens a window onto a node of the lab, and waits until it shows it.
     fn play(&self, lab: &Lab, node: &str) -> Play<'_> {
         let mut command = self.on(lab.command(&format!("play {node}")));
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut window = String::new();
-        eventually("the window is there", || {
+        eventually("the window is there, or will never be", || {
             window = self.xdotool(&format!("search --name raftian.{node}"));
-            !window.is_empty()
+            !window.is_empty() || child.try_wait().unwrap().is_some()
         });
+        assert!(!window.is_empty(), "there is no window: {:#?}", ended(child));
         Play { display: self, child, window }
     }
 }
@@ -108,10 +116,9 @@ fn player_3_has(lab: &Lab, hp: u64) -> bool {
     lab.nodes().iter().all(|node| node["server"]["state"]["players"][2]["hp"] == hp)
 }
 
-#[test]
-fn a_click_in_one_window_hits_the_player_on_every_node() {
+fn a_click_in_one_window_hits_the_player_on_every_node(game: Game) {
     let Some(display) = Display::open() else { return };
-    let lab = Lab::started(3);
+    let lab = Lab::started_beside(3, game);
     let play = display.play(&lab, "n2");
     play.click("500 600");
     play.click(PLAYER_3);
@@ -119,10 +126,9 @@ fn a_click_in_one_window_hits_the_player_on_every_node() {
     assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 100);
 }
 
-#[test]
-fn a_click_without_a_majority_waits_for_one_and_hits_once() {
+fn a_click_without_a_majority_waits_for_one_and_hits_once(game: Game) {
     let Some(display) = Display::open() else { return };
-    let lab = Lab::started(3);
+    let lab = Lab::started_beside(3, game);
     let play = display.play(&lab, "n2");
     lab.ok("partition n2 n1,n3");
     play.click(PLAYER_3);
@@ -144,7 +150,7 @@ fn a_window_ends_when_it_is_closed_or_interrupted() {
     assert_eq!(play.ended(), Some(0));
 
     let mut play = display.play(&lab, "n1");
-    signal(i32::try_from(play.child.id()).unwrap(), Signal::INT);
+    signal(pid_of(&play.child), Signal::INT);
     assert_eq!(play.ended(), Some(130));
 
     // The node does not care.
@@ -168,9 +174,8 @@ fn without_a_desktop_play_says_what_to_do_instead() {
     assert!(ran.stderr.contains("no window can be opened"), "{ran:#?}");
 }
 
-#[test]
-fn a_screenshot_shows_what_the_node_has_applied() {
-    let lab = Lab::started(3);
+fn a_screenshot_shows_what_the_node_has_applied(game: Game) {
+    let lab = Lab::started_beside(3, game);
     let before = lab.json("screenshot n2");
     assert_eq!(before["node"], "n2");
     let path = before["picture"].as_str().unwrap();

@@ -1,6 +1,6 @@
 //! Snapshots in place of the log, on demand and by size.
 
-use raftian_tests::{Lab, Ran};
+use raftian_tests::{Lab, Ran, ended};
 use serde_json::Value;
 
 #[track_caller]
@@ -22,7 +22,7 @@ fn a_load_with_compaction_by_size_is_judged_to_its_first_entry() {
     // One that misses what the others discard.
     lab.ok("kill @leader");
     lab.ok("restart @all");
-    let load = load.end();
+    let load = ended(load);
     assert_valid(&load);
     lab.ok("wait converged");
     for node in lab.nodes() {
@@ -91,7 +91,7 @@ fn snapshots_members_and_the_lead_change_under_one_load() {
     lab.ok("snapshot --keep 1000");
     lab.ok("member remove n1");
     lab.ok("member add n1");
-    assert_valid(&load.end());
+    assert_valid(&ended(load));
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod metric;
 pub(crate) mod words;
 
+mod arms;
 mod caveats;
 mod draw;
 mod e0;

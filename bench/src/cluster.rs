@@ -8,6 +8,7 @@
 
 mod cores;
 mod crew;
+mod display;
 mod process;
 mod solo;
 mod usage;
@@ -34,6 +35,7 @@ use crate::experiments::Bench;
 use crate::load::Source;
 
 pub(crate) use self::crew::{Snapshot, Told};
+pub(crate) use self::display::Display;
 pub(crate) use self::solo::Solo;
 
 /// How long a control call may take.
@@ -354,7 +356,8 @@ impl Cluster {
     }
 }
 
-/// The lock is between a game and its server, so nodes without a game have none.
+/// The lock is between a game and its server, so nodes without a game have none; and what their servers compute would
+/// only be in the way of the one that has.
 fn own_trim(trim: Trim, node: NodeId) -> Trim {
-    Trim { global_lock: trim.global_lock && node == first(), ..trim }
+    if node == first() { trim } else { Trim { global_lock: false, server_work_us: 0, ..trim } }
 }

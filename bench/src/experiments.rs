@@ -27,6 +27,7 @@ mod play;
 mod span;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -44,6 +45,12 @@ pub const BASELINE: &str = "baseline";
 
 /// The level of [`HOSTING`] that is the baseline once more: what differs between the two is noise (A/A).
 pub const CONTROL: &str = "control";
+
+/// The factor that names where frames go, where that is not into memory: [`WINDOW`].
+pub const DISPLAY: &str = "display";
+
+/// The level of [`DISPLAY`] at which they go into a window.
+pub const WINDOW: &str = "window";
 
 /// How much time a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +93,8 @@ pub struct Bench {
     pub folder: PathBuf,
     /// What everything random in the trial is drawn from.
     pub seed: u64,
+    /// The X display of its windows; `None` for the desktop's, if there is one.
+    pub display: Option<String>,
 }
 
 /// What a trial measured.
@@ -102,6 +111,11 @@ pub struct Measured {
     /// What the judges said; `None` when there were no commands.
     pub verdict: Option<String>,
 }
+
+/// Why a trial was not done, and with the machine as it is would not be the next time either. As an error of
+/// [`Experiment::run`] it leaves the trial out, which is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut(pub String);
 
 /// A table of numbers over time or something like it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -126,9 +140,18 @@ pub trait Experiment: std::fmt::Debug {
     /// Its blocks and arms.
     fn plan(&self, profile: Profile) -> Plan;
 
-    /// One trial of an arm of the plan. Dropping the future ends its processes.
+    /// One trial of an arm of the plan. Dropping the future ends its processes. An error is a failure, unless it is
+    /// [`LeftOut`].
     fn run<'a>(&'a self, arm: &'a PlannedArm, bench: &'a Bench) -> Running<'a>;
 }
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl std::error::Error for LeftOut {}
 
 /// All experiments, by their numbers.
 pub fn all() -> Vec<Box<dyn Experiment>> {

@@ -21,6 +21,8 @@ pub use self::idle::idle;
 pub use self::startup::{startup, status_latency};
 pub use self::store::write;
 
+use crate::stats::median;
+
 /// One measured figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
@@ -32,7 +34,7 @@ pub struct Figure {
     pub unit: String,
     /// Every sample, in the order they were taken.
     pub samples: Vec<f64>,
-    /// Their median; `None` without samples.
+    /// Their median; `None` without samples, or if one of them is not finite.
     pub median: Option<f64>,
     /// What the median is held to.
     pub target: Option<Target>,
@@ -65,27 +67,9 @@ impl Figure {
     }
 }
 
-/// The middle of the samples, or the mean of the two in the middle.
-pub fn median(samples: &[f64]) -> Option<f64> {
-    let mut sorted = samples.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    Some(match sorted.len() % 2 {
-        0 => f64::midpoint(sorted[sorted.len() / 2 - 1], upper),
-        _ => upper,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn medians_are_the_middle() {
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    }
 
     #[test]
     fn a_target_is_met_or_not_and_unknown_without_samples() {

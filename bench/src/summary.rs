@@ -1,7 +1,7 @@
 //! The statistics of a load.
 //!
-//! Invariants: no percentile with fewer than ten samples beyond it; an operation without an answer counts with the time
-//! it was waited for, which is a lower bound and never flatters.
+//! Invariants: percentiles are those of [`stats`](crate::stats), so none with fewer than ten samples beyond it; an
+//! operation without an answer counts with the time it was waited for, which is a lower bound and never flatters.
 
 use std::fmt;
 
@@ -9,9 +9,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::load::{OutcomeKind, Sample};
-
-/// Samples that must lie beyond a percentile for it to be told.
-const EXCEEDANCES: f64 = 10.0;
+use crate::stats::percentile;
 
 /// What a load came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,18 +77,12 @@ impl Summary {
 impl Percentiles {
     /// Reads the percentiles off a histogram.
     pub fn of(histogram: &Histogram<u64>) -> Percentiles {
-        let n = histogram.len();
-        let at = |quantile: f64| {
-            // Rounded: 1000 × (1 − 0.99) is a hair below ten in floating point.
-            let beyond = (n as f64 * (1.0 - quantile) * 1e6).round() / 1e6;
-            (beyond >= EXCEEDANCES).then(|| histogram.value_at_quantile(quantile))
-        };
         Percentiles {
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            p99_9: at(0.999),
-            max: (n > 0).then(|| histogram.max()),
+            p50: percentile(histogram, 0.5),
+            p90: percentile(histogram, 0.9),
+            p99: percentile(histogram, 0.99),
+            p99_9: percentile(histogram, 0.999),
+            max: (!histogram.is_empty()).then(|| histogram.max()),
         }
     }
 }
@@ -183,13 +175,12 @@ mod tests {
     }
 
     #[test]
-    fn a_percentile_needs_ten_samples_beyond_it() {
+    fn each_percentile_stands_in_its_place_once_there_are_samples_for_it() {
         assert_eq!(percentiles(0), Percentiles::default());
-        assert_eq!((percentiles(19).p50, percentiles(20).p50), (None, Some(10)));
-        assert_eq!((percentiles(99).p90, percentiles(100).p90), (None, Some(90)));
-        assert_eq!((percentiles(999).p99, percentiles(1000).p99), (None, Some(990)));
-        assert!(percentiles(9_999).p99_9.is_none() && percentiles(10_000).p99_9.is_some());
-        assert_eq!(percentiles(1).max, Some(1));
+        assert_eq!(percentiles(1), Percentiles { max: Some(1), ..Percentiles::default() });
+        let all = percentiles(10_000);
+        let shown = [all.p50, all.p90, all.p99, all.p99_9, all.max].map(|value| value.unwrap() / 10);
+        assert_eq!(shown, [500, 900, 990, 999, 1_000]);
     }
 
     #[test]

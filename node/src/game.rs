@@ -50,7 +50,7 @@ use board::Board;
 use clicks::Clicks;
 use dots::Dots;
 use inputs::Inputs;
-use pace::{Pace, TaskTimer, Timer};
+use pace::Pace;
 use paint::{Painter, View};
 use record::Recorder;
 use screen::Screen;
@@ -60,6 +60,7 @@ use tally::Tally;
 use crate::global_lock::GlobalLock;
 use crate::parent;
 use crate::port::{FromGame, GamePort, Order, ToGame};
+use crate::timer::{TaskTimer, Timer};
 
 /// The most orders taken in one frame, so that a flood of them does not stop the picture.
 const MAX_ORDERS: usize = 4096;

@@ -36,6 +36,7 @@ mod readers;
 mod server;
 mod service;
 mod storage;
+mod timer;
 mod together;
 mod trace;
 mod waiters;

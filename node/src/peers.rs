@@ -23,9 +23,11 @@ use raftian_rpc::control::{Network, NodeConfig};
 use raftian_rpc::error::{NodeError, never_sent};
 use raftian_rpc::raft::{Append, Chunk, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::xml;
+use crate::global_lock::GlobalLock;
+use crate::{timer, xml};
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
@@ -38,6 +40,9 @@ pub(crate) struct Peers {
     /// After this a call is given up. Longer than the core's own patience: a late reply is still news.
     call_timeout: Duration,
     framing: Framing,
+    /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
+    work: Duration,
+    lock: GlobalLock,
     links: Mutex<Links>,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
@@ -61,7 +66,7 @@ struct Links {
 
 impl Peers {
     /// Links to nobody yet.
-    pub(crate) fn new(config: &NodeConfig) -> Peers {
+    pub(crate) fn new(config: &NodeConfig, lock: GlobalLock) -> Peers {
         // Two nodes must not draw the same luck for the two directions of a link.
         let filter = Filter::new(config.seed.rotate_left(16) ^ u64::from(config.id.number()));
         Peers {
@@ -70,6 +75,8 @@ impl Peers {
             // A reply that comes after two of the longest election time-outs finds another term.
             call_timeout: Duration::from_millis(2 * config.timing.election_max_ms),
             framing: config.trim.framing,
+            work: Duration::from_micros(config.trim.server_work_us.into()),
+            lock,
             links: Mutex::new(Links { version: 0, clients: BTreeMap::new(), filter }),
             calls: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -119,9 +126,11 @@ impl Peers {
         let peer = request.to;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let exchange = async {
+            self.work();
             self.travel(self.own, peer).await;
             let reply = self.exchange(request).await?;
             self.travel(peer, self.own).await;
+            self.work();
             Some(reply)
         };
         tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten()
@@ -166,13 +175,24 @@ impl Peers {
         }
     }
 
+    /// Computes for as long as a message is to cost, and gives way as an interpreter does.
+    fn work(&self) {
+        if self.work.is_zero() {
+            return;
+        }
+        let end = cpu_time() + self.work;
+        while cpu_time() < end {
+            self.lock.checkpoint();
+        }
+    }
+
     /// Lets a message cross a link: at once, later, or never.
     async fn travel(&self, from: NodeId, to: NodeId) {
         let verdict = self.links.lock().expect("no panic while the links are locked").filter.judge(link(from, to));
         match verdict {
             Verdict::Pass => {}
             // A call is answered once: whether it arrives once or twice, its caller hears of the first.
-            Verdict::Delay(delay) | Verdict::Twice(delay, _) => tokio::time::sleep(delay).await,
+            Verdict::Delay(delay) | Verdict::Twice(delay, _) => timer::sleep(delay).await,
             Verdict::Drop => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 pending::<()>().await;
@@ -234,6 +254,12 @@ async fn call(client: &Http, head: Head, request: Request) -> Option<(Term, Repl
         }
         Request::TimeoutNow => Some((client.timeout_now(head).await.ok()?, Reply::TimeoutNow)),
     }
+}
+
+/// What this thread has computed so far.
+fn cpu_time() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
 }
 
 fn link(from: NodeId, to: NodeId) -> Link {

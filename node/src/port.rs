@@ -106,6 +106,8 @@ pub(crate) struct ServerPort {
     pub(crate) commands: UnboundedReceiver<FromGame>,
     /// The orders queue.
     pub(crate) orders: mpsc::Sender<ToGame>,
+    /// What the thread of the server holds while it computes; usually no lock at all.
+    pub(crate) lock: GlobalLock,
 }
 
 /// Both ends of two queues within one process.
@@ -113,5 +115,5 @@ pub(crate) fn pair(lock: GlobalLock) -> (GamePort, ServerPort) {
     let (commands, taken) = unbounded_channel();
     let (put, orders) = mpsc::channel();
     let tell = Box::new(move |said| commands.send(said).is_ok());
-    (GamePort { tell, orders, lock }, ServerPort { commands: taken, orders: put })
+    (GamePort { tell, orders, lock: lock.clone() }, ServerPort { commands: taken, orders: put, lock })
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::commands;
 use crate::disk::NodeDisk;
 use crate::driver::{Driver, Ending};
+use crate::global_lock::GlobalLock;
 use crate::inbox::{Inbox, Mailbox};
 use crate::lanes::Session;
 use crate::orders::Orders;
@@ -36,12 +37,13 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     let Mailbox { inbox, inputs } = mailbox;
     let listener = bind(config.port)?;
     let number = listener.local_addr().map_err(|error| format!("no local address: {error}"))?.port();
-    let peers = Arc::new(Peers::new(&config));
+    let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
+    let peers = Arc::new(Peers::new(&config, lock));
     let Begun { mut driver, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
     let service = Service { own: config.id, app: config.app, inbox, peers };
     // Aborted when it is dropped: the last hand on the orders queue goes with it.
     let mut attendants = JoinSet::new();
-    if let Some(ServerPort { commands, orders }) = port {
+    if let Some(ServerPort { commands, orders, .. }) = port {
         let session = Session::new("game", config.id);
         driver.tell_game(Orders::begin(orders.clone(), session.clone(), driver.machine()));
         attendants.spawn(commands::take(commands, orders, session, service.clone()));

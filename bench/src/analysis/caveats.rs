@@ -2,8 +2,9 @@
 //!
 //! Invariant: nothing that was left out is left unsaid.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::arms::arm_words;
 use super::evidence::Evidence;
 use super::metric::main_metrics;
 use super::words::{count, percent, share, time_us};
@@ -29,7 +30,7 @@ const NAMED: usize = 5;
 /// All of them, for one experiment.
 pub(crate) fn caveats(experiment: ExperimentId, evidence: &Evidence<'_>) -> Vec<String> {
     let mut caveats = Vec::new();
-    let is_any_bad = !evidence.failed.is_empty() || !evidence.invalid.is_empty();
+    let is_any_bad = [&evidence.failed, &evidence.left_out, &evidence.invalid].iter().any(|trials| !trials.is_empty());
     match evidence.blocks() {
         0 if is_any_bad => caveats.push("no trial of it counts, so nothing can be concluded".to_owned()),
         blocks @ 1..FEWEST_BLOCKS => caveats.push(format!(
@@ -39,6 +40,7 @@ pub(crate) fn caveats(experiment: ExperimentId, evidence: &Evidence<'_>) -> Vec<
         // Enough; or none at all, where the trials of others are looked at.
         _ => {}
     }
+    caveats.extend(left_out(&evidence.left_out));
     caveats.extend(named(&evidence.failed, "failed (not counted)", |trial| trial.failed.clone()));
     caveats.extend(named(&evidence.invalid, "without a valid history (not counted)", |trial| {
         trial.verdict.as_ref().map(|verdict| format!("verdict {verdict}"))
@@ -55,12 +57,27 @@ fn named(trials: &[&Trial], what: &str, why: impl Fn(&Trial) -> Option<String>) 
         .take(NAMED)
         .map(|trial| {
             let why = why(trial).unwrap_or_default();
-            format!("{} in block {} ({why})", trial.arm, trial.block)
+            format!("{} in block {} ({why})", arm_words(&trial.arm), trial.block)
         })
         .collect();
     let more = trials.len().saturating_sub(NAMED);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     (!each.is_empty()).then(|| format!("{} {what}: {}{more}", count(trials.len(), "trial"), each.join("; ")))
+}
+
+/// What was not done: for each reason how often, and in which arms.
+fn left_out(trials: &[&Trial]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, (usize, BTreeSet<String>)> = BTreeMap::new();
+    for trial in trials {
+        let (count, arms) = reasons.entry(trial.left_out.as_deref().unwrap_or_default()).or_default();
+        *count += 1;
+        arms.insert(arm_words(&trial.arm));
+    }
+    let said = reasons.into_iter().map(|(why, (n, arms))| {
+        let arms: Vec<String> = arms.into_iter().collect();
+        format!("{} left out ({}): {why}", count(n, "trial"), arms.join("; "))
+    });
+    said.collect()
 }
 
 /// What happened in trials that count, and touches what they say.

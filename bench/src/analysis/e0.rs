@@ -5,13 +5,15 @@
 use std::collections::BTreeSet;
 
 use super::Part;
+use super::arms::arm_words;
 use super::draw::table;
 use super::evidence::Evidence;
-use super::words::{self, capitalised, list, number, percent, time_us, with_interval};
+use super::finding::Table;
+use super::words::{self, capitalised, count, list, number, percent, share, time_us, with_interval};
 use crate::experiments::{BASELINE, CONTROL, HOSTING};
 use crate::stats::{Estimated, median, paired_ratio};
 use crate::suite::run::Run;
-use crate::suite::trial::{Arm, ExperimentId};
+use crate::suite::trial::{Arm, Conditions, ExperimentId};
 
 const FPS: &str = "fps";
 const RECORD: &str = "record";
@@ -28,13 +30,12 @@ pub(super) fn find(run: &Run, evidence: &Evidence<'_>) -> Part {
             let values = evidence.values(arm, metric);
             let Some(estimate) = Estimated::median_of(&values) else { continue };
             let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             rows.push(vec![
-                arm.to_string(),
+                arm_words(arm),
                 metric.to_owned(),
                 with_interval(&estimate, number),
                 number(smallest),
-                number(largest),
+                largest(&values).map_or("–".into(), number),
                 estimate.n.to_string(),
             ]);
         }
@@ -42,6 +43,7 @@ pub(super) fn find(run: &Run, evidence: &Evidence<'_>) -> Part {
     let columns = ["what", "metric", "median", "smallest", "largest", "n"];
     let mut part = Part { takeaway: takeaway(run, evidence), ..Part::default() };
     part.tables.extend(table("Calibration", &columns, rows));
+    part.tables.extend(quiet_table(run));
     if !evidence.all_values(LOOPBACK).is_empty() && evidence.all_values(FSYNC).is_empty() {
         part.caveats
             .push("syncs were not timed: the results lie on a file system in memory, where they mean nothing".into());
@@ -60,8 +62,47 @@ fn takeaway(run: &Run, evidence: &Evidence<'_>) -> Option<String> {
     phrases.extend(
         noise(run).map(|noise| format!("two identical games differ by {} % in the median block", percent(noise))),
     );
-    let sentence = list(&phrases);
-    (!sentence.is_empty()).then(|| format!("{}.", capitalised(&sentence)))
+    let measured = list(&phrases);
+    let sentences: Vec<String> = [measured, quiet(run)]
+        .iter()
+        .filter(|sentence| !sentence.is_empty())
+        .map(|sentence| format!("{}.", capitalised(sentence)))
+        .collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// How quiet the machine was around the trials of the whole run, as a sentence.
+fn quiet(run: &Run) -> String {
+    let (all, quiet) = (run.all().len(), run.all().iter().filter(|trial| trial.conditions.quiet).count());
+    let foreign = shares(run, |conditions| conditions.foreign_cpu);
+    let used = median(&foreign).zip(largest(&foreign)).map_or(String::new(), |(typical, most)| {
+        format!(": before them others used {} of the CPU in the median and {} at most", share(typical), share(most))
+    });
+    format!("{quiet} of {} of this run met a quiet machine{used}", count(all, "trial"))
+}
+
+/// What the machine did around the trials of the whole run besides them.
+fn quiet_table(run: &Run) -> Option<Table> {
+    type Kind = (&'static str, fn(&Conditions) -> Option<f64>, fn(f64) -> String);
+    const KINDS: [Kind; 4] = [
+        ("CPU time used by others, just before", |conditions| conditions.foreign_cpu, share),
+        ("CPU time taken by the hypervisor, during", |conditions| conditions.steal, share),
+        ("time in which a task waited for a core, during", |conditions| conditions.cpu_pressure, share),
+        ("load average of the last minute, before", |conditions| conditions.load_average, number),
+    ];
+    let rows = KINDS.into_iter().filter_map(|(what, of, write)| {
+        let values = shares(run, of);
+        Some(vec![what.to_owned(), write(median(&values)?), write(largest(&values)?), values.len().to_string()])
+    });
+    table("How quiet the machine was, trial by trial", &["what", "median", "largest", "n"], rows.collect())
+}
+
+fn shares(run: &Run, of: impl Fn(&Conditions) -> Option<f64>) -> Vec<f64> {
+    run.all().iter().filter_map(|trial| of(&trial.conditions)).filter(|value| value.is_finite()).collect()
+}
+
+fn largest(values: &[f64]) -> Option<f64> {
+    values.iter().copied().max_by(f64::total_cmp)
 }
 
 /// What recording costs, as a share of the frames.

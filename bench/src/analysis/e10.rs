@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Part;
+use super::arms::arm_words;
 use super::draw::{axis, cell, figure, table};
-use super::evidence::{Evidence, experiments_in};
+use super::evidence::{Evidence, experiments_in, leading_number};
 use super::finding::{Figure, Plot, Scale, Stacks, Table};
 use super::hosting;
 use super::words::{capitalised, number};
@@ -99,7 +100,12 @@ fn by_arm<'a>(evidence: &Evidence<'a>) -> Vec<(&'a Arm, BTreeMap<String, Usage>)
     let mut found: Vec<_> = arms.filter(|(_, usage)| !usage.is_empty()).collect();
     found.sort_by_key(|(arm, _)| {
         let place = hosting::ORDER.iter().position(|name| arm.level(HOSTING) == Some(name));
-        ((*arm).clone().without(HOSTING), place)
+        let levels = arm.levels().filter(|(factor, _)| *factor != HOSTING);
+        let by_size = levels.map(|(factor, level)| {
+            let size = leading_number(level).map_or(u64::MAX, |number| number as u64);
+            (factor.to_owned(), size, level.to_owned())
+        });
+        (by_size.collect::<Vec<_>>(), place)
     });
     found
 }
@@ -118,7 +124,7 @@ fn stacks(run: &Run, experiment: ExperimentId, name: &str, whose: &str) -> Optio
     parts.retain(|part| bars.iter().any(|(_, usage)| cores(usage, part) >= VISIBLE * tallest));
     let heights =
         |usage: &BTreeMap<String, Usage>| -> Vec<f64> { parts.iter().map(|part| cores(usage, part)).collect() };
-    let drawn: Vec<(String, Vec<f64>)> = bars.iter().map(|(arm, usage)| (arm.to_string(), heights(usage))).collect();
+    let drawn: Vec<(String, Vec<f64>)> = bars.iter().map(|(arm, usage)| (arm_words(arm), heights(usage))).collect();
     let most = drawn.iter().map(|(label, parts)| (label, parts.iter().sum::<f64>())).max_by(|a, b| a.1.total_cmp(&b.1));
     let (busiest, most) = most?;
     let title = format!("{whose} at most {} cores are busy ({busiest})", number(most));
@@ -144,7 +150,7 @@ fn cost_table(run: &Run) -> Option<Table> {
             };
             rows.push(vec![
                 experiment.to_string(),
-                arm.to_string(),
+                arm_words(arm),
                 list(|usage| usage.cores),
                 list(|usage| usage.memory_mib),
                 cell(evidence.estimate(arm, PER_1000), number),

@@ -1,14 +1,18 @@
-//! E2: how the frame rate falls with the number of squares, with and without a server.
+//! E2: how the frame rate falls with the number of squares, with and without a server, and what is left of it in a window.
 //!
-//! Invariant: a hosting's cost is the ratio to the baseline of the same block and number of squares.
+//! Invariant: a hosting's cost is the ratio to the baseline of the same block and number of squares. Frames that go into
+//! memory and frames that are shown are never mixed.
 
+mod window;
+
+use self::window::Windows;
 use super::Part;
 use super::draw::{axis, cell, figure, line, lines, point, table};
 use super::evidence::{Evidence, leading_number};
 use super::finding::{Figure, Scale};
 use super::hosting::{WITH_SERVER, hue, label, place};
-use super::words::{self, about_intervals, capitalised, either, list, number, percent, share, time_us};
-use crate::experiments::{BASELINE, HOSTING};
+use super::words::{self, about_intervals, either, list, number, percent, share, time_us};
+use crate::experiments::{BASELINE, DISPLAY, HOSTING};
 use crate::stats::Estimated;
 use crate::suite::trial::Arm;
 
@@ -17,7 +21,18 @@ const FPS: &str = "fps";
 const P99: &str = "frame_us_p99";
 
 /// What it finds.
-pub(super) fn find(evidence: &Evidence<'_>) -> Part {
+pub(super) fn find(all: &Evidence<'_>) -> Part {
+    let mut part = in_memory(&all.only(|arm| arm.level(DISPLAY).is_none()));
+    if let Some(windows) = Windows::of(all) {
+        let sentences: Vec<String> = part.takeaway.into_iter().chain(windows.sentence()).collect();
+        part.takeaway = (!sentences.is_empty()).then(|| sentences.join(" "));
+        part.figures.extend(windows.figure());
+        part.tables.extend(windows.table());
+    }
+    part
+}
+
+fn in_memory(evidence: &Evidence<'_>) -> Part {
     let mut part = Part { takeaway: takeaway(evidence), ..Part::default() };
     part.figures.extend(costs(evidence));
     part.figures.extend(CURVES.iter().filter_map(|curve| curve.draw(evidence)));
@@ -50,7 +65,12 @@ fn cost(evidence: &Evidence<'_>, dots: &str, hosting: &str) -> Option<Estimated>
     if hosting == BASELINE {
         return None;
     }
-    Some(evidence.ratio(&arm(dots, BASELINE), &arm(dots, hosting), FPS)?.map(|ratio| 1.0 - ratio))
+    cost_between(evidence, &arm(dots, BASELINE), &arm(dots, hosting))
+}
+
+/// What an arm costs compared with another one, as a share of the frames.
+fn cost_between(evidence: &Evidence<'_>, base: &Arm, other: &Arm) -> Option<Estimated> {
+    Some(evidence.ratio(base, other, FPS)?.map(|ratio| 1.0 - ratio))
 }
 
 fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
@@ -98,11 +118,14 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
 struct Curve {
     name: &'static str,
     metric: &'static str,
-    /// What it is called on the axis, and after its value.
+    /// What it is called on the axis.
     what: &'static str,
-    said: &'static str,
     /// How many of the metric's units are one of the axis.
     unit: f64,
+    /// What is said before the values at the fewest and at the most dots.
+    said: &'static str,
+    /// A value in words.
+    write: fn(f64) -> String,
     caption: &'static str,
 }
 
@@ -111,8 +134,9 @@ const CURVES: [Curve; 2] = [
         name: "e2-fps",
         metric: FPS,
         what: "frames per second",
-        said: "frames per second",
         unit: 1.0,
+        said: "Frames per second without a server:",
+        write: number,
         caption: "Frames per second by the number of moving squares of 30×30 pixels; every frame repaints the whole board. \
                   Both axes are logarithmic: the rates span orders of magnitude.",
     },
@@ -120,17 +144,19 @@ const CURVES: [Curve; 2] = [
         name: "e2-p99",
         metric: P99,
         what: "99th percentile of the frame time, ms",
-        said: "ms for 99 frames in 100",
         unit: 1e3,
-        caption: "The 99th percentile of the frame time by the number of moving squares.",
+        said: "Without a server 99 frames in 100 take at most",
+        write: time_us,
+        caption: "The 99th percentile of the frame time by the number of moving squares; none with fewer than ten frames \
+                  beyond it.",
     },
 ];
 
 impl Curve {
+    /// `None` as well for a single number of dots, which makes no curve.
     fn draw(&self, evidence: &Evidence<'_>) -> Option<Figure> {
         let at = |dots: &str, hosting: &str| {
-            let estimate = evidence.estimate(&arm(dots, hosting), self.metric)?;
-            Some((leading_number(dots)?, estimate.map(|value| value / self.unit)))
+            Some((leading_number(dots)?, evidence.estimate(&arm(dots, hosting), self.metric)?))
         };
         let along = |hosting: &str| -> Vec<(f64, Estimated)> {
             evidence.levels(DOTS).into_iter().filter_map(|dots| at(dots, hosting)).collect()
@@ -139,21 +165,18 @@ impl Curve {
         for hosting in evidence.hostings().into_iter().filter(|name| *name == BASELINE || WITH_SERVER.contains(name)) {
             let values = along(hosting);
             estimates.extend(values.iter().map(|(_, estimate)| *estimate));
-            let points = values.into_iter().map(|(dots, estimate)| point(dots, estimate)).collect();
-            found.extend(line(label(hosting), hue(hosting), points));
+            let points =
+                values.into_iter().map(|(dots, estimate)| point(dots, estimate.map(|value| value / self.unit)));
+            found.extend(line(label(hosting), hue(hosting), points.collect()));
         }
         let alone = along(BASELINE);
-        let title = match (alone.first(), alone.last()) {
-            (Some((few, first)), Some((many, last))) if few < many => format!(
-                "Without a server: {} {} with {} dots, {} with {}",
-                number(first.value),
-                self.said,
-                number(*few),
-                number(last.value),
-                number(*many)
-            ),
-            _ => capitalised(self.what),
-        };
+        let [few, many] = [alone.first()?, alone.last()?];
+        if few.0 == many.0 {
+            return None;
+        }
+        let [few, many] =
+            [few, many].map(|(dots, fps)| format!("{} with {} dots", (self.write)(fps.value), number(*dots)));
+        let title = format!("{} {few}, {many}", self.said);
         let plot = lines(axis("dots", Scale::Log), axis(self.what, Scale::Log), found);
         figure(self.name, plot, title, about_intervals(&estimates), self.caption)
     }

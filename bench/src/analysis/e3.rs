@@ -2,6 +2,7 @@
 //!
 //! Invariant: a cell is the median ratio to the baseline of the same block and the same number of cores.
 
+use super::arms::cores;
 use super::draw::{cell, figure, table};
 use super::evidence::{Evidence, leading_number};
 use super::finding::{Figure, Heat, Plot};
@@ -15,6 +16,11 @@ use crate::suite::trial::{Arm, Trial};
 const HEARTBEAT: &str = "heartbeat_ms";
 const CORES: &str = "cores";
 const FPS: &str = "fps";
+
+/// The grain of a server's own times.
+const GRAIN_MS: f64 = 1.0;
+const GRAIN: &str = "no heartbeat is faster than one every millisecond, which is the grain of a server's times: 0.5 ms \
+                     cannot be asked for";
 
 /// A cell of the matrix.
 struct Cell<'a> {
@@ -45,6 +51,10 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     }
     let columns = ["heartbeat, ms", "cores", "server", "frames/s", "cost", "waits/s", "pre-emptions/s"];
     part.tables.extend(table("Frames and context switches (of all processes of a node)", &columns, rows));
+    let fastest_ms = evidence.levels(HEARTBEAT).first().and_then(|level| leading_number(level));
+    if fastest_ms.is_some_and(|ms| ms >= GRAIN_MS) {
+        part.caveats.push(GRAIN.to_owned());
+    }
     part
 }
 
@@ -79,11 +89,7 @@ fn cells<'a>(evidence: &Evidence<'a>) -> Vec<Cell<'a>> {
 }
 
 fn setting(cell: &Cell<'_>) -> String {
-    let cores = match cell.cores {
-        Some("1") => " on one core".to_owned(),
-        Some(cores) => format!(" on {cores} cores"),
-        None => String::new(),
-    };
+    let cores = cell.cores.map_or(String::new(), |level| format!(" on {}", cores(level)));
     format!("{} with a heartbeat every {} ms{cores}", place(cell.hosting), cell.heartbeat)
 }
 
@@ -124,9 +130,8 @@ fn heat(evidence: &Evidence<'_>, cells: &[Cell<'_>]) -> Option<Figure> {
         };
         heartbeats.iter().map(at).collect()
     };
-    let name = |(hosting, cores): &(&str, Option<&str>)| match cores {
-        Some("1") => format!("{}, one core", label(hosting)),
-        Some(cores) => format!("{}, {cores} cores", label(hosting)),
+    let name = |(hosting, level): &(&str, Option<&str>)| match level {
+        Some(level) => format!("{}, {}", label(hosting), cores(level)),
         None => label(hosting).to_owned(),
     };
     let worst = cells.iter().min_by(|a, b| a.ratio.value.total_cmp(&b.ratio.value))?;

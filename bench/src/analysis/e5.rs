@@ -2,8 +2,9 @@
 //!
 //! Invariant: the price of a sync is the ratio of latencies with and without it in the same block.
 
+use super::arms::size;
 use super::draw::{cell, figure, panels, percentile_line, percentile_plot, table};
-use super::evidence::{Evidence, leading_number};
+use super::evidence::Evidence;
 use super::finding::{Hue, Line};
 use super::words::{number, time_us, with_interval};
 use super::{Part, words};
@@ -47,15 +48,6 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
 
 fn arm(sync: &str, payload: &str) -> Arm {
     Arm::of([(FSYNC, sync), (PAYLOAD, payload)])
-}
-
-/// A payload for people: `16 B`, `1 KiB`.
-fn size(payload: &str) -> String {
-    match leading_number(payload) {
-        Some(bytes) if bytes >= 1024.0 => format!("{} KiB", (bytes / 1024.0).round()),
-        Some(bytes) => format!("{bytes} B"),
-        None => payload.to_owned(),
-    }
 }
 
 fn ratio(evidence: &Evidence<'_>, payload: &str) -> String {

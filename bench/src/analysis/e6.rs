@@ -29,14 +29,13 @@ struct Load<'a> {
 pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     let loads = loads(evidence);
     let mut part = Part { takeaway: takeaway(evidence, &loads), ..Part::default() };
+    // In the order of what was offered: beyond saturation the curve may turn back.
     let curve = |metric: &str| -> Vec<Point> {
         let points = loads.iter().filter_map(|load| {
             let latency = evidence.estimate(load.arm, metric)?.map(|us| us / 1e3);
             Some(super::draw::point(load.achieved.value, latency))
         });
-        let mut points: Vec<Point> = points.collect();
-        points.sort_by(|a, b| a.x.total_cmp(&b.x));
-        points
+        points.collect()
     };
     let found = [("p99", P99, Hue::Other(0)), ("p50", P50, Hue::Other(1))];
     let found = found.into_iter().filter_map(|(name, metric, hue)| line(name, hue, curve(metric))).collect();
@@ -47,8 +46,8 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
             .filter(|plot| matches!(plot, Plot::Lines(_))),
         title(&loads).unwrap_or_default(),
         format!("open loop, from the intended send; {}", about_intervals(&achieved)),
-        "Latency against the rate that was achieved. A point is an offered rate; points that stack up at the right are \
-         offered more than the cluster carries.",
+        "Latency against the rate that was achieved. A point is an offered rate; where points stack up or turn back, more \
+         is offered than the cluster carries.",
     ));
     let rows = loads.iter().map(|load| {
         vec![
@@ -60,8 +59,8 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     });
     let columns = ["offered/s", "acknowledged/s", "p50", "p99"];
     part.tables.extend(table("Load and latency: medians over trials", &columns, rows.collect()));
-    if !loads.is_empty() && loads.iter().all(is_carried) {
-        part.caveats.push("every offered rate was carried: saturation lies beyond the highest".to_owned());
+    if is_open(&loads) {
+        part.caveats.push("every offered rate was carried: how much the cluster takes at most is not known".to_owned());
     }
     part
 }
@@ -80,30 +79,49 @@ fn is_carried(load: &Load<'_>) -> bool {
     load.achieved.value >= CARRIED * load.offered
 }
 
+/// Whether saturation was not reached: there are loads, and all of them are carried.
+fn is_open(loads: &[Load<'_>]) -> bool {
+    !loads.is_empty() && loads.iter().all(is_carried)
+}
+
 fn most<'b, 'a>(loads: &'b [Load<'a>]) -> Option<&'b Load<'a>> {
     loads.iter().max_by(|a, b| a.achieved.value.total_cmp(&b.achieved.value))
 }
 
 fn title(loads: &[Load<'_>]) -> Option<String> {
+    if is_open(loads) {
+        return Some(format!("The cluster carries at least {} commands per second", number(loads.last()?.offered)));
+    }
     let most = most(loads)?;
     Some(format!("The cluster acknowledges at most {} commands per second", number(most.achieved.value)))
 }
 
 fn takeaway(evidence: &Evidence<'_>, loads: &[Load<'_>]) -> Option<String> {
+    let with_p99 = |load: &Load<'_>| {
+        let p99 = evidence.estimate(load.arm, P99);
+        p99.map_or(String::new(), |p99| format!(", with a 99th percentile of {}", with_interval(&p99, time_us)))
+    };
+    if is_open(loads) {
+        let highest = loads.last()?;
+        return Some(format!(
+            "The cluster carries at least {} commands per second (n = {}), the highest rate that was offered{}.",
+            number(highest.offered),
+            highest.achieved.n,
+            with_p99(highest)
+        ));
+    }
     let most = most(loads)?;
     let carried = loads.iter().rfind(|load| is_carried(load));
     let carried = carried.map_or_else(
         || format!("none of the offered rates is carried ({} % or more acknowledged)", percent(CARRIED)),
         |load| {
-            let p99 = evidence.estimate(load.arm, P99);
-            let p99 =
-                p99.map_or(String::new(), |p99| format!(" with a 99th percentile of {}", with_interval(&p99, time_us)));
-            format!("the highest offered rate that is carried is {} per second{p99}", number(load.offered))
+            format!("the highest offered rate that is carried is {} per second{}", number(load.offered), with_p99(load))
         },
     );
     Some(format!(
-        "The cluster acknowledges at most {} commands per second (n = {}); {carried}.",
+        "The cluster acknowledges at most {} commands per second (n = {}), when {} are offered; {carried}.",
         with_interval(&most.achieved, number),
-        most.achieved.n
+        most.achieved.n,
+        number(most.offered)
     ))
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: says that the nodes share one machine: what grows with their number is contention, too.
 
+use super::arms::arm_words;
 use super::draw::{axis, cell, column, figure, group, groups, table};
 use super::evidence::Evidence;
 use super::finding::{Column, Figure, Hue, Scale};
@@ -60,7 +61,7 @@ fn takeaway(evidence: &Evidence<'_>) -> Option<String> {
 }
 
 fn nodes(level: &str) -> String {
-    if level == "1" { "one node".to_owned() } else { format!("{level} nodes") }
+    arm_words(&arm(level))
 }
 
 fn columns(evidence: &Evidence<'_>, metric: &str, hue: Hue, unit: f64) -> Vec<Column> {

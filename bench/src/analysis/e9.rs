@@ -17,6 +17,14 @@ const ORDER: &str = "order";
 /// The profiles as they get worse.
 const PROFILES: [&str; 4] = [LOOPBACK, "lan", "wifi", "wan"];
 
+/// Those that lose messages.
+const LOSSY: [&str; 2] = ["wifi", "wan"];
+
+/// What a loss means, so that nobody takes it for the link's doing alone.
+const HELD_UP: &str = "a leader has one call in flight to each follower: where a message is lost, that follower gets \
+                       nothing more until the leader gives the call up, after the shortest election time-out; commands \
+                       wait for that only where no other follower makes a majority";
+
 /// What it finds.
 pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     let mut part = Part { takeaway: takeaway(evidence), ..Part::default() };
@@ -35,6 +43,9 @@ pub(super) fn find(evidence: &Evidence<'_>) -> Part {
     });
     let columns = ["link", "commit p50", "commit p99", "to loopback", "order p50", "order p99"];
     part.tables.extend(table("Latency by link: medians over trials", &columns, rows.collect()));
+    if links(evidence).iter().any(|link| LOSSY.contains(link)) {
+        part.caveats.push(HELD_UP.to_owned());
+    }
     part
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) good: Vec<&'a Trial>,
     /// Those that failed.
     pub(crate) failed: Vec<&'a Trial>,
+    /// Those that were left out.
+    pub(crate) left_out: Vec<&'a Trial>,
     /// Those whose history is not valid.
     pub(crate) invalid: Vec<&'a Trial>,
 }
@@ -38,7 +40,8 @@ impl<'a> Evidence<'a> {
         let is_valid = |trial: &&Trial| trial.verdict.as_deref().is_none_or(|verdict| verdict == VALID);
         let (mut good, invalid): (Vec<&Trial>, Vec<&Trial>) = run.trials(experiment).partition(is_valid);
         good.sort_by_key(|trial| (trial.block, trial.position));
-        Evidence { run, good, failed: run.failed(experiment).collect(), invalid }
+        let (failed, left_out) = (run.failed(experiment).collect(), run.left_out(experiment).collect());
+        Evidence { run, good, failed, left_out, invalid }
     }
 
     /// This evidence without the trials that `keep` refuses.
@@ -47,6 +50,7 @@ impl<'a> Evidence<'a> {
             run: self.run,
             good: self.good.iter().copied().filter(|trial| keep(&trial.arm)).collect(),
             failed: Vec::new(),
+            left_out: Vec::new(),
             invalid: Vec::new(),
         }
     }

@@ -137,7 +137,7 @@ pub struct Line {
     pub steps: bool,
     /// Whether points are marked.
     pub marks: bool,
-    /// Points in order of x.
+    /// Points in the order in which they are joined: that of x, unless the line turns back.
     pub points: Vec<Point>,
 }
 

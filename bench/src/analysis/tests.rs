@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use super::finding::{Estimate, Finding, Plot};
 use super::synthetic::{Synthetic, manifest, trial};
 use super::*;
-use crate::experiments::{BASELINE, CONTROL, HOSTING, Measured, Series};
+use crate::experiments::{BASELINE, CONTROL, DISPLAY, HOSTING, Measured, Series, WINDOW};
 use crate::suite::trial::{Arm, Conditions, Cost, Trial};
 
 const HOSTINGS: [&str; 5] = [BASELINE, CONTROL, "thread", "process", "async"];
@@ -186,6 +186,17 @@ fn a_machine_that_gets_slower_is_noticed() {
     assert!(!only(analyse(&game(5, 8).run())).caveats.join("\n").contains("drifted"));
 }
 
+/// A game in a window.
+fn windows() -> [Arm; 2] {
+    [BASELINE, "thread"].map(|name| Arm::of([(DISPLAY, WINDOW), ("dots", "1000"), (HOSTING, name)]))
+}
+
+/// A server that computes over each message.
+fn works() -> [Arm; 2] {
+    let arm = |lock| Arm::of([("global_lock", lock), ("framing", "json"), (HOSTING, "thread")]);
+    ["off", "on"].map(|lock| arm(lock).with("server_work_us", 1_000))
+}
+
 /// Every experiment with everything it may measure, and with nothing.
 fn full(blocks: u32) -> Run {
     let mut made = Synthetic::new(7);
@@ -196,10 +207,11 @@ fn full(blocks: u32) -> Run {
     made.blocks(0, blocks, &[Arm::of([("what", "clock")])], |_| {
         vec![("timer_overshoot_us_p50", 60.0), ("loopback_us_p50", 70.0), ("fsync_us_p50", 120.0)]
     });
-    let dots: Vec<Arm> = ["10", "1000", "100000"]
+    let mut dots: Vec<Arm> = ["10", "1000", "100000"]
         .iter()
         .flat_map(|dots| hostings().map(|name| Arm::of([("dots", dots), (HOSTING, name)])))
         .collect();
+    dots.extend(windows());
     made.blocks(2, blocks, &dots, frames);
     let heartbeats: Vec<Arm> = ["0.5", "3", "100"]
         .iter()
@@ -248,6 +260,7 @@ fn full(blocks: u32) -> Run {
         .map(|(lock, framing)| Arm::of([("global_lock", lock), ("framing", framing), (HOSTING, "thread")]))
         .collect();
     steps.push(Arm::of([(HOSTING, BASELINE)]));
+    steps.extend(works());
     made.blocks(11, blocks, &steps, frames);
     let placements: Vec<Arm> =
         ["processes", "threads", "tasks"].iter().map(|name| Arm::of([("placement", name)])).collect();
@@ -321,7 +334,106 @@ fn a_run_without_trials_has_no_findings_and_one_of_failures_says_so() {
 fn saturation_is_where_the_offered_rate_is_no_longer_carried() {
     let findings = analyse(&full(6));
     let finding = findings.iter().find(|finding| finding.experiment.0 == 6).unwrap();
+    assert!(finding.takeaway.starts_with("The cluster acknowledges at most 9,"), "{}", finding.takeaway);
     assert!(finding.takeaway.contains("carried is 5,000 per second"), "{}", finding.takeaway);
+    assert!(figure(finding, "e6-saturation").title.contains("at most"), "{finding:?}");
+}
+
+#[test]
+fn a_cluster_that_carries_every_rate_carries_at_least_the_highest() {
+    let mut made = Synthetic::new(1);
+    (made.noise, made.block_noise) = (0.0, 0.0);
+    let rates = ["1000", "24000"].map(|rate| Arm::of([("offered_per_s", rate)]));
+    made.blocks(6, 6, &rates, |arm| {
+        let offered: f64 = arm.level("offered_per_s").unwrap().parse().unwrap();
+        vec![("achieved_per_s", 1.01 * offered), ("commit_us_p50", 500.0)]
+    });
+    let finding = only(analyse(&made.run()));
+    let expected =
+        "The cluster carries at least 24,000 commands per second (n = 6), the highest rate that was offered.";
+    assert_eq!(finding.takeaway, expected);
+    assert_eq!(figure(&finding, "e6-saturation").title, "The cluster carries at least 24,000 commands per second");
+    assert!(finding.caveats.iter().any(|caveat| caveat.contains("is not known")), "{:?}", finding.caveats);
+}
+
+#[test]
+fn a_window_has_numbers_of_its_own() {
+    let mut made = Synthetic::new(1);
+    (made.noise, made.block_noise) = (0.0, 0.0);
+    let memory = [BASELINE, "thread"].map(|name| Arm::of([("dots", "1000"), (HOSTING, name)]));
+    let arms: Vec<Arm> = memory.into_iter().chain(windows()).collect();
+    made.blocks(2, 6, &arms, |arm| match arm.level(DISPLAY) {
+        None => vec![("fps", 9_000.0)],
+        Some(_) => vec![("fps", 1_000.0), ("virtual_display", 1.0)],
+    });
+    let finding = only(analyse(&made.run()));
+    let takeaway = &finding.takeaway;
+    assert!(
+        takeaway.starts_with("Without a server the game draws 9,000 frames per second with 1,000 dots"),
+        "{takeaway}"
+    );
+    assert!(takeaway.contains("Shown in a window on a virtual display it draws 1,000 (1,000…1,000)"), "{takeaway}");
+    assert!(takeaway.contains("; a server in a thread costs it"), "{takeaway}");
+    let Plot::Groups(groups) = &figure(&finding, "e2-window").plot else { panic!("not groups") };
+    let references: Vec<Vec<Option<f64>>> =
+        groups.groups.iter().map(|group| group.columns.iter().map(|column| column.reference).collect()).collect();
+    assert_eq!(references, [vec![None, None], vec![Some(103.0), Some(105.0)]]);
+    let names: Vec<&str> = finding.figures.iter().map(|figure| figure.name.as_str()).collect();
+    assert!(!names.contains(&"e2-fps"), "a single number of dots makes no curve: {names:?}");
+}
+
+#[test]
+fn what_was_left_out_for_want_of_something_is_said_and_is_no_failure() {
+    let mut made = Synthetic::new(1);
+    made.blocks(2, 6, &[Arm::of([("dots", "1000"), (HOSTING, BASELINE)])], frames);
+    for (block, arm) in (0..6).flat_map(|block| windows().map(|arm| (block, arm))) {
+        let why = Some("no display: install Xvfb or set DISPLAY".into());
+        made.add(Trial { left_out: why, ..trial(2, arm, block, 1) }, &Measured::default());
+    }
+    let run = made.run();
+    let finding = only(analyse(&run));
+    assert!(finding.takeaway.starts_with("Without a server") && !finding.takeaway.contains("window"));
+    let caveats = finding.caveats.join("\n");
+    let said = "12 trials left out (1,000 dots, in a window, no server; 1,000 dots, in a window, thread): no display:";
+    assert!(caveats.contains(said) && !caveats.contains("failed"), "{caveats}");
+    assert_eq!(run.remarks(), ["12 of 18 trials were left out: the machine lacks what they need"]);
+}
+
+#[test]
+fn a_lock_costs_what_the_server_holds_it() {
+    let mut made = Synthetic::new(1);
+    let lock = |lock| Arm::of([("global_lock", lock), ("framing", "json"), (HOSTING, "thread")]);
+    let mut arms = vec![Arm::of([(HOSTING, BASELINE)]), lock("off"), lock("on")];
+    arms.extend(works());
+    made.blocks(11, 6, &arms, |arm| {
+        let holds = arm.level("server_work_us").is_some() && arm.level("global_lock") == Some("on");
+        vec![("fps", if holds { 6_000.0 } else { 9_000.0 })]
+    });
+    let finding = only(analyse(&made.run()));
+    let title = &figure(&finding, "e11-why").title;
+    assert!(title.starts_with("Under a global lock 1 ms of work per message takes 3"), "{title}");
+    assert!(finding.takeaway.contains("; with that work and the lock 3"), "{}", finding.takeaway);
+    let caveats = finding.caveats.join("\n");
+    assert!(
+        caveats.contains("does not explain what the original lost") && caveats.contains("not measured"),
+        "{caveats}"
+    );
+}
+
+#[test]
+fn the_instrument_says_how_quiet_the_machine_was() {
+    let mut made = Synthetic::new(1);
+    for (block, foreign) in [(0, 0.01), (1, 0.02), (2, 0.30)] {
+        let conditions = Conditions { foreign_cpu: Some(foreign), quiet: foreign < 0.1, ..Conditions::default() };
+        let measured = Measured { metrics: [("loopback_us_p50".to_owned(), 50.0)].into(), ..Measured::default() };
+        made.add(Trial { conditions, ..trial(0, Arm::of([("instrument", "direct")]), block, 0) }, &measured);
+    }
+    let finding = only(analyse(&made.run()));
+    let said = "2 of 3 trials of this run met a quiet machine: before them others used 2.0 % of the CPU in the median and \
+                30.0 % at most.";
+    assert!(finding.takeaway.contains(said), "{}", finding.takeaway);
+    let table = finding.tables.iter().find(|table| table.title.starts_with("How quiet")).unwrap();
+    assert_eq!(table.rows, [["CPU time used by others, just before", "2.0 %", "30.0 %", "3"]]);
 }
 
 #[test]

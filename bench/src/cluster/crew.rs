@@ -71,7 +71,8 @@ pub(crate) struct Snapshot(Vec<(String, u32, Usage)>);
 impl Crew {
     /// Nobody yet; processes will be on this many cores, or on all.
     pub(crate) fn new(bench: &Bench, cores: Option<usize>) -> Crew {
-        let spawn = Spawn { program: bench.node_program.clone(), folder: bench.folder.clone(), cores };
+        let Bench { node_program, folder, display, .. } = bench.clone();
+        let spawn = Spawn { program: node_program, folder, display, cores };
         let (sender, words) = unbounded_channel();
         Crew { spawn, processes: BTreeMap::new(), next: 0, sender, words, told: Told::default() }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Spawn {
     pub(crate) program: PathBuf,
     /// The folder for their standard error.
     pub(crate) folder: PathBuf,
+    /// The display of their windows; `None` for the one they find.
+    pub(crate) display: Option<String>,
     /// On how many cores they may run; `None` for all.
     pub(crate) cores: Option<usize>,
 }
@@ -66,6 +68,7 @@ impl NodeProcess {
         let file = File::create(&stderr).with_context(|| format!("cannot write {}", stderr.display()))?;
         let mut command = Command::new(&spawn.program);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file).process_group(0);
+        command.envs(spawn.display.as_ref().map(|display| ("DISPLAY", display)));
         let mut child = on_cores(spawn.cores, || command.spawn())?
             .with_context(|| format!("cannot execute {}; build the whole workspace", spawn.program.display()))?;
         let group = Pid::from_child(&child);

@@ -39,8 +39,8 @@ impl Experiment for E1 {
             Profile::Quick => (
                 6,
                 &ORIGINAL_DOTS[1..],
-                Times { warmup_ms: 80, measure_ms: 520, overhead_ms: 90 },
-                Times { warmup_ms: 40, measure_ms: 150, overhead_ms: 90 },
+                Times { warmup_ms: 80, measure_ms: 520, overhead_ms: 60 },
+                Times { warmup_ms: 40, measure_ms: 150, overhead_ms: 60 },
             ),
             Profile::Paper => (
                 12,

@@ -33,7 +33,7 @@ impl Experiment for E3 {
     fn plan(&self, profile: Profile) -> Plan {
         // Where time is short, the slowest heartbeat is tried on one core only: what cannot be felt there cannot on two.
         let (blocks, on_one, on_two, times) = match profile {
-            Profile::Quick => (6, &[1, 100][..], &[1][..], Times { warmup_ms: 20, measure_ms: 100, overhead_ms: 90 }),
+            Profile::Quick => (6, &[1, 100][..], &[1][..], Times { warmup_ms: 20, measure_ms: 100, overhead_ms: 60 }),
             Profile::Paper => {
                 let all = &[1, 3, 10, 30, 100][..];
                 (12, all, all, Times { warmup_ms: 2_000, measure_ms: 20_000, overhead_ms: 300 })

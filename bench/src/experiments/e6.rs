@@ -26,11 +26,11 @@ impl Experiment for E6 {
     }
 
     fn plan(&self, profile: Profile) -> Plan {
-        let quick = [1_000, 4_000, 12_000, 24_000];
-        let paper = [250, 500, 1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 24_000];
+        let quick = [1_000, 4_000, 12_000, 24_000, 48_000];
+        let paper = [250, 500, 1_000, 2_000, 4_000, 8_000, 12_000, 16_000, 24_000, 32_000, 48_000];
         let (blocks, rates, times) = match profile {
             Profile::Quick => (6, &quick[..], Times { warmup_ms: 30, measure_ms: 130, overhead_ms: 130 }),
-            Profile::Paper => (12, &paper[..], Times { warmup_ms: 1_000, measure_ms: 10_000, overhead_ms: 6_000 }),
+            Profile::Paper => (12, &paper[..], Times { warmup_ms: 1_000, measure_ms: 10_000, overhead_ms: 10_000 }),
         };
         Plan { blocks, arms: times.plan_all(cross(&[Arm::default()], OFFERED, rates)) }
     }

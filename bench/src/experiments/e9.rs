@@ -10,8 +10,7 @@
 //! | wifi     | 3 ± 2        | 1 %    | a shared radio channel           |
 //! | wan      | 20 ± 2       | 0.1 %  | neighbouring countries           |
 //!
-//! The nodes' timers are coarse and round each delay up by one to two milliseconds: `lan` is a slow one. Commands of
-//! clients reach the leader over the bare loopback: only links between nodes have these faults.
+//! Commands of clients reach the leader over the bare loopback: only links between nodes have these faults.
 
 use anyhow::bail;
 use raftian_rpc::assignment::{HostedGame, Hosting};

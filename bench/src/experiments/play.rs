@@ -29,6 +29,8 @@ pub(super) struct Play {
     pub(super) scene: Scene,
     /// The most frames per second.
     pub(super) fps_cap: Option<u32>,
+    /// Where frames go.
+    pub(super) screen: Display,
     /// Where the server runs; `None` for a game alone.
     pub(super) hosting: Option<Hosting>,
     /// The servers: the first one is beside the game.
@@ -39,7 +41,7 @@ impl Play {
     /// A game of dots beside a leader with one follower, as in the original.
     pub(super) fn original(dots: u32, hosting: Option<Hosting>) -> Play {
         let design = Design { nodes: 2, timing: ORIGINAL, ..Design::default() };
-        Play { scene: Scene::Dots(dots), fps_cap: None, hosting, design }
+        Play { scene: Scene::Dots(dots), fps_cap: None, screen: Display::Headless, hosting, design }
     }
 
     /// Plays for the time of an arm, and says what the frames came to and what it cost.
@@ -48,7 +50,7 @@ impl Play {
     /// When something does not start, fails, or cannot be read back.
     pub(super) async fn run(self, arm: &PlannedArm, bench: &Bench) -> anyhow::Result<Measured> {
         let record = recording(bench);
-        let game = game(self.scene, self.fps_cap, None, bench);
+        let game = GameConfig { display: self.screen, ..game(self.scene, self.fps_cap, None, bench) };
         let (span, elections) = match self.hosting {
             None => {
                 let mut solo = Solo::start(bench, game, self.design.cores)?;
@@ -75,7 +77,7 @@ impl Play {
     }
 }
 
-/// The game of a trial, which records what it does.
+/// The game of a trial, which draws into memory and records what it does.
 pub(super) fn game(scene: Scene, fps_cap: Option<u32>, clicks_per_s: Option<f64>, bench: &Bench) -> GameConfig {
     let record = Some(recording(bench));
     GameConfig { scene, fps_cap, display: Display::Headless, seed: bench.seed, clicks_per_s, record }

@@ -143,15 +143,25 @@ fn extent(run: &Run) -> Table {
             format!("{} of {}", run.blocks_done(id), planned.plan.blocks),
             run.trials(id).count().to_string(),
             run.failed(id).count().to_string(),
+            run.left_out(id).count().to_string(),
             repeated.to_string(),
             busy.to_string(),
         ]
     };
     Table {
         title: "What was measured".into(),
-        columns: ["experiment", "arms", "blocks", "trials that count", "failed", "repetitions", "on a busy machine"]
-            .map(Into::into)
-            .into(),
+        columns: [
+            "experiment",
+            "arms",
+            "blocks",
+            "trials that count",
+            "failed",
+            "left out",
+            "repetitions",
+            "on a busy machine",
+        ]
+        .map(Into::into)
+        .into(),
         rows: run.manifest().experiments.iter().map(row).collect(),
     }
 }

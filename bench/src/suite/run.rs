@@ -1,7 +1,7 @@
 //! A run as analyses read it: the manifest, the trials, and their histograms and series.
 //!
 //! Invariants: only what was sealed is read, and only if it has the digest it was sealed with. The last attempt of a
-//! block counts, and of it the trials that did not fail; the others are kept apart. A run in memory is the same as one
+//! block counts, and of it the trials that were done and did not fail; the others are kept apart. A run in memory is the same as one
 //! that was written and opened.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,9 +88,14 @@ impl Run {
         &self.trials
     }
 
-    /// The trials of an experiment that count: those of the last attempt of each block that did not fail.
+    /// The trials of an experiment that count: those of the last attempt of each block that were done and did not fail.
     pub fn trials(&self, experiment: ExperimentId) -> impl Iterator<Item = &Trial> {
-        self.last_attempts(experiment).filter(|trial| trial.failed.is_none())
+        self.last_attempts(experiment).filter(|trial| trial.failed.is_none() && trial.left_out.is_none())
+    }
+
+    /// The trials of an experiment's last attempts that were left out.
+    pub fn left_out(&self, experiment: ExperimentId) -> impl Iterator<Item = &Trial> {
+        self.last_attempts(experiment).filter(|trial| trial.left_out.is_some())
     }
 
     /// The trials of an experiment's last attempts that failed.
@@ -151,6 +156,7 @@ impl Run {
         let count = |wanted: fn(&Trial) -> bool| self.trials.iter().filter(|trial| wanted(trial)).count();
         for (count, what) in [
             (count(|trial| trial.failed.is_some()), "failed"),
+            (count(|trial| trial.left_out.is_some()), "were left out: the machine lacks what they need"),
             (count(|trial| !trial.conditions.quiet), "ran while the machine was busy with other things"),
             (count(|trial| trial.attempt > 0), "were repetitions of a bad block; its last attempt counts"),
         ] {

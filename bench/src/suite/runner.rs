@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cancel::Cancel;
-use crate::experiments::{Bench, Experiment, Measured, PlannedArm};
+use crate::experiments::{Bench, Experiment, LeftOut, Measured, PlannedArm};
 use crate::suite::gate::{Gate, Meter, Patience};
 use crate::suite::manifest::State;
 use crate::suite::provenance::{Programs, unix_ms};
@@ -231,7 +231,7 @@ impl Runner<'_> {
         let Setup { experiments, programs, cancel, deadline, .. } = self.setup;
         let experiment = find(experiments, trial.experiment)?;
         let folder = self.store.work_folder()?;
-        let bench = Bench { node_program: programs.node.clone(), folder, seed: trial.seed };
+        let bench = Bench { node_program: programs.node.clone(), folder, seed: trial.seed, display: None };
         let before = self.gate.before().await;
         trial.started_unix_ms = unix_ms();
         let patience = patience(arm);
@@ -250,7 +250,10 @@ impl Runner<'_> {
             {
                 return Ok(Some(Stop::DiskFull));
             }
-            Ok(Err(error)) => self.failed(&mut trial, format!("{error:#}")),
+            Ok(Err(error)) => match error.downcast::<LeftOut>() {
+                Ok(LeftOut(why)) => self.left_out(&mut trial, why),
+                Err(error) => self.failed(&mut trial, format!("{error:#}")),
+            },
             Err(_) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => return Ok(Some(Stop::Deadline)),
             Err(_) => {
                 let why = format!("it hung: not done after {:.0} s", patience.as_secs_f64());
@@ -264,6 +267,15 @@ impl Runner<'_> {
     fn failed(&self, trial: &mut Trial, why: String) -> Measured {
         self.note(format!("{} block {}, {}, failed: {why}", trial.experiment, trial.block + 1, trial.arm));
         trial.failed = Some(why);
+        Measured::default()
+    }
+
+    /// Says the first time why; the others are in the report.
+    fn left_out(&self, trial: &mut Trial, why: String) -> Measured {
+        if self.store.trials().iter().all(|other| other.left_out.as_ref() != Some(&why)) {
+            self.note(format!("{}, {}, is left out: {why}", trial.experiment, trial.arm));
+        }
+        trial.left_out = Some(why);
         Measured::default()
     }
 

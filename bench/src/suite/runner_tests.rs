@@ -8,7 +8,7 @@ use std::rc::Rc;
 use tokio::time::sleep;
 
 use super::*;
-use crate::experiments::Series;
+use crate::experiments::{LeftOut, Series};
 use crate::suite::gate::tests::machine;
 use crate::suite::mock::{E1, E2, Hands, Scratch, create, good, measured, mock, two_good};
 use crate::suite::run::Run;
@@ -108,6 +108,25 @@ async fn a_trial_that_fails_is_kept_and_its_block_repeated_once() {
         run.trials(E1).filter(|trial| trial.attempt == 1).map(|trial| (trial.block, trial.seed)).collect();
     assert_eq!(repeated, [(first.block, first.seed); 2]);
     assert_eq!(run.remarks().len(), 2, "{:?}", run.remarks());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_is_left_out_is_kept_with_its_reason_and_its_block_is_not_repeated() {
+    let scratch = Scratch::new();
+    let (hands, _canceller) = Hands::new();
+    let lacking = mock(E1, |count, _| match count % 2 {
+        0 => good(count),
+        _ => Box::pin(async { Err(LeftOut("no display".into()).into()) }),
+    });
+    let experiments = vec![lacking];
+    let outcome = hands.run(create(&scratch.run(), &experiments), &experiments).await;
+    assert_eq!((outcome.stopped, outcome.blocks_done, outcome.failed_trials), (None, 3, 0));
+    assert_eq!(hands.notes.borrow().len(), 1, "said once: {:?}", hands.notes);
+
+    let run = Run::open(&scratch.run()).unwrap();
+    assert_eq!((run.trials(E1).count(), run.left_out(E1).count(), run.failed(E1).count()), (3, 3, 0));
+    assert!(run.left_out(E1).all(|trial| trial.left_out.as_deref() == Some("no display")));
+    assert!(run.is_complete() && run.remarks() == ["3 of 6 trials were left out: the machine lacks what they need"]);
 }
 
 #[tokio::test(start_paused = true)]

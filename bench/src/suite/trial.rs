@@ -60,6 +60,9 @@ pub struct Trial {
     pub verdict: Option<String>,
     /// Why it counts for nothing; `None` for a good one.
     pub failed: Option<String>,
+    /// Why it was not done, where that is no failure: the machine lacks something. `None` for every other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
 
 /// How busy the machine was during a trial, the trial itself included.
@@ -113,6 +116,7 @@ impl Trial {
             costs: Vec::new(),
             verdict: None,
             failed: None,
+            left_out: None,
         }
     }
 

@@ -146,6 +146,10 @@ pub struct Trim {
     /// Whether game and server take turns as two threads of one Python interpreter do: one lock, given away on
     /// request every 5 ms and whenever the server waits. Only with [`Hosting::Thread`].
     pub global_lock: bool,
+    /// The CPU time, in microseconds, for which the server computes over each message to a peer and over each reply, as
+    /// a slower program would.
+    #[serde(default)]
+    pub server_work_us: u32,
 }
 
 impl Assignment {

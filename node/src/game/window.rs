@@ -111,7 +111,7 @@ struct Look {
     players: Vec<(u8, u8)>,
 }
 
-async fn serve(node: Node, ServerPort { mut commands, orders }: ServerPort) {
+async fn serve(node: Node, ServerPort { mut commands, orders, .. }: ServerPort) {
     let (attacks, waiting) = unbounded_channel();
     let looked_for = Notify::new();
     let passing = async {

@@ -67,7 +67,7 @@ pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
     let (put, orders) = mpsc::channel();
     start("commands", move || frames::receive(io::stdin().lock(), |command| commands.send(command).is_ok()))?;
     start("orders", move || frames::send(&orders, socket))?;
-    let port = ServerPort { commands: taken, orders: put };
+    let port = ServerPort { commands: taken, orders: put, lock: GlobalLock::default() };
     runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
 }
 

@@ -19,8 +19,14 @@ use crate::interrupt::Interrupt;
 #[command(after_help = "\
 Examples:
   raftianctl bench list
-  raftianctl bench run --profile quick
-  raftianctl bench report results/quick")]
+  raftianctl bench run --out results/mine
+  raftianctl bench report results/mine
+  raftianctl bench compare results/before results/mine
+
+An experiment (E0, E1, …) asks one question. An arm is one of the settings it compares, a trial one measurement of an \
+arm with processes of its own, and a block one trial of every arm, in random order. A run is all blocks of the \
+experiments that were asked for, and the folder with their raw data. Report, comparison and charts (`raftianctl plot`) \
+are computed from that folder. No lab is needed.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -12,18 +12,20 @@ Examples:
   raftianctl play n2
   raftianctl play @leader --fps-cap 30
 
-Click a player to attack it: it is marked as proposed until a majority has committed the attack, and fades when the
-order comes. Header and footer are amber while the node knows no leader. The window shows what this node has applied;
-open one for another node beside it and compare. `raftianctl screenshot n2` needs no desktop.";
+Any running node has a game to show, with `start --hosting` or without. Click a player to attack it: it is marked as \
+proposed until a majority has committed the attack, and fades as it loses hit points when the order comes. Header and \
+footer are amber while the node knows no leader. The window shows what this node has applied; open one for another \
+node beside it and compare. Closing a window does nothing to its node. Needs a desktop (X11 or Wayland); `raftianctl \
+screenshot n2` does not.";
 
 /// Open a window onto a node's game, and attack by clicks
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which node; one
+    /// The node: `n2`, or another selector that names one, such as `@leader`
     #[arg(value_name = "SELECTOR")]
     node: Selector,
-    /// The most frames per second, or `none`
+    /// The most frames per second of the window, or `none` for as many as it can draw
     #[arg(long, value_name = "FPS", default_value = "60", value_parser = units::fps_cap, allow_hyphen_values = true)]
     fps_cap: FpsCap,
 }

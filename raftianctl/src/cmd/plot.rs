@@ -23,25 +23,26 @@ const NEAR: usize = 3;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  raftianctl plot results/quick --list
-  raftianctl plot results/quick
-  raftianctl plot results/quick e1-fps --to fps.png
-  raftianctl plot results/paper e1-fps e4-order --width column --to .
+  raftianctl plot results/mine --list
+  raftianctl plot results/mine
+  raftianctl plot results/mine e1-fps --to fps.png
+  raftianctl plot results/mine e1-fps e4-order --width column --to .
 
-Without a FIGURE the run's main one is drawn. A chart for a page has its title, subtitle and footer with it. A chart for a
-column of a two-column paper is the plot alone, with texts of 7 to 8 points when it is 3.5 inches wide; the paper's
-caption says the rest, and is printed here. An SVG becomes a PDF with `rsvg-convert -f pdf` or with Inkscape.")]
+Without a FIGURE the run's main one is drawn: that of E1, if it was run. A chart for a page has its title, subtitle and \
+footer with it. A chart for a column of a two-column paper is the plot alone, with texts of 7 to 8 points when it is \
+3.5 inches wide; the paper's caption says the rest, and is printed here. An SVG becomes a PDF with `rsvg-convert -f \
+pdf` or with Inkscape.")]
 pub(crate) struct Args {
-    /// The folder of the run
+    /// The folder of the run, made by `raftianctl bench run`
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// Which figures, by name
+    /// Which figures, by the names that --list shows
     #[arg(value_name = "FIGURE")]
     figures: Vec<String>,
     /// List the figures of the run, and draw none
     #[arg(long, conflicts_with_all = ["figures", "to", "format", "width"])]
     list: bool,
-    /// The file to draw into, or the folder for files named after their figures
+    /// The file to draw into, or a folder that exists, for files named after their figures [default: the current folder]
     #[arg(long, value_name = "FILE|FOLDER")]
     to: Option<PathBuf>,
     /// svg or png; without it, what the name of the file says, or else svg

@@ -15,16 +15,17 @@ Examples:
   raftianctl screenshot n2
   raftianctl screenshot @leader --to board.png
 
-The picture is what a window onto the node would show now. A file of that name is overwritten.";
+The picture is what a window onto the node (`raftianctl play`) would show now: the players as this node has applied \
+the attacks on them. A file of that name is overwritten.";
 
 /// Write a picture of a node's game, without a window
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which node; one
+    /// The node: `n2`, or another selector that names one, such as `@leader`
     #[arg(value_name = "SELECTOR")]
     node: Selector,
-    /// The PNG file to write [default: the node's name, n2.png]
+    /// The PNG file to write [default: in the current folder, named after the node: n2.png]
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }

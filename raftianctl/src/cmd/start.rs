@@ -10,6 +10,7 @@ use raftian_rpc::game::Scene;
 use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
 
 use crate::cli::Context;
+use crate::cmd::stop;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::{Found, Life};
@@ -24,7 +25,9 @@ Examples:
   raftianctl --lab two start -n 3 --no-wait
   raftianctl --lab store start -n 3 --app kv --snapshot-bytes 1MB
 
-What is not given keeps the value of the lab's last start. `raftianctl stop --purge` forgets it all.";
+Without options it brings back what is down: a lab keeps its settings and its data. Other settings need a lab of \
+another name (--lab), or `raftianctl stop --purge` first, which removes this one with its data. Games are drawn unseen: \
+`raftianctl play n1` opens a window, and `raftianctl status` shows their frames per second.";
 
 /// Frames per second of a game that nobody said anything about: what a screen shows.
 const DEFAULT_FPS_CAP: u32 = 60;
@@ -36,13 +39,13 @@ pub(crate) struct Args {
     /// How many nodes, 1 to 64 [default: 5]
     #[arg(short, long, value_name = "COUNT", value_parser = units::node_count, allow_hyphen_values = true)]
     nodes: Option<u16>,
-    /// The replicated application [default: attack]
+    /// The application that the nodes replicate [default: attack, a game of players who hit each other]
     #[arg(long, value_name = "NAME")]
     app: Option<AppKind>,
     /// How many players the attack game has, 1 to 64 [default: one per node]
     #[arg(long, value_name = "COUNT", value_parser = units::player, allow_hyphen_values = true)]
     players: Option<u16>,
-    /// The seed of the run; each node derives its election time-outs from it [default: 1]
+    /// A number that each node draws its election time-outs from: same seed, same time-outs [default: 1]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// The range election time-outs are drawn from, in milliseconds [default: 150-300]
@@ -59,14 +62,14 @@ pub(crate) struct Args {
     /// by how many percent the rates of clocks may differ [default: 10]
     #[arg(long, value_name = "PERCENT", num_args = 0..=1, default_missing_value = "10", value_parser = clap::value_parser!(u8).range(0..=100))]
     read_leases: Option<u8>,
-    /// Draw a game in every node, with the server relative to it: a thread beside it, a process of its own, or an async
-    /// task on the thread that draws [default: none, a server alone]
+    /// Have every node draw a game, too, and say where its server runs: on a thread beside the game, in a process of its
+    /// own, or as an async task on the game's thread [default: none, a server alone]
     #[arg(long, value_name = "HOSTING")]
     hosting: Option<HostingChoice>,
     /// What the game draws: `attack`, or `dots=1000` for that many moving squares [default: attack]
     #[arg(long, value_name = "SCENE", requires = "hosting")]
     scene: Option<Scene>,
-    /// The most frames per second, or `none` [default: 60]
+    /// The most frames per second of each game, or `none` for as many as it can draw [default: 60]
     #[arg(long, value_name = "FPS", requires = "hosting", value_parser = units::fps_cap, allow_hyphen_values = true)]
     fps_cap: Option<FpsCap>,
     /// Return when the nodes are up, without waiting for a leader
@@ -99,7 +102,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Ok(report) => report,
         Err(failure) => {
             if is_new {
-                leave_nothing(&daemon).await;
+                leave_nothing(context, &daemon, args.timeout).await;
             }
             return Err(failure);
         }
@@ -111,12 +114,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 /// Ends a daemon that was started for a lab which then did not come about. One that has nodes stays, to be looked at.
-async fn leave_nothing(daemon: &Daemon) {
+async fn leave_nothing(context: &Context, daemon: &Daemon, timeout: Duration) {
     let hello = daemon.ask(async |lab: Http| lab.hello().await).await;
     let keeps_logs = daemon.folder.path().join("nodes").exists();
     if hello.is_ok_and(|hello| !hello.started) {
         // The start has failed and says why; that the daemon could not be ended would not help anyone.
-        let _ = daemon.ask(async |lab: Http| lab.stop(!keeps_logs).await).await;
+        let _ = stop::whole(context, daemon, !keeps_logs, timeout).await;
     }
 }
 

@@ -23,16 +23,18 @@ Examples:
   raftianctl bench compare results/before results/after
   raftianctl bench compare results/before results/after --fail-on-regression -o json
 
-A difference is claimed only where its interval, corrected for the number of comparisons (Holm), clears what two arms
-that do the same differ by (A/A). Everything else is no evidence; SEEN says how large a difference would have been found.")]
+The columns A and B are the medians of the two runs, B/A is the change from A to B, and INTERVAL what the change may \
+really be, corrected for the number of comparisons (Holm). A/A is how far two arms that do the same differ. A change is \
+called an improvement or a regression only where its whole interval is beyond A/A; everything else is no evidence, and \
+SEEN is the smallest change that would have been found.")]
 pub(crate) struct Args {
-    /// The folder of the run to compare with
+    /// The folder of the first run, such as the one before a change
     #[arg(value_name = "A")]
     before: PathBuf,
-    /// The folder of the run that is compared with it
+    /// The folder of the second run, such as the one after it
     #[arg(value_name = "B")]
     after: PathBuf,
-    /// Exit with 1 if the second run is slower anywhere
+    /// Exit with 1 if anything regressed from A to B
     #[arg(long)]
     fail_on_regression: bool,
 }

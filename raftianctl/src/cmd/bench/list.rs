@@ -13,7 +13,13 @@ use crate::words::spell_ms;
 
 /// List the experiments, what each asks, and how long it takes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  raftianctl bench list")]
+#[command(after_help = "\
+Examples:
+  raftianctl bench list
+  raftianctl bench list -o json
+
+QUICK and PAPER are the profiles of `raftianctl bench run`: about how long the experiment takes with each, and beside it \
+in how many TRIALS.")]
 pub(crate) struct Args {}
 
 /// An experiment.

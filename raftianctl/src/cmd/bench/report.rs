@@ -14,13 +14,14 @@ use crate::failure::Failure;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  raftianctl bench report results/quick
-  raftianctl bench report results/quick -o json
+  raftianctl bench report results/mine
+  raftianctl bench report results/mine -o json
 
-The report goes into the run's derived/: report.html (needs no other file), report.md, findings.json and the figures as
-SVG and PNG. The same raw data give the same bytes; files that differ from what was there are named.")]
+The report goes into the folder derived/ of the run: report.html (needs no other file), report.md, findings.json and \
+the charts as SVG and PNG. The same raw data give the same bytes; files that differ from what was there are named. Of a \
+run that is not finished it reports the finished blocks.")]
 pub(crate) struct Args {
-    /// The folder of the run
+    /// The folder of the run, made by `raftianctl bench run`
     #[arg(value_name = "RUN")]
     run: PathBuf,
 }

@@ -3,6 +3,7 @@
 //! Invariants: a folder of results is never overwritten. Whatever ends a run, its finished blocks are kept, and the last
 //! line says how to go on.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,14 +35,19 @@ Examples:
   raftianctl bench run --profile paper --for 1h
   raftianctl bench run --resume results/mine
 
-Wants an idle machine and the programs of `cargo build --release`. Ctrl-C keeps the finished blocks; --resume goes on
-after them. The report is written into the run's folder at the end; `raftianctl bench report FOLDER` repeats that.";
+Wants an idle machine and the programs of `cargo build --release`. At the end the report is written into the run's \
+folder; `raftianctl bench report FOLDER` writes it again. Ctrl-C ends a run in order, a second one at once. Both keep \
+the finished blocks (a block is one trial of every arm of an experiment), and --resume goes on after them.";
 
 /// When a quick run must be at an end, report included.
 const QUICK: Duration = Duration::from_secs(175);
 
 /// What of that is set aside for the report.
 const REPORT: Duration = Duration::from_secs(8);
+
+/// Of a run's folder, the file with a line per trial, and the folder of a trial's processes.
+const TRIALS_FILE: &str = "trials.jsonl";
+const WORK_FOLDER: &str = "work";
 
 /// How long the trials are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +65,7 @@ pub(crate) struct Args {
     /// The experiments; all of them if none is named (see `raftianctl bench list`)
     #[arg(value_name = "ID", conflicts_with = "resume")]
     ids: Vec<ExperimentId>,
-    /// How long the trials are: quick or paper
+    /// quick (all experiments in three minutes) or paper (trials as long as the original paper's: hours)
     #[arg(
         long,
         value_name = "PROFILE",
@@ -69,19 +75,20 @@ pub(crate) struct Args {
         conflicts_with = "resume"
     )]
     profile: Length,
-    /// The seed of the order and of everything random in the trials
+    /// Decides the order of the trials and everything random in them
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "resume")]
     seed: u64,
-    /// How many blocks of each experiment, instead of as many as the profile wants
+    /// How many blocks of each experiment [default: as many as the profile wants]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "resume")]
     blocks: Option<u32>,
-    /// How long it may take, report included; blocks that do not fit are left for --resume [quick: 175s]
+    /// How long it may take, report included; what does not fit is left for --resume [default: 175s with quick, no
+    /// limit with paper]
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::units::duration)]
     lasting: Option<Duration>,
-    /// The folder for the results, new [results/PROFILE-DATE-TIME-SEED]
+    /// The folder for the run, which must not be there yet [default: results/PROFILE-DATE-TIME-SEED]
     #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
     out: Option<PathBuf>,
-    /// Go on with the run in this folder
+    /// Go on with the run in this folder, with the settings it began with
     #[arg(long, value_name = "FOLDER")]
     resume: Option<PathBuf>,
 }
@@ -123,33 +130,56 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
         news: &|news: &News| bar.show(news),
         cancel: &cancel,
     };
-    let work = runner::run(store, setup);
-    tokio::pin!(work);
-    let outcome = tokio::select! {
-        done = &mut work => done,
-        () = interrupt.received() => {
-            canceller.cancel();
-            tokio::select! {
-                done = &mut work => done,
-                () = interrupt.received() => return Err(Failure::new(Kind::Interrupted, ended_at_once(&folder))),
-            }
-        }
+    let mut discarded = 0;
+    let ask_to_end = || {
+        discarded = unfinished_trials(&folder);
+        canceller.cancel();
     };
+    let outcome = heeding(&mut interrupt, runner::run(store, setup), ask_to_end).await;
     bar.clear();
+    let Some(outcome) = outcome else {
+        // The processes have ended with the run; what they wrote is no use to anyone.
+        let _ = fs::remove_dir_all(folder.join(WORK_FOLDER));
+        return Err(Failure::new(Kind::Interrupted, ended_at_once(&folder, discarded)));
+    };
     let outcome = outcome?;
-    if let Some(failure) = failure(&outcome, &folder) {
+    if let Some(failure) = failure(&outcome, &folder, discarded) {
         return Err(failure);
     }
     let source = folder.clone();
     let report = tokio::select! {
         report = aside(move || Ok(report::write(&source)?)) => report?,
         () = interrupt.received() => {
-            let how = format!("interrupted; all is measured, and `raftianctl bench report {}` draws it", folder.display());
+            let how = format!("interrupted; what is measured is kept, `raftianctl bench report {}` draws it", folder.display());
             return Err(Failure::new(Kind::Interrupted, how));
         }
     };
     context.output.data(&Finished { folder, outcome, report }, summary)?;
     Ok(0)
+}
+
+/// Does the work, and asks it to end when it is interrupted; `None` if it was interrupted again before it had.
+async fn heeding<T>(interrupt: &mut Interrupt, work: impl Future<Output = T>, ask_to_end: impl FnOnce()) -> Option<T> {
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        () = interrupt.received() => ask_to_end(),
+        done = &mut work => return Some(done),
+    }
+    tokio::select! {
+        biased;
+        () = interrupt.received() => None,
+        done = &mut work => Some(done),
+    }
+}
+
+/// How many trials the folder has beyond those that count: they are of a block that is not finished, and an end now
+/// discards them.
+fn unfinished_trials(folder: &Path) -> usize {
+    let Ok(manifest) = Manifest::read(folder) else { return 0 };
+    let sealed = manifest.files.get(TRIALS_FILE).map_or(0, |seal| usize::try_from(seal.bytes).unwrap_or(usize::MAX));
+    let trials = fs::read(folder.join(TRIALS_FILE)).unwrap_or_default();
+    trials.iter().skip(sealed).filter(|byte| **byte == b'\n').count()
 }
 
 fn begun(args: &Args, experiments: &[Box<dyn Experiment>], programs: &Programs) -> Result<Store, Failure> {
@@ -204,15 +234,16 @@ fn introduce(context: &Context, store: &Store) {
     }
 }
 
-/// What of the outcome ends the command here, before there is anything to report.
-fn failure(outcome: &Outcome, folder: &Path) -> Option<Failure> {
+/// What of the outcome ends the command here, before there is anything to report. An interruption has `discarded` so
+/// many trials.
+fn failure(outcome: &Outcome, folder: &Path, discarded: usize) -> Option<Failure> {
     let Outcome { stopped, blocks_done, blocks_planned, .. } = outcome;
     let where_ = folder.display();
-    let kept = format!("{blocks_done} of {blocks_planned} blocks are kept");
+    let kept = format!("{blocks_done} of {blocks_planned} blocks are kept{}", lost(discarded));
     let goes_on = format!("`raftianctl bench run --resume {where_}` goes on");
     let next = match blocks_done {
         0 => goes_on,
-        _ => format!("{goes_on}, `raftianctl bench report {where_}` draws them"),
+        _ => format!("{goes_on}, `raftianctl bench report {where_}` draws what is kept"),
     };
     match stopped {
         Some(Stop::Interrupted) => Some(Failure::new(Kind::Interrupted, format!("interrupted; {kept}: {next}"))),
@@ -226,8 +257,18 @@ fn failure(outcome: &Outcome, folder: &Path) -> Option<Failure> {
     }
 }
 
-fn ended_at_once(folder: &Path) -> String {
-    format!("ended at once; finished blocks are kept: `raftianctl bench run --resume {}` goes on", folder.display())
+fn ended_at_once(folder: &Path, discarded: usize) -> String {
+    let (lost, where_) = (lost(discarded), folder.display());
+    format!("ended at once; finished blocks are kept{lost}: `raftianctl bench run --resume {where_}` goes on")
+}
+
+/// What is said of finished trials that count for nothing.
+fn lost(discarded: usize) -> String {
+    match discarded {
+        0 => String::new(),
+        1 => ", 1 finished trial of another is discarded (a block counts whole or not at all)".to_owned(),
+        _ => format!(", {discarded} finished trials of another are discarded (a block counts whole or not at all)"),
+    }
 }
 
 fn summary(finished: &Finished) -> String {
@@ -284,12 +325,15 @@ mod tests {
             busy_trials: 0,
         };
         for stop in [Stop::Interrupted, Stop::DiskFull] {
-            let failure = failure(&outcome(Some(stop), 4), Path::new("results/x")).unwrap();
+            let failure = failure(&outcome(Some(stop), 4), Path::new("results/x"), 0).unwrap();
             assert!(failure.message().contains("4 of 9 blocks are kept"), "{failure:?}");
+            assert!(!failure.message().contains("discarded"), "{failure:?}");
             assert!(failure.message().contains("--resume results/x"), "{failure:?}");
         }
-        assert!(failure(&outcome(Some(Stop::Deadline), 4), Path::new("x")).is_none());
-        assert_eq!(failure(&outcome(Some(Stop::Deadline), 0), Path::new("x")).unwrap().kind(), Kind::TimedOut);
-        assert!(failure(&outcome(None, 9), Path::new("x")).is_none());
+        let interrupted = failure(&outcome(Some(Stop::Interrupted), 4), Path::new("x"), 3).unwrap();
+        assert!(interrupted.message().contains("are kept, 3 finished trials of another are discarded"));
+        assert!(failure(&outcome(Some(Stop::Deadline), 4), Path::new("x"), 0).is_none());
+        assert_eq!(failure(&outcome(Some(Stop::Deadline), 0), Path::new("x"), 0).unwrap().kind(), Kind::TimedOut);
+        assert!(failure(&outcome(None, 9), Path::new("x"), 0).is_none());
     }
 }
