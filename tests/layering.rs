@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-node", &["raftian-raft", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"]),
     ("raftiand", &["raftian-rpc"]),
     ("raftian-bench", &["raftian-rpc", "raftian-check"]),
-    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check"]),
+    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-sim"]),
     ("raftian-tests", &["raftian-rpc"]),
 ];
 

@@ -67,12 +67,13 @@ pub(crate) enum Verb {
     Demo(cmd::demo::Args),
     Bench(cmd::bench::Args),
     Plot(cmd::plot::Args),
+    Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
 }
 
 /// The groups of the top-level help.
-const GROUPS: [(&str, &[&str]); 8] = [
+const GROUPS: [(&str, &[&str]); 9] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
@@ -80,6 +81,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
+    ("Simulate", &["sim"]),
     ("Help", &["doctor", "completions"]),
 ];
 

@@ -19,6 +19,7 @@ pub(crate) mod play;
 pub(crate) mod player;
 pub(crate) mod plot;
 pub(crate) mod screenshot;
+pub(crate) mod sim;
 pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod status;

@@ -67,6 +67,7 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
             Verb::Load(args) => cmd::load::run(context, args, interrupt).await,
             Verb::Demo(args) => cmd::demo::run(context, args, interrupt).await,
             Verb::Bench(args) => cmd::bench::run(context, args, interrupt).await,
+            Verb::Sim(args) => cmd::sim::run(context, args, interrupt).await,
             other => {
                 let farewell = farewell(&other);
                 tokio::select! {
@@ -103,7 +104,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Plot(args) => cmd::plot::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
-        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) => unreachable!("they are run where the signals are"),
+        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Sim(_) => {
+            unreachable!("they are run where the signals are")
+        }
     };
     done.map(|()| 0)
 }

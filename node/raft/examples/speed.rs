@@ -17,12 +17,12 @@ use raftian_raft::{
 
 const RUNS: usize = 5;
 /// How often something comes alone in a run.
-const LONE: u64 = 200_000;
-const COMMAND_BYTES: usize = 64;
+pub(crate) const LONE: u64 = 200_000;
+pub(crate) const COMMAND_BYTES: usize = 64;
 /// Logs are compacted when they are this long.
-const MAX_LOG: u64 = 100_000;
+pub(crate) const MAX_LOG: u64 = 100_000;
 
-fn main() {
+pub(crate) fn main() {
     report("lone command, µs", |time| {
         let mut cluster = Cluster::new();
         for _ in 0..LONE {
@@ -55,7 +55,7 @@ fn main() {
 }
 
 /// Prints the median of a few runs, and their extremes. A run is given a watch that tells the seconds since its start.
-fn report(what: &str, run: impl Fn(&dyn Fn() -> f64) -> f64) {
+pub(crate) fn report(what: &str, run: impl Fn(&dyn Fn() -> f64) -> f64) {
     let mut runs: Vec<f64> = (0..RUNS)
         .map(|_| {
             let start = processor_ns();

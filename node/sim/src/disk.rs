@@ -41,6 +41,12 @@ impl Disk {
         &self.durable
     }
 
+    /// The log ends before this index from now on, if it has it.
+    pub(crate) fn cut(&mut self, index: Index) {
+        let end = position(&self.durable.entries, index);
+        self.durable.entries.truncate(end);
+    }
+
     /// A record becomes durable. A log with a gap is kept as it comes: the oracle has seen it before.
     pub(crate) fn keep(&mut self, record: Record<'_>) {
         let entries = &mut self.durable.entries;

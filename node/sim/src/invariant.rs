@@ -61,6 +61,9 @@ invariants! {
     LearnersDoNotCount = "learners_do_not_count",
     /// A read sees everything that was committed before it was asked for (§8, T6.4).
     ReadIndexFresh = "read_index_fresh",
+    /// A read is confirmed by a quorum's answers to calls that left after it was asked for, unless it rests on a lease
+    /// (§8, T6.4).
+    ReadRound = "read_round",
     /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
     ExactlyOnce = "exactly_once",
     /// Messages are in proportion to what causes them.

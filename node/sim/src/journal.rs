@@ -2,9 +2,11 @@
 //!
 //! Invariant: nothing is remembered, and nothing is paid, unless somebody asked for it.
 
-use raftian_raft::{Event, Message, NodeId, ReadOutcome};
+use raftian_raft::{Event, Index, Message, NodeId, ReadOutcome};
 
+use crate::invariant::Violation;
 use crate::queue::MessageId;
+use crate::schedule::Op;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,24 @@ pub enum What {
     Applied(NodeId, u64),
     /// What became of a read.
     Read(NodeId, ReadOutcome),
+    /// A client's request arrived at a server that is up.
+    Asked {
+        /// Which client, from 0 on.
+        client: usize,
+        /// Whom it asked.
+        node: NodeId,
+        /// For what.
+        op: Op,
+    },
+    /// A client was told that what it wanted is done.
+    Told {
+        /// Which client, from 0 on.
+        client: usize,
+        /// What it wanted.
+        op: Op,
+        /// The index at which it took effect, or was read.
+        index: Index,
+    },
     /// A link was cut, or heals.
     Link {
         /// The sender.
@@ -51,6 +71,8 @@ pub enum What {
         /// Whether it is cut now.
         is_cut: bool,
     },
+    /// An invariant was broken, and nothing happens any more.
+    Broken(Violation),
 }
 
 #[derive(Debug, Default)]

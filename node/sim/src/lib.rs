@@ -8,7 +8,8 @@
 //!
 //! [`run_seed`] plays what a seed draws: a safety phase in which everything goes wrong, then a random core is healed and
 //! must come to life, then what clients saw is judged. [`minimise`] cuts a script that breaks something down to what
-//! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons, scenarios and tests.
+//! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests; a [`Scenario`] is a text
+//! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen.
 //!
 //! Where to read on: [`Schedule`] is the script, `draw` how a seed makes one; `world` is the clockwork, and `settle` in it
 //! what becomes of a server's effects; `oracle` is the judge, one file per subject; [`Invariant`] names what it knows.
@@ -19,6 +20,7 @@
 //!
 //! Deliberately absent: bytes on disks (`raftian-wal` has its own tests of torn frames and damage), threads, and clocks.
 
+pub mod chart;
 mod client;
 mod coverage;
 mod disk;
@@ -27,24 +29,35 @@ mod invariant;
 mod journal;
 mod luck;
 mod members;
+mod minimise;
 mod network;
 mod node;
 mod oracle;
 mod queue;
 mod run;
+mod scenario;
 mod schedule;
 mod settings;
 mod shadow;
+mod tally;
 mod world;
+#[cfg(feature = "mutants")]
+pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
 pub use disk::Disk;
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
+pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
-pub use run::{RunReport, minimise, run, run_seed};
+pub use run::{RunReport, run, run_seed, watch};
+pub use scenario::{
+    Class, Condition, Count, FIGURES, Fate, Figure, Measure, Nodes, Played, ReadFate, Scenario, Statement, Step,
+    Stopped, Unreadable, Which, Wish, nearest,
+};
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
-pub use settings::Mutant;
-pub use settings::{Plan, Settings};
-pub use world::World;
+pub use settings::{DiskMutant, Mutant};
+pub use settings::{NotPlanted, Plan, Settings};
+pub use tally::Tally;
+pub use world::{Held, World};

@@ -11,6 +11,7 @@ mod commit;
 mod durable;
 mod election;
 mod membership;
+mod reads;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ use crate::members::Members;
 use crate::shadow::{Mark, Shadow};
 use commit::Committed;
 use durable::DiskView;
+use reads::ReadsView;
 
 /// Everything the judge remembers of a run.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Oracle {
     leaders: BTreeMap<Term, NodeId>,
     table: Table,
     committed: Committed,
+    /// Whether reads may rest on a lease instead of a round.
+    has_leases: bool,
     views: Vec<View>,
 }
 
@@ -43,8 +47,7 @@ struct View {
     log: Shadow,
     applied: Index,
     disk: DiskView,
-    /// Tickets of reads that wait, with how much was committed when they came.
-    reads: Vec<(u64, Index)>,
+    reads: ReadsView,
 }
 
 /// What can be seen of a server between two steps.
@@ -118,9 +121,10 @@ impl Table {
 impl Oracle {
     /// A judge of `nodes` servers, of which the members of `first` found the cluster; `machine` is the application in
     /// its first state.
-    pub(crate) fn new(nodes: usize, first: Members, app: AppKind, machine: Machine) -> Oracle {
+    pub(crate) fn new(nodes: usize, first: Members, app: AppKind, machine: Machine, has_leases: bool) -> Oracle {
         Oracle {
             first,
+            has_leases,
             leaders: BTreeMap::new(),
             table: Table::default(),
             committed: Committed::new(app, machine),
@@ -154,7 +158,7 @@ impl Oracle {
     pub(crate) fn crashed(&mut self, at: usize) {
         let view = &mut self.views[at];
         view.seen = None;
-        view.reads.clear();
+        view.reads = ReadsView::default();
     }
 
     /// A server has taken a step, and wants this written.

@@ -67,6 +67,12 @@ impl Queue {
     pub(crate) fn send(&mut self, at_us: u64, message: Message) -> MessageId {
         self.sent += 1;
         let id = MessageId(self.sent);
+        self.put_back(at_us, id, message);
+        id
+    }
+
+    /// A message that was taken out is on its way again, under its name.
+    pub(crate) fn put_back(&mut self, at_us: u64, id: MessageId, message: Message) {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -76,7 +82,6 @@ impl Queue {
         };
         self.slots[slot as usize] = Some((id, message));
         self.plan(at_us, Event::Deliver { slot, id });
-        id
     }
 
     /// When the next event is due. A message that was taken out leaves an event that delivers nothing.

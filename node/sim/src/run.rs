@@ -2,6 +2,7 @@
 //!
 //! Invariant: the same schedule and settings give the same report, in every build.
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,6 +11,7 @@ use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
 
 use crate::coverage::Coverage;
 use crate::invariant::{Invariant, Violation};
+use crate::journal::Happening;
 use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::world::World;
@@ -51,18 +53,24 @@ pub fn run_seed(seed: u64, settings: &Settings) -> RunReport {
 
 /// Plays a schedule to its end, or to the first violation. A panic of a server is one too.
 pub fn run(schedule: &Schedule, settings: &Settings) -> RunReport {
+    finish(&mut World::new(schedule, *settings), schedule)
+}
+
+/// Like [`run`], and tells everything that happened.
+pub fn watch(schedule: &Schedule, settings: &Settings) -> (RunReport, Vec<Happening>) {
     let mut world = World::new(schedule, *settings);
+    world.record();
+    let report = finish(&mut world, schedule);
+    (report, world.take_journal())
+}
+
+fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
     // After a panic nothing of the world is used but what can be read.
-    let played = catch_unwind(AssertUnwindSafe(|| play(&mut world, schedule)));
+    let played = catch_unwind(AssertUnwindSafe(|| play(world, schedule)));
     let (violation, undecided) = match played {
         Ok(Ok(undecided)) => (None, undecided),
         Ok(Err(violation)) => (Some(violation), false),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            let text = format!("a server panicked: {}", text.unwrap_or_default());
-            (Some(world.broken(Invariant::Composure, text)), false)
-        }
+        Err(panic) => (Some(world.broken(Invariant::Composure, panic_text(panic.as_ref()))), false),
     };
     let (operations, acknowledged) = world.counts();
     RunReport {
@@ -80,12 +88,23 @@ pub fn run(schedule: &Schedule, settings: &Settings) -> RunReport {
     }
 }
 
+/// What a server said when it panicked.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("a server panicked: {}", text.unwrap_or_default())
+}
+
 /// Says whether the history was too hard to judge.
 fn play(world: &mut World, schedule: &Schedule) -> Result<bool, Violation> {
     world.run_until(schedule.end_us)?;
+    wind_up(world)
+}
+
+/// The end of a run: the cluster comes to life, and all is judged. Says whether the history was too hard to judge.
+pub(crate) fn wind_up(world: &mut World) -> Result<bool, Violation> {
     world.come_to_life()?;
     world.check_logs()?;
-    let found = judge(&world.history(), schedule.plan.app);
+    let found = judge(&world.history(), world.plan().app);
     found.map_err(|text| world.broken(Invariant::Linearizable, text))
 }
 
@@ -100,37 +119,6 @@ fn judge(history: &[Operation], app: AppKind) -> Result<bool, String> {
         Some(violation) => Err(violation.to_string()),
         None => Ok(found.verdict() != Verdict::Valid),
     }
-}
-
-/// The shortest script found that breaks the same invariant as this schedule, by delta debugging; `None` if it breaks
-/// none. At most `max_runs` runs are made.
-pub fn minimise(schedule: &Schedule, settings: &Settings, max_runs: usize) -> Option<Schedule> {
-    let broken = run(schedule, settings).violation?;
-    let mut best = schedule.clone();
-    if broken.at_us < best.end_us {
-        best.actions.retain(|timed| timed.at_us <= broken.at_us);
-    }
-    let breaks = |schedule: &Schedule| {
-        run(schedule, settings).violation.is_some_and(|violation| violation.invariant == broken.invariant)
-    };
-    let mut runs = 1;
-    let mut chunk = best.actions.len().div_ceil(2);
-    while chunk > 0 && runs < max_runs {
-        let before = best.actions.len();
-        let mut from = 0;
-        while from < best.actions.len() && runs < max_runs {
-            let mut shorter = best.clone();
-            shorter.actions.drain(from..(from + chunk).min(best.actions.len()));
-            runs += 1;
-            match breaks(&shorter) {
-                true => best = shorter,
-                false => from += chunk,
-            }
-        }
-        // One more round of single actions, as long as it helps: one may have been kept for the sake of another.
-        chunk = if chunk == 1 && best.actions.len() < before { 1 } else { chunk / 2 };
-    }
-    Some(best)
 }
 
 impl fmt::Display for RunReport {

@@ -7,7 +7,7 @@ use raftian_raft::{Change, NodeId};
 use crate::Plan;
 
 /// A whole run, before it is played.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     /// The seed, from which the luck of messages and servers follows.
     pub seed: u64,

@@ -10,14 +10,14 @@ use raftian_faults::Effect;
 use raftian_raft::{Configuration, Lease, NodeId, Options};
 
 /// What holds for all seeds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The bug to be found.
     #[cfg(feature = "mutants")]
     pub mutant: Option<Mutant>,
 }
 
-/// A planted bug, of the core or of the applications.
+/// A planted bug, of the core, of the applications, or of whoever looks after the disk.
 #[cfg(feature = "mutants")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -25,6 +25,20 @@ pub enum Mutant {
     Raft(raftian_raft::Mutant),
     /// A bug of the replicated state machine.
     App(raftian_apps::Mutant),
+    /// A bug of the storage.
+    Disk(DiskMutant),
+}
+
+/// A planted bug of the storage.
+#[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskMutant {
+    /// Some starts find a damaged record in the middle of the log; it is cut there, with all that was durable after it,
+    /// where the node should refuse to start.
+    CutsCorruptLog,
+    /// A sync that failed is tried again, and believed when it succeeds: the second one vouches for pages that the first
+    /// one lost.
+    RetriesFailedSync,
 }
 
 #[cfg(feature = "mutants")]
@@ -32,7 +46,8 @@ impl Mutant {
     /// Every planted bug.
     pub fn all() -> impl Iterator<Item = Mutant> {
         let raft = raftian_raft::Mutant::ALL.iter().copied().map(Mutant::Raft);
-        raft.chain(raftian_apps::Mutant::ALL.into_iter().map(Mutant::App))
+        let disk = [DiskMutant::CutsCorruptLog, DiskMutant::RetriesFailedSync];
+        raft.chain(raftian_apps::Mutant::ALL.into_iter().map(Mutant::App)).chain(disk.map(Mutant::Disk))
     }
 }
 
@@ -127,7 +142,75 @@ impl Plan {
     }
 }
 
+/// Why a bug was not planted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotPlanted {
+    /// There is none of this name.
+    Unknown {
+        /// The name.
+        name: String,
+        /// One that is like it, if there is one.
+        nearest: Option<String>,
+    },
+    /// This program has none.
+    NotBuilt,
+}
+
+impl std::fmt::Display for NotPlanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotPlanted::Unknown { name, nearest: Some(nearest) } => {
+                write!(f, "there is no planted bug `{name}`; did you mean `{nearest}`?")
+            }
+            NotPlanted::Unknown { name, nearest: None } => write!(f, "there is no planted bug `{name}`"),
+            NotPlanted::NotBuilt => write!(
+                f,
+                "this program has no bugs to plant; one that has is built and run with `cargo run --release -p raftianctl \
+                 --features zoo -- sim …`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NotPlanted {}
+
 impl Settings {
+    /// The settings with this bug.
+    ///
+    /// # Errors
+    /// When there is no such bug, or this program has none.
+    #[cfg(feature = "mutants")]
+    pub fn planted(name: &str) -> Result<Settings, NotPlanted> {
+        let mutant = Mutant::all().find(|mutant| mutant.name() == name);
+        let unknown = || {
+            let names: Vec<String> = Mutant::all().map(Mutant::name).collect();
+            let nearest = crate::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+            NotPlanted::Unknown { name: name.to_owned(), nearest }
+        };
+        mutant.ok_or_else(unknown).map(|mutant| Settings { mutant: Some(mutant) })
+    }
+
+    /// The settings with this bug.
+    ///
+    /// # Errors
+    /// Always: this program has no bugs to plant.
+    #[cfg(not(feature = "mutants"))]
+    pub fn planted(_: &str) -> Result<Settings, NotPlanted> {
+        Err(NotPlanted::NotBuilt)
+    }
+
+    /// The name of the bug that is planted.
+    #[cfg(feature = "mutants")]
+    pub fn mutant_name(&self) -> Option<String> {
+        self.mutant.map(Mutant::name)
+    }
+
+    /// The name of the bug that is planted: there is none.
+    #[cfg(not(feature = "mutants"))]
+    pub fn mutant_name(&self) -> Option<String> {
+        None
+    }
+
     #[cfg(feature = "mutants")]
     fn plant(&self, options: &mut Options) {
         if let Some(Mutant::Raft(mutant)) = self.mutant {
@@ -137,6 +220,18 @@ impl Settings {
 
     #[cfg(not(feature = "mutants"))]
     fn plant(&self, _: &mut Options) {}
+
+    /// Whether this bug of the storage is planted.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn disk_mutant(&self, mutant: DiskMutant) -> bool {
+        self.mutant == Some(Mutant::Disk(mutant))
+    }
+
+    /// Whether this bug of the storage is planted.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn disk_mutant(&self, _: DiskMutant) -> bool {
+        false
+    }
 
     /// The machine as it runs on the nodes.
     #[cfg(feature = "mutants")]

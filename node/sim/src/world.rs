@@ -8,6 +8,7 @@
 //! `act`.
 
 mod act;
+mod disks;
 mod live;
 mod manual;
 mod serve;
@@ -15,6 +16,7 @@ mod settle;
 #[cfg(test)]
 mod teeth;
 
+pub use manual::Held;
 use raftian_apps::{DEFAULT_PLAYERS, Machine};
 use raftian_check::Operation;
 use raftian_raft::{Body, Contradiction, Message, NodeId, Reply, RoleKind, Server};
@@ -43,8 +45,10 @@ pub struct World {
     steps: u64,
     queue: Queue,
     actions: Vec<Timed>,
-    /// How many actions have been done.
+    /// How many of these have been done.
     done: usize,
+    /// How many actions have been done, those by hand included.
+    performed: u64,
     nodes: Vec<Node>,
     network: Network,
     clients: Vec<Client>,
@@ -88,6 +92,7 @@ impl World {
             queue: Queue::default(),
             actions: actions.clone(),
             done: 0,
+            performed: 0,
             nodes: (0..count).map(new_node).collect(),
             network: Network::new(luck([*seed, 1]), count, plan.effects.clone()),
             clients: (0..plan.clients)
@@ -95,7 +100,7 @@ impl World {
                 .collect(),
             calls: 0,
             history: History::default(),
-            oracle: Oracle::new(count, Members::of(&plan.configuration()), plan.app, machine()),
+            oracle: Oracle::new(count, Members::of(&plan.configuration()), plan.app, machine(), plan.lease.is_some()),
             budget: Budget::default(),
             trace: Trace::default(),
             coverage: Coverage::default(),
@@ -262,6 +267,7 @@ impl World {
     /// This was broken now; nothing happens any more.
     pub(crate) fn broken(&mut self, invariant: Invariant, text: String) -> Violation {
         let violation = Violation { invariant, step: self.steps, at_us: self.now_us, text };
+        self.journal.note(self.now_us, self.steps, || What::Broken(violation.clone()));
         self.violation.insert(violation).clone()
     }
 
@@ -306,6 +312,7 @@ impl World {
             self.coverage.note_rare(Rare::ArrivedAtNobody);
             return Ok(());
         };
+        let (call, term) = (message.call, message.term);
         let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
         if let Err(contradiction) = server.receive(node.clock.time(self.now_us), message) {
             let invariant = match contradiction {
@@ -317,6 +324,7 @@ impl World {
             return Err(Finding { invariant, text });
         }
         if answers_append {
+            self.oracle.answered(at, from, term, call);
             self.oracle.check_match_index(at, server, from)?;
         }
         self.settle(at, Some(kind))

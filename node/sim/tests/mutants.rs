@@ -24,6 +24,7 @@ const TEETH: &[Invariant] = &[
     Invariant::ConfigurationTruth,
     Invariant::LearnersDoNotCount,
     Invariant::ReadIndexFresh,
+    Invariant::ReadRound,
     Invariant::ExactlyOnce,
     Invariant::Liveness,
 ];

@@ -205,22 +205,4 @@ impl Oracle {
             format!("{client}#{serial} was not told the first response, that of index {index}")
         })
     }
-
-    /// Somebody asks a server to read.
-    pub(crate) fn read_asked(&mut self, at: usize, ticket: u64) {
-        let committed = self.committed();
-        self.views[at].reads.push((ticket, committed));
-    }
-
-    /// A server says from which index on a read may be served, or that it cannot.
-    pub(crate) fn read_answered(&mut self, at: usize, ticket: u64, index: Option<Index>) -> Check {
-        let reads = &mut self.views[at].reads;
-        let asked = reads.iter().position(|(of, _)| *of == ticket).map(|position| reads.swap_remove(position).1);
-        let id = id_at(at);
-        require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
-        let floor = asked.unwrap_or(0);
-        require(index.is_none_or(|index| index >= floor), Invariant::ReadIndexFresh, || {
-            format!("{id} lets a read see index {index:?}, but {floor} was committed before it was asked for")
-        })
-    }
 }

@@ -90,6 +90,11 @@ impl Oracle {
         *discarded = *snapshot;
     }
 
+    /// Entries that were durable are gone, from this index on.
+    pub(crate) fn destroyed(&mut self, at: usize, from: Index) {
+        self.views[at].disk.log.truncate(from - 1);
+    }
+
     /// A node is given another disk, on which this has always been.
     pub(crate) fn replaced(&mut self, at: usize, recovered: &Recovered) -> Check {
         self.views[at].disk = DiskView::default();
@@ -98,8 +103,9 @@ impl Oracle {
     }
 
     /// A message leaves its sender.
-    pub(crate) fn sent(&self, message: &Message) -> Check {
+    pub(crate) fn sent(&mut self, message: &Message) -> Check {
         let Message { from, to, term, .. } = *message;
+        self.views[place(from)].reads.note_sent(message);
         let disk = &self.views[place(from)].disk;
         let of_its_own_term =
             !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }));

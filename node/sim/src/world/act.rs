@@ -17,12 +17,18 @@ impl World {
     pub(super) fn next_action(&mut self) -> Check {
         let action = self.actions[self.done].action.clone();
         self.done += 1;
-        self.trace.note([40, self.done as u64, self.now_us]);
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        self.perform_action(action)
+    }
+
+    /// Does an action, whoever wants it.
+    pub(super) fn perform_action(&mut self, action: Action) -> Check {
+        self.performed += 1;
+        self.trace.note([40, self.performed, self.now_us]);
         self.act(action)
     }
 
-    pub(super) fn act(&mut self, action: Action) -> Check {
+    fn act(&mut self, action: Action) -> Check {
         match action {
             Action::Op { client, op } => self.wish(client, op),
             Action::Crash { node, keep } => return self.crash_at(self.whom(node), keep),

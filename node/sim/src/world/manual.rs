@@ -6,16 +6,32 @@
 use bytes::Bytes;
 use raftian_apps::Command;
 use raftian_raft::{
-    Change, ChangeRefused, NodeId, NotLeader, ProposeRefused, Proposed, ReadTicket, Recovered, Server, Time,
+    Change, ChangeRefused, Message, NodeId, NotLeader, ProposeRefused, Proposed, ReadTicket, Recovered, Server, Time,
     TransferRefused,
 };
 
 use super::{Budget, World};
 use crate::disk::Disk;
 use crate::invariant::{Finding, Invariant, Violation, place, require};
+use crate::journal::What;
+use crate::node::Node;
 use crate::queue::MessageId;
 use crate::schedule::{Action, Op, Schedule};
 use crate::settings::{Plan, Settings};
+
+/// A message that was put aside.
+#[derive(Debug)]
+pub struct Held {
+    id: MessageId,
+    message: Message,
+}
+
+impl Held {
+    /// What it says.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+}
 
 /// The most events that may happen without time passing.
 const MAX_STORM: u64 = 100_000;
@@ -37,7 +53,7 @@ impl World {
     /// # Panics
     /// When the action names a node that is not there.
     pub fn perform(&mut self, action: Action) -> Result<(), Violation> {
-        self.by_hand(|world| world.act(action))
+        self.by_hand(|world| world.perform_action(action))
     }
 
     /// A message arrives now, whatever else is on its way. Says whether it was on its way.
@@ -68,7 +84,38 @@ impl World {
         let message =
             self.queue.messages().into_iter().find(|(of, _)| *of == id).map(|(_, message)| message.clone())?;
         self.budget.granted += Budget::PER_CAUSE;
-        Some(self.queue.send(self.now_us, message))
+        let told = self.journal.is_on().then(|| message.clone());
+        let copy = self.queue.send(self.now_us, message);
+        self.journal.note(self.now_us, self.steps, || What::Sent(copy, Box::new(told.expect("it is being recorded"))));
+        Some(copy)
+    }
+
+    /// A message is put aside: it arrives no earlier than [`World::release`] says. `None` if it was not on its way.
+    pub fn hold(&mut self, id: MessageId) -> Option<Held> {
+        self.queue.take_by_id(id).map(|message| Held { id, message })
+    }
+
+    /// A message that was put aside is on its way again.
+    pub fn release(&mut self, held: Held) {
+        self.queue.put_back(self.now_us, held.id, held.message);
+    }
+
+    /// When a server wants to be called; `None` if it is down or paused.
+    pub fn deadline_us(&self, id: NodeId) -> Option<u64> {
+        self.nodes.get(place(id)).map(|node| node.deadline_us).filter(|deadline_us| *deadline_us < u64::MAX)
+    }
+
+    /// Disks that take no time are done with what they were given, though nothing else happens: so that what a message
+    /// brought is answered before the next one is looked at.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn finish_syncs(&mut self) -> Result<(), Violation> {
+        let is_due = |node: &Node| node.health.sync_us == Some(0) && node.paused.is_none() && !node.syncing.is_empty();
+        while let Some(at) = self.nodes.iter().position(is_due) {
+            self.by_hand(|world| world.synced(at))?;
+        }
+        Ok(())
     }
 
     /// Time passes, and nobody looks at the clock.

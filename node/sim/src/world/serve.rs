@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::{Budget, World};
 use crate::client::Current;
 use crate::coverage::Rare;
-use crate::invariant::{Check, place};
+use crate::invariant::{Check, id_at, place};
+use crate::journal::What;
 use crate::luck::luck;
 use crate::node::{Read, Waiter};
 use crate::queue::{Answer, Event};
@@ -66,6 +67,7 @@ impl World {
         let (op, place, command) = (current.op, current.place as u64, current.command.clone());
         let node = &mut self.nodes[at];
         let Some(server) = &mut node.server else { return Ok(()) };
+        self.journal.note(self.now_us, self.steps, || What::Asked { client, node: id_at(at), op });
         let now = node.clock.time(self.now_us);
         let refused = match op.is_read() {
             true => match server.read(now) {
@@ -175,6 +177,7 @@ impl World {
                 if !current.op.is_read() {
                     self.oracle.acknowledged(&self.clients[client].name, current.serial, index, &response)?;
                 }
+                self.journal.note(self.now_us, self.steps, || What::Told { client, op: current.op, index });
                 self.history.end(current.place, self.steps, Some((index, response)));
             }
         }

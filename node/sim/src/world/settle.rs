@@ -7,8 +7,8 @@ use std::convert::Infallible;
 
 use raftian_apps::{Effect, Machine, Refusal, Snapshot as State};
 use raftian_raft::{
-    Configuration, Discard, Entry, Event as Told, Message, Persist, ReadOutcome, Ready, RoleKind, Server, Snapshot,
-    Storage, Write,
+    Configuration, Discard, Entry, Event as Told, Message, Persist, Persisted, ReadOutcome, Ready, RoleKind, Server,
+    Snapshot, Storage, Write,
 };
 
 use super::World;
@@ -20,6 +20,7 @@ use crate::luck::luck;
 use crate::network::Fate;
 use crate::oracle::Oracle;
 use crate::queue::{Answer, Event};
+use crate::settings::DiskMutant;
 
 /// A disk at the moment of a sync, with the oracle looking on.
 struct Syncing<'a> {
@@ -51,6 +52,7 @@ impl World {
     /// Starts a server with what its disk holds.
     pub(super) fn start(&mut self, at: usize) -> Check {
         let machine = self.first_machine();
+        self.mishandle_damage(at);
         let node = &mut self.nodes[at];
         let recovered = node.disk.durable().clone();
         let server = Server::new(node.options.clone(), recovered, node.clock.time(self.now_us));
@@ -238,6 +240,9 @@ impl World {
         }
         self.trace.note([22, at as u64, self.now_us]);
         let writes = node.syncing.iter().any(|persist| !persist.write().is_empty());
+        if writes && node.health.fails && self.settings.disk_mutant(DiskMutant::RetriesFailedSync) {
+            return self.believe_second_sync(at);
+        }
         if writes && (node.health.fails || node.health.is_full) {
             // Nothing is acknowledged and nothing tried again: the process stops. What the disk has is anybody's guess.
             let rare = if node.health.fails { Rare::SyncFailed } else { Rare::DiskFull };
@@ -249,6 +254,11 @@ impl World {
         let mut storage = Syncing { at, disk: &mut node.disk, oracle: &mut self.oracle, seen: Ok(()) };
         let Ok(persisted) = Persist::sync_all(batch, &mut storage);
         storage.seen?;
+        self.has_synced(at, persisted)
+    }
+
+    /// A server learns that its writes are durable.
+    pub(super) fn has_synced(&mut self, at: usize, persisted: Vec<Persisted>) -> Check {
         self.journal.note(self.now_us, self.steps, || What::Synced(id_at(at)));
         if self.crosses(at, false, Rare::CrashedAtSync)? {
             return Ok(());

@@ -83,7 +83,7 @@ fn a_message_that_no_server_would_send_is_seen() {
 
 #[test]
 fn a_promise_without_a_disk_behind_it_is_seen() {
-    let world = led();
+    let mut world = led();
     let reply = |term, reply| Message { from: id_at(1), to: id_at(0), term, call: 1, body: Body::Reply(reply) };
     let cases = [
         reply(2, Reply::TimeoutNow),
@@ -94,6 +94,22 @@ fn a_promise_without_a_disk_behind_it_is_seen() {
         check(world.oracle.sent(&message), Invariant::DurableBeforeSend);
     }
     assert!(world.oracle.sent(&reply(1, Reply::AppendEntries(raftian_raft::AppendReply::Matched(1)))).is_ok());
+}
+
+#[test]
+fn a_read_without_a_round_of_its_own_is_seen() {
+    let mut world = led();
+    let oracle = &mut world.oracle;
+    oracle.read_asked(0, 1);
+    check(oracle.read_answered(0, 1, Some(1)), Invariant::ReadRound);
+    // An answer to a call that left before the read counts for nothing, and neither does one of another term.
+    oracle.read_asked(0, 2);
+    oracle.answered(0, 1, 1, 1);
+    oracle.answered(0, 2, 0, 1_000);
+    check(oracle.read_answered(0, 2, Some(1)), Invariant::ReadRound);
+    oracle.read_asked(0, 3);
+    oracle.answered(0, 1, 1, 1_000);
+    assert!(oracle.read_answered(0, 3, Some(1)).is_ok());
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! Reads by a confirmed index (§8; thesis §6.4): what they may see, and what must have been heard before.
+//!
+//! Invariant: nothing the server says about its rounds is believed; the numbers of the calls that crossed the network tell
+//! which answers came after a read.
+
+use std::collections::BTreeMap;
+
+use raftian_raft::{Body, Index, Message, Term};
+
+use super::{Oracle, View};
+use crate::invariant::{Check, Invariant, id_at, require};
+use crate::members::bit;
+
+/// The reads of one server since it started, and what can confirm them.
+#[derive(Debug, Default)]
+pub(super) struct ReadsView {
+    waiting: Vec<Asked>,
+    /// The latest call that left. Calls are numbered anew after a restart.
+    sent: u64,
+    /// The latest call that each other server has answered, in the term in which the answer came.
+    answered: BTreeMap<usize, u64>,
+}
+
+/// A read that waits.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    ticket: u64,
+    /// How much was committed when it came.
+    committed: Index,
+    /// The latest call that had left when it came.
+    sent: u64,
+}
+
+impl ReadsView {
+    /// A message leaves.
+    pub(super) fn note_sent(&mut self, message: &Message) {
+        if matches!(message.body, Body::Request(_)) {
+            self.sent = self.sent.max(message.call);
+        }
+    }
+}
+
+impl Oracle {
+    /// A server of this term has the answer of another to a call.
+    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64) {
+        let View { seen, reads, .. } = &mut self.views[at];
+        if seen.is_some_and(|seen| seen.term == term) {
+            let latest = reads.answered.entry(from).or_default();
+            *latest = call.max(*latest);
+        }
+    }
+
+    /// Somebody asks a server to read.
+    pub(crate) fn read_asked(&mut self, at: usize, ticket: u64) {
+        let committed = self.committed();
+        let reads = &mut self.views[at].reads;
+        reads.waiting.push(Asked { ticket, committed, sent: reads.sent });
+    }
+
+    /// A server says from which index on a read may be served, or that it cannot.
+    pub(crate) fn read_answered(&mut self, at: usize, ticket: u64, index: Option<Index>) -> Check {
+        let waiting = &mut self.views[at].reads.waiting;
+        let asked = waiting.iter().position(|asked| asked.ticket == ticket).map(|place| waiting.swap_remove(place));
+        let id = id_at(at);
+        require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
+        let (Some(Asked { committed, sent, .. }), Some(index)) = (asked, index) else { return Ok(()) };
+        require(index >= committed, Invariant::ReadIndexFresh, || {
+            format!("{id} lets a read see index {index}, but {committed} was committed before it was asked for")
+        })?;
+        let View { log, reads, .. } = &self.views[at];
+        let heard = reads.answered.iter().filter(|(_, call)| **call > sent);
+        let heard = heard.fold(bit(id), |heard, (from, _)| heard | bit(id_at(*from)));
+        let members = log.changes().last().map_or(self.first, |(_, members)| *members);
+        require(self.has_leases || members.is_quorum(heard), Invariant::ReadRound, || {
+            format!("{id} serves read {ticket} without answers of a quorum of ({members}) to calls after number {sent}")
+        })
+    }
+}

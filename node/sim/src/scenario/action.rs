@@ -1,0 +1,284 @@
+//! The actions of a schedule as text, both ways.
+//!
+//! Invariant: what is written reads back as the same action. One line may stand for several: a partition is many cuts.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use raftian_raft::{Change, NodeId};
+
+use super::words::{Micros, Unreadable, Words};
+use crate::invariant::id_at;
+use crate::schedule::{Action, Op, Whom};
+
+/// The words that an action begins with, but for `disk`, of which there is more than actions.
+pub(super) const VERBS: [&str; 12] =
+    ["client", "crash", "restart", "pause", "resume", "cut", "partition", "isolate", "heal", "clog", "compact", "try"];
+
+/// Reads what follows a verb.
+pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+    let one = match verb {
+        "client" => client(words)?,
+        "crash" => crash(words)?,
+        "restart" if words.eat("all") => Action::RestartAll,
+        "restart" => Action::Restart(words.node()?),
+        "pause" => Action::Pause(whom(words)?),
+        "resume" if words.eat("all") => Action::ResumeAll,
+        "resume" => Action::Resume(words.node()?),
+        "cut" => return cut(words),
+        "partition" => return partition(words),
+        "isolate" if words.eat("@leader") => Action::IsolateLeader,
+        "isolate" => return isolate(words),
+        "heal" => Action::Heal,
+        "clog" => {
+            let (from, to) = (words.node()?, arrow(words)?);
+            words.expect("for")?;
+            Action::Clog { from, to, for_us: words.time_us()? }
+        }
+        "compact" => {
+            let node = whom(words)?;
+            let keep = if words.eat("keep") { words.number("a number of entries")? } else { 0 };
+            Action::Compact { node, keep }
+        }
+        _ => attempt(words)?,
+    };
+    Ok(vec![one])
+}
+
+/// Reads what is done to a disk, but for the words by hand.
+pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    let Whom::Node(id) = node else {
+        return match what {
+            "fails" => Ok(Action::SyncFails(node)),
+            _ => Err(words.refuse(format!("only `fails` can be said of the disk of a leader, found `{what}`"))),
+        };
+    };
+    match what {
+        "takes" => Ok(Action::SyncTakes { node: id, us: words.time_us()? }),
+        "fails" => Ok(Action::SyncFails(node)),
+        _ => Ok(Action::DiskFull { node: id, is_full: what == "full" }),
+    }
+}
+
+/// `n3`, or `@leader or n3`.
+pub(super) fn whom(words: &mut Words<'_>) -> Result<Whom, Unreadable> {
+    if !words.eat("@leader") {
+        return Ok(Whom::Node(words.node()?));
+    }
+    words.expect("or")?;
+    Ok(Whom::Leader { or: words.node()? })
+}
+
+/// A change of the membership, after its verb.
+pub(super) fn change(verb: &str, words: &mut Words<'_>) -> Result<Change, Unreadable> {
+    match verb {
+        "add" => Ok(Change::AddLearner(words.node()?)),
+        "promote" => Ok(Change::Promote(words.node()?)),
+        "remove" => Ok(Change::Remove(words.node()?)),
+        _ => {
+            let voters = members(words)?;
+            let learners = if words.eat("+") { members(words)? } else { BTreeSet::new() };
+            Ok(Change::Members { voters, learners })
+        }
+    }
+}
+
+/// `n1,n2`, or `none`.
+pub(super) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreadable> {
+    if words.eat("none") { Ok(BTreeSet::new()) } else { Ok(words.some_nodes()?.into_iter().collect()) }
+}
+
+fn client(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    let client = words.number("the number of a client, from 0 on")?;
+    let verb = words.one_of(&["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"])?;
+    let op = match verb {
+        "set" => Op::Set(key(words)?, value(words)?),
+        "read" => Op::Read(key(words)?),
+        "get" => Op::Get(key(words)?),
+        "cas" => {
+            let key = key(words)?;
+            let old = if words.eat("none") { None } else { Some(value(words)?) };
+            Op::Cas(key, old, value(words)?)
+        }
+        "incr" => Op::Incr(key(words)?, words.number("a number from -128 to 127")?),
+        "del" => Op::Del(key(words)?),
+        "attack" => Op::Attack(player(words)?),
+        "add" => Op::Add(player(words)?),
+        _ => Op::Leave(player(words)?),
+    };
+    Ok(Action::Op { client, op })
+}
+
+fn key(words: &mut Words<'_>) -> Result<u8, Unreadable> {
+    words.parsed("a key from k0 to k255", |text| text.strip_prefix('k')?.parse().ok())
+}
+
+fn value(words: &mut Words<'_>) -> Result<u32, Unreadable> {
+    words.number("a whole number")
+}
+
+fn player(words: &mut Words<'_>) -> Result<u8, Unreadable> {
+    words.number("the number of a player")
+}
+
+fn crash(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    if words.eat("all") {
+        return Ok(Action::CrashAll { keep: keeping(words)? });
+    }
+    let node = whom(words)?;
+    if !words.eat("at") {
+        return Ok(Action::Crash { node, keep: keeping(words)? });
+    }
+    match (words.one_of(&["boundary", "install"])?, node) {
+        ("boundary", _) => {
+            let boundaries = words.number("a number of boundaries")?;
+            Ok(Action::CrashAtBoundary { node, boundaries, keep: keeping(words)? })
+        }
+        (_, Whom::Node(node)) => Ok(Action::CrashAtInstall { node, keep: keeping(words)? }),
+        (_, Whom::Leader { .. }) => Err(words.refuse("a leader installs no snapshot; name a node")),
+    }
+}
+
+fn keeping(words: &mut Words<'_>) -> Result<usize, Unreadable> {
+    if words.eat("keeping") { words.number("a number of records") } else { Ok(0) }
+}
+
+fn arrow(words: &mut Words<'_>) -> Result<NodeId, Unreadable> {
+    words.expect("->")?;
+    words.node()
+}
+
+/// The links between two nodes, or between one and all others.
+fn cut(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+    let froms = one_or_all(words)?;
+    let is_mutual = words.one_of(&["->", "<->"])? == "<->";
+    let tos = one_or_all(words)?;
+    let links = froms.iter().flat_map(|from| tos.iter().map(move |to| (*from, *to))).filter(|(from, to)| from != to);
+    let both = |(from, to)| [(from, to), (to, from)].into_iter().take(1 + usize::from(is_mutual));
+    Ok(links.flat_map(both).map(|(from, to)| Action::Cut { from, to }).collect())
+}
+
+fn one_or_all(words: &mut Words<'_>) -> Result<Vec<NodeId>, Unreadable> {
+    if words.eat("*") { Ok((0..words.nodes).map(id_at).collect()) } else { Ok(vec![words.node()?]) }
+}
+
+/// All links between the groups. Nodes that no group names stay fully connected.
+fn partition(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+    let mut groups = vec![words.some_nodes()?];
+    words.expect("|")?;
+    groups.push(words.some_nodes()?);
+    while words.eat("|") {
+        groups.push(words.some_nodes()?);
+    }
+    let group_of = |id: NodeId| groups.iter().position(|group| group.contains(&id));
+    Ok(cuts(words.nodes, |from, to| match (group_of(from), group_of(to)) {
+        (Some(from), Some(to)) => from != to,
+        _ => false,
+    }))
+}
+
+fn isolate(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+    let nodes = words.some_nodes()?;
+    Ok(cuts(words.nodes, |from, to| nodes.contains(&from) != nodes.contains(&to)))
+}
+
+fn cuts(nodes: usize, is_cut: impl Fn(NodeId, NodeId) -> bool) -> Vec<Action> {
+    let links = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (id_at(from), id_at(to))));
+    links.filter(|(from, to)| is_cut(*from, *to)).map(|(from, to)| Action::Cut { from, to }).collect()
+}
+
+fn attempt(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    match words.one_of(&["add", "promote", "remove", "members", "transfer"])? {
+        "transfer" => Ok(Action::Transfer(words.node()?)),
+        verb => Ok(Action::Change(change(verb, words)?)),
+    }
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whom::Node(id) => write!(f, "{id}"),
+            Whom::Leader { or } => write!(f, "@leader or {or}"),
+        }
+    }
+}
+
+/// As a scenario says it.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::Op { client, op } => write!(f, "client {client} {op}"),
+            Action::Crash { node, keep } => write!(f, "crash {node}{}", Keeping(*keep)),
+            Action::CrashAtBoundary { node, boundaries, keep } => {
+                write!(f, "crash {node} at boundary {boundaries}{}", Keeping(*keep))
+            }
+            Action::CrashAtInstall { node, keep } => write!(f, "crash {node} at install{}", Keeping(*keep)),
+            Action::CrashAll { keep } => write!(f, "crash all{}", Keeping(*keep)),
+            Action::Restart(id) => write!(f, "restart {id}"),
+            Action::RestartAll => write!(f, "restart all"),
+            Action::Pause(whom) => write!(f, "pause {whom}"),
+            Action::Resume(id) => write!(f, "resume {id}"),
+            Action::ResumeAll => write!(f, "resume all"),
+            Action::Cut { from, to } => write!(f, "cut {from} -> {to}"),
+            Action::IsolateLeader => write!(f, "isolate @leader"),
+            Action::Heal => write!(f, "heal"),
+            Action::Clog { from, to, for_us } => write!(f, "clog {from} -> {to} for {}", Micros(*for_us)),
+            Action::SyncTakes { node, us } => write!(f, "disk {node} takes {}", Micros(*us)),
+            Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
+            Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
+            Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
+            Action::Change(change) => {
+                let (verb, what) = told(change);
+                write!(f, "try {verb} {what}")
+            }
+            Action::Transfer(to) => write!(f, "try transfer {to}"),
+            Action::Compact { node, keep: 0 } => write!(f, "compact {node}"),
+            Action::Compact { node, keep } => write!(f, "compact {node} keep {keep}"),
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Op::Read(key) => write!(f, "read k{key}"),
+            Op::Get(key) => write!(f, "get k{key}"),
+            Op::Set(key, value) => write!(f, "set k{key} {value}"),
+            Op::Cas(key, None, new) => write!(f, "cas k{key} none {new}"),
+            Op::Cas(key, Some(old), new) => write!(f, "cas k{key} {old} {new}"),
+            Op::Incr(key, by) => write!(f, "incr k{key} {by}"),
+            Op::Del(key) => write!(f, "del k{key}"),
+            Op::Attack(player) => write!(f, "attack {player}"),
+            Op::Add(player) => write!(f, "add {player}"),
+            Op::Leave(player) => write!(f, "leave {player}"),
+        }
+    }
+}
+
+/// The verb of a change, and the rest of the words.
+pub(super) fn told(change: &Change) -> (&'static str, String) {
+    match change {
+        Change::AddLearner(id) => ("add", id.to_string()),
+        Change::Promote(id) => ("promote", id.to_string()),
+        Change::Remove(id) => ("remove", id.to_string()),
+        Change::Members { voters, learners } if learners.is_empty() => ("members", list(voters)),
+        Change::Members { voters, learners } => ("members", format!("{} + {}", list(voters), list(learners))),
+    }
+}
+
+/// `n1,n2`, or `none`.
+pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
+    let names: Vec<String> = ids.into_iter().map(NodeId::to_string).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(",") }
+}
+
+struct Keeping(usize);
+
+impl fmt::Display for Keeping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            keep => write!(f, " keeping {keep}"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The scenarios that everybody should have seen: the paper's figures, and what went wrong elsewhere.
+//!
+//! Invariant: each is a text file of its own, with a title, a paragraph and expectations; a test plays all of them, and
+//! sees them fail where the rule that they show is broken.
+
+use super::Scenario;
+
+/// A scenario of the library.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub text: &'static str,
+}
+
+macro_rules! figures {
+    ($($name:literal,)*) => {
+        /// All of them, in the order in which they are best read.
+        pub const FIGURES: &[Figure] = &[
+            $(Figure { name: $name, text: include_str!(concat!("../../scenarios/", $name, ".scenario")) },)*
+        ];
+    };
+}
+
+figures! {
+    // The paper's figures (§5.3, §5.4)
+    "fig7_a",
+    "fig7_b",
+    "fig7_c",
+    "fig7_d",
+    "fig7_e",
+    "fig7_f",
+    "fig8_d",
+    "fig8_e",
+    "fig8_unreliable",
+    // Votes and disks (§5.1, §5.2)
+    "vote_before_reply",
+    "term_vote_atomic",
+    "same_term_stepdown_keeps_vote",
+    "append_ack_power_loss",
+    "single_node_crash",
+    "split_vote_5",
+    // Networks that are neither whole nor cut (thesis §4.2.3, §6.2, §9.6)
+    "cloudflare_partial",
+    "asym_deaf_node",
+    "asym_mute_leader",
+    "disruptive_removed",
+    "prevote_rejoin_long_partition",
+    // Reads (§8, thesis §6.4)
+    "stale_read_partitioned_leader",
+    "new_leader_read_before_noop",
+    "readindex_delayed_ack",
+    "readindex_retry_after_pause",
+    // Logs (§5.3)
+    "ack_after_truncation",
+    "stale_short_append",
+    "heartbeat_divergent_tail",
+    // Snapshots (§7)
+    "snapshot_suffix_restart",
+    "install_snapshot_stale_or_duplicate",
+    "snapshot_conflicting_suffix",
+    "crash_mid_install",
+    "append_spans_compaction",
+    // Membership (§6, thesis §4)
+    "learner_added_partitioned",
+    "single_server_bug",
+    "joint_partition",
+    "joint_leader_crash",
+    "config_truncated",
+    "remove_leader",
+    "rejoin_same_term",
+    // Handing over (thesis §3.10)
+    "transfer_under_load",
+    // Clients (§8, thesis §6.3)
+    "duplicate_retry",
+    "dedup_across_snapshot",
+    // The whole cluster
+    "restart_all_then_minority",
+}
+
+impl Figure {
+    /// The figure of this name.
+    pub fn named(name: &str) -> Option<Figure> {
+        FIGURES.iter().find(|figure| figure.name == name).copied()
+    }
+
+    /// What it says.
+    ///
+    /// # Panics
+    /// When it cannot be read, which a test excludes.
+    pub fn scenario(self) -> Scenario {
+        self.text.parse().unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+}

@@ -1,0 +1,347 @@
+//! A scenario is played.
+//!
+//! Invariants: it stops at the first thing that is not as it must be. Nothing that a server does can make it panic.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use raftian_apps::{AppKind, Command};
+use raftian_raft::{Entry, HardState, NodeId, Payload, Recovered, RoleKind, Server, Term};
+use serde_json::value::RawValue;
+
+use super::condition::{Nodes, ReadFate};
+use super::{Condition, Fate, Scenario, Statement, Step, Which, Wish};
+use crate::invariant::{Invariant, Violation};
+use crate::journal::{Happening, What};
+use crate::run::{panic_text, wind_up};
+use crate::world::{Held, World};
+
+/// What came of a scenario.
+#[derive(Debug)]
+pub struct Played {
+    /// Why it went no further; `None` if all was as it must be, to the end.
+    pub stopped: Option<Stopped>,
+    /// All that happened.
+    pub journal: Vec<Happening>,
+    /// The hash of it.
+    pub hash: u64,
+    /// How many events there were.
+    pub events: u64,
+    /// How long it was, in virtual microseconds.
+    pub virtual_us: u64,
+}
+
+/// Why a scenario went no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// An invariant was broken, and the scenario did not say so.
+    Broken {
+        /// The line at which it was; 0 if there are no lines.
+        line: usize,
+        /// Which, and when.
+        violation: Violation,
+    },
+    /// Something was not as the scenario said.
+    Failed {
+        /// The line that says it; 0 if there are no lines.
+        line: usize,
+        /// What it says.
+        statement: String,
+        /// What was the case instead.
+        why: String,
+    },
+}
+
+/// What conditions look at.
+pub(super) struct Stage {
+    pub(super) world: World,
+    journal: Vec<Happening>,
+    held: Vec<Held>,
+    /// The last command proposed by hand of each name, and how many there were of all names.
+    commands: BTreeMap<String, Command>,
+    proposed: u64,
+    /// The reads by hand: where, the ticket, and how much had happened before.
+    reads: Vec<(NodeId, u64, usize)>,
+}
+
+/// Why a step was not done.
+enum Halt {
+    Broken(Violation),
+    Failed(String),
+}
+
+impl From<Violation> for Halt {
+    fn from(violation: Violation) -> Halt {
+        Halt::Broken(violation)
+    }
+}
+
+impl Scenario {
+    /// Plays it to its end, or to the first thing that is not as it must be.
+    pub fn play(&self) -> Played {
+        let mut stage = Stage::new(self);
+        let stopped = (0..self.steps.len()).find_map(|at| self.take(&mut stage, at));
+        stage.look();
+        // What was expected and came about is the end, and no failure.
+        let stopped = stopped.flatten();
+        let Stage { world, journal, .. } = stage;
+        Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us: world.now_us() }
+    }
+
+    /// Takes a step. Says why there is no next one: for nothing, if that is what the scenario says.
+    fn take(&self, stage: &mut Stage, at: usize) -> Option<Option<Stopped>> {
+        let step = &self.steps[at];
+        let taken = catch_unwind(AssertUnwindSafe(|| stage.take(step, self)));
+        let halt = taken.unwrap_or_else(|panic| {
+            Err(Halt::Broken(stage.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
+        });
+        match halt {
+            Ok(()) => None,
+            Err(Halt::Failed(why)) => {
+                let statement = step.statement.to_string();
+                Some(Some(Stopped::Failed { line: step.line, statement, why }))
+            }
+            Err(Halt::Broken(violation)) if self.expects(at, violation.invariant) => Some(None),
+            Err(Halt::Broken(violation)) => Some(Some(Stopped::Broken { line: step.line, violation })),
+        }
+    }
+
+    /// Whether this is to be broken, in this step or a later one.
+    fn expects(&self, at: usize, invariant: Invariant) -> bool {
+        let broken = Condition::Violation(invariant);
+        self.steps[at..]
+            .iter()
+            .any(|step| matches!(&step.statement, Statement::Expect { condition, .. } if *condition == broken))
+    }
+}
+
+impl Stage {
+    fn new(scenario: &Scenario) -> Stage {
+        let mut world = World::manual(scenario.plan.clone(), scenario.seed, scenario.settings);
+        world.record();
+        Stage {
+            world,
+            journal: Vec::new(),
+            held: Vec::new(),
+            commands: BTreeMap::new(),
+            proposed: 0,
+            reads: Vec::new(),
+        }
+    }
+
+    // What can be seen.
+
+    /// These servers by name, up or not.
+    pub(super) fn ids(&self, nodes: &Nodes) -> impl Iterator<Item = NodeId> + use<> {
+        let ids: Vec<NodeId> = match nodes {
+            Nodes::These(ids) => ids.clone(),
+            Nodes::Up => self.world.ids().filter(|id| self.world.server(*id).is_some()).collect(),
+        };
+        ids.into_iter()
+    }
+
+    /// Checks each of these servers, which must be up.
+    pub(super) fn each(
+        &self,
+        nodes: &Nodes,
+        check: impl Fn(NodeId, &Server) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.ids(nodes).try_for_each(|id| check(id, self.world.server(id).ok_or_else(|| format!("{id} is down"))?))
+    }
+
+    /// What became of a read by hand, counted from 1 on; `None` if there was none.
+    pub(super) fn read_fate(&self, number: usize) -> Option<ReadFate> {
+        let (at, ticket, since) = *self.reads.get(number.checked_sub(1)?)?;
+        let decided = self.journal[since..].iter().find_map(|happening| match happening.what {
+            What::Read(id, outcome) if id == at && outcome.ticket.number() == ticket => Some(outcome.index.is_ok()),
+            _ => None,
+        });
+        Some(match decided {
+            Some(true) => ReadFate::Served,
+            Some(false) => ReadFate::Failed,
+            None => ReadFate::Waiting,
+        })
+    }
+
+    /// How many such messages were sent.
+    pub(super) fn sent(&self, which: Which) -> u64 {
+        let sent = self.journal.iter().filter(|happening| match &happening.what {
+            What::Sent(_, message) | What::Lost(message) => which.matches(message),
+            _ => false,
+        });
+        sent.count() as u64
+    }
+
+    fn look(&mut self) {
+        self.journal.append(&mut self.world.take_journal());
+    }
+
+    // What happens.
+
+    fn take(&mut self, step: &Step, scenario: &Scenario) -> Result<(), Halt> {
+        if let Some(at_us) = step.at_us {
+            self.world.run_until(at_us)?;
+        }
+        match &step.statement {
+            Statement::Do(action) => self.world.perform(action.clone())?,
+            Statement::Disk { node, term, vote, log } => self.install(*node, *term, *vote, log)?,
+            Statement::Elect(id) => {
+                self.tick(*id)?;
+                self.world.step_all()?;
+                let role = self.world.server(*id).map(Server::role);
+                require(role == Some(RoleKind::Leader), || format!("{id} is not elected"))?;
+            }
+            Statement::Timeout(id) => {
+                self.tick(*id)?;
+                self.world.finish_syncs()?;
+            }
+            Statement::DeliverAll => self.world.step_all()?,
+            Statement::Messages { fate, which } => self.meet(*fate, *which)?,
+            Statement::HoldDisk { node, is_held } => {
+                self.world.hold_disk(*node, *is_held)?;
+                self.world.finish_syncs()?;
+            }
+            Statement::Sync { node, writes } => {
+                require(self.world.waiting(*node) > 0, || format!("no write waits for the disk of {node}"))?;
+                self.world.sync(*node, writes.unwrap_or(usize::MAX))?;
+            }
+            Statement::Ask { at, wish, is_refused } => self.ask(*at, wish, *is_refused, scenario.plan.app)?,
+            Statement::Advance(us) => self.world.run_until(self.world.now_us() + us)?,
+            Statement::Expect { condition, within_us } => self.expect(condition, *within_us)?,
+            Statement::Finish => wind_up(&mut self.world).map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    fn install(&mut self, id: NodeId, term: Option<Term>, vote: Option<NodeId>, log: &[Term]) -> Result<(), Halt> {
+        let entries = (1..).zip(log).map(|(index, term)| Entry { index, term: *term, payload: Payload::Noop });
+        let term = term.unwrap_or(log.last().copied().unwrap_or(0));
+        let hard_state = HardState { term, voted_for: vote };
+        self.world.install(id, Recovered { hard_state, entries: entries.collect(), snapshot: None })?;
+        Ok(())
+    }
+
+    fn tick(&mut self, id: NodeId) -> Result<(), Halt> {
+        require(self.world.deadline_us(id).is_some(), || format!("{id} does not run, and looks at no clock"))?;
+        self.world.tick(id)?;
+        Ok(())
+    }
+
+    fn meet(&mut self, fate: Fate, which: Which) -> Result<(), Halt> {
+        if fate == Fate::Release {
+            return self.release(which);
+        }
+        let messages = self.world.messages();
+        let found: Vec<_> = messages.iter().filter(|(_, message)| which.matches(message)).map(|(id, _)| *id).collect();
+        require(!found.is_empty(), || "no such message is on its way".to_owned())?;
+        for id in found {
+            match fate {
+                Fate::Deliver => {
+                    self.world.deliver(id)?;
+                    self.world.finish_syncs()?;
+                }
+                Fate::Hold => self.held.extend(self.world.hold(id)),
+                Fate::Copy => self.held.extend(self.world.duplicate(id).and_then(|copy| self.world.hold(copy))),
+                Fate::Drop | Fate::Release => {
+                    self.world.lose(id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was put aside is on its way again.
+    fn release(&mut self, which: Which) -> Result<(), Halt> {
+        let (released, held): (Vec<Held>, Vec<Held>) =
+            std::mem::take(&mut self.held).into_iter().partition(|one| which.matches(one.message()));
+        self.held = held;
+        require(!released.is_empty(), || "no such message was put aside".to_owned())?;
+        released.into_iter().for_each(|one| self.world.release(one));
+        Ok(())
+    }
+
+    /// Asks a server for something, and sees whether it refuses as it should.
+    fn ask(&mut self, at: NodeId, wish: &Wish, is_refused: bool, app: AppKind) -> Result<(), Halt> {
+        require(self.world.server(at).is_some(), || format!("{at} is down"))?;
+        let outcome = match wish {
+            Wish::Propose(name) => {
+                let command = self.command(name, app)?;
+                self.commands.insert(name.clone(), command.clone());
+                answer(self.world.propose(at, &command)?)
+            }
+            Wish::Retry(name) => {
+                let command = self.commands.get(name).cloned();
+                let command = command.ok_or_else(|| Halt::Failed(format!("no command {name} was proposed before")))?;
+                answer(self.world.propose(at, &command)?)
+            }
+            Wish::Change(change) => answer(self.world.change(at, change.clone())?),
+            Wish::Transfer(to) => answer(self.world.transfer(at, *to)?),
+            Wish::Read => {
+                self.look();
+                let since = self.journal.len();
+                let ticket = self.world.read(at)?;
+                self.reads.extend(ticket.iter().flatten().map(|ticket| (at, ticket.number(), since)));
+                answer(ticket)
+            }
+        };
+        match outcome {
+            Ok(()) => require(!is_refused, || format!("{at} did not refuse"))?,
+            Err(why) => require(is_refused, || format!("{at} refuses: {why}"))?,
+        }
+        self.world.finish_syncs()?;
+        Ok(())
+    }
+
+    /// A command of a client of its own. Each time it takes effect, it adds one to the key of its name; on the attack game
+    /// there are no keys, and it attacks.
+    fn command(&mut self, name: &str, app: AppKind) -> Result<Command, Halt> {
+        self.proposed += 1;
+        let op = match app {
+            AppKind::Kv => format!(r#"{{"incr":["{name}",1]}}"#),
+            AppKind::Attack => r#"{"attack":1}"#.to_owned(),
+        };
+        let op = RawValue::from_string(op).map_err(|error| Halt::Failed(error.to_string()))?;
+        Command::new(format!("by-hand-{}", self.proposed), 1, op).map_err(|error| Halt::Failed(error.to_string()))
+    }
+
+    fn expect(&mut self, condition: &Condition, within_us: u64) -> Result<(), Halt> {
+        let end_us = self.world.now_us() + within_us;
+        loop {
+            self.look();
+            match condition.check(self) {
+                Ok(()) => return Ok(()),
+                Err(_) if within_us > 0 && self.world.next_us() < end_us => self.world.step().map(|_| ())?,
+                Err(why) => return Err(Halt::Failed(why)),
+            }
+        }
+    }
+}
+
+fn require(holds: bool, why: impl FnOnce() -> String) -> Result<(), Halt> {
+    if holds { Ok(()) } else { Err(Halt::Failed(why())) }
+}
+
+/// What a server answered; nothing if it was down.
+fn answer<T, E: fmt::Display>(asked: Option<Result<T, E>>) -> Result<(), String> {
+    match asked {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(refused)) => Err(refused.to_string()),
+        None => Err("it is down".to_owned()),
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = match self {
+            Stopped::Broken { line, .. } | Stopped::Failed { line, .. } => *line,
+        };
+        if line > 0 {
+            write!(f, "line {line}: ")?;
+        }
+        match self {
+            Stopped::Broken { violation, .. } => write!(f, "{violation}"),
+            Stopped::Failed { statement, why, .. } => write!(f, "`{statement}`, but {why}"),
+        }
+    }
+}

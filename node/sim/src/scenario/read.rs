@@ -1,0 +1,259 @@
+//! Text becomes a scenario: settings, then statements.
+//!
+//! Invariant: a scenario that was read names only nodes that are there, and its settings are legal.
+
+use std::str::FromStr;
+
+use raftian_raft::{NodeId, Term};
+
+use super::condition::{MEASURES, READ_FATES, ROLES};
+use super::words::{Unreadable, Words, statements};
+use super::{Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, setup};
+use crate::coverage::Kind;
+use crate::invariant::Invariant;
+use crate::schedule::Whom;
+use crate::settings::{Plan, Settings};
+
+/// The words that a statement by hand begins with.
+const BY_HAND: [&str; 19] = [
+    "elect", "timeout", "deliver", "drop", "hold", "copy", "release", "propose", "retry", "read", "add", "promote",
+    "remove", "members", "transfer", "sync", "advance", "expect", "finish",
+];
+
+/// The most entries that a disk is given.
+const MAX_LOG: usize = 10_000;
+
+impl FromStr for Scenario {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Scenario, Unreadable> {
+        let mut scenario = Scenario {
+            title: String::new(),
+            see: String::new(),
+            seed: 1,
+            settings: Settings::default(),
+            plan: Plan::quiet(1),
+            steps: Vec::new(),
+        };
+        let mut knows_servers = false;
+        for mut words in statements(text) {
+            words.nodes = scenario.plan.nodes();
+            let first = words.peek().unwrap_or_default();
+            let is_setting = setup::WORDS.contains(&first);
+            let needs_servers = !["title", "see", "servers"].contains(&first);
+            if needs_servers && !knows_servers {
+                let word = words.take("a statement")?;
+                return Err(word.unexpected("`servers` and how many there are, before all else", &["servers", "title"]));
+            }
+            if is_setting {
+                let word = words.take("a setting")?;
+                if first != "see" && !scenario.steps.is_empty() {
+                    return Err(words.refuse(format!("`{first}` is a setting, and comes before the first statement")));
+                }
+                knows_servers |= first == "servers";
+                setup::read(word.text, &mut words, &mut scenario)?;
+            } else {
+                let line = words.line();
+                let step = |(at_us, statement)| Step { line, at_us, statement };
+                scenario.steps.extend(statement(&mut words)?.into_iter().map(step));
+            }
+            words.end()?;
+        }
+        if !knows_servers {
+            return Err(Unreadable { line: 1, column: 1, why: "expected `servers` and how many there are".to_owned() });
+        }
+        Ok(scenario)
+    }
+}
+
+/// A statement; several if the line stands for several actions. The time belongs to the first.
+fn statement(words: &mut Words<'_>) -> Result<Vec<(Option<u64>, Statement)>, Unreadable> {
+    let at_us = if words.eat("at") { Some(words.time_us()?) } else { None };
+    let mut times = std::iter::once(at_us).chain(std::iter::repeat(None));
+    if words.peek().is_some_and(|word| word.parse::<NodeId>().is_ok()) {
+        return Ok(vec![(at_us, disk_content(words)?)]);
+    }
+    let known: Vec<&'static str> = action::VERBS.iter().chain(&BY_HAND).copied().chain(["disk"]).collect();
+    let word = words.take("a statement")?;
+    let all_known = || known.iter().chain(&setup::WORDS).chain(&["at"]).copied().collect::<Vec<_>>();
+    let verb = known.iter().find(|known| **known == word.text).copied();
+    let verb = verb.ok_or_else(|| word.unexpected("a statement", &all_known()))?;
+    if action::VERBS.contains(&verb) {
+        let actions = action::read(verb, words)?;
+        return Ok(actions.into_iter().map(|action| (times.next().flatten(), Statement::Do(action))).collect());
+    }
+    Ok(vec![(at_us, by_hand(verb, words)?)])
+}
+
+fn by_hand(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
+    Ok(match verb {
+        "elect" => Statement::Elect(words.node()?),
+        "timeout" => Statement::Timeout(words.node()?),
+        "deliver" if words.eat("all") => Statement::DeliverAll,
+        "deliver" => Statement::Messages { fate: Fate::Deliver, which: which(words)? },
+        "drop" => Statement::Messages { fate: Fate::Drop, which: which(words)? },
+        "hold" => Statement::Messages { fate: Fate::Hold, which: which(words)? },
+        "copy" => Statement::Messages { fate: Fate::Copy, which: which(words)? },
+        "release" => Statement::Messages { fate: Fate::Release, which: which(words)? },
+        "propose" | "retry" | "read" | "add" | "promote" | "remove" | "members" | "transfer" => ask(verb, words)?,
+        "disk" => disk(words)?,
+        "sync" => {
+            let node = words.node()?;
+            let writes = if words.peek().is_some() { Some(words.number("a number of writes")?) } else { None };
+            Statement::Sync { node, writes }
+        }
+        "advance" => Statement::Advance(words.time_us()?),
+        "expect" => {
+            let condition = condition(words)?;
+            let within_us = if words.eat("within") { words.time_us()? } else { 0 };
+            Statement::Expect { condition, within_us }
+        }
+        _ => Statement::Finish,
+    })
+}
+
+/// `n3 term 5 vote n2 log 1 1 4`.
+fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
+    let node = words.node()?;
+    let term = if words.eat("term") { Some(words.number("a term")?) } else { None };
+    let vote = if words.eat("vote") { Some(words.node()?) } else { None };
+    words.expect("log")?;
+    let log = terms(words)?;
+    let last = log.last().copied().unwrap_or(0);
+    if !log.is_sorted() || term.is_some_and(|term| term < last) || last > MAX_TERM {
+        return Err(
+            words.refuse("terms never fall along a log, and the term of a server is no earlier than its last entry's")
+        );
+    }
+    Ok(Statement::Disk { node, term, vote, log })
+}
+
+/// The last term that servers believe in.
+const MAX_TERM: Term = 1 << 53;
+
+fn terms(words: &mut Words<'_>) -> Result<Vec<Term>, Unreadable> {
+    let mut terms = Vec::new();
+    while words.peek().is_some_and(|word| word != "within") {
+        let term: Term = words.number("the term of an entry")?;
+        if term == 0 || terms.len() == MAX_LOG {
+            return Err(words.refuse(format!("terms of entries begin with 1, and there are at most {MAX_LOG} entries")));
+        }
+        terms.push(term);
+    }
+    Ok(terms)
+}
+
+/// `n1 -> n2 append_reply`.
+fn which(words: &mut Words<'_>) -> Result<Which, Unreadable> {
+    let from = if words.eat("*") { None } else { Some(words.node()?) };
+    words.expect("->")?;
+    let to = if words.eat("*") { None } else { Some(words.node()?) };
+    let names = Kind::ALL.iter().map(|kind| kind.name()).chain(["conflict", "granted"]);
+    let class = match words.peek() {
+        Some(word) if !is_count(word) => {
+            let names: Vec<&'static str> = names.collect();
+            match words.one_of(&names)? {
+                "conflict" => Class::Conflict,
+                "granted" => Class::Granted,
+                name => Kind::ALL.iter().find(|kind| kind.name() == name).map_or(Class::Any, |kind| Class::Of(*kind)),
+            }
+        }
+        _ => Class::Any,
+    };
+    Ok(Which { from, to, class })
+}
+
+fn ask(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
+    let at = words.node()?;
+    let wish = match verb {
+        "propose" | "retry" => {
+            let name = words.parsed("the name of a command, of letters and digits", |text| {
+                text.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| text.to_owned())
+            })?;
+            if verb == "propose" { Wish::Propose(name) } else { Wish::Retry(name) }
+        }
+        "read" => Wish::Read,
+        "transfer" => Wish::Transfer(words.node()?),
+        _ => Wish::Change(action::change(verb, words)?),
+    };
+    Ok(Statement::Ask { at, wish, is_refused: words.eat("refused") })
+}
+
+fn disk(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
+    let whom = action::whom(words)?;
+    let what = words.one_of(&["held", "released", "takes", "fails", "full", "has_room"])?;
+    match (what, whom) {
+        ("held" | "released", Whom::Node(node)) => Ok(Statement::HoldDisk { node, is_held: what == "held" }),
+        _ => action::read_disk(whom, what, words).map(Statement::Do),
+    }
+}
+
+fn condition(words: &mut Words<'_>) -> Result<Condition, Unreadable> {
+    let others =
+        ["leader", "role", "vote", "log", "durable", "members", "value", "read", "sent", "acknowledged", "violation"];
+    let known: Vec<&'static str> = others.into_iter().chain(MEASURES.map(|(name, _)| name)).collect();
+    let name = words.one_of(&known)?;
+    Ok(match name {
+        "leader" if words.eat("any") => Condition::AnyLeader,
+        "leader" => Condition::Leader(node_or_none(words)?),
+        "role" => Condition::Role(nodes(words)?, one_of(words, &ROLES)?),
+        "vote" => Condition::Vote(nodes(words)?, node_or_none(words)?),
+        "log" => Condition::Log(nodes(words)?, terms(words)?),
+        "durable" => Condition::Durable(nodes(words)?, terms(words)?),
+        "members" => {
+            let nodes = nodes(words)?;
+            let voters = action::members(words)?;
+            let mut more = |sign| if words.eat(sign) { action::members(words) } else { Ok(Default::default()) };
+            let outgoing = more("|")?;
+            Condition::Members { nodes, voters, outgoing, learners: more("+")? }
+        }
+        "value" => {
+            let nodes = nodes(words)?;
+            let key = words.take("a key")?.text.to_owned();
+            let value = if words.eat("none") { None } else { Some(words.take("a value, or `none`")?.text.to_owned()) };
+            Condition::Value(nodes, key, value)
+        }
+        "read" => Condition::Read(words.number("the number of a read, from 1 on")?, one_of(words, &READ_FATES)?),
+        "sent" => Condition::Sent(which(words)?, count(words)?),
+        "acknowledged" => Condition::Acknowledged(count(words)?),
+        "violation" => {
+            let names: Vec<(&'static str, Invariant)> = Invariant::ALL.iter().map(|one| (one.name(), *one)).collect();
+            Condition::Violation(one_of(words, &names)?)
+        }
+        measure => Condition::Number(measure_named(measure), nodes(words)?, count(words)?),
+    })
+}
+
+fn measure_named(name: &str) -> Measure {
+    MEASURES.iter().find(|(known, _)| *known == name).map_or(Measure::Term, |(_, measure)| *measure)
+}
+
+fn one_of<T: Clone>(words: &mut Words<'_>, names: &[(&'static str, T)]) -> Result<T, Unreadable> {
+    let known: Vec<&'static str> = names.iter().map(|(name, _)| *name).collect();
+    let name = words.one_of(&known)?;
+    let found = names.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    found.ok_or_else(|| words.refuse("it is not known"))
+}
+
+fn nodes(words: &mut Words<'_>) -> Result<Nodes, Unreadable> {
+    if words.eat("all") { Ok(Nodes::Up) } else { Ok(Nodes::These(words.some_nodes()?)) }
+}
+
+fn node_or_none(words: &mut Words<'_>) -> Result<Option<NodeId>, Unreadable> {
+    if words.eat("none") { Ok(None) } else { words.node().map(Some) }
+}
+
+fn is_count(word: &str) -> bool {
+    word == "<=" || word == ">=" || word.parse::<u64>().is_ok()
+}
+
+/// `4`, `<= 4` or `>= 4`.
+fn count(words: &mut Words<'_>) -> Result<Count, Unreadable> {
+    let of = match words.peek() {
+        Some("<=") => Count::AtMost,
+        Some(">=") => Count::AtLeast,
+        _ => return words.number("a number, or `<=` or `>=` and a number").map(Count::Exactly),
+    };
+    words.take("`<=` or `>=`")?;
+    words.number("a number").map(of)
+}

@@ -1,0 +1,233 @@
+//! The settings of a scenario as text, both ways: what a cluster is before anything happens.
+//!
+//! Invariant: what is written reads back as the same plan; what is not written is as in [`Plan::quiet`].
+
+use std::fmt::{self, Write as _};
+use std::ops::Range;
+use std::time::Duration;
+
+use raftian_apps::AppKind;
+use raftian_faults::Effect;
+use raftian_raft::Lease;
+
+use super::Scenario;
+use super::words::{Micros, Unreadable, Words};
+use crate::members::MAX_NODES;
+use crate::settings::{Plan, Settings};
+
+/// The words that a setting begins with.
+pub(super) const WORDS: [&str; 23] = [
+    "title",
+    "see",
+    "servers",
+    "joiners",
+    "seed",
+    "mutant",
+    "app",
+    "election",
+    "heartbeat",
+    "pre_vote",
+    "check_quorum",
+    "lease",
+    "batch",
+    "chunk",
+    "snapshot_every",
+    "keep",
+    "links",
+    "disks",
+    "clocks",
+    "clients",
+    "patience",
+    "attempts",
+    "loss",
+];
+
+/// The most clients there can be.
+const MAX_CLIENTS: usize = 1_000;
+
+/// Reads a setting into a scenario that has no steps yet. `servers` has come before, unless this is it.
+pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
+    let plan = &mut scenario.plan;
+    match word {
+        "title" => scenario.title = words.prose(),
+        "see" => scenario.see = words.prose(),
+        "seed" => scenario.seed = words.number("a seed")?,
+        "mutant" => scenario.settings = mutant(words)?,
+        "servers" => plan.founders = count(words, 1, MAX_NODES - usize::from(plan.joiners))?,
+        "joiners" => plan.joiners = count(words, 0, MAX_NODES - usize::from(plan.founders))?,
+        "app" => plan.app = if words.one_of(&["kv", "attack"])? == "kv" { AppKind::Kv } else { AppKind::Attack },
+        "election" => plan.election_timeout = election(words)?,
+        "heartbeat" => plan.heartbeat_interval = Duration::from_micros(positive(words)?),
+        "pre_vote" => plan.pre_vote = switch(words)?,
+        "check_quorum" => plan.check_quorum = switch(words)?,
+        "lease" => plan.lease = Some(Lease { drift_percent: percent(words)? }),
+        "batch" => plan.max_append_entries = words.number("a number of entries")?,
+        "chunk" => plan.max_snapshot_chunk_bytes = words.number("a number of bytes")?,
+        "snapshot_every" => plan.snapshot_every = Some(words.number("a number of entries")?),
+        "keep" => plan.keep = words.number("a number of entries")?,
+        "links" => plan.effects.push(effect(words)?),
+        "disks" => plan.sync_us = sync(words)?,
+        "clocks" => plan.clock_permille = clocks(words)?,
+        "clients" => {
+            plan.clients = words.number("a number of clients")?;
+            if plan.clients > MAX_CLIENTS {
+                return Err(words.refuse(format!("there are at most {MAX_CLIENTS} clients")));
+            }
+        }
+        "patience" => plan.client_patience_us = positive(words)?,
+        "attempts" => plan.client_attempts = words.number("a number of attempts")?,
+        _ => plan.client_loss_percent = percent(words)?.into(),
+    }
+    Ok(())
+}
+
+fn mutant(words: &mut Words<'_>) -> Result<Settings, Unreadable> {
+    let name = words.take("the name of a planted bug")?;
+    Settings::planted(name.text).map_err(|why| words.refuse(why.to_string()))
+}
+
+fn count(words: &mut Words<'_>, least: usize, most: usize) -> Result<u16, Unreadable> {
+    let count: u16 = words.number("a number of nodes")?;
+    match (least..=most).contains(&usize::from(count)) {
+        true => Ok(count),
+        false => {
+            Err(words
+                .refuse(format!("there are {least} to {most} of them, since a cluster has at most {MAX_NODES} nodes")))
+        }
+    }
+}
+
+fn positive(words: &mut Words<'_>) -> Result<u64, Unreadable> {
+    match words.time_us()? {
+        0 => Err(words.refuse("it must be longer than 0")),
+        us => Ok(us),
+    }
+}
+
+fn election(words: &mut Words<'_>) -> Result<Range<Duration>, Unreadable> {
+    let range = times_us(words)?;
+    match range.is_empty() || range.start == 0 {
+        true => Err(words.refuse("the shortest election time-out must be above 0 and below the longest")),
+        false => Ok(Duration::from_micros(range.start)..Duration::from_micros(range.end)),
+    }
+}
+
+fn times_us(words: &mut Words<'_>) -> Result<Range<u64>, Unreadable> {
+    words.parsed("two times such as 150ms..300ms", |text| {
+        let (start, end) = text.split_once("..")?;
+        Some(super::words::time_us(start)?..super::words::time_us(end)?)
+    })
+}
+
+fn sync(words: &mut Words<'_>) -> Result<Option<Range<u64>>, Unreadable> {
+    if words.eat("held") { Ok(None) } else { times_us(words).map(Some) }
+}
+
+fn switch(words: &mut Words<'_>) -> Result<bool, Unreadable> {
+    Ok(words.one_of(&["on", "off"])? == "on")
+}
+
+fn percent(words: &mut Words<'_>) -> Result<u8, Unreadable> {
+    let percent = |text: &str| text.strip_suffix('%')?.parse().ok().filter(|percent| *percent <= 100);
+    words.parsed("a percentage such as 10%", percent)
+}
+
+fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
+    let mut rates = Vec::new();
+    while words.peek().is_some() {
+        let rate = |text: &str| text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
+        rates.push(words.parsed("the rate of a clock in thousandths, such as 1000", rate)?);
+    }
+    Ok(rates)
+}
+
+fn effect(words: &mut Words<'_>) -> Result<Effect, Unreadable> {
+    let effect = match words.one_of(&["drop", "latency", "duplicate", "reorder"])? {
+        "drop" => Effect::drop(share(words)?),
+        "duplicate" => Effect::duplicate(share(words)?),
+        "latency" => {
+            let delay_ms = delay_ms(words)?;
+            let jitter_ms = if words.eat("jitter") { self::delay_ms(words)? } else { 0.0 };
+            Effect::latency(delay_ms, jitter_ms)
+        }
+        _ => {
+            let probability = share(words)?;
+            words.expect("by")?;
+            Effect::reorder(probability, delay_ms(words)?)
+        }
+    };
+    effect.map_err(|invalid| words.refuse(invalid.to_string()))
+}
+
+fn share(words: &mut Words<'_>) -> Result<f64, Unreadable> {
+    words.parsed("a share of the messages from 0 to 1, such as 0.1", number)
+}
+
+fn delay_ms(words: &mut Words<'_>) -> Result<f64, Unreadable> {
+    words.parsed("a delay such as 1.5ms", |text| number(text.strip_suffix("ms")?))
+}
+
+/// Digits with at most one point among them; not everything that `f64` reads.
+fn number(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain { text.parse().ok() } else { None }
+}
+
+/// Writes what a scenario says before anything happens.
+pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Scenario { title, see, seed, settings, plan, .. } = scenario;
+    for (word, text) in [("title", title), ("see", see)] {
+        if !text.is_empty() {
+            writeln!(f, "{word} {text}")?;
+        }
+    }
+    writeln!(f, "servers {}", plan.founders)?;
+    writeln!(f, "seed {seed}")?;
+    if let Some(mutant) = settings.mutant_name() {
+        writeln!(f, "mutant {mutant}")?;
+    }
+    let quiet = told(&Plan::quiet(plan.founders));
+    let told = told(plan);
+    told.iter().filter(|line| !quiet.contains(line)).try_for_each(|line| writeln!(f, "{line}"))?;
+    plan.effects.iter().try_for_each(|effect| match *effect {
+        Effect::Drop { probability } => writeln!(f, "links drop {probability}"),
+        Effect::Duplicate { probability } => writeln!(f, "links duplicate {probability}"),
+        Effect::Reorder { probability, by_ms } => writeln!(f, "links reorder {probability} by {by_ms}ms"),
+        Effect::Latency { delay_ms, jitter_ms } => writeln!(f, "links latency {delay_ms}ms jitter {jitter_ms}ms"),
+    })
+}
+
+/// The parameters as lines.
+fn told(plan: &Plan) -> Vec<String> {
+    let time = |duration: Duration| Micros(duration.as_micros() as u64);
+    let on = |is_on: bool| if is_on { "on" } else { "off" };
+    let mut lines = vec![
+        format!("app {}", plan.app),
+        format!("election {}..{}", time(plan.election_timeout.start), time(plan.election_timeout.end)),
+        format!("heartbeat {}", time(plan.heartbeat_interval)),
+        format!("pre_vote {}", on(plan.pre_vote)),
+        format!("check_quorum {}", on(plan.check_quorum)),
+        format!("batch {}", plan.max_append_entries),
+        format!("chunk {}", plan.max_snapshot_chunk_bytes),
+        format!("keep {}", plan.keep),
+        match &plan.sync_us {
+            Some(range) => format!("disks {}..{}", Micros(range.start), Micros(range.end)),
+            None => "disks held".to_owned(),
+        },
+        format!("clients {}", plan.clients),
+        format!("patience {}", Micros(plan.client_patience_us)),
+        format!("attempts {}", plan.client_attempts),
+        format!("loss {}%", plan.client_loss_percent),
+    ];
+    lines.extend((plan.joiners > 0).then(|| format!("joiners {}", plan.joiners)));
+    lines.extend(plan.lease.map(|lease| format!("lease {}%", lease.drift_percent)));
+    lines.extend(plan.snapshot_every.map(|every| format!("snapshot_every {every}")));
+    if !plan.clock_permille.is_empty() {
+        let rates = plan.clock_permille.iter().fold("clocks".to_owned(), |mut text, rate| {
+            let _ = write!(text, " {rate}");
+            text
+        });
+        lines.push(rates);
+    }
+    lines
+}

@@ -1,0 +1,128 @@
+//! A scenario becomes text.
+//!
+//! Invariant: what is written reads back as the same scenario.
+
+use std::fmt;
+
+use super::action::{list, told};
+use super::condition::{MEASURES, READ_FATES, ROLES, Terms, name_of};
+use super::words::Micros;
+use super::{Class, Condition, Count, Nodes, Scenario, Statement, Step, Which, Wish, setup};
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        setup::write(self, f)?;
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at_us) = self.at_us {
+            write!(f, "at {} ", Micros(at_us))?;
+        }
+        self.statement.fmt(f)
+    }
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Statement::Do(action) => action.fmt(f),
+            Statement::Disk { node, term, vote, log } => {
+                write!(f, "{node}")?;
+                term.map_or(Ok(()), |term| write!(f, " term {term}"))?;
+                vote.map_or(Ok(()), |vote| write!(f, " vote {vote}"))?;
+                write!(f, " log{}", Terms(log))
+            }
+            Statement::Elect(id) => write!(f, "elect {id}"),
+            Statement::Timeout(id) => write!(f, "timeout {id}"),
+            Statement::DeliverAll => write!(f, "deliver all"),
+            Statement::Messages { fate, which } => write!(f, "{} {which}", fate.verb()),
+            Statement::HoldDisk { node, is_held: true } => write!(f, "disk {node} held"),
+            Statement::HoldDisk { node, is_held: false } => write!(f, "disk {node} released"),
+            Statement::Sync { node, writes: None } => write!(f, "sync {node}"),
+            Statement::Sync { node, writes: Some(writes) } => write!(f, "sync {node} {writes}"),
+            Statement::Ask { at, wish, is_refused } => {
+                match wish {
+                    Wish::Propose(name) => write!(f, "propose {at} {name}"),
+                    Wish::Retry(name) => write!(f, "retry {at} {name}"),
+                    Wish::Read => write!(f, "read {at}"),
+                    Wish::Transfer(to) => write!(f, "transfer {at} {to}"),
+                    Wish::Change(change) => {
+                        let (verb, what) = told(change);
+                        write!(f, "{verb} {at} {what}")
+                    }
+                }?;
+                f.write_str(if *is_refused { " refused" } else { "" })
+            }
+            Statement::Advance(us) => write!(f, "advance {}", Micros(*us)),
+            Statement::Expect { condition, within_us: 0 } => write!(f, "expect {condition}"),
+            Statement::Expect { condition, within_us } => write!(f, "expect {condition} within {}", Micros(*within_us)),
+            Statement::Finish => write!(f, "finish"),
+        }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let any = |id: Option<_>| id.map_or("*".to_owned(), |id: raftian_raft::NodeId| id.to_string());
+        write!(f, "{} -> {}", any(self.from), any(self.to))?;
+        match self.class {
+            Class::Any => Ok(()),
+            Class::Of(kind) => write!(f, " {}", kind.name()),
+            Class::Conflict => write!(f, " conflict"),
+            Class::Granted => write!(f, " granted"),
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::AnyLeader => write!(f, "leader any"),
+            Condition::Leader(leader) => write!(f, "leader {}", list(leader)),
+            Condition::Role(nodes, role) => write!(f, "role {nodes} {}", name_of(&ROLES, role)),
+            Condition::Vote(nodes, vote) => write!(f, "vote {nodes} {}", list(vote)),
+            Condition::Number(measure, nodes, count) => write!(f, "{} {nodes} {count}", name_of(&MEASURES, measure)),
+            Condition::Log(nodes, terms) => write!(f, "log {nodes}{}", Terms(terms)),
+            Condition::Durable(nodes, terms) => write!(f, "durable {nodes}{}", Terms(terms)),
+            Condition::Members { nodes, voters, outgoing, learners } => {
+                write!(f, "members {nodes} {}", list(voters))?;
+                if !outgoing.is_empty() {
+                    write!(f, " | {}", list(outgoing))?;
+                }
+                if !learners.is_empty() {
+                    write!(f, " + {}", list(learners))?;
+                }
+                Ok(())
+            }
+            Condition::Value(nodes, key, value) => {
+                write!(f, "value {nodes} {key} {}", value.as_deref().unwrap_or("none"))
+            }
+            Condition::Read(number, fate) => write!(f, "read {number} {}", name_of(&READ_FATES, fate)),
+            Condition::Sent(which, count) => write!(f, "sent {which} {count}"),
+            Condition::Acknowledged(count) => write!(f, "acknowledged {count}"),
+            Condition::Violation(invariant) => write!(f, "violation {invariant}"),
+        }
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Nodes::Up => write!(f, "all"),
+            Nodes::These(ids) => f.write_str(&list(ids)),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Count::Exactly(number) => write!(f, "{number}"),
+            Count::AtMost(most) => write!(f, "<= {most}"),
+            Count::AtLeast(least) => write!(f, ">= {least}"),
+        }
+    }
+}

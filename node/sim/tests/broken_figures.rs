@@ -1,0 +1,123 @@
+//! Every figure fails where the rule that it shows is broken.
+//!
+//! `cargo test -p raftian-sim --release --features mutants --test broken_figures -- --nocapture` prints what is seen.
+
+use std::panic;
+
+use raftian_sim::{FIGURES, Figure, Scenario, Schedule, Settings, Stopped, minimise, run};
+
+/// Figures, and the planted bugs that break what they show.
+const BROKEN: &[(&str, &[&str])] = &[
+    ("fig7_a", &["next_index_stuck"]),
+    ("fig7_b", &["next_index_stuck"]),
+    ("fig7_d", &["tail_kept"]),
+    ("fig7_e", &["next_index_stuck", "no_prev_log_check"]),
+    ("fig7_f", &["next_index_stuck", "no_prev_log_check"]),
+    ("fig8_d", &["old_term_committed"]),
+    ("fig8_e", &["no_up_to_date_check", "only_terms_compared"]),
+    ("fig8_unreliable", &["old_term_committed", "no_up_to_date_check"]),
+    ("vote_before_reply", &["speaks_before_sync"]),
+    ("term_vote_atomic", &["vote_not_persisted"]),
+    ("same_term_stepdown_keeps_vote", &["vote_twice"]),
+    ("append_ack_power_loss", &["speaks_before_sync"]),
+    ("single_node_crash", &["term_not_persisted"]),
+    ("split_vote_5", &["vote_twice"]),
+    ("asym_mute_leader", &["deposed_leader_returns"]),
+    ("stale_read_partitioned_leader", &["read_without_quorum"]),
+    ("new_leader_read_before_noop", &["read_before_noop"]),
+    ("readindex_delayed_ack", &["read_without_quorum"]),
+    ("readindex_retry_after_pause", &["read_without_quorum"]),
+    ("stale_short_append", &["truncates_always"]),
+    ("heartbeat_divergent_tail", &["commit_uncapped"]),
+    ("snapshot_suffix_restart", &["snapshot_off_by_one", "app_snapshot_off_by_one"]),
+    ("single_server_bug", &["change_before_noop"]),
+    ("joint_partition", &["union_quorum", "joint_left_early"]),
+    ("joint_leader_crash", &["joint_left_early"]),
+    ("config_truncated", &["configuration_not_rolled_back"]),
+    ("remove_leader", &["joint_left_early"]),
+    ("duplicate_retry", &["app_no_duplicate_suppression"]),
+    ("dedup_across_snapshot", &["app_no_duplicate_suppression"]),
+    ("restart_all_then_minority", &["quorum_half"]),
+];
+
+/// Some planted bugs make a server panic, which is told as a violation and need not be printed.
+fn hushed<T>(work: impl FnOnce() -> T) -> T {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let done = work();
+    panic::set_hook(hook);
+    done
+}
+
+#[test]
+fn every_figure_fails_with_the_bug_that_it_is_about() {
+    let mut held = Vec::new();
+    for (name, mutants) in BROKEN {
+        let figure = Figure::named(name).unwrap_or_else(|| panic!("there is no figure {name}"));
+        for mutant in *mutants {
+            let scenario = Scenario { settings: Settings::planted(mutant).unwrap(), ..figure.scenario() };
+            match hushed(|| scenario.play()).stopped {
+                Some(stopped) => println!("{name:<38} {mutant:<30} {stopped}"),
+                None => held.push(format!("{name} with {mutant}")),
+            }
+        }
+    }
+    assert!(held.is_empty(), "these hold all the same: {held:#?}");
+}
+
+#[test]
+fn no_figure_is_about_nothing() {
+    // The first five are about rules that can be switched off (`figures.rs`), the others about what no bug is planted in.
+    let others = [
+        "cloudflare_partial",
+        "asym_deaf_node",
+        "disruptive_removed",
+        "prevote_rejoin_long_partition",
+        "learner_added_partitioned",
+        "fig7_c",
+        "ack_after_truncation",
+        "install_snapshot_stale_or_duplicate",
+        "snapshot_conflicting_suffix",
+        "crash_mid_install",
+        "append_spans_compaction",
+        "rejoin_same_term",
+        "transfer_under_load",
+    ];
+    for figure in FIGURES {
+        let is_listed = BROKEN.iter().any(|(name, _)| *name == figure.name);
+        assert!(is_listed != others.contains(&figure.name), "{}", figure.name);
+    }
+}
+
+/// What a hunt prints can be played, and breaks the same thing in the same step.
+#[test]
+fn a_script_that_was_cut_down_is_printed_and_breaks_the_same_again() {
+    for mutant in ["no_up_to_date_check", "old_term_committed", "speaks_before_sync", "app_no_duplicate_suppression"] {
+        let settings = Settings::planted(mutant).unwrap();
+        let schedules = (0..3_000).map(Schedule::draw);
+        let (schedule, report) = hushed(|| {
+            let mut runs = schedules.map(|schedule| (run(&schedule, &settings), schedule));
+            let (report, schedule) = runs.find(|(report, _)| report.violation.is_some()).expect("the bug is found");
+            (minimise(&schedule, &settings, 300).expect("it breaks something"), report)
+        });
+        let expected = hushed(|| run(&schedule, &settings));
+        let broken = expected.violation.clone().expect("it still breaks it");
+        assert_eq!(broken.invariant, report.violation.unwrap().invariant);
+
+        let text = Scenario::of(&schedule, settings).to_string();
+        let played = hushed(|| text.parse::<Scenario>().unwrap().play());
+        assert_eq!(played.hash, expected.hash, "{mutant}\n{text}");
+        match played.stopped {
+            Some(Stopped::Broken { violation, .. }) => assert_eq!(violation, broken, "{mutant}\n{text}"),
+            other => panic!("{mutant}: {other:?}\n{text}"),
+        }
+    }
+}
+
+#[test]
+fn a_bug_that_is_not_there_is_met_with_the_nearest_name() {
+    let why = Settings::planted("old_term_commited").unwrap_err().to_string();
+    assert!(why.contains("did you mean `old_term_committed`?"), "{why}");
+    let why = "servers 3\nmutant quorum_hal".parse::<Scenario>().unwrap_err().to_string();
+    assert!(why.starts_with("line 2, column 8: there is no planted bug") && why.contains("`quorum_half`"), "{why}");
+}

@@ -1,0 +1,169 @@
+//! Scenarios read back as written, play as schedules do, and are refused with a hint where they make no sense.
+
+use fastrand::Rng;
+use raftian_sim::{FIGURES, Scenario, Schedule, Settings, Stopped, run};
+
+fn read(text: &str) -> Scenario {
+    text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"))
+}
+
+#[track_caller]
+fn refused(text: &str) -> String {
+    text.parse::<Scenario>().expect_err("it makes no sense").to_string()
+}
+
+/// Plays statements on three servers.
+fn played(statements: &str) -> Option<String> {
+    read(&format!("servers 3\n{statements}")).play().stopped.map(|stopped| stopped.to_string())
+}
+
+#[test]
+fn schedules_are_written_read_and_played_to_the_same_hash() {
+    for seed in 0..12 {
+        let schedule = Schedule::draw(seed);
+        let written = Scenario::of(&schedule, Settings::default());
+        let text = written.to_string();
+        let scenario = read(&text);
+        assert_eq!(scenario, written, "seed {seed}");
+        let (played, report) = (scenario.play(), run(&schedule, &Settings::default()));
+        assert_eq!((played.stopped, played.hash), (None, report.hash), "seed {seed}");
+        assert_eq!((played.events, played.virtual_us), (report.events, report.virtual_us), "seed {seed}");
+    }
+}
+
+/// Every kind of plan and of action that is ever drawn.
+#[test]
+fn whatever_is_drawn_reads_back_as_written() {
+    for seed in 0..400 {
+        let written = Scenario::of(&Schedule::draw(seed), Settings::default());
+        assert_eq!(read(&written.to_string()), written, "seed {seed}");
+    }
+}
+
+#[test]
+fn figures_read_back_as_written() {
+    for figure in FIGURES {
+        let scenario = figure.scenario();
+        assert_eq!(read(&scenario.to_string()), scenario, "{}", figure.name);
+    }
+}
+
+#[test]
+fn every_statement_and_condition_reads_back_as_written() {
+    let text = include_str!("every_statement.scenario");
+    let scenario = read(text);
+    let written = scenario.to_string();
+    assert_eq!(read(&written), scenario);
+    assert_eq!(written, text, "it is written in the form in which everything is written");
+}
+
+#[test]
+fn a_typo_is_met_with_its_place_and_the_nearest_word() {
+    for (text, expected) in [
+        ("", "line 1, column 1: expected `servers`"),
+        ("elect n1", "line 1, column 1: expected `servers` and how many there are, before all else, found `elect`"),
+        (
+            "servrs 3",
+            "line 1, column 1: expected `servers` and how many there are, before all else, found `servrs`; did you mean `servers`?",
+        ),
+        ("servers", "line 1, column 8: expected a number of nodes, but the line ends here"),
+        ("servers 0", "line 1, column 9: there are 1 to 64 of them"),
+        ("servers 65", "line 1, column 9: there are 1 to 64 of them"),
+        ("servers three", "line 1, column 9: expected a number of nodes, found `three`"),
+        ("servers 3\njoiners 62", "line 2, column 9: there are 0 to 61 of them"),
+        ("servers 3\nelct n1", "line 2, column 1: expected a statement, found `elct`; did you mean `elect`?"),
+        ("servers 3\nelect n4", "line 2, column 7: there is no n4: the nodes are n1 to n3"),
+        ("servers 3\nelect 1", "line 2, column 7: expected a node such as n1, found `1`"),
+        ("servers 3\nelect n1 n2", "line 2, column 10: expected the end of the line, found `n2`"),
+        ("servers 3\ndeliver n1 => n2", "line 2, column 12: expected `->`, found `=>`; did you mean `->`?"),
+        ("servers 3\ndeliver n1 -> n2 apend", "line 2, column 18: expected "),
+        ("servers 3\ndeliver n1 -> n2 apend", "found `apend`; did you mean `append`?"),
+        ("servers 3\nadvance 300", "line 2, column 9: expected a time such as 300ms (at most a day), found `300`"),
+        ("servers 3\npartition n1,n5 | n2", "line 2, column 14: there is no n5"),
+        ("servers 3\npartition n1,n2", "line 2, column 16: expected `|`, but the line ends here"),
+        ("servers 3\npartition n1,\n  n2 | n3", "line 2, column 14: expected a node such as n1, found ``"),
+        ("servers 3\nexpect comitted all 1", "line 2, column 8: expected "),
+        ("servers 3\nexpect comitted all 1", "did you mean `committed`?"),
+        ("servers 3\nexpect violation comit_own_term", "did you mean `commit_own_term`?"),
+        (
+            "servers 3\nelect n1\nbatch 1",
+            "line 3, column 1: `batch` is a setting, and comes before the first statement",
+        ),
+        ("servers 3\nelection 300ms..150ms", "line 2, column 10: the shortest election time-out must be above 0"),
+        ("servers 3\nlinks drop 1.5", "line 2, column 12: `probability` is 1.5, but must be a number from 0 to 1"),
+        ("servers 3\nn1 log 2 1", "line 2, column 10: terms never fall along a log"),
+        ("servers 3\nn1 term 1 log 2", "line 2, column 15: terms never fall along a log"),
+        ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
+        ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
+        ("servers 3\ndisk @leader or n1 full", "line 2, column 20: only `fails` can be said"),
+        ("servers 3\nclient 0 set x 1", "line 2, column 14: expected a key from k0 to k255, found `x`"),
+        ("servers 3\npropose n1 \"x\"", "line 2, column 12: expected the name of a command"),
+        ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
+    ] {
+        let why = refused(text);
+        assert!(why.contains(expected), "{text:?}: {why}");
+    }
+}
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    let mut random = Rng::with_seed(7);
+    let texts: Vec<&str> =
+        FIGURES.iter().map(|figure| figure.text).chain([include_str!("every_statement.scenario")]).collect();
+    for _ in 0..4_000 {
+        let mut letters: Vec<char> = texts[random.usize(0..texts.len())].chars().collect();
+        for _ in 0..random.usize(1..6) {
+            let (at, other) = (random.usize(0..letters.len()), random.usize(0..letters.len()));
+            match random.u8(0..3) {
+                0 => drop(letters.remove(at)),
+                1 => letters.insert(at, ['\n', ' ', '9', 'n', '-', 'ß', '.', '#'][random.usize(0..8)]),
+                _ => letters.swap(at, other),
+            }
+        }
+        // What can be read may make no sense on the stage; what matters here is that reading ends.
+        let _ = letters.into_iter().collect::<String>().parse::<Scenario>();
+    }
+}
+
+#[test]
+fn what_is_not_so_is_told_with_its_line() {
+    for (statements, expected) in [
+        ("expect leader n1", "line 2: `expect leader n1`, but nobody leads"),
+        ("elect n1\nexpect leader n2", "line 3: `expect leader n2`, but n1 leads"),
+        ("elect n1\nexpect log n2 1 2", "but the log of n2 has terms 1"),
+        ("expect log n2 1", "but the log of n2 is empty"),
+        ("elect n1\nexpect term all <= 0", "but it is 1 at n1"),
+        ("crash n2\nexpect term n2 0", "but n2 is down"),
+        ("crash n2\nelect n2", "n2 does not run, and looks at no clock"),
+        ("isolate n1\nelect n1", "line 3: `elect n1`, but n1 is not elected"),
+        ("deliver n1 -> n2", "no such message is on its way"),
+        ("release * -> *", "no such message was put aside"),
+        ("propose n1 x", "n1 refuses: this server does not lead"),
+        ("elect n1\npropose n1 x refused", "n1 did not refuse"),
+        ("elect n1\nretry n1 x", "no command x was proposed before"),
+        ("elect n1\nread n1\nexpect read 1 served", "read 1 is waiting"),
+        ("expect read 1 served", "there was no read 1"),
+        ("sync n1", "no write waits for the disk of n1"),
+        ("elect n1\nexpect value all x 1", "x has no value at n1"),
+        ("isolate n1\nexpect leader n1 within 1s", "leads"),
+        ("elect n1\nexpect violation liveness", "nothing was broken"),
+        ("elect n1\nexpect members n1 n1,n2", "n1 has members n1 n2 n3"),
+        ("elect n1\nexpect sent n1 -> n2 pre_vote 7", "1 were"),
+    ] {
+        let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
+        assert!(why.contains(expected), "{statements}: {why}");
+    }
+    assert_eq!(played("elect n1\npropose n1 x\nadvance 100ms\nexpect value all x 1\nfinish"), None);
+}
+
+/// A contradiction between two disks is no scenario's to make: it is told like any broken invariant.
+#[test]
+fn what_is_broken_stops_a_scenario_unless_it_says_so() {
+    let contradiction = "n1 log 1 2\nn2 log 2 2";
+    let stopped = read(&format!("servers 3\n{contradiction}")).play().stopped;
+    assert!(matches!(stopped, Some(Stopped::Broken { line: 3, .. })), "{stopped:?}");
+    assert_eq!(played(&format!("{contradiction}\nelect n3\nexpect violation log_matching")), None);
+    assert!(
+        played(&format!("{contradiction}\nexpect violation liveness")).is_some_and(|why| why.contains("log_matching"))
+    );
+}

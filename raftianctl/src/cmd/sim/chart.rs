@@ -1,0 +1,67 @@
+//! What is drawn of a run that was replayed or scripted, and where to.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use raftian_sim::Happening;
+use raftian_sim::chart::{self, View};
+
+use crate::cli::Context;
+use crate::failure::Failure;
+
+/// How a chart is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a terminal.
+    Text,
+    /// For a page.
+    Svg,
+}
+
+/// The message-sequence chart that is wanted.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Drawing {
+    /// Draw a message-sequence chart: text or svg
+    #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
+    chart: Option<Form>,
+    /// The file for the chart, instead of standard output
+    #[arg(long, value_name = "FILE", requires = "chart")]
+    to: Option<PathBuf>,
+    /// The steps to draw [default: all]
+    #[arg(long, value_name = "FROM..TO", requires = "chart", value_parser = super::range)]
+    steps: Option<(u64, u64)>,
+    /// Draw idle heartbeats and their replies, too
+    #[arg(long, requires = "chart")]
+    heartbeats: bool,
+}
+
+impl Drawing {
+    /// Draws what is wanted of this.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn draw(&self, context: &Context, journal: &[Happening]) -> Result<(), Failure> {
+        let Some(form) = self.chart else { return Ok(()) };
+        let (from, to) = self.steps.unwrap_or((0, u64::MAX));
+        let view = View { from, to, idle: self.heartbeats };
+        let drawn = match form {
+            Form::Text => chart::text(journal, &view),
+            Form::Svg => chart::svg(journal, &view),
+        };
+        let Some(path) = &self.to else { return context.output.text(&drawn) };
+        let written = std::fs::write(path, drawn);
+        written.map_err(|error| Failure::failed(format!("cannot write {}: {error}", path.display())))?;
+        context.output.note(&format!("the chart is in {}", path.display()));
+        Ok(())
+    }
+
+    /// Whether there is one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.chart.is_some()
+    }
+
+    /// Whether standard output is taken by the chart.
+    pub(crate) fn takes_output(&self) -> bool {
+        self.chart.is_some() && self.to.is_none()
+    }
+}

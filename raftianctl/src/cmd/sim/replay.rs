@@ -1,0 +1,109 @@
+//! `raftianctl sim replay`: what happened in the run of a seed.
+
+use raftian_sim::{Happening, RunReport, Scenario, Schedule, What, watch};
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::cmd::sim::chart::Drawing;
+use crate::cmd::sim::{hush, settings};
+use crate::failure::Failure;
+use crate::story;
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl sim replay 7
+  raftianctl sim replay 7 --chart text --steps 1..200
+  raftianctl sim replay 7 --chart svg --steps 1..200 --to seed7.svg
+  raftianctl sim replay 7 --script > seed7.scenario
+
+Without a chart, shows the turning points. The same seed gives the same run, to the last bit of its hash. Exit code 1
+if an invariant was broken.";
+
+/// Run one seed again, and show what happened
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The seed
+    #[arg(value_name = "SEED")]
+    seed: u64,
+    /// Print what the seed draws, as a scenario, instead of running it
+    #[arg(long, conflicts_with = "chart")]
+    script: bool,
+    /// Plant this bug (see `raftianctl sim zoo`)
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    #[command(flatten)]
+    chart: Drawing,
+}
+
+/// Runs it, and shows what is wanted.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let settings = settings(args.mutant.as_deref())?;
+    let schedule = Schedule::draw(args.seed);
+    if args.script {
+        return context.output.text(&Scenario::of(&schedule, settings).to_string()).map(|()| 0);
+    }
+    hush(&settings);
+    let (report, journal) = watch(&schedule, &settings);
+    args.chart.draw(context, &journal)?;
+    match args.chart.takes_output() {
+        true => context.output.note(&report.to_string()),
+        false => {
+            let points: Vec<(&Happening, String)> =
+                journal.iter().filter_map(|happening| Some((happening, turning_point(&happening.what)?))).collect();
+            context.output.data(&as_json(&report, &points), |_| tell(&report, &points))?;
+        }
+    }
+    Ok(u8::from(report.violation.is_some()))
+}
+
+fn as_json(report: &RunReport, points: &[(&Happening, String)]) -> serde_json::Value {
+    let violation = report.violation.as_ref().map(|violation| {
+        json!({
+            "invariant": violation.invariant.name(),
+            "step": violation.step,
+            "at_us": violation.at_us,
+            "text": violation.text,
+        })
+    });
+    let points = points
+        .iter()
+        .map(|(happening, text)| json!({ "at_us": happening.at_us, "step": happening.step, "text": text }));
+    json!({
+        "seed": report.seed,
+        "hash": format!("{:016x}", report.hash),
+        "events": report.events,
+        "virtual_us": report.virtual_us,
+        "committed": report.committed,
+        "led_terms": report.led_terms,
+        "operations": report.operations,
+        "acknowledged": report.acknowledged,
+        "undecided": report.undecided,
+        "violation": violation,
+        "turning_points": points.collect::<Vec<_>>(),
+    })
+}
+
+fn tell(report: &RunReport, points: &[(&Happening, String)]) -> String {
+    let mut text = format!("{:>8} {:>11}\n", "STEP", "MS");
+    for (Happening { at_us, step, .. }, point) in points {
+        text.push_str(&format!("{step:>8} {:>7}.{:03}  {point}\n", at_us / 1_000, at_us % 1_000));
+    }
+    text.push_str(&format!("\n{report}\n"));
+    text
+}
+
+/// A sentence about what is no message; nothing for what happens all the time.
+fn turning_point(what: &What) -> Option<String> {
+    Some(match what {
+        What::Event(id, event) => format!("{id} {}", story::raft(event)),
+        What::Crashed(id) => format!("{id} crashes"),
+        What::Started(id) => format!("{id} starts"),
+        What::Paused(id) => format!("{id} pauses"),
+        What::Resumed(id) => format!("{id} goes on"),
+        What::Link { from, to, is_cut: true } => format!("the link from {from} to {to} is cut"),
+        What::Link { from, to, is_cut: false } => format!("the link from {from} to {to} heals"),
+        What::Broken(violation) => format!("{} is broken: {}", violation.invariant, violation.text),
+        _ => return None,
+    })
+}

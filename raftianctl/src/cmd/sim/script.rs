@@ -1,0 +1,153 @@
+//! `raftianctl sim script`: a scenario from a file is played, and judged.
+//!
+//! Invariant: a text that cannot be read is wrong usage, with line and column; a scenario that does not hold is a failure.
+
+use std::fs;
+use std::path::PathBuf;
+
+use raftian_sim::{Scenario, Stopped};
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::cmd::sim::chart::Drawing;
+use crate::cmd::sim::{hush, settings};
+use crate::failure::{Failure, Kind};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl sim script lost_vote.scenario
+  raftianctl sim figure fig8_d --text > mine.scenario && raftianctl sim script mine.scenario --chart text
+
+The grammar is told on the first page of the simulator's `scenario` module; `raftianctl sim figure NAME --text` shows
+examples of everything, and `raftianctl sim replay SEED --script` what a seed draws. Exit code 1 if an invariant was
+broken, or something was not as the scenario says.";
+
+/// Play a scenario from a file
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Plant this bug, whatever the scenario says (see `raftianctl sim zoo`)
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    #[command(flatten)]
+    chart: Drawing,
+}
+
+/// What came of a scenario.
+#[derive(Debug, Serialize)]
+struct Finished {
+    /// Its title.
+    title: String,
+    /// Whether all was as it must be.
+    holds: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// The invariant that was broken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invariant: Option<&'static str>,
+    /// The line at which it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// How many events there were.
+    events: u64,
+    /// How long it was, in virtual milliseconds.
+    virtual_ms: f64,
+    /// The hash of all that happened.
+    hash: String,
+}
+
+/// Plays it.
+pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
+    let name = args.file.display();
+    let text = fs::read_to_string(&args.file)
+        .map_err(|error| Failure::failed(format!("cannot read {name}: {error}; name a scenario's file")))?;
+    let read: Result<Scenario, _> = text.parse();
+    let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
+    play(context, scenario, args.mutant.as_deref(), &args.chart)
+}
+
+/// Plays a scenario, draws it if that is wanted, and says what came of it.
+///
+/// # Errors
+/// When there is no such bug, or nothing can be written.
+pub(crate) fn play(
+    context: &Context,
+    mut scenario: Scenario,
+    mutant: Option<&str>,
+    chart: &Drawing,
+) -> Result<u8, Failure> {
+    if mutant.is_some() {
+        scenario.settings = settings(mutant)?;
+    }
+    hush(&scenario.settings);
+    let played = scenario.play();
+    chart.draw(context, &played.journal)?;
+    let (line, invariant) = match &played.stopped {
+        Some(Stopped::Broken { line, violation }) => (Some(*line), Some(violation.invariant.name())),
+        Some(Stopped::Failed { line, .. }) => (Some(*line), None),
+        None => (None, None),
+    };
+    let finished = Finished {
+        title: scenario.title.clone(),
+        holds: played.stopped.is_none(),
+        why: played.stopped.as_ref().map(Stopped::to_string),
+        invariant,
+        line: line.filter(|line| *line > 0),
+        events: played.events,
+        virtual_ms: played.virtual_us as f64 / 1e3,
+        hash: format!("{:016x}", played.hash),
+    };
+    let told = |finished: &Finished| tell(&scenario, finished);
+    match chart.takes_output() {
+        true => context.output.note(&told(&finished)),
+        false => context.output.data(&finished, told)?,
+    }
+    Ok(u8::from(!finished.holds))
+}
+
+/// The scenario's own words, and what came of it.
+fn tell(scenario: &Scenario, finished: &Finished) -> String {
+    let mut text = String::new();
+    for part in [&scenario.title, &scenario.see] {
+        if !part.is_empty() {
+            text.push_str(&wrapped(part, 100));
+            text.push_str("\n\n");
+        }
+    }
+    let Finished { events, virtual_ms, why, .. } = finished;
+    match why {
+        Some(why) => text.push_str(&format!("It does not hold: {why}\n")),
+        None => text.push_str(&format!("It holds: {events} events in {virtual_ms:.1} ms of virtual time.\n")),
+    }
+    text
+}
+
+/// Words in lines of at most so many characters, where they fit.
+fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        assert_eq!(wrapped("one two  three\nfour", 9), "one two\nthree\nfour");
+        assert_eq!((wrapped("", 9), wrapped("extraordinary", 9)), (String::new(), "extraordinary".to_owned()));
+    }
+}
