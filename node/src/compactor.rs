@@ -1,6 +1,6 @@
 //! When a snapshot of the application is taken, by size or on demand, and who waits for it (§7).
 //!
-//! A snapshot goes three ways before it counts: the state is copied, which is cheap, and encoded elsewhere, which may
+//! A snapshot takes three steps before it counts: the state is copied, which is cheap, and encoded elsewhere, which may
 //! take long; the core takes it in; storage writes it.
 //!
 //! While storage writes one, this node's log waits, and so do its answers to the leader. So the nodes of a cluster should
