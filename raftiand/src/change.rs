@@ -7,13 +7,12 @@
 //!
 //! Deliberately absent: the rules of what may follow what (`members.rs`, and in the end the leader's own).
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::control::{self, ControlClient, MemberChange, Membership, NodeStatus, PeerProgress};
+use raftian_rpc::control::{self, ControlClient, MemberChange, NodeStatus, PeerProgress};
 use raftian_rpc::error::{LabError, NodeError};
 use raftian_rpc::lab::{Happening, MemberReport, MemberRequest, MemberVerb, NodeState};
 use raftian_rpc::selector::{Selector, names};
@@ -31,9 +30,6 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long a node may take to answer a request to its leader.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long the first leader after a start may take to say who the members are.
-const SETTLE: Duration = Duration::from_secs(10);
 
 /// A membership that is as wanted.
 struct Driven {
@@ -251,7 +247,7 @@ impl Lab {
     }
 
     /// Ends a node that is no member any more, process and folder.
-    async fn dismiss(self: &Arc<Lab>, node: NodeId, deadline: Instant) -> Result<(), LabError> {
+    pub(crate) async fn dismiss(self: &Arc<Lab>, node: NodeId, deadline: Instant) -> Result<(), LabError> {
         let _turn = self.turn(deadline).await.map_err(|error| match error {
             LabError::TimedOut(why) => LabError::TimedOut(format!(
                 "{node} is no member any more, but its process could not be ended: {why} (`raftianctl member remove \
@@ -291,55 +287,6 @@ impl Lab {
                 folder.display()
             ))),
             _ => Ok(()),
-        }
-    }
-
-    /// Sees to the changes that were open when an earlier daemon, or an earlier call, ended.
-    ///
-    /// # Errors
-    /// Failed when a process or a folder that should go does not.
-    pub(crate) async fn settle_open_changes(
-        self: &Arc<Lab>,
-        deadline: Instant,
-        notes: &mut Vec<String>,
-    ) -> Result<(), LabError> {
-        let open = self.state().members.open.clone();
-        // Whoever has the turn is at it.
-        let Some(_turn) = self.free_member_turn().filter(|_| !open.is_empty()) else { return Ok(()) };
-        let deadline = deadline.min(Instant::now() + SETTLE);
-        let Some(members) = self.settled_members(deadline).await else {
-            let nodes: BTreeSet<NodeId> = open.into_keys().collect();
-            notes.push(format!(
-                "the change of {} was not completed, and no leader says yet what became of it; `raftianctl start` looks \
-                 again",
-                names(&nodes)
-            ));
-            return Ok(());
-        };
-        for (node, verb) in open {
-            let is_member = members.contains(node);
-            notes.push(found(verb, node, &members));
-            if !is_member && verb != MemberVerb::Promote {
-                self.dismiss(node, deadline).await?;
-            }
-        }
-        self.change(|state| state.members.open.clear());
-        self.save()
-    }
-
-    /// The members once a leader knows them to be committed and not on their way to others; `None` if none does in time.
-    async fn settled_members(&self, deadline: Instant) -> Option<Configuration> {
-        loop {
-            let view = self.view().await;
-            if let Some((_, Membership { configuration, committed: true })) = view.leading()
-                && !configuration.is_joint()
-            {
-                return Some(configuration.clone());
-            }
-            if Instant::now() + INTERVAL > deadline {
-                return None;
-            }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 }
@@ -413,32 +360,6 @@ pub(crate) fn progress(leader: &NodeStatus, node: NodeId) -> String {
     }
 }
 
-/// What became of a change that nobody saw the end of.
-fn found(verb: MemberVerb, node: NodeId, members: &Configuration) -> String {
-    let standing = match (members.voters().contains(&node), members.contains(node)) {
-        (true, _) => "a voter",
-        (false, true) => "a learner",
-        (false, false) => "no member",
-    };
-    let (was, what) = match verb {
-        MemberVerb::Add | MemberVerb::AddLearner if standing == "no member" => {
-            ("added", format!("no leader had committed it: it is gone again; `raftianctl member add {node}` adds it"))
-        }
-        MemberVerb::Add if standing == "a learner" => {
-            ("added", format!("it is a learner; `raftianctl member promote {node}` gives it its vote"))
-        }
-        MemberVerb::Add | MemberVerb::AddLearner => ("added", format!("it is {standing}")),
-        MemberVerb::Promote => ("promoted", format!("it is {standing}")),
-        MemberVerb::Remove if standing == "no member" => {
-            ("removed", "it is no member any more, and its process and folder are gone".to_owned())
-        }
-        MemberVerb::Remove => {
-            ("removed", format!("it is still {standing}; `raftianctl member remove {node}` removes it"))
-        }
-    };
-    format!("{node} was being {was}, and nobody saw the end of it: {what}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -478,23 +399,5 @@ mod tests {
         assert_eq!(unreachable_why(&state, n(1), n(2)), None);
         state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
         assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
-    }
-
-    #[test]
-    fn what_became_of_an_open_change_is_said_with_what_to_do() {
-        let set = |numbers: &[u16]| numbers.iter().copied().map(n).collect::<BTreeSet<_>>();
-        let members = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4])).unwrap();
-        for (verb, node, says) in [
-            (MemberVerb::Add, 3, "being added, and nobody saw the end of it: it is a voter"),
-            (MemberVerb::Add, 4, "`raftianctl member promote n4`"),
-            (MemberVerb::AddLearner, 4, "it is a learner"),
-            (MemberVerb::Add, 5, "it is gone again; `raftianctl member add n5`"),
-            (MemberVerb::Promote, 4, "being promoted, and nobody saw the end of it: it is a learner"),
-            (MemberVerb::Remove, 5, "its process and folder are gone"),
-            (MemberVerb::Remove, 3, "still a voter; `raftianctl member remove n3`"),
-        ] {
-            let text = found(verb, n(node), &members);
-            assert!(text.contains(says), "{verb:?} n{node}: {text}");
-        }
     }
 }

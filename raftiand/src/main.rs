@@ -22,6 +22,7 @@ mod metrics;
 mod node;
 mod node_process;
 mod observe;
+mod open_changes;
 mod orphans;
 mod partition;
 mod pidfd;
