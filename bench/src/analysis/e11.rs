@@ -1,5 +1,5 @@
-//! E11: why Python lost: a global lock between game and server, and XML-RPC framing, each switched on alone; and a server
-//! that computes over each message as long as an interpreter might, without the lock and under it.
+//! E11: why Python lost: a global lock between game and server, and XML-RPC framing, each switched on alone; and a
+//! server that computes over each message as long as an interpreter might, without the lock and under it.
 //!
 //! Invariant: every step is a ratio within blocks; the last is measured with both, not added up.
 

@@ -1,7 +1,7 @@
-//! E2: how the frame rate falls with the number of squares, with and without a server, and what is left of it in a window.
+//! E2: how the frame rate falls with the number of squares, with and without a server, and what is left in a window.
 //!
-//! Invariant: a hosting's cost is the ratio to the baseline of the same block and number of squares. Frames that go into
-//! memory and frames that are shown are never mixed.
+//! Invariant: a hosting's cost is the ratio to the baseline of the same block and number of squares. Frames that go
+//! into memory and frames that are shown are never mixed.
 
 mod window;
 

@@ -1,8 +1,8 @@
 //! A run as analyses read it: the manifest, the trials, and their histograms and series.
 //!
 //! Invariants: only what was sealed is read, and only if it has the digest it was sealed with. The last attempt of a
-//! block counts, and of it the trials that were done and did not fail; the others are kept apart. A run in memory is the same as one
-//! that was written and opened.
+//! block counts, and of it the trials that were done and did not fail; the others are kept apart. A run in memory is the
+//! same as one that was written and opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,6 +1,7 @@
 //! E2 in a window: how many frames are left where they are shown, beside as many drawn into memory.
 //!
-//! Invariant: what a server costs a game in a window is its ratio to the game in a window without one, in the same block.
+//! Invariant: what a server costs a game in a window is its ratio to the game in a window without one, in the same
+//! block.
 
 use super::{DOTS, FPS, arm, cost_between};
 use crate::analysis::draw::{axis, cell, figure, groups, hosting_group, table};
