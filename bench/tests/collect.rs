@@ -62,7 +62,8 @@ fn page(params: &Value, digest: &str, silent: bool) -> Value {
     };
     let entry = json!({"index": from, "term": 1, "command": command});
     let page = json!({
-        "node": node, "last_index": 3, "commit_index": 3, "last_applied": 3, "digest": digest, "entries": [entry],
+        "node": node, "snapshot_index": 0, "first_index": 1, "last_index": 3, "commit_index": 3, "last_applied": 3,
+        "digest": digest, "entries": [entry],
     });
     json!({"resolved": resolved, "pages": [page], "silent": {}})
 }
