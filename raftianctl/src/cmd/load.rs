@@ -242,8 +242,8 @@ fn summary(load: &LoadReport) -> String {
         let [acknowledged, committed] = [counts.acknowledged, counts.committed].map(thousands);
         text.push_str(&match verdict {
             Verdict::Valid => format!(
-                "verdict      valid: {acknowledged} acknowledged, each applied exactly once, on {} equal logs of {committed} \
-                 entries\n",
+                "verdict      valid: {acknowledged} acknowledged, each applied exactly once; {} logs agree, on {committed} \
+                 entries read\n",
                 counts.replicas
             ),
             other => format!("verdict      {other}\n"),
