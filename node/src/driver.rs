@@ -252,7 +252,8 @@ impl Driver {
             ChangeRefused::Pending { .. }
             | ChangeRefused::TermNotCommitted
             | ChangeRefused::Transferring { .. }
-            | ChangeRefused::Lagging { .. } => NodeError::NotNow { why: refused.to_string() },
+            | ChangeRefused::Lagging { .. }
+            | ChangeRefused::Silent { .. } => NodeError::NotNow { why: refused.to_string() },
             _ => NodeError::Refused { why: refused.to_string() },
         })?;
         Ok(ChangeBegun { index: begun.first, term: begun.term })

@@ -79,13 +79,14 @@ impl Lab {
                 self.player_leaves(node, deadline, &mut report.notes).await;
             }
             MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote => {
-                self.change(|state| state.members.open.remove(&node));
+                // Open since this call, or since one that gave up waiting.
+                let was_open = self.change(|state| state.members.open.remove(&node)).is_some();
                 self.save()?;
                 let snapshot = driven.view.statuses.get(&node).map_or(0, |status| status.snapshot_index);
                 if !known && snapshot > 0 {
                     report.notes.push(format!("{node} began from a snapshot of the first {snapshot} entries"));
                 }
-                if report.changed && verb != MemberVerb::Promote {
+                if was_open && verb != MemberVerb::Promote {
                     self.player_joins(node, deadline, &mut report.notes).await;
                 }
             }

@@ -50,12 +50,18 @@ impl Members {
     /// Takes in what the leader of `term` says, and tells whether that is news.
     pub(crate) fn hear(&mut self, term: Term, configuration: &Configuration) -> bool {
         match &self.told {
-            Some((latest, known)) if term < *latest || configuration == known => false,
-            _ => {
+            Some((latest, _)) if term < *latest => false,
+            known => {
+                let is_news = known.as_ref().is_none_or(|(_, known)| known != configuration);
                 self.told = Some((term, configuration.clone()));
-                true
+                is_news
             }
         }
+    }
+
+    /// Whether what the leader of `term` says is known, and so is that it leads.
+    pub(crate) fn has_heard(&self, term: Term, configuration: &Configuration) -> bool {
+        self.told.as_ref().is_some_and(|(latest, known)| term <= *latest && configuration == known)
     }
 
     /// The configuration in force; `None` for a lab that was never started.
@@ -143,7 +149,8 @@ mod tests {
         assert!(known.hear(4, &members(&[1, 2], &[], &[])));
         assert!(!known.hear(3, &members(&[1, 2, 3], &[], &[])), "a deposed leader");
         assert!(!known.hear(5, &members(&[1, 2], &[], &[])), "no news");
-        assert!(known.hear(4, &members(&[1, 2], &[], &[3])));
+        assert!(!known.hear(4, &members(&[1, 2], &[], &[3])), "deposed since the leader of term 5 spoke");
+        assert!(known.hear(5, &members(&[1, 2], &[], &[3])));
         assert_eq!(known.voters(), set(&[1, 2]));
     }
 

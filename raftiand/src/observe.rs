@@ -54,7 +54,7 @@ impl Lab {
         let view = View { statuses, leader };
         if let Some((status, members)) = view.leading() {
             // Compared before it is changed: a change wakes all who wait for one.
-            let known = self.state().members.configuration() == Some(&members.configuration);
+            let known = self.state().members.has_heard(status.term, &members.configuration);
             if !known && self.change(|state| state.members.hear(status.term, &members.configuration)) {
                 self.save_members();
             }

@@ -46,8 +46,14 @@ impl Lab {
         for (node, verb) in open {
             let is_member = members.contains(node);
             notes.push(found(verb, node, &members));
-            if !is_member && verb != MemberVerb::Promote {
-                self.dismiss(node, deadline).await?;
+            match (verb, is_member) {
+                (MemberVerb::Add | MemberVerb::AddLearner, true) => self.player_joins(node, deadline, notes).await,
+                (MemberVerb::Add | MemberVerb::AddLearner, false) => self.dismiss(node, deadline).await?,
+                (MemberVerb::Remove, false) => {
+                    self.dismiss(node, deadline).await?;
+                    self.player_leaves(node, deadline, notes).await;
+                }
+                (MemberVerb::Remove, true) | (MemberVerb::Promote, _) => {}
             }
         }
         self.change(|state| state.members.open.clear());

@@ -80,6 +80,12 @@ pub enum ChangeRefused {
         /// How many entries it is behind.
         behind: u64,
     },
+    /// With its vote the cluster might have to wait for it, perhaps for ever.
+    #[error("{node} does not answer; try again when it does")]
+    Silent {
+        /// The learner.
+        node: NodeId,
+    },
     /// All is as asked for.
     #[error("the membership is so already")]
     NothingToDo,
@@ -87,12 +93,13 @@ pub enum ChangeRefused {
 
 impl Change {
     /// The configuration to append. `current` is not joint; `behind` says how many entries a learner lacks, and more
-    /// than `tolerated` keep it from becoming a voter.
+    /// than `tolerated` keep it from becoming a voter; so does silence, of which `answers` tells.
     pub(crate) fn apply(
         self,
         current: &Configuration,
         behind: impl Fn(NodeId) -> u64,
         tolerated: u64,
+        answers: impl Fn(NodeId) -> bool,
     ) -> Result<Configuration, ChangeRefused> {
         let (voters, learners) = self.members(current)?;
         if (&voters, &learners) == (current.voters(), current.learners()) {
@@ -104,6 +111,9 @@ impl Change {
             }
             if behind(node) > tolerated {
                 return Err(ChangeRefused::Lagging { node, behind: behind(node) });
+            }
+            if !answers(node) {
+                return Err(ChangeRefused::Silent { node });
             }
         }
         if let Some(&node) = voters.intersection(&learners).next() {
@@ -151,20 +161,20 @@ mod tests {
         Change::Members { voters: set(voters), learners: set(learners) }
     }
 
-    /// What comes of a change where n1 n2 n3 vote, n4 has caught up, and n5 lacks nine entries.
+    /// What comes of a change where n1 n2 n3 vote, n4 has caught up, n5 lacks nine entries, and n8 is silent.
     fn outcome(change: Change) -> Result<String, ChangeRefused> {
-        let current = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4, 5])).unwrap();
+        let current = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4, 5, 8])).unwrap();
         let behind = |id| if id == n(5) { 9 } else { 0 };
-        change.apply(&current, behind, 8).map(|configuration| configuration.to_string())
+        change.apply(&current, behind, 8, |id| id != n(8)).map(|configuration| configuration.to_string())
     }
 
     #[test]
     fn other_learners_need_no_joint_configuration_and_other_voters_do() {
         let cases = [
-            (Change::AddLearner(n(6)), "n1 n2 n3 + n4 n5 n6"),
-            (Change::Remove(n(4)), "n1 n2 n3 + n5"),
-            (Change::Promote(n(4)), "n1 n2 n3 n4 | n1 n2 n3 + n5"),
-            (Change::Remove(n(1)), "n2 n3 | n1 n2 n3 + n4 n5"),
+            (Change::AddLearner(n(6)), "n1 n2 n3 + n4 n5 n6 n8"),
+            (Change::Remove(n(4)), "n1 n2 n3 + n5 n8"),
+            (Change::Promote(n(4)), "n1 n2 n3 n4 | n1 n2 n3 + n5 n8"),
+            (Change::Remove(n(1)), "n2 n3 | n1 n2 n3 + n4 n5 n8"),
             (members(&[4], &[]), "n4 | n1 n2 n3"),
             (members(&[1, 2], &[3, 7]), "n1 n2 | n1 n2 n3 + n3 n7"),
         ];
@@ -182,7 +192,8 @@ mod tests {
             (Change::Remove(n(6)), ChangeRefused::Unknown { node: n(6) }),
             (Change::Promote(n(1)), ChangeRefused::NothingToDo),
             (Change::Promote(n(5)), ChangeRefused::Lagging { node: n(5), behind: 9 }),
-            (members(&[1, 2, 3], &[4, 5]), ChangeRefused::NothingToDo),
+            (Change::Promote(n(8)), ChangeRefused::Silent { node: n(8) }),
+            (members(&[1, 2, 3], &[4, 5, 8]), ChangeRefused::NothingToDo),
             (members(&[1, 6], &[]), ChangeRefused::Unknown { node: n(6) }),
             (members(&[1, 5], &[]), ChangeRefused::Lagging { node: n(5), behind: 9 }),
             (members(&[1, 2], &[2]), ChangeRefused::VoterAndLearner { node: n(2) }),
@@ -196,6 +207,6 @@ mod tests {
     #[test]
     fn the_last_voter_stays() {
         let alone = Configuration::new([n(1)]).unwrap();
-        assert_eq!(Change::Remove(n(1)).apply(&alone, |_| 0, 8), Err(ChangeRefused::LastVoter));
+        assert_eq!(Change::Remove(n(1)).apply(&alone, |_| 0, 8, |_| true), Err(ChangeRefused::LastVoter));
     }
 }

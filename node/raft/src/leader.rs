@@ -173,8 +173,9 @@ impl Leader {
         let settled = |configuration: &&Configuration| core.configuration_is_committed() && !configuration.is_joint();
         let current = core.configuration().filter(settled).ok_or(pending)?;
         let lacks = |id| self.followers.get(&id).map_or(0, |progress| core.log.last_index() - progress.match_index);
+        let answers = |id| self.followers.get(&id).is_none_or(|progress| progress.is_heard(core));
         // What fits in one AppendEntries does not hold a cluster up.
-        let next = change.apply(current, lacks, core.options.max_append_entries as u64)?;
+        let next = change.apply(current, lacks, core.options.max_append_entries as u64, answers)?;
         Ok(self.append_configuration(core, next))
     }
 

@@ -65,6 +65,11 @@ impl Progress {
         }
     }
 
+    /// Whether it has answered in this term, and within an election time-out.
+    pub(crate) fn is_heard(&self, core: &Core) -> bool {
+        self.answered >= self.first_call && core.now.since(self.heard) < core.options.election_timeout.start
+    }
+
     /// How this looks from outside.
     pub(crate) fn describe(&self, core: &Core, id: NodeId) -> Peer {
         let has_vote = core.configuration().is_some_and(|configuration| configuration.is_voter(id));
