@@ -156,6 +156,11 @@ impl Core {
         self.record(Event::Voted { term: self.term(), candidate });
     }
 
+    /// [`Mutant::StepDownForgetsVote`].
+    pub(crate) fn forget_vote(&mut self) {
+        self.hard_state.voted_for = None;
+    }
+
     /// Whether this server's vote for itself in the present term is on stable storage.
     pub(crate) fn own_vote_is_durable(&self) -> bool {
         self.durable_hard_state == self.hard_state && self.voted_for() == Some(self.id())

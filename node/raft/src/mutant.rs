@@ -96,6 +96,12 @@ mutants! {
     HalfOfFollowersCommit,
     /// nextIndex goes back by one, and the whole rest of the log is overwritten.
     StepBackAndOverwrite,
+
+    // What is hard to see from outside
+    /// A server that steps down within a term forgets whom it voted for in it.
+    StepDownForgetsVote,
+    /// A leader takes in what a deposed one sends it, as a follower would.
+    LeaderFollows,
 }
 
 impl Mutant {

@@ -70,7 +70,7 @@ invariants! {
     MessageBudget = "message_budget",
     /// A server takes what honest servers send, and does not panic.
     Composure = "composure",
-    /// At the end of a run: what was acknowledged is committed, and its client was told the truth.
+    /// What was acknowledged is committed where its client was told, and at the end of a run the leader still has it.
     AcknowledgedDurable = "acknowledged_durable",
     /// At the end of a run: what clients saw has an order that explains it.
     Linearizable = "linearizable",

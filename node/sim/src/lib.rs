@@ -7,7 +7,8 @@
 //! ```
 //!
 //! [`run_seed`] plays what a seed draws: a safety phase in which everything goes wrong, then a random core is healed and
-//! must come to life, then what clients saw is judged. [`minimise`] cuts a script that breaks something down to what
+//! must come to life, then what clients saw is judged. A run ends with the first invariant that is broken, unless
+//! [`hear_out`] wants to know what every judge would say if it were the only one. [`minimise`] cuts a script that breaks something down to what
 //! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests; a [`Scenario`] is a text
 //! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen.
 //!
@@ -50,7 +51,7 @@ pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
-pub use run::{RunReport, run, run_seed, watch};
+pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
     Class, Condition, Count, FIGURES, Fate, Figure, Measure, Nodes, Played, ReadFate, Scenario, Statement, Step,
     Stopped, Unreadable, Which, Wish, nearest,

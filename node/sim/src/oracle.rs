@@ -4,25 +4,33 @@
 //! rule of the core, only what can be seen. Logs are compared by their marks ([`Shadow`]): one comparison for a whole
 //! prefix.
 //!
+//! Who protests does so to the [`Jury`]. It may go on after that, so whatever follows is seen as it is; only what cannot be
+//! seen at all is an error of its own.
+//!
 //! Here stands what is seen of one server's log; elections are in `election`, commitment and application in `commit`,
 //! disks and messages in `durable`, configurations in `membership`.
 
 mod commit;
 mod durable;
 mod election;
+mod jury;
 mod membership;
 mod reads;
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use raftian_apps::{AppKind, Machine};
-use raftian_raft::{Discard, Entry, Index, NodeId, RoleKind, Server, Snapshot, Term, Write};
+use raftian_raft::{Discard, Entry, Index, LastEntry, NodeId, RoleKind, Server, Snapshot, Term, Write};
 
 use crate::invariant::{Check, Finding, Invariant, id_at, require};
 use crate::members::Members;
 use crate::shadow::{Mark, Shadow};
 use commit::Committed;
+#[cfg(feature = "mutants")]
+pub(crate) use commit::RESTING;
 use durable::DiskView;
+pub(crate) use jury::Jury;
 use reads::ReadsView;
 
 /// Everything the judge remembers of a run.
@@ -37,6 +45,7 @@ pub(crate) struct Oracle {
     /// Whether reads may rest on a lease instead of a round.
     has_leases: bool,
     views: Vec<View>,
+    pub(crate) jury: Jury,
 }
 
 /// What was seen last of one server.
@@ -129,12 +138,13 @@ impl Oracle {
             table: Table::default(),
             committed: Committed::new(app, machine),
             views: (0..nodes).map(|_| View::default()).collect(),
+            jury: Jury::default(),
         }
     }
 
     /// The last entry that any server ever knew to be committed.
     pub(crate) fn committed(&self) -> Index {
-        self.committed.last_index()
+        self.committed.furthest()
     }
 
     /// How many terms had a leader.
@@ -145,13 +155,26 @@ impl Oracle {
     /// A server has started with what its disk holds.
     pub(crate) fn started(&mut self, at: usize, server: &Server) -> Check {
         let covered = server.first_index() - 1;
-        require(covered <= self.committed(), Invariant::SnapshotTruth, || {
+        let committed = self.committed();
+        self.jury.require(covered <= committed, Invariant::SnapshotTruth, || {
             format!("{} holds a snapshot in place of {covered} entries, which are not all committed", id_at(at))
         })?;
-        self.views[at].log.copy_from(self.committed.log(), covered);
+        let term = server.snapshot().map_or(0, |snapshot| snapshot.last.term);
+        self.views[at].log = self.beginning(LastEntry { term, index: covered })?;
         self.views[at].applied = 0;
         self.append(at, server.entries(covered + 1, usize::MAX), server)?;
         self.check_active(at, server)
+    }
+
+    /// The log up to an entry that a snapshot ends with: all before it is what whoever has that entry has.
+    fn beginning(&self, last: LastEntry) -> Result<Shadow, Finding> {
+        let seen = self.views.iter().flat_map(|view| [&view.log, view.disk.log()]);
+        let mut logs = iter::once(self.committed.log()).chain(seen);
+        let log = logs.find(|log| log.at(last.index).is_some_and(|mark| mark.term == last.term));
+        log.map(|log| log.up_to(last.index)).ok_or_else(|| Finding {
+            invariant: Invariant::SnapshotTruth,
+            text: format!("a snapshot ends with entry {} of term {}, which nobody has", last.index, last.term),
+        })
     }
 
     /// A server has crashed: what it held in memory is forgotten.
@@ -191,7 +214,7 @@ impl Oracle {
         if let Some(snapshot) = &write.snapshot {
             self.check_snapshot(at, snapshot)?;
             if write.discard == Some(Discard::All) {
-                self.views[at].log.copy_from(self.committed.log(), snapshot.last.index);
+                self.views[at].log = self.beginning(snapshot.last)?;
                 moved.installed = true;
             }
         }
@@ -210,21 +233,31 @@ impl Oracle {
             self.cut(at, end.index, moved)?;
         }
         let log = &self.views[at].log;
-        require((log.last_index(), log.last().term) == (end.index, end.term), Invariant::IndexOrder, || {
-            format!(
-                "the log of {} ends with entry {} of term {}, which it wrote nowhere",
-                id_at(at),
-                end.index,
-                end.term
-            )
-        })
+        let is_written = (log.last_index(), log.last().term) == (end.index, end.term);
+        self.jury.require(is_written, Invariant::IndexOrder, || {
+            let LastEntry { index, term } = end;
+            format!("the log of {} ends with entry {index} of term {term}, which it wrote nowhere", id_at(at))
+        })?;
+        if is_written { Ok(()) } else { self.reread(at, server) }
+    }
+
+    /// Looks at the whole log of a server, where what it wrote does not tell what it holds.
+    fn reread(&mut self, at: usize, server: &Server) -> Check {
+        let log = &mut self.views[at].log;
+        let first = server.first_index();
+        log.truncate(first - 1);
+        require(log.last_index() + 1 == first, Invariant::IndexOrder, || {
+            format!("the log of {} begins with entry {first}, and nobody knows what was before", id_at(at))
+        })?;
+        server.entries(first, usize::MAX).iter().for_each(|entry| _ = log.push(entry));
+        Ok(())
     }
 
     fn cut(&mut self, at: usize, index: Index, moved: &mut Moved) -> Check {
         let View { log, seen, .. } = &mut self.views[at];
         if index < log.last_index() {
             let committed = seen.map_or(0, |seen| seen.commit_index);
-            require(index >= committed, Invariant::StateMachineSafety, || {
+            self.jury.require(index >= committed, Invariant::StateMachineSafety, || {
                 format!("{} discards entries from {} on, but knows {committed} to be committed", id_at(at), index + 1)
             })?;
             moved.truncated = true;
@@ -238,24 +271,20 @@ impl Oracle {
         for entry in entries {
             let Entry { index, term, .. } = *entry;
             let log = &mut self.views[at].log;
-            let follows = index == log.last_index() + 1 && term >= log.last().term;
-            require(follows, Invariant::LogMatching, || {
-                format!(
-                    "{} puts entry {index} of term {term} after {} of term {}",
-                    id_at(at),
-                    log.last_index(),
-                    log.last().term
-                )
+            let (id, last_index, last_term) = (id_at(at), log.last_index(), log.last().term);
+            let follows = index == last_index + 1 && term >= last_term;
+            self.jury.require(follows, Invariant::LogMatching, || {
+                format!("{id} puts entry {index} of term {term} after {last_index} of term {last_term}")
             })?;
+            if index != last_index + 1 {
+                return self.reread(at, server);
+            }
             let mark = log.push(entry);
-            let is_new = self.table.admit(index, mark).ok_or_else(|| Finding {
-                invariant: Invariant::LogMatching,
-                text: format!(
-                    "{} has another entry {index} of term {term}, or others before it, than is known",
-                    id_at(at)
-                ),
+            let is_new = self.table.admit(index, mark);
+            self.jury.require(is_new.is_some(), Invariant::LogMatching, || {
+                format!("{id} has another entry {index} of term {term}, or others before it, than is known")
             })?;
-            if is_new {
+            if is_new == Some(true) {
                 self.check_change(at, entry, server)?;
             }
         }
@@ -263,41 +292,41 @@ impl Oracle {
     }
 
     /// Nothing falls, and a vote stays, within an incarnation.
-    fn check_progress(&self, at: usize, before: Seen, moved: &Moved) -> Check {
+    fn check_progress(&mut self, at: usize, before: Seen, moved: &Moved) -> Check {
         let (now, id) = (moved.now, id_at(at));
-        require(now.term >= before.term, Invariant::VoteImmutable, || {
+        self.jury.require(now.term >= before.term, Invariant::VoteImmutable, || {
             format!("the term of {id} fell from {} to {}", before.term, now.term)
         })?;
         let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
-        require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
+        self.jury.require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
         let led_on = before.leads(now.term);
-        require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
+        self.jury.require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
             format!("{id} discarded entries of its own log while it led term {}", now.term)
         })?;
         let rises = now.commit_index >= before.commit_index && now.snapshot_index >= before.snapshot_index;
-        require(rises, Invariant::IndexOrder, || {
+        self.jury.require(rises, Invariant::IndexOrder, || {
             format!("commitIndex or the snapshot of {id} fell: {before:?}, {now:?}")
         })
     }
 
     /// A server has carried out a step to its end: snapshot ≤ lastApplied ≤ commitIndex ≤ last index.
-    pub(crate) fn settled(&self, at: usize, server: &Server) -> Check {
+    pub(crate) fn settled(&mut self, at: usize, server: &Server) -> Check {
         let View { applied, .. } = self.views[at];
         let snapshot = server.snapshot().map_or(0, Snapshot::last_index);
         let (commit, last) = (server.commit_index(), server.last().index);
         let is_ordered = snapshot <= applied && applied <= commit && commit <= last;
-        require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
+        self.jury.require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
             format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", id_at(at))
         })
     }
 
     /// The whole log of a server against its shadow, entry by entry. It costs time in the length of the log.
-    pub(crate) fn check_whole_log(&self, at: usize, server: &Server) -> Check {
+    pub(crate) fn check_whole_log(&mut self, at: usize, server: &Server) -> Check {
         let log = &self.views[at].log;
         let mut mark = log.at(server.first_index() - 1).unwrap_or_default();
         for entry in server.entries(server.first_index(), usize::MAX) {
             mark = mark.then(entry);
-            require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
+            self.jury.require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
                 format!("entry {} of {} changed behind everybody's back", entry.index, id_at(at))
             })?;
         }

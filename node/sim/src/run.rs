@@ -64,6 +64,18 @@ pub fn watch(schedule: &Schedule, settings: &Settings) -> (RunReport, Vec<Happen
     (report, world.take_journal())
 }
 
+/// Plays a schedule to its end, whatever is broken, and hears all judges out: the first time that each of them protests,
+/// in the order of the steps. The first of all is what ends a [`run`]; what any of them says is what it would say if it
+/// were the only one, since nothing that happens or is remembered depends on what was said.
+///
+/// There are ends all the same: a panic of a server and a storm of messages, and a snapshot whose last entry nobody has.
+pub fn hear_out(schedule: &Schedule, settings: &Settings) -> Vec<Violation> {
+    let mut world = World::new(schedule, *settings);
+    world.hear_out();
+    finish(&mut world, schedule);
+    world.into_heard()
+}
+
 fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
     // After a panic nothing of the world is used but what can be read.
     let played = catch_unwind(AssertUnwindSafe(|| play(world, schedule)));
@@ -104,7 +116,9 @@ fn play(world: &mut World, schedule: &Schedule) -> Result<bool, Violation> {
 pub(crate) fn wind_up(world: &mut World) -> Result<bool, Violation> {
     world.come_to_life()?;
     world.check_logs()?;
-    let found = judge(&world.history(), world.plan().app);
+    let history = world.history();
+    world.check_acknowledged(&history)?;
+    let found = judge(&history, world.plan().app);
     found.map_err(|text| world.broken(Invariant::Linearizable, text))
 }
 

@@ -75,12 +75,15 @@ impl Shadow {
         self.changes.len() < before
     }
 
-    /// Becomes the beginning of another log.
-    pub(crate) fn copy_from(&mut self, other: &Shadow, index: Index) {
-        self.marks.clear();
-        self.marks.extend_from_slice(&other.marks[..index as usize]);
-        self.changes.clear();
-        self.changes.extend(other.changes_up_to(index));
+    /// Ends at `index`. If it is shorter, marks that no entry has stand for what is missing.
+    pub(crate) fn end_at(&mut self, index: Index) {
+        self.truncate(index);
+        self.marks.resize(index as usize, Mark::default());
+    }
+
+    /// The beginning of it, up to an index that it has.
+    pub(crate) fn up_to(&self, index: Index) -> Shadow {
+        Shadow { marks: self.marks[..index as usize].to_vec(), changes: self.changes_up_to(index).to_vec() }
     }
 
     /// The configurations, the latest last.

@@ -2,7 +2,7 @@
 //!
 //! Invariants: everything follows from the [`Schedule`]; nothing is delivered and no time passes unless [`World::step`]
 //! (or one of the finer steps of `manual`) says so; after every step the oracle has seen the server that took it; a
-//! violation is a value, and a world in which one was found stands still.
+//! violation is a value, and a world in which one was found stands still, unless all judges are to be heard out.
 //!
 //! What a server's effects become stands in `settle`, what clients are told in `serve`, what is done from outside in
 //! `act`.
@@ -60,6 +60,8 @@ pub struct World {
     coverage: Coverage,
     journal: Journal,
     violation: Option<Violation>,
+    /// The first of every invariant that was broken, while all judges are heard out.
+    heard: Vec<Violation>,
 }
 
 /// How many messages there may be: in proportion to what causes them (a client's request, a deadline, an action).
@@ -106,6 +108,7 @@ impl World {
             coverage: Coverage::default(),
             journal: Journal::default(),
             violation: None,
+            heard: Vec::new(),
             plan: plan.clone(),
         };
         for at in 0..count {
@@ -199,6 +202,17 @@ impl World {
         self.violation.as_ref()
     }
 
+    /// From now on what is broken is written down, and the world goes on for as long as it can.
+    pub(crate) fn hear_out(&mut self) {
+        self.oracle.jury.hear_out();
+    }
+
+    /// What was written down, in order, and what ended it, if anything did.
+    pub(crate) fn into_heard(self) -> Vec<Violation> {
+        let ending = self.violation.filter(|ending| self.oracle.jury.is_awaited(ending.invariant));
+        self.heard.into_iter().chain(ending).collect()
+    }
+
     /// From now on remembers everything that happens, for charts; costs time and memory.
     pub fn record(&mut self) {
         self.journal.begin();
@@ -261,11 +275,20 @@ impl World {
 
     /// A finding becomes a violation, with its time.
     fn conclude<T>(&mut self, outcome: Result<T, Finding>) -> Result<T, Violation> {
+        self.write_down();
         outcome.map_err(|Finding { invariant, text }| self.broken(invariant, text))
+    }
+
+    /// What was said in a run that goes on becomes a violation as well.
+    fn write_down(&mut self) {
+        for Finding { invariant, text } in self.oracle.jury.take_news() {
+            self.heard.push(Violation { invariant, step: self.steps, at_us: self.now_us, text });
+        }
     }
 
     /// This was broken now; nothing happens any more.
     pub(crate) fn broken(&mut self, invariant: Invariant, text: String) -> Violation {
+        self.write_down();
         let violation = Violation { invariant, step: self.steps, at_us: self.now_us, text };
         self.journal.note(self.now_us, self.steps, || What::Broken(violation.clone()));
         self.violation.insert(violation).clone()
@@ -320,8 +343,11 @@ impl World {
                 Contradiction::Committed { .. } => Invariant::StateMachineSafety,
                 _ => Invariant::Composure,
             };
-            let text = format!("{} refuses what {} sent: {contradiction}", node.id(), id_at(from));
-            return Err(Finding { invariant, text });
+            // It takes no notice of such a message.
+            let id = node.id();
+            let text = || format!("{id} refuses what {} sent: {contradiction}", id_at(from));
+            self.oracle.jury.protest(invariant, text)?;
+            return self.settle(at, Some(kind));
         }
         if answers_append {
             self.oracle.answered(at, from, term, call);

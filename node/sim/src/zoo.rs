@@ -1,11 +1,12 @@
-//! The zoo of planted bugs: every one of them is let loose on the same seeds, and the judges say who sees it first.
+//! The zoo of planted bugs: every one of them is let loose on the same seeds, and the judges say who sees it: who is the
+//! first, and who would be if the others were not there.
 //!
 //! ```text
-//!   Mutant::all ──hunt──▶ Specimen (which judge, at which seed, in which step) ──report──▶ kill-matrix.{json,md}
+//!   Mutant::all ──hunt──▶ Specimen (which judges, at which seed, in which step) ──report──▶ kill-matrix.{json,md}
 //! ```
 //!
 //! Invariants: a hunt is a function of the mutant and the seeds; only the times, which the caller takes, differ from one
-//! to the next. A run ends with the first invariant that is broken, so each seed has one judge at most.
+//! to the next. Every run hears all judges out ([`hear_out`]), so one run answers both questions.
 //!
 //! Deliberately absent: a clock, and the printing of panics, which some bugs cause and which count as violations.
 
@@ -14,10 +15,11 @@ mod report;
 use std::collections::BTreeMap;
 
 use crate::invariant::{Invariant, Violation};
-use crate::run::run_seed;
+use crate::run::hear_out;
+use crate::schedule::Schedule;
 use crate::settings::{Mutant, Settings};
 
-pub use report::{Kill, json, markdown};
+pub use report::{Kill, json, markdown, toothless};
 
 /// How far an unseen bug is pursued, in multiples of the seeds that are counted.
 pub const PURSUIT: u64 = 3;
@@ -39,8 +41,10 @@ pub struct Specimen {
     pub first: Option<Sighting>,
     /// In how many of the seeds that count it was seen.
     pub caught: u64,
-    /// What each judge saw of it, in those seeds.
-    pub judges: BTreeMap<Invariant, Judge>,
+    /// What each judge saw of it before all others, in those seeds.
+    pub firsts: BTreeMap<Invariant, Judge>,
+    /// What each judge would see of it if it were the only one, in those seeds.
+    pub alone: BTreeMap<Invariant, Judge>,
 }
 
 /// A seed in which a bug was seen.
@@ -55,12 +59,24 @@ pub struct Sighting {
 /// What one judge saw of one bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judge {
-    /// In how many seeds it spoke first.
+    /// In how many seeds it spoke.
     pub seeds: u64,
     /// The first of these.
     pub first_seed: u64,
-    /// In the fewest steps.
+    /// In which step of that one.
+    pub first_step: u64,
+    /// In the fewest steps of any.
     pub fewest_steps: u64,
+}
+
+impl Judge {
+    /// One more seed in which somebody spoke.
+    fn note(judges: &mut BTreeMap<Invariant, Judge>, seed: u64, violation: &Violation) {
+        let step = violation.step;
+        let new = Judge { seeds: 0, first_seed: seed, first_step: step, fewest_steps: step };
+        let judge = judges.entry(violation.invariant).or_insert(new);
+        (judge.seeds, judge.fewest_steps) = (judge.seeds + 1, judge.fewest_steps.min(step));
+    }
 }
 
 impl Mutant {
@@ -89,7 +105,7 @@ fn snake_case(camel_case: &str) -> String {
 /// goes on until it is seen, but not for ever ([`PURSUIT`]). Before every seed `goes_on` is asked; `None` if it says no.
 pub fn hunt(mutant: Mutant, seeds: u64, goes_on: impl Fn(u64) -> bool) -> Option<Specimen> {
     let settings = Settings { mutant: Some(mutant) };
-    let mut specimen = Specimen { mutant, first: None, caught: 0, judges: BTreeMap::new() };
+    let mut specimen = Specimen { mutant, first: None, caught: 0, firsts: BTreeMap::new(), alone: BTreeMap::new() };
     for seed in 0..seeds * PURSUIT {
         if seed >= seeds && specimen.first.is_some() {
             break;
@@ -97,15 +113,14 @@ pub fn hunt(mutant: Mutant, seeds: u64, goes_on: impl Fn(u64) -> bool) -> Option
         if !goes_on(seed) {
             return None;
         }
-        let Some(violation) = run_seed(seed, &settings).violation else { continue };
+        let heard = hear_out(&Schedule::draw(seed), &settings);
+        let Some(first) = heard.first() else { continue };
         if seed < seeds {
             specimen.caught += 1;
-            let (invariant, step) = (violation.invariant, violation.step);
-            let new = Judge { seeds: 0, first_seed: seed, fewest_steps: step };
-            let judge = specimen.judges.entry(invariant).or_insert(new);
-            (judge.seeds, judge.fewest_steps) = (judge.seeds + 1, judge.fewest_steps.min(step));
+            Judge::note(&mut specimen.firsts, seed, first);
+            heard.iter().for_each(|violation| Judge::note(&mut specimen.alone, seed, violation));
         }
-        specimen.first.get_or_insert(Sighting { seed, violation });
+        specimen.first.get_or_insert_with(|| Sighting { seed, violation: first.clone() });
     }
     Some(specimen)
 }
@@ -132,10 +147,12 @@ mod tests {
     fn a_hunt_counts_every_seed_once_and_can_be_repeated() {
         let mutant = Mutant::Raft(raftian_raft::Mutant::SpeaksBeforeSync);
         let specimen = hunt(mutant, 10, |_| true).unwrap();
-        assert_eq!(specimen.judges.values().map(|judge| judge.seeds).sum::<u64>(), specimen.caught);
+        assert_eq!(specimen.firsts.values().map(|judge| judge.seeds).sum::<u64>(), specimen.caught);
         let first = specimen.first.as_ref().unwrap();
-        let judge = specimen.judges[&first.violation.invariant];
-        assert_eq!((judge.first_seed, specimen.caught > 0), (first.seed, true));
+        let judge = specimen.firsts[&first.violation.invariant];
+        assert_eq!((judge.first_seed, judge.first_step), (first.seed, first.violation.step));
+        assert!(specimen.firsts.iter().all(|(judge, seen)| specimen.alone[judge].seeds >= seen.seeds));
+        assert!(specimen.alone.len() > specimen.firsts.len(), "it is seen by those who come too late, too");
         assert!(judge.fewest_steps <= first.violation.step);
         assert_eq!(hunt(mutant, 10, |_| true).unwrap(), specimen);
         assert_eq!(hunt(mutant, 10, |seed| seed < 3), None);

@@ -112,13 +112,15 @@ impl Server {
 
     /// Recognises the leader of the present term (§5.2), puts the election off, and says so; or knows of a later term.
     fn hear_leader(&mut self, leader: NodeId, term: Term) -> Result<bool, Contradiction> {
-        if term < self.core.term() && !self.core.mutant(Mutant::StaleLeaderAccepted) {
+        let follows = self.core.mutant(Mutant::LeaderFollows) && self.role() == RoleKind::Leader;
+        if term < self.core.term() && !follows && !self.core.mutant(Mutant::StaleLeaderAccepted) {
             return Ok(false);
         }
         if term > self.core.term() {
             self.adopt_term(term);
         }
         match &mut self.role {
+            Role::Leader(_) if follows => {}
             Role::Leader(_) => return Err(Contradiction::SecondLeader { term: self.core.term() }),
             Role::Follower(follower) if follower.leader.is_some_and(|(known, _)| known == leader) => {
                 *follower = Follower::new(&mut self.core, Some(leader));

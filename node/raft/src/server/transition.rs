@@ -30,6 +30,9 @@ impl Server {
         if let Role::Leader(leading) = &mut self.role {
             leading.fail_reads(&mut self.core, leader);
         }
+        if self.core.mutant(Mutant::StepDownForgetsVote) {
+            self.core.forget_vote();
+        }
         self.role = Role::Follower(Follower::new(&mut self.core, leader));
         self.announce();
     }

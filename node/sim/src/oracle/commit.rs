@@ -1,21 +1,38 @@
 //! What is committed, what applying it gives, and what reads may see.
 //!
-//! Invariant: the replay here is a machine of its own, without planted bugs, fed each committed entry once.
+//! Invariants: the replay here is a machine of its own, without planted bugs, fed each committed entry once. What is
+//! committed at an index is what the first server that took anything there for committed had there. When another one takes
+//! something else for it, [`Invariant::StateMachineSafety`] has spoken, and what rests on that knowledge is not judged any
+//! more ([`RESTING`]).
 
 use std::collections::HashMap;
 
 use raftian_apps::{AppKind, Applied, Command, Digest, Effect, Machine, Response, Snapshot as State};
-use raftian_raft::{Entry, Index, RoleKind, Server, Snapshot, Term};
+use raftian_check::{Operation, Outcome};
+use raftian_raft::{Entry, Index, Payload, RoleKind, Server, Snapshot, Term};
 
-use super::{Oracle, Seen, View};
-use crate::invariant::{Check, Invariant, id_at, require};
+use super::{Jury, Oracle, Seen};
+use crate::invariant::{Check, Invariant, id_at};
 use crate::members::{Members, bit};
 use crate::shadow::Shadow;
+
+/// The judges that rest on what is known to be committed, and cannot go on when that is disputed.
+pub(crate) const RESTING: [Invariant; 5] = [
+    Invariant::StateMachineSafety,
+    Invariant::LeaderCompleteness,
+    Invariant::SnapshotTruth,
+    Invariant::ReadIndexFresh,
+    Invariant::ExactlyOnce,
+];
 
 /// The committed entries, and what they did.
 #[derive(Debug)]
 pub(super) struct Committed {
     log: Shadow,
+    /// The last entry that any server took for committed.
+    furthest: Index,
+    /// Whether two servers took different entries for committed, or one those that nobody has seen.
+    is_disputed: bool,
     /// In which term each was first known to be committed.
     terms: Vec<Term>,
     app: AppKind,
@@ -34,6 +51,8 @@ impl Committed {
     pub(super) fn new(app: AppKind, machine: Machine) -> Committed {
         Committed {
             log: Shadow::default(),
+            furthest: 0,
+            is_disputed: false,
             terms: Vec::new(),
             app,
             machine,
@@ -48,8 +67,13 @@ impl Committed {
         &self.log
     }
 
-    pub(super) fn last_index(&self) -> Index {
-        self.log.last_index()
+    pub(super) fn furthest(&self) -> Index {
+        self.furthest
+    }
+
+    /// What the entry at an index did, and the digest of the state after it; `None` if none is committed there.
+    fn effect_at(&self, index: Index) -> Option<&(Effect, Digest)> {
+        self.effects.get((index as usize).wrapping_sub(1))
     }
 
     /// The last entry that was known to be committed in a term before this one.
@@ -58,7 +82,7 @@ impl Committed {
     }
 
     /// Takes in the next entry, first known to be committed in `term`.
-    fn push(&mut self, entry: &Entry, term: Term) -> Check {
+    fn push(&mut self, entry: &Entry, term: Term, jury: &mut Jury) -> Check {
         self.log.push(entry);
         self.terms.push(term);
         let Applied { command, effect, .. } = self.machine.apply(entry);
@@ -68,7 +92,7 @@ impl Committed {
                 Some(last) => std::mem::replace(last, serial),
                 None => self.executed.insert(client.to_owned(), serial).unwrap_or(0),
             };
-            require(last < serial, Invariant::ExactlyOnce, || {
+            jury.require(last < serial, Invariant::ExactlyOnce, || {
                 format!("{client}#{serial} took effect after {client}#{last}, at index {}", entry.index)
             })?;
         }
@@ -81,33 +105,41 @@ impl Committed {
 impl Oracle {
     /// State Machine Safety, and a durable quorum for what is committed for the first time.
     pub(super) fn check_commit(&mut self, at: usize, server: &Server, before: Option<Seen>, now: Seen) -> Check {
-        let (id, commit) = (id_at(at), now.commit_index);
-        let View { log, .. } = &self.views[at];
-        require(commit <= log.last_index(), Invariant::IndexOrder, || {
-            format!("{id} committed {commit}, more than it has")
+        let Oracle { views, committed, jury, .. } = self;
+        let (id, log) = (id_at(at), &views[at].log);
+        jury.require(now.commit_index <= log.last_index(), Invariant::IndexOrder, || {
+            format!("{id} committed {}, more than it has", now.commit_index)
         })?;
-        let known = commit.min(self.committed());
-        require(log.at(known) == self.committed.log.at(known), Invariant::StateMachineSafety, || {
-            format!("{id} committed other entries than is known, from {} on", log.first_difference(&self.committed.log))
+        let commit = now.commit_index.min(log.last_index());
+        let is_first = commit > committed.furthest;
+        committed.furthest = committed.furthest.max(commit);
+        let known = commit.min(committed.log.last_index());
+        let is_agreed = log.at(known) == committed.log.at(known);
+        jury.require(is_agreed, Invariant::StateMachineSafety, || {
+            format!("{id} committed other entries than is known, from {} on", log.first_difference(&committed.log))
         })?;
         let led = now.role == RoleKind::Leader || before.is_some_and(|before| before.leads(now.term));
         let advanced = before.is_none_or(|before| before.commit_index < commit);
         let of_term = log.at(commit).map_or(0, |mark| mark.term);
-        require(!(led && advanced) || of_term == now.term, Invariant::CommitOwnTerm, || {
+        jury.require(!(led && advanced) || of_term == now.term, Invariant::CommitOwnTerm, || {
             format!("{id} leads term {} and committed entry {commit} of term {of_term} by counting", now.term)
         })?;
-        if commit > known {
+        if is_first {
             self.check_durable_quorum(at, commit)?;
         }
-        for entry in server.entries(known + 1, (commit - known) as usize) {
-            self.committed.push(entry, now.term)?;
+        let new = if is_agreed { server.entries(known + 1, (commit - known) as usize) } else { &[] };
+        new.iter().try_for_each(|entry| self.committed.push(entry, now.term, &mut self.jury))?;
+        let Oracle { committed, jury, .. } = self;
+        if (!is_agreed || committed.log.last_index() < committed.furthest) && !committed.is_disputed {
+            committed.is_disputed = true;
+            jury.excuse(&RESTING);
         }
         Ok(())
     }
 
     /// The last entry of those that are committed is durable on a quorum of a configuration in force. With it are all
     /// before it.
-    fn check_durable_quorum(&self, at: usize, index: Index) -> Check {
+    fn check_durable_quorum(&mut self, at: usize, index: Index) -> Check {
         let log = &self.views[at].log;
         let mark = log.at(index).expect("a committed entry is in the log");
         let stored = (0..self.views.len()).filter(|disk| self.views[*disk].disk.stores(index, mark));
@@ -117,10 +149,10 @@ impl Oracle {
         let governing: Vec<Members> = std::iter::once(then).chain(later).collect();
         let is_stored = governing.iter().any(|members| members.is_quorum(stored));
         let by_learners = !is_stored && governing.iter().any(|members| members.is_quorum_with_learners(stored));
-        require(!by_learners, Invariant::LearnersDoNotCount, || {
+        self.jury.require(!by_learners, Invariant::LearnersDoNotCount, || {
             format!("{} committed entry {index} because learners have it ({then})", id_at(at))
         })?;
-        require(is_stored, Invariant::DurableQuorum, || {
+        self.jury.require(is_stored, Invariant::DurableQuorum, || {
             format!("{} committed entry {index} before a quorum of ({then}) had it durably", id_at(at))
         })
     }
@@ -130,7 +162,7 @@ impl Oracle {
     pub(super) fn check_snapshot(&mut self, at: usize, snapshot: &Snapshot) -> Check {
         let (id, index) = (id_at(at), snapshot.last.index);
         let of_term = self.committed.log.at(index).map(|mark| mark.term);
-        require(of_term == Some(snapshot.last.term), Invariant::SnapshotTruth, || {
+        self.jury.require(of_term == Some(snapshot.last.term), Invariant::SnapshotTruth, || {
             format!(
                 "{id} has a snapshot at {index} of term {}, where the committed term is {of_term:?}",
                 snapshot.last.term
@@ -138,7 +170,7 @@ impl Oracle {
         })?;
         let expected = self.committed.log.changes_up_to(index).last().map_or(self.first, |(_, members)| *members);
         let members = Members::of(&snapshot.configuration);
-        require(members == expected, Invariant::SnapshotTruth, || {
+        self.jury.require(members == expected, Invariant::SnapshotTruth, || {
             format!("the snapshot of {id} at {index} names ({members}) instead of ({expected})")
         })?;
         let bytes = Digest::of(&snapshot.data);
@@ -148,11 +180,13 @@ impl Oracle {
         let app = self.committed.app;
         let restored = State::decode(&snapshot.data).and_then(|state| Machine::restore(app, state));
         let found = restored.map(|machine| (machine.last_applied(), machine.digest())).ok();
-        let expected = (index, self.committed.effects[index as usize - 1].1);
-        require(found == Some(expected), Invariant::SnapshotTruth, || {
+        let expected = self.committed.effect_at(index).map(|(_, digest)| (index, *digest));
+        self.jury.require(found.is_some() && found == expected, Invariant::SnapshotTruth, || {
             format!("the snapshot of {id} at {index} is not what the replay gives there")
         })?;
-        self.committed.snapshots.insert(index, bytes);
+        if found.is_some() && found == expected {
+            self.committed.snapshots.insert(index, bytes);
+        }
         Ok(())
     }
 
@@ -160,7 +194,7 @@ impl Oracle {
     pub(crate) fn restored(&mut self, at: usize, snapshot: &Snapshot) -> Check {
         self.check_snapshot(at, snapshot)?;
         let (id, applied, index) = (id_at(at), self.views[at].applied, snapshot.last.index);
-        require(index > applied, Invariant::IndexOrder, || {
+        self.jury.require(index > applied, Invariant::IndexOrder, || {
             format!("{id} restored {index} after it had applied {applied}")
         })?;
         self.views[at].applied = index;
@@ -169,39 +203,61 @@ impl Oracle {
 
     /// A server is about to apply this entry: the next one, and the one that is committed there.
     pub(crate) fn applies(&mut self, at: usize, entry: &Entry) -> Check {
-        let (id, next) = (id_at(at), self.views[at].applied + 1);
-        require(entry.index == next, Invariant::IndexOrder, || {
-            format!("{id} applies {} instead of {next}", entry.index)
-        })?;
-        let before = self.committed.log.at(next - 1).unwrap_or_default();
-        require(self.committed.log.at(next) == Some(before.then(entry)), Invariant::StateMachineSafety, || {
-            format!("{id} applies an entry {next} that is not the one committed there")
-        })?;
-        self.views[at].applied = next;
-        Ok(())
+        let Oracle { views, committed: Committed { log, .. }, jury, .. } = self;
+        let (id, index, next) = (id_at(at), entry.index, views[at].applied + 1);
+        views[at].applied = index;
+        jury.require(index == next, Invariant::IndexOrder, || format!("{id} applies {index} instead of {next}"))?;
+        let before = log.at(index - 1).unwrap_or_default();
+        jury.require(log.at(index) == Some(before.then(entry)), Invariant::StateMachineSafety, || {
+            format!("{id} applies an entry {index} that is not the one committed there")
+        })
     }
 
     /// Applying an entry did what the replay did.
-    pub(crate) fn applied(&self, at: usize, applied: &Applied, digest: Digest) -> Check {
+    pub(crate) fn applied(&mut self, at: usize, applied: &Applied, digest: Digest) -> Check {
         let (id, index) = (id_at(at), applied.index);
-        let (effect, expected) = &self.committed.effects[index as usize - 1];
+        let Oracle { committed, jury, .. } = self;
+        let Some((effect, expected)) = committed.effect_at(index) else { return Ok(()) };
         let twice = matches!(applied.effect, Effect::Executed(_)) && !matches!(effect, Effect::Executed(_));
-        require(!twice, Invariant::ExactlyOnce, || format!("entry {index} took effect at {id}, though it is a retry"))?;
-        require((&applied.effect, digest) == (effect, *expected), Invariant::StateMachineSafety, || {
+        jury.require(!twice, Invariant::ExactlyOnce, || {
+            format!("entry {index} took effect at {id}, though it is a retry")
+        })?;
+        jury.require((&applied.effect, digest) == (effect, *expected), Invariant::StateMachineSafety, || {
             format!("entry {index} gave {:?} at {id}, and {effect:?} in the replay; the states differ", applied.effect)
         })
     }
 
+    /// A server has what a client was told at the index at which it was told, whatever is known to be committed.
+    pub(crate) fn check_still_held(&mut self, at: usize, told: &Operation) -> Check {
+        let Outcome::Ok { index, .. } = told.outcome else { return Ok(()) };
+        let Operation { client, serial, op, .. } = told;
+        let command = Command::new(client.as_str(), *serial, op.clone()).expect("a small command of a named client");
+        let log = &self.views[at].log;
+        let marks = log.at(index).zip(index.checked_sub(1).and_then(|before| log.at(before)));
+        let is_held = marks.is_some_and(|(mark, before)| {
+            let payload = Payload::Command(command.encode().into());
+            before.then(&Entry { index, term: mark.term, payload }) == mark
+        });
+        self.jury.require(is_held, Invariant::AcknowledgedDurable, || {
+            format!("{client}#{serial} was acknowledged at index {index}, where {} has something else", id_at(at))
+        })
+    }
+
     /// A client is told that its command took effect at an index, with this response.
-    pub(crate) fn acknowledged(&self, client: &str, serial: u64, index: Index, response: &Response) -> Check {
+    pub(crate) fn acknowledged(&mut self, client: &str, serial: u64, index: Index, response: &Response) -> Check {
+        let Oracle { committed, jury, .. } = self;
+        if committed.is_disputed {
+            return Ok(());
+        }
         let position = (index as usize).wrapping_sub(1);
-        let command = self.committed.commands.get(position).and_then(Option::as_ref);
+        let command = committed.commands.get(position).and_then(Option::as_ref);
         let is_own = command.is_some_and(|command| (command.client(), command.serial()) == (client, serial));
-        require(is_own, Invariant::AcknowledgedDurable, || {
+        jury.require(is_own, Invariant::AcknowledgedDurable, || {
             format!("{client}#{serial} was acknowledged at index {index}, where it is not committed")
         })?;
-        let told = matches!(&self.committed.effects[position].0, Effect::Executed(first) if first == response);
-        require(told, Invariant::ExactlyOnce, || {
+        let effect = committed.effect_at(index).filter(|_| is_own).map(|(effect, _)| effect);
+        let told = effect.is_none_or(|effect| matches!(effect, Effect::Executed(first) if first == response));
+        jury.require(told, Invariant::ExactlyOnce, || {
             format!("{client}#{serial} was not told the first response, that of index {index}")
         })
     }

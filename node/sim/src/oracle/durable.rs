@@ -1,12 +1,13 @@
 //! Disks, and what may be said before they have it (Figure 2: "updated on stable storage before responding to RPCs").
 
 use raftian_raft::{
-    AppendReply, Body, Discard, HardState, Index, Message, NodeId, Recovered, Reply, Request, SnapshotReply, Term,
+    AppendReply, Body, Discard, HardState, Index, LastEntry, Message, NodeId, Recovered, Reply, Request, SnapshotReply,
+    Term,
 };
 
-use super::Oracle;
+use super::{Jury, Oracle};
 use crate::disk::Record;
-use crate::invariant::{Check, Finding, Invariant, id_at, place, require};
+use crate::invariant::{Check, Invariant, id_at, place};
 use crate::shadow::{Mark, Shadow};
 
 /// What is known to be on a disk.
@@ -16,12 +17,18 @@ pub(super) struct DiskView {
     /// The votes that have ever been durable; terms rise.
     votes: Vec<(Term, NodeId)>,
     log: Shadow,
-    snapshot: Index,
+    /// The index and the term of its last entry.
+    snapshot: (Index, Term),
     /// The entries up to here were discarded for a snapshot.
     discarded: Index,
 }
 
 impl DiskView {
+    /// The entries, those that were discarded for a snapshot included.
+    pub(super) fn log(&self) -> &Shadow {
+        &self.log
+    }
+
     pub(super) fn term(&self) -> Term {
         self.hard_state.term
     }
@@ -33,16 +40,16 @@ impl DiskView {
 
     /// Whether the disk has this entry and all before it, as entries or in its snapshot.
     pub(super) fn stores(&self, index: Index, mark: Mark) -> bool {
-        index <= self.snapshot || self.log.at(index) == Some(mark)
+        index <= self.snapshot.0 || self.log.at(index) == Some(mark)
     }
 
-    fn note(&mut self, id: NodeId, now: HardState) -> Check {
+    fn note(&mut self, id: NodeId, now: HardState, jury: &mut Jury) -> Check {
         let before = self.hard_state;
-        require(now.term >= before.term, Invariant::VoteImmutable, || {
+        jury.require(now.term >= before.term, Invariant::VoteImmutable, || {
             format!("the durable term of {id} fell from {} to {}", before.term, now.term)
         })?;
         let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
-        require(kept, Invariant::VoteImmutable, || format!("{id} changed its durable vote in term {}", now.term))?;
+        jury.require(kept, Invariant::VoteImmutable, || format!("{id} changed its durable vote in term {}", now.term))?;
         if let Some(candidate) = now.voted_for.filter(|_| now != before) {
             self.votes.push((now.term, candidate));
         }
@@ -56,38 +63,40 @@ impl Oracle {
     pub(crate) fn kept(&mut self, at: usize, record: Record<'_>) -> Check {
         let id = id_at(at);
         match record {
-            Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state)?,
+            Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state, &mut self.jury)?,
             Record::Snapshot(snapshot) => {
-                let (before, now) = (self.views[at].disk.snapshot, snapshot.last.index);
-                require(now > before, Invariant::IndexOrder, || {
+                let (before, now) = (self.views[at].disk.snapshot.0, snapshot.last.index);
+                self.jury.require(now > before, Invariant::IndexOrder, || {
                     format!("{id} replaced its snapshot at {before} by one at {now}")
                 })?;
                 self.check_snapshot(at, snapshot)?;
-                self.views[at].disk.snapshot = now;
+                self.views[at].disk.snapshot = (now, snapshot.last.term);
             }
             Record::Discard(Discard::UpTo(index)) => self.views[at].disk.discarded = index,
-            Record::Discard(Discard::All) => self.begin_after_snapshot(at),
+            Record::Discard(Discard::All) => self.begin_after_snapshot(at)?,
             Record::Entry(entry) => {
-                let DiskView { log, snapshot, discarded, .. } = &self.views[at].disk;
+                let DiskView { log, snapshot: (snapshot, _), discarded, .. } = &self.views[at].disk;
                 // A crash may have come right after the snapshot: with no entry there was none to discard.
                 if *discarded >= log.last_index() && log.last_index() < *snapshot && entry.index == snapshot + 1 {
-                    self.begin_after_snapshot(at);
+                    self.begin_after_snapshot(at)?;
                 }
                 let log = &mut self.views[at].disk.log;
-                require(entry.index <= log.last_index() + 1, Invariant::IndexOrder, || {
+                self.jury.require(entry.index <= log.last_index() + 1, Invariant::IndexOrder, || {
                     format!("{id} leaves a gap on its disk before index {}", entry.index)
                 })?;
-                log.truncate(entry.index - 1);
+                log.end_at(entry.index - 1);
                 log.push(entry);
             }
         }
         Ok(())
     }
 
-    fn begin_after_snapshot(&mut self, at: usize) {
-        let DiskView { log, snapshot, discarded, .. } = &mut self.views[at].disk;
-        log.copy_from(self.committed.log(), *snapshot);
-        *discarded = *snapshot;
+    fn begin_after_snapshot(&mut self, at: usize) -> Check {
+        let (index, term) = self.views[at].disk.snapshot;
+        let log = self.beginning(LastEntry { term, index })?;
+        let disk = &mut self.views[at].disk;
+        (disk.log, disk.discarded) = (log, index);
+        Ok(())
     }
 
     /// Entries that were durable are gone, from this index on.
@@ -109,17 +118,17 @@ impl Oracle {
         let disk = &self.views[place(from)].disk;
         let of_its_own_term =
             !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }));
-        require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
+        self.jury.require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
             format!("{from} spoke of term {term} before it was durable")
         })?;
         match message.body {
             Body::Request(Request::RequestVote { .. }) => {
-                require(disk.vote_in(term) == Some(from), Invariant::DurableBeforeSend, || {
+                self.jury.require(disk.vote_in(term) == Some(from), Invariant::DurableBeforeSend, || {
                     format!("{from} asked for votes in term {term} before its own was durable")
                 })
             }
             Body::Reply(Reply::RequestVote { granted: true }) => {
-                require(disk.vote_in(term) == Some(to), Invariant::DurableBeforeSend, || {
+                self.jury.require(disk.vote_in(term) == Some(to), Invariant::DurableBeforeSend, || {
                     format!("{from} granted {to} a vote in term {term} that is not durable")
                 })
             }
@@ -134,21 +143,16 @@ impl Oracle {
     }
 
     /// What a follower says it has is durable, and as long as the leader still leads it is the leader's.
-    fn check_acknowledged(&self, message: &Message, index: Index) -> Check {
+    fn check_acknowledged(&mut self, message: &Message, index: Index) -> Check {
         let Message { from, to, term, .. } = *message;
         let (disk, leader) = (&self.views[place(from)].disk, &self.views[place(to)]);
-        let finding = |what: &str| Finding {
-            invariant: Invariant::DurableBeforeSend,
-            text: format!("{from} acknowledged index {index} to {to}, {what}"),
-        };
-        if index > disk.snapshot && disk.log.last_index() < index {
-            return Err(finding("which is not durable"));
-        }
+        let is_there = index <= disk.snapshot.0 || index <= disk.log.last_index();
         let leads = leader.seen.is_some_and(|seen| seen.leads(term));
-        match leader.log.at(index).filter(|_| leads) {
-            Some(mark) if !disk.stores(index, mark) => Err(finding("where it has other entries durably")),
-            _ => Ok(()),
-        }
+        let others = leader.log.at(index).filter(|_| leads).is_some_and(|mark| !disk.stores(index, mark));
+        self.jury.require(is_there && !others, Invariant::DurableBeforeSend, || {
+            let what = if is_there { "where it has other entries durably" } else { "which is not durable" };
+            format!("{from} acknowledged index {index} to {to}, {what}")
+        })
     }
 }
 
@@ -159,12 +163,12 @@ mod tests {
     #[test]
     fn a_vote_that_changes_or_a_term_that_falls_on_a_disk_is_seen() {
         let state = |term, vote: u16| HardState { term, voted_for: NodeId::new(vote) };
-        let mut disk = DiskView::default();
+        let (mut disk, mut jury) = (DiskView::default(), Jury::default());
         for good in [state(1, 0), state(1, 2), state(1, 2), state(3, 1)] {
-            assert!(disk.note(id_at(0), good).is_ok());
+            assert!(disk.note(id_at(0), good, &mut jury).is_ok());
         }
         for bad in [state(3, 2), state(3, 0), state(2, 0)] {
-            assert_eq!(disk.note(id_at(0), bad).unwrap_err().invariant, Invariant::VoteImmutable);
+            assert_eq!(disk.note(id_at(0), bad, &mut jury).unwrap_err().invariant, Invariant::VoteImmutable);
         }
         assert_eq!((disk.vote_in(1), disk.vote_in(2)), (NodeId::new(2), None));
     }

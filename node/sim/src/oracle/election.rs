@@ -3,7 +3,7 @@
 use raftian_raft::{NodeId, Server, Term};
 
 use super::{Oracle, Seen};
-use crate::invariant::{Check, Invariant, id_at, require};
+use crate::invariant::{Check, Invariant, id_at};
 use crate::members::bit;
 
 impl Oracle {
@@ -12,7 +12,8 @@ impl Oracle {
     pub(super) fn check_election(&mut self, at: usize, now: Seen) -> Check {
         let (id, term) = (id_at(at), now.term);
         let first = *self.leaders.entry(term).or_insert(id);
-        require(first == id, Invariant::ElectionSafety, || format!("{first} and {id} both led term {term}"))?;
+        self.jury
+            .require(first == id, Invariant::ElectionSafety, || format!("{first} and {id} both led term {term}"))?;
 
         let votes = self.durable_votes(term, id);
         let log = &self.views[at].log;
@@ -20,15 +21,15 @@ impl Oracle {
         let elected_at = log.first_of_term(term) - 1;
         let electing = log.changes_up_to(elected_at).last().map_or(self.first, |(_, members)| *members);
         let counted_learners = !electing.is_quorum(votes) && electing.is_quorum_with_learners(votes);
-        require(!counted_learners, Invariant::LearnersDoNotCount, || {
+        self.jury.require(!counted_learners, Invariant::LearnersDoNotCount, || {
             format!("{id} leads term {term} by the votes of learners ({electing})")
         })?;
-        require(electing.is_quorum(votes), Invariant::ElectionQuorum, || {
+        self.jury.require(electing.is_quorum(votes), Invariant::ElectionQuorum, || {
             format!("{id} leads term {term} without durable votes of a quorum of ({electing})")
         })?;
 
         let earlier = self.committed.last_before_term(term);
-        require(log.at(earlier) == self.committed.log().at(earlier), Invariant::LeaderCompleteness, || {
+        self.jury.require(log.at(earlier) == self.committed.log().at(earlier), Invariant::LeaderCompleteness, || {
             let from = log.first_difference(self.committed.log());
             format!("{id} leads term {term} without entry {from}, committed before (of {earlier})")
         })
@@ -36,14 +37,14 @@ impl Oracle {
 
     /// A leader has heard from a follower: what it takes for stored there, is (unless the follower went on to a later
     /// term, and may have discarded it since).
-    pub(crate) fn check_match_index(&self, at: usize, server: &Server, from: usize) -> Check {
+    pub(crate) fn check_match_index(&mut self, at: usize, server: &Server, from: usize) -> Check {
         let Some(index) = server.match_index(id_at(from)) else { return Ok(()) };
         let disk = &self.views[from].disk;
         if disk.term() > server.hard_state().term {
             return Ok(());
         }
         let mark = self.views[at].log.at(index);
-        require(mark.is_some_and(|mark| disk.stores(index, mark)), Invariant::MatchIndexTruth, || {
+        self.jury.require(mark.is_some_and(|mark| disk.stores(index, mark)), Invariant::MatchIndexTruth, || {
             format!("{} takes {index} for the match index of {}, whose disk says otherwise", id_at(at), id_at(from))
         })
     }

@@ -3,18 +3,18 @@
 use raftian_raft::{Entry, Payload, RoleKind, Server};
 
 use super::{Oracle, View};
-use crate::invariant::{Check, Invariant, id_at, require};
+use crate::invariant::{Check, Invariant, id_at};
 use crate::members::Members;
 
 impl Oracle {
     /// A server uses the latest configuration in its log.
-    pub(super) fn check_active(&self, at: usize, server: &Server) -> Check {
+    pub(super) fn check_active(&mut self, at: usize, server: &Server) -> Check {
         let id = id_at(at);
         let knows_first = self.first.contains(id) || server.snapshot().is_some();
         let latest = self.views[at].log.changes().last().map(|(_, members)| *members);
         let expected = latest.or(Some(self.first).filter(|_| knows_first));
         let active = server.configuration().map(Members::of);
-        require(active == expected, Invariant::ConfigurationTruth, || {
+        self.jury.require(active == expected, Invariant::ConfigurationTruth, || {
             let told = |members: Option<Members>| members.map_or("none".to_owned(), |members| format!("({members})"));
             format!("{id} uses {}, but the latest in its log is {}", told(active), told(expected))
         })
@@ -22,24 +22,24 @@ impl Oracle {
 
     /// An entry that nobody had before: if it brings a configuration, that may follow the one before it; a leader that
     /// appends it has committed that one, and an entry of its own term.
-    pub(super) fn check_change(&self, at: usize, entry: &Entry, server: &Server) -> Check {
+    pub(super) fn check_change(&mut self, at: usize, entry: &Entry, server: &Server) -> Check {
         let Payload::Configuration(next) = &entry.payload else { return Ok(()) };
         let (id, index, next) = (id_at(at), entry.index, Members::of(next));
         let View { log, .. } = &self.views[at];
         let (since, previous) = log.changes_up_to(index - 1).last().copied().unwrap_or((0, self.first));
-        require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
+        self.jury.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
             format!("({next}) at index {index} cannot follow ({previous})")
         })?;
         if server.role() != RoleKind::Leader || server.hard_state().term != entry.term {
             return Ok(());
         }
         let commit = server.commit_index();
-        require(since <= commit, Invariant::ConfigurationTruth, || {
+        self.jury.require(since <= commit, Invariant::ConfigurationTruth, || {
             format!("{id} appended ({next}) at {index} before ({previous}) at {since} was committed")
         })?;
         // A voter that is alone may have committed this very entry in the same step.
         let committed_term = log.at(commit.min(index)).map_or(0, |mark| mark.term);
-        require(committed_term == entry.term, Invariant::ConfigurationTruth, || {
+        self.jury.require(committed_term == entry.term, Invariant::ConfigurationTruth, || {
             format!("{id} appended ({next}) at {index} before it had committed an entry of term {}", entry.term)
         })
     }

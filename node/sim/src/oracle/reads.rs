@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use raftian_raft::{Body, Index, Message, Term};
 
 use super::{Oracle, View};
-use crate::invariant::{Check, Invariant, id_at, require};
+use crate::invariant::{Check, Invariant, id_at};
 use crate::members::bit;
 
 /// The reads of one server since it started, and what can confirm them.
@@ -62,16 +62,17 @@ impl Oracle {
         let waiting = &mut self.views[at].reads.waiting;
         let asked = waiting.iter().position(|asked| asked.ticket == ticket).map(|place| waiting.swap_remove(place));
         let id = id_at(at);
-        require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
+        self.jury
+            .require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
         let (Some(Asked { committed, sent, .. }), Some(index)) = (asked, index) else { return Ok(()) };
-        require(index >= committed, Invariant::ReadIndexFresh, || {
+        self.jury.require(index >= committed, Invariant::ReadIndexFresh, || {
             format!("{id} lets a read see index {index}, but {committed} was committed before it was asked for")
         })?;
         let View { log, reads, .. } = &self.views[at];
         let heard = reads.answered.iter().filter(|(_, call)| **call > sent);
         let heard = heard.fold(bit(id), |heard, (from, _)| heard | bit(id_at(*from)));
         let members = log.changes().last().map_or(self.first, |(_, members)| *members);
-        require(self.has_leases || members.is_quorum(heard), Invariant::ReadRound, || {
+        self.jury.require(self.has_leases || members.is_quorum(heard), Invariant::ReadRound, || {
             format!("{id} serves read {ticket} without answers of a quorum of ({members}) to calls after number {sent}")
         })
     }

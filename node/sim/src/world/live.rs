@@ -3,12 +3,13 @@
 //! Invariant: the core is a quorum of every configuration that anybody uses, so nothing but a bug keeps it from working.
 
 use raftian_apps::AppKind;
+use raftian_check::Operation;
 use raftian_faults::Effect;
 use raftian_raft::{Configuration, RoleKind};
 
 use super::World;
 use crate::client::Client;
-use crate::invariant::{Check, Finding, Invariant, Violation, id_at, require};
+use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
 use crate::luck::luck;
 use crate::members::Members;
 use crate::schedule::Op;
@@ -56,11 +57,13 @@ impl World {
         is_done: impl Fn(&World) -> bool,
     ) -> Result<(), Violation> {
         while !is_done(self) {
-            let is_in_time = require(self.now_us < end_us, Invariant::Liveness, || {
+            if self.now_us >= end_us {
                 let leader = self.leader().map_or("nobody".to_owned(), |leader| leader.to_string());
-                format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
-            });
-            self.conclude(is_in_time)?;
+                let late = self.oracle.jury.protest(Invariant::Liveness, || {
+                    format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
+                });
+                return self.conclude(late);
+            }
             self.begin_next(probe);
             self.run_until(self.now_us + every_us)?;
         }
@@ -138,6 +141,20 @@ impl World {
         let checked: Check = servers
             .filter_map(|(at, node)| Some((at, node.server.as_ref()?)))
             .try_for_each(|(at, server)| self.oracle.check_whole_log(at, server));
+        self.conclude(checked)
+    }
+
+    /// What is checked once, when the cluster has come to life: its leader has every command that a client was told is
+    /// done, where it was told.
+    ///
+    /// # Errors
+    /// The first command that is gone.
+    pub(crate) fn check_acknowledged(&mut self, history: &[Operation]) -> Result<(), Violation> {
+        let lives = self.oracle.jury.is_awaited(Invariant::Liveness);
+        let Some(leader) = self.leader().filter(|_| lives) else { return Ok(()) };
+        let app = self.plan.app;
+        let mut told = history.iter().filter(|operation| !app.is_read(&operation.op));
+        let checked: Check = told.try_for_each(|told| self.oracle.check_still_held(place(leader), told));
         self.conclude(checked)
     }
 }

@@ -64,7 +64,7 @@ fn another_entry_than_the_committed_one_is_seen_when_it_is_applied() {
 
 #[test]
 fn an_acknowledgement_of_what_is_not_committed_is_seen() {
-    let world = led();
+    let mut world = led();
     let response = raftian_apps::Response::of(&1);
     check(world.oracle.acknowledged("a", 1, 1, &response), Invariant::AcknowledgedDurable);
     check(world.oracle.acknowledged("a", 1, 9, &response), Invariant::AcknowledgedDurable);

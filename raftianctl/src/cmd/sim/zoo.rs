@@ -17,8 +17,9 @@ Examples:
 Wants a program that has bugs to plant:
   cargo run --release -p raftianctl --features zoo -- sim zoo
 
-Every bug is let loose on the same seeds. A bug that none of them shows is pursued three times as far; if nobody sees it
-even then, the exit code is 1.";
+Every bug is let loose on the same seeds, and all judges are heard out: who is the first to see it, and who would see it
+if the others were not there. A bug that none of the seeds shows is pursued three times as far; if nobody sees it even
+then, the exit code is 1.";
 
 /// Plant every known bug, and see which judge finds it, and when
 #[derive(Debug, clap::Args)]
@@ -58,8 +59,8 @@ mod hunt {
     use std::time::Instant;
 
     use indicatif::{ProgressBar, ProgressStyle};
-    use raftian_sim::Mutant;
     use raftian_sim::zoo::{self, Kill, PURSUIT};
+    use raftian_sim::{Invariant, Mutant};
 
     use super::{Args, Context, Failure, Interrupt};
     use crate::failure::Kind;
@@ -153,9 +154,15 @@ mod hunt {
     }
 
     fn table(kills: &[Kill], seeds: u64, output: Output) -> String {
-        let columns = [("PLANTED BUG", Align::Left), ("FIRST SEEN BY", Align::Left), ("SEED", Align::Right)];
         let caught = format!("OF {seeds}");
-        let mut table = Table::new([&columns[..], &[("STEP", Align::Right), (&caught, Align::Right)]].concat());
+        let mut table = Table::new(vec![
+            ("PLANTED BUG", Align::Left),
+            ("FIRST SEEN BY", Align::Left),
+            ("SEED", Align::Right),
+            ("STEP", Align::Right),
+            (&caught, Align::Right),
+            ("JUDGES", Align::Right),
+        ]);
         for Kill { specimen, .. } in kills {
             let row = match &specimen.first {
                 Some(first) => [
@@ -164,16 +171,23 @@ mod hunt {
                     first.seed.to_string().into(),
                     first.violation.step.to_string().into(),
                     specimen.caught.to_string().into(),
+                    specimen.alone.len().to_string().into(),
                 ],
                 None => {
                     let nobody = Cell::painted("nobody", Paint::Bad);
-                    [specimen.mutant.name().into(), nobody, "".into(), "".into(), "0".into()]
+                    [specimen.mutant.name().into(), nobody, "".into(), "".into(), "0".into(), "0".into()]
                 }
             };
             table.row(row);
         }
         let caught = kills.iter().filter(|kill| kill.specimen.first.is_some()).count();
-        format!("{}\n{caught} of {} planted bugs are seen\n", table.render(output.colour()), kills.len())
+        let toothless: Vec<&str> = zoo::toothless(kills).into_iter().map(Invariant::name).collect();
+        let judges = match toothless.is_empty() {
+            true => "every judge sees one, alone".to_owned(),
+            false => format!("in these seeds none shows itself, alone, to {}", toothless.join(", ")),
+        };
+        let table = table.render(output.colour());
+        format!("{table}\n{caught} of {} planted bugs are seen; {judges}\n", kills.len())
     }
 
     fn verdict(kills: &[Kill], seeds: u64) -> Result<u8, Failure> {
