@@ -31,6 +31,7 @@ fn what_cannot_be_meant_is_wrong_usage() {
         ("load --rate 0 --for 1s", "rate"),
         ("load --rate 10 --for=-1s", "-1s"),
         ("log n9", "n9"),
+        ("kill n70000", "n1 to n65535"),
         ("load --rate 1 --for 1s --to n9", "n9"),
     ] {
         let ran = lab.run(line);

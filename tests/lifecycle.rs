@@ -31,6 +31,29 @@ fn start_kill_wait_status_as_in_the_readme(game: Game) {
     assert!(status["term"].as_u64().unwrap() >= 2, "{status}");
 }
 
+#[test]
+fn status_tells_where_the_dead_and_the_paused_stood() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    lab.ok("wait converged");
+    lab.ok("transfer-leader n3");
+    lab.ok("attack 1");
+    lab.ok("wait converged");
+    lab.ok("pause n1");
+    lab.ok("kill n2");
+    let nodes = lab.nodes();
+    for (node, hp) in [(&nodes[0], 40), (&nodes[1], 40)] {
+        assert!(node["server"].is_null(), "{node}");
+        assert_eq!(node["last"]["state"]["players"][0]["hp"], hp, "{node}");
+        assert_eq!(node["last"]["commit_index"], nodes[2]["server"]["commit_index"], "{node}");
+    }
+    assert!(nodes[2]["last"].is_null(), "what it says now is enough");
+    let status = lab.ok("status");
+    assert_eq!(status.matches("was follower").count(), 2, "{status}");
+    lab.ok("restart n2");
+    assert!(lab.node("n2")["last"].is_null());
+}
+
 fn doing_again_what_is_done_changes_nothing_and_succeeds(game: Game) {
     let lab = Lab::started_beside(3, game);
     assert_eq!(lab.json(&format!("start -n 3 {}", game.flags()))["changed"], false);

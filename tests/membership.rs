@@ -111,10 +111,47 @@ fn a_stopped_lab_comes_back_with_exactly_its_members() {
     assert_eq!(standings, ["voter", "voter", "voter", "learner"]);
     assert!(lab.ok("status").contains(" learner "), "{}", lab.ok("status"));
     assert!(lab.nodes().iter().all(|node| node["server"]["state"]["players"][1]["hp"] == 70));
-    // So many it began with, and so many it has.
-    lab.ok("start -n 3");
+    // Not so many as it began with, but as it has.
     lab.ok("start -n 4");
-    lab.fails("start -n 5", 1, &["4 nodes, not 5", "raftianctl member add"]);
+    for asked in [3, 5] {
+        let now = format!("4 nodes now (n2,n3,n4,n5; it began with 3), not {asked}");
+        lab.fails(&format!("start -n {asked}"), 1, &[&now, "raftianctl member add"]);
+    }
+}
+
+#[test]
+fn a_member_without_a_node_is_shown_and_can_be_removed() {
+    let lab = Lab::started(3);
+    lab.ok("attack 1");
+    lab.ok("wait converged");
+    lab.ok("stop");
+    // Somebody has put back a file that does not know n3.
+    let file = lab.folder().join("lab.json");
+    let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    saved["nodes"].as_object_mut().unwrap().remove("n3").unwrap();
+    fs::write(&file, saved.to_string()).unwrap();
+    lab.ok("start");
+    let status = lab.ok("status");
+    assert!(status.contains("n3 votes, but this lab has no such node; `raftianctl member remove n3`"), "{status}");
+    lab.fails("member add n3", 1, &["n3 is a voter", "`raftianctl member remove n3` first"]);
+    let removed = lab.json("member remove n3");
+    assert_eq!((removed["changed"].as_bool(), voters(&removed)), (Some(true), vec!["n1", "n2"]), "{removed}");
+    assert!(!lab.ok("status").contains("n3"));
+    lab.ok("member add n3");
+    lab.ok("wait converged");
+    assert_eq!(lab.node("n3")["server"]["state"]["players"][0]["hp"], 70);
+}
+
+#[test]
+fn the_only_voter_is_told_by_its_name() {
+    let lab = Lab::started(2);
+    let removed = lab.run("member remove n2");
+    assert!(removed.stderr.contains("n1 is the only voter: the cluster stops when it fails"), "{removed:#?}");
+    lab.fails("start -n 2", 1, &["1 node now (n1; it began with 2), not 2"]);
+    let killed = lab.run("kill @leader");
+    let hint = "n1 is the only voter and does not run, so nobody can lead; bring back n1 with `raftianctl start`";
+    assert!(killed.code == 0 && killed.stderr.contains(hint), "{killed:#?}");
+    lab.fails("wait leader --timeout 1s", 124, &["n1 is the only voter, and it is killed"]);
 }
 
 #[test]
@@ -144,8 +181,10 @@ fn a_change_that_cannot_be_is_refused_and_one_that_takes_too_long_says_why() {
     lab.fails("member remove n1", 1, &["n1 is the last voter"]);
     lab.fails("member remove n9", 2, &["there is no node n9", "n1"]);
     lab.fails("member promote n9", 2, &["there is no node n9", "raftianctl member add n9"]);
-    lab.fails("member add @any", 2, &["does not name a node that could be added"]);
-    lab.fails("member add n0", 2, &["n0"]);
+    for name in ["4", "n0", "n6-7", "n70000", "@any"] {
+        let why = format!("`{name}` is not a node name; nodes are n1, n2, … n65535");
+        lab.fails(&format!("member add {name}"), 2, &[&why]);
+    }
     lab.fails("transfer-leader @all,n9", 2, &["n9"]);
     assert_eq!(lab.json("member add n1")["changed"], false);
     assert_eq!(lab.json("transfer-leader n1")["changed"], false);

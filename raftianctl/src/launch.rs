@@ -2,11 +2,11 @@
 //!
 //! Invariants: the daemon outlives this process (it takes a session of its own, so that a Ctrl-C here is not meant for
 //! it); whatever two starts at once do, both end up with the one daemon that won; a daemon that dies before it listens
-//! is noticed when it dies.
+//! is noticed when it dies, and of a lab that was new nothing is left then.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -66,22 +66,77 @@ pub(crate) async fn find_or_start(lab: &str, folder: &LabFolder, life: Life) -> 
         if let Some(daemon) = find(lab, folder).await? {
             return Ok(Found { daemon, is_new: false, lifeline: None });
         }
-        if let Some(found) = Launch::begin(lab, folder, life)?.wait(lab, folder, deadline).await? {
-            return Ok(found);
+        let made_folder = !folder.path().exists();
+        let found = match Launch::begin(lab, folder, life) {
+            Ok(mut launch) => launch.wait(lab, folder, deadline).await,
+            Err(failure) => Err(failure),
+        };
+        match found {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => {}
+            Err(failure) => {
+                if made_folder {
+                    // Nothing came of it, so nothing is left of it. Why it failed matters more than whether this did.
+                    let _ = purge(lab, folder).await;
+                }
+                return Err(failure);
+            }
         }
         if let Some(daemon) = look(lab, folder, deadline.min(Instant::now() + RIVAL_PATIENCE)).await? {
             return Ok(Found { daemon, is_new: false, lifeline: None });
         }
         if Instant::now() >= deadline {
-            return Err(Failure::new(
-                Kind::TimedOut,
-                format!(
-                    "another daemon holds lab `{lab}` but does not answer; see {} and `raftianctl doctor`",
-                    folder.daemon_log().display()
-                ),
-            ));
+            return Err(held(lab, folder));
         }
     }
+}
+
+/// Removes a lab that has no daemon, folder and all; `None` if one has taken charge of it meanwhile. Only `raftiand`
+/// knows what in the folder is the lab's, and which processes a crashed daemon left behind.
+///
+/// # Errors
+/// What cannot be removed, and why.
+pub(crate) async fn purge(lab: &str, folder: &LabFolder) -> Result<Option<PathBuf>, Failure> {
+    let path = fs::canonicalize(folder.path()).unwrap_or_else(|_| folder.path().to_owned());
+    let mut command = raftiand(lab, folder)?;
+    command.arg("--purge").stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let unwatched = |error: &dyn std::fmt::Display| {
+        Failure::failed(format!("raftiand, which should remove {}, cannot be run: {error}", path.display()))
+    };
+    let ended = tokio::time::timeout(PATIENCE, command.output()).await.map_err(|_| unwatched(&"it does not end"))?;
+    let ended = ended.map_err(|error| unwatched(&error))?;
+    match ended.status.code() {
+        Some(0) => Ok(Some(path)),
+        Some(RIVAL) => Ok(None),
+        _ => {
+            let words = String::from_utf8_lossy(&ended.stderr);
+            Err(Failure::failed(format!("{} is not removed: {}", path.display(), last_lines(&words))))
+        }
+    }
+}
+
+/// What everyone is told who finds a lab in the hands of a daemon that does not answer.
+pub(crate) fn held(lab: &str, folder: &LabFolder) -> Failure {
+    let log = folder.daemon_log();
+    let why =
+        format!("another daemon holds lab `{lab}` but does not answer; see {} and `raftianctl doctor`", log.display());
+    Failure::new(Kind::TimedOut, why)
+}
+
+/// The daemon of a lab as a command.
+fn raftiand(lab: &str, folder: &LabFolder) -> Result<Command, Failure> {
+    let program = sibling("raftiand")?;
+    if !program.is_file() {
+        return Err(Failure::failed(format!(
+            "there is no raftiand at {}; build all programs with `cargo build --release`, or set RAFTIAN_BIN_DIR to the \
+             folder that has them",
+            program.display()
+        )));
+    }
+    let arguments: [&OsStr; 4] = ["--lab".as_ref(), lab.as_ref(), "--folder".as_ref(), folder.path().as_ref()];
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
 }
 
 /// Where a program of raftian should be: in `$RAFTIAN_BIN_DIR`, else beside this one.
@@ -111,14 +166,8 @@ struct Launch {
 
 impl Launch {
     fn begin(lab: &str, folder: &LabFolder, life: Life) -> Result<Launch, Failure> {
-        let program = sibling("raftiand")?;
-        if !program.is_file() {
-            return Err(Failure::failed(format!(
-                "there is no raftiand at {}; build all programs with `cargo build --release`, or set RAFTIAN_BIN_DIR \
-                 to the folder that has them",
-                program.display()
-            )));
-        }
+        let mut command = raftiand(lab, folder)?;
+        let program = PathBuf::from(command.as_std().get_program());
         DirBuilder::new().recursive(true).mode(0o700).create(folder.path()).map_err(|error| {
             Failure::failed(format!(
                 "the lab's folder {} cannot be made: {error}; give access, or set RAFTIAN_HOME to a folder of yours",
@@ -135,9 +184,7 @@ impl Launch {
         let unreadable = |error| Failure::failed(format!("{} cannot be used: {error}", log.display()));
         let log_start = file.metadata().map_err(unreadable)?.len();
         let errors = file.try_clone().map_err(unreadable)?;
-        let arguments: [&OsStr; 4] = ["--lab".as_ref(), lab.as_ref(), "--folder".as_ref(), folder.path().as_ref()];
-        let mut command = Command::new(&program);
-        command.args(arguments).stdout(file).stderr(errors);
+        command.stdout(file).stderr(errors);
         match life {
             Life::OfItsOwn => command.stdin(Stdio::null()),
             Life::WithUs => command.stdin(Stdio::piped()).arg("--until-stdin-ends"),
@@ -189,14 +236,21 @@ impl Launch {
 
     fn died(&self, status: ExitStatus) -> Failure {
         let words = read_from(&self.log, self.log_start).unwrap_or_default();
-        let program = self.program.display();
-        match last_lines(&words) {
-            "" => Failure::failed(format!(
-                "{program} ended before it listened ({status}) without a word; is it the raftiand of raftian \
-                 {VERSION}? build it again with `cargo build --release`"
-            )),
-            tail => Failure::failed(format!("{program} ended before it listened ({status}); it said:\n{tail}")),
-        }
+        let ended = format!("{} ended before it listened ({status})", self.program.display());
+        // Whoever finds no room for what it wants to write finds none for the reason either.
+        let mute = open_log(&self.log).and_then(|mut log| log.write_all(b"\n")).err().map(|error| {
+            let log = self.log.display();
+            format!("{log} cannot be written: {error}; make room, or set RAFTIAN_HOME to another folder")
+        });
+        Failure::failed(match (last_lines(&words), mute) {
+            ("", Some(mute)) => format!("{ended} without a word, and {mute}"),
+            ("", None) => format!(
+                "{ended} without a word; is it the raftiand of raftian {VERSION}? build it again with `cargo build \
+                 --release`"
+            ),
+            (tail, Some(mute)) => format!("{ended}; {mute}; the last it could say was:\n{tail}"),
+            (tail, None) => format!("{ended}; it said:\n{tail}"),
+        })
     }
 }
 

@@ -5,31 +5,28 @@
 //! process before the leader is told of it, and is stopped only after its removal is committed. What was begun is written
 //! down before it is begun, so that the next daemon can say what became of it.
 //!
-//! Deliberately absent: the rules of what may follow what (`members.rs`, and in the end the leader's own).
+//! Deliberately absent: what can never be (`fit.rs`), and the rules of what may follow what (`members.rs`, and in the
+//! end the leader's own).
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::control::{self, ControlClient, MemberChange, NodeStatus, PeerProgress};
-use raftian_rpc::error::{LabError, NodeError};
-use raftian_rpc::lab::{Happening, MemberReport, MemberRequest, MemberVerb, NodeState};
-use raftian_rpc::selector::{Selector, names};
-use raftian_rpc::{Configuration, Index, MAX_NODES, NodeId};
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::{ControlClient, MemberChange, NodeStatus, PeerProgress};
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::{Happening, MemberReport, MemberRequest, MemberVerb};
+use raftian_rpc::selector::Selector;
+use raftian_rpc::{Configuration, Index, NodeId};
 use tokio::time::Instant;
 
-use crate::lab::{Lab, State, closing, deadline};
+use crate::fit::{Todo, check, standing_in_words, unreachable_why};
+use crate::lab::{Lab, closing, deadline};
 use crate::members::{Next, margin, next};
 use crate::node::Node;
-use crate::observe::{View, in_words, no_nodes, one, resolve};
+use crate::observe::{View, no_nodes, one, resolve};
+use crate::poll::may_look_again;
 use crate::verbs::hopeless;
-
-/// How often the leader is asked how far a change is. It tells by itself only that it has begun.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
-
-/// How long a node may take to answer a request to its leader.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A membership that is as wanted.
 struct Driven {
@@ -61,10 +58,11 @@ impl Lab {
             leader: None,
             notes: Vec::new(),
         };
+        // Looked at first: whoever asks may know of a member by what the leader has only just said.
+        let led = self.view().await.leader.is_some_and(|(leader, _)| leader == node);
         if check(&self.state(), verb, node)? == Todo::GoneAlready {
             return Ok(report);
         }
-        let led = self.view().await.leader.is_some_and(|(leader, _)| leader == node);
         let known = self.state().nodes.contains_key(&node);
         let driven = self.drive(verb, node, deadline, &mut report.notes).await?;
         report.changed = driven.index > 0 || !known || verb == MemberVerb::Remove;
@@ -101,8 +99,8 @@ impl Lab {
             return Ok(node);
         }
         if matches!(verb, MemberVerb::Add | MemberVerb::AddLearner) {
-            let why = format!("`{selector}` does not name a node that could be added; give it a name, for instance n6");
-            return Err(LabError::Usage(why));
+            let text = selector.to_string();
+            return text.parse::<NodeId>().map_err(|why| LabError::Usage(why.to_string()));
         }
         let facts = self.facts(&[&selector]).await?;
         one(&resolve(selector, &facts, &mut self.luck())?)
@@ -143,10 +141,9 @@ impl Lab {
                     }
                 },
             };
-            if Instant::now() + INTERVAL > deadline {
+            if !may_look_again(deadline).await {
                 return Err(LabError::TimedOut(self.unfinished(verb, node, &missing)));
             }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -187,9 +184,12 @@ impl Lab {
             }
             Err(error) => {
                 if is_new {
-                    // Nobody has heard of it, so it can go without a trace.
-                    let _ = self.kill_nodes(&[node].into()).await;
-                    self.forget(node, false).await?;
+                    // Nobody has heard of it, so it can go without a trace. One that cannot be ended stays.
+                    let gone = match self.kill_nodes(&[node].into()).await {
+                        Ok(()) => self.forget(node, false).await,
+                        stuck => stuck,
+                    };
+                    gone.map_err(|stuck| LabError::Failed(format!("{error}; {stuck}")))?;
                 }
                 Err(error)
             }
@@ -202,13 +202,8 @@ impl Lab {
         if let MemberChange::Promote(node) = change {
             unreachable_why(&self.state(), leader, node).map_or(Ok(()), Err)?;
         }
-        let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
-        let client = client.ok_or_else(|| format!("{leader} has just gone"))?;
-        match tokio::time::timeout(PATIENCE, client.change(change)).await {
-            Ok(Ok(begun)) => Ok(begun.index),
-            Ok(Err(error)) => Err(NodeError::from_client(&error).map_or_else(|| error.to_string(), |e| e.to_string())),
-            Err(_) => Err(format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs())),
-        }
+        let begun = self.ask_leader(leader, async |leader: Http| leader.change(change).await).await?;
+        Ok(begun.index)
     }
 
     /// That nobody leads, in words.
@@ -228,12 +223,7 @@ impl Lab {
 
     /// What a time-out leaves behind, and how to go on.
     fn unfinished(&self, verb: MemberVerb, node: NodeId, missing: &str) -> String {
-        let standing = match self.state().members.standing(node) {
-            Some(control::Standing::Voter) => format!("{node} is a voter"),
-            Some(control::Standing::Learner) => format!("{node} is a learner"),
-            Some(control::Standing::Leaving) => format!("{node} is leaving"),
-            None => format!("{node} is no member"),
-        };
+        let standing = standing_in_words(self.state().members.standing(node));
         let again = match verb {
             MemberVerb::Add => {
                 format!("`raftianctl member add {node}` goes on, `raftianctl member remove {node}` ends it")
@@ -244,7 +234,7 @@ impl Lab {
             MemberVerb::Promote => format!("`raftianctl member promote {node}` goes on"),
             MemberVerb::Remove => format!("`raftianctl member remove {node}` goes on"),
         };
-        format!("not done in time: {missing}; {standing} now, and {again}")
+        format!("not done in time: {missing}; {node} is {standing} now, and {again}")
     }
 
     /// Ends a node that is no member any more, process and folder.
@@ -263,15 +253,24 @@ impl Lab {
     }
 
     /// Strikes a node without a process off the lab's list, and removes its folder.
+    ///
+    /// # Errors
+    /// Failed for one with a process, which stays on the list until that has ended, and for what cannot be removed.
     async fn forget(self: &Arc<Lab>, node: NodeId, was_member: bool) -> Result<(), LabError> {
         self.change(|state| {
+            if state.nodes.get(&node).is_some_and(|node| node.process.is_some()) {
+                return Err(LabError::Failed(format!(
+                    "{node} still has a process, so it stays; `raftianctl member remove {node}` tries to end it again"
+                )));
+            }
             state.nodes.remove(&node);
             state.members.open.remove(&node);
             if was_member {
                 state.members.removed.insert(node);
             }
             state.faults.touch();
-        });
+            Ok(())
+        })?;
         // Written before the folder goes: a daemon must not find a node of its list without its log.
         self.save()?;
         self.push_network().await;
@@ -292,62 +291,6 @@ impl Lab {
     }
 }
 
-/// Whether there is anything to do about a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Todo {
-    /// There is something to look at.
-    Open,
-    /// It was removed before.
-    GoneAlready,
-}
-
-/// Refuses what makes no sense, whatever the leader says.
-fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError> {
-    let Some(known) = state.nodes.get(&node) else {
-        let adds = matches!(verb, MemberVerb::Add | MemberVerb::AddLearner);
-        return match verb {
-            _ if adds && state.nodes.len() >= usize::from(MAX_NODES) => {
-                Err(LabError::Conflict(format!("this lab has {MAX_NODES} nodes already, the most a lab may have")))
-            }
-            _ if adds => Ok(Todo::Open),
-            MemberVerb::Remove if state.members.removed.contains(&node) => Ok(Todo::GoneAlready),
-            _ => Err(LabError::Usage(format!(
-                "there is no node {node}; this lab has {}{}",
-                names(&state.ids()),
-                if verb == MemberVerb::Promote {
-                    format!("; `raftianctl member add {node}` adds it")
-                } else {
-                    String::new()
-                }
-            ))),
-        };
-    };
-    match (verb, known.state) {
-        (MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote, NodeState::Paused) => {
-            Err(LabError::Conflict(format!("{node} is paused; `raftianctl resume {node}` first")))
-        }
-        (MemberVerb::Promote, NodeState::Stopped | NodeState::Killed | NodeState::Failed) => {
-            let is = in_words(known.state);
-            Err(LabError::Conflict(format!("{node} is {is}; `raftianctl restart {node}` first")))
-        }
-        _ => Ok(Todo::Open),
-    }
-}
-
-/// Why a leader does not reach a node, if the daemon knows that it does not.
-fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<String> {
-    let is = state.nodes.get(&node).map_or("gone", |node| match node.state {
-        NodeState::Running => "running",
-        other => in_words(other),
-    });
-    if is != "running" {
-        return Some(format!("{node} is {is}"));
-    }
-    let cut = state.faults.cut_links();
-    let is_cut = cut.contains(&(leader, node)) || cut.contains(&(node, leader));
-    is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
-}
-
 /// How far a node is behind its leader, in words that follow others.
 pub(crate) fn progress(leader: &NodeStatus, node: NodeId) -> String {
     match leader.peers.iter().find(|peer| peer.node == node) {
@@ -363,42 +306,43 @@ pub(crate) fn progress(leader: &NodeStatus, node: NodeId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::folder::LabFolder;
+    use raftian_rpc::lab::NodeState;
+    use raftian_rpc::secret::Secret;
+
     use super::*;
+    use crate::journal::Journal;
+    use crate::metrics::Metrics;
+    use crate::node::Process;
+    use crate::saved::SavedProcess;
 
     fn n(number: u16) -> NodeId {
         NodeId::new(number).unwrap()
     }
 
-    fn lab(nodes: u16) -> State {
-        let mut state = State { members: crate::members::Members::first(nodes), ..State::default() };
-        state.nodes = NodeId::first(nodes).map(|id| (id, Node::new(false))).collect();
-        state
-    }
-
-    #[test]
-    fn what_can_never_be_is_refused_before_anything_is_done() {
-        let mut state = lab(3);
-        let refused = |state: &State, verb, node| check(state, verb, n(node)).unwrap_err().to_string();
-        assert!(refused(&state, MemberVerb::Remove, 9).contains("there is no node n9; this lab has n1,n2,n3"));
-        assert!(refused(&state, MemberVerb::Promote, 4).contains("`raftianctl member add n4`"));
-        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Paused;
-        assert!(refused(&state, MemberVerb::Promote, 2).contains("`raftianctl resume n2`"));
-        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Killed;
-        assert!(refused(&state, MemberVerb::Promote, 2).contains("n2 is killed"));
-        assert_eq!(check(&state, MemberVerb::Remove, n(2)), Ok(Todo::Open), "the dead can be removed");
-        assert!(refused(&lab(MAX_NODES), MemberVerb::Add, MAX_NODES + 1).contains("64 nodes already"));
-        state.members.removed.insert(n(9));
-        assert_eq!(check(&state, MemberVerb::Remove, n(9)), Ok(Todo::GoneAlready));
-        assert_eq!(check(&state, MemberVerb::Add, n(9)), Ok(Todo::Open), "a name can be used again");
-    }
-
-    #[test]
-    fn who_is_out_of_reach_is_known_by_its_process_and_its_links() {
-        let mut state = lab(2);
-        assert_eq!(unreachable_why(&state, n(1), n(2)).as_deref(), Some("n2 is stopped"));
-        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
-        assert_eq!(unreachable_why(&state, n(1), n(2)), None);
-        state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
-        assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
+    #[tokio::test]
+    async fn a_node_with_a_process_is_not_forgotten() {
+        let folder = std::env::temp_dir().join(format!("raftiand-forget-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let lab = Arc::new(Lab::new(
+            "test".into(),
+            LabFolder::at(&folder),
+            Secret::generate().unwrap(),
+            "/nowhere/raftian-node".into(),
+            Journal::open(&folder.join("events.jsonl")).unwrap(),
+            Metrics::new().unwrap(),
+            None,
+        ));
+        let saved = SavedProcess { pid: std::process::id(), start_ticks: 1, name: "raftian-node".into() };
+        let mut node = Node::new(true);
+        node.spawned(Process::new(saved, rustix::process::getpid()));
+        lab.change(|state| state.nodes.insert(n(6), node));
+        let why = lab.forget(n(6), false).await.unwrap_err().to_string();
+        assert!(why.contains("n6 still has a process") && why.contains("`raftianctl member remove n6`"), "{why}");
+        // Whoever watches the process takes note of its end, and then it can go.
+        lab.change(|state| state.nodes.get_mut(&n(6)).unwrap().ended(NodeState::Killed, "killed".into()));
+        assert_eq!(lab.forget(n(6), false).await, Ok(()));
+        assert!(lab.state().nodes.is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use jsonrpsee::server::ServerHandle;
-use raftian_rpc::VERSION;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::{DaemonFile, Happening, LabServer};
 use raftian_rpc::secret::Secret;
 use raftian_rpc::serve::serve;
+use raftian_rpc::{VERSION, files};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
@@ -26,8 +26,8 @@ use crate::journal::Journal;
 use crate::lab::Lab;
 use crate::metrics::Metrics;
 use crate::node::Process;
-use crate::orphans;
-use crate::saved::{Saved, write_private};
+use crate::saved::Saved;
+use crate::{orphans, purge};
 
 /// How often processes are sampled, and nodes that missed something are told again.
 const BEAT: Duration = Duration::from_secs(1);
@@ -86,6 +86,29 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Removes a lab that has no daemon: its folder, and what a crashed daemon left running. Writes nothing that has to be
+/// there, so that a full disk can be emptied.
+///
+/// # Errors
+/// [`AnotherDaemon`], or a sentence that says what cannot be removed and why.
+pub(crate) fn purge(path: &Path) -> anyhow::Result<()> {
+    let path = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        canonical => canonical.with_context(|| format!("{}", path.display()))?,
+    };
+    let folder = LabFolder::at(path);
+    // Whoever starts a daemon opens its log, and the daemon's first deed is to take the lock.
+    if !folder.daemon_lock().exists() && !folder.daemon_log().exists() {
+        return Err(anyhow!("{} was never a lab's folder, so nothing in it is removed", folder.path().display()));
+    }
+    let _lock = lock(&folder)?;
+    if let Some(saved) = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))? {
+        orphans::end(&saved);
+    }
+    purge::purge(&folder)?;
+    Ok(())
+}
+
 /// The lab's folder, for its owner only if it is new.
 fn create(path: &Path) -> anyhow::Result<LabFolder> {
     let advice = "choose a folder that you can write, for instance by RAFTIAN_HOME";
@@ -118,8 +141,8 @@ fn lock(folder: &LabFolder) -> anyhow::Result<File> {
         }
         Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("{}", path.display())),
     }
-    file.set_len(0)?;
-    writeln!(file, "{}", std::process::id()).with_context(|| format!("cannot write {}", path.display()))?;
+    // For people who find the lab taken. The lock holds without it, and a full disk may have no room for it.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
@@ -147,7 +170,8 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
     let address = listener.local_addr()?;
     let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc())?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
-    write_private(&path, &serde_json::to_vec(&file)?).with_context(|| format!("cannot write {}", path.display()))?;
+    files::write_private(&path, &serde_json::to_vec(&file)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok((handle, address))
 }
 

@@ -7,6 +7,7 @@
 //! Deliberately absent: what is done with all this; see `lifecycle.rs`, `links.rs`, `observe.rs` and `wait.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::journal::Journal;
 use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::node::Node;
+use crate::observe::in_words;
 use crate::saved::{Saved, Settings};
 
 /// The longest time a call may be given: a day.
@@ -175,19 +177,32 @@ impl Lab {
     /// # Errors
     /// When the folder cannot be written or the disk is full.
     pub(crate) fn save(&self) -> Result<(), LabError> {
+        self.try_save().map_err(|error| {
+            let path = self.folder.lab_json();
+            LabError::Failed(format!(
+                "cannot write {}: {error}; make room or give access, and try again",
+                path.display()
+            ))
+        })
+    }
+
+    /// Writes `lab.json` where nothing depends on it: a word for people when that did not work.
+    pub(crate) fn save_if_possible(&self) -> Option<String> {
+        // What it still says of processes is checked by their start times before it is believed (`orphans.rs`).
+        self.try_save().err().map(|error| {
+            let path = self.folder.lab_json();
+            format!("{} is not up to date ({error}), which does no harm: the next start checks it", path.display())
+        })
+    }
+
+    fn try_save(&self) -> io::Result<()> {
         let saved = {
             let state = self.state();
             let Some(settings) = state.settings else { return Ok(()) };
             let nodes = state.nodes.iter().map(|(id, node)| (*id, node.to_save())).collect();
             Saved::new(settings, nodes, state.members.clone())
         };
-        let path = self.folder.lab_json();
-        saved.save(&path).map_err(|error| {
-            LabError::Failed(format!(
-                "cannot write {}: {error}; make room or give access, and try again",
-                path.display()
-            ))
-        })
+        saved.save(&self.folder.lab_json())
     }
 
     /// Writes `lab.json` because the members are others now. Nobody waits for an answer to whom an error could be told.
@@ -216,6 +231,11 @@ impl State {
     /// All nodes of the lab.
     pub(crate) fn ids(&self) -> BTreeSet<NodeId> {
         self.nodes.keys().copied().collect()
+    }
+
+    /// What a node is doing, in a word that follows "n1 is".
+    pub(crate) fn is(&self, id: NodeId) -> &'static str {
+        self.nodes.get(&id).map_or("gone", |node| in_words(node.state))
     }
 
     /// The nodes in one state.

@@ -140,8 +140,7 @@ impl Lab {
             if let Err(why) = node_process::spawn(self, *id, *port) {
                 self.change(|state| {
                     if let Some(node) = state.nodes.get_mut(id) {
-                        node.state = NodeState::Failed;
-                        node.reason = Some(why.clone());
+                        node.ended(NodeState::Failed, why.clone());
                     }
                 });
             }

@@ -13,6 +13,7 @@ mod api;
 mod change;
 mod daemon;
 mod faults;
+mod fit;
 mod journal;
 mod lab;
 mod lifecycle;
@@ -27,6 +28,7 @@ mod orphans;
 mod partition;
 mod pidfd;
 mod player;
+mod poll;
 mod procfs;
 mod purge;
 mod push;
@@ -50,7 +52,7 @@ use crate::daemon::{AnotherDaemon, Charge};
 #[command(
     version,
     after_help = "Example:\n  raftiand --lab default --folder ~/.local/state/raftian/default\n\nExit codes: 0 \
-                  stopped in order, 1 failed, 2 wrong usage, 3 another daemon runs this lab."
+                  stopped or removed in order, 1 failed, 2 wrong usage, 3 another daemon runs this lab."
 )]
 struct Args {
     /// The name of the lab
@@ -64,6 +66,10 @@ struct Args {
     /// Stop the lab and remove its folder at the end of standard input: for a lab that must not outlive who made it
     #[arg(long)]
     until_stdin_ends: bool,
+
+    /// Remove the lab's folder and end what a crashed daemon left behind, without serving anybody; takes no disk space
+    #[arg(long, conflicts_with_all = ["until_stdin_ends", "node"])]
+    purge: bool,
 
     /// The node program; by default the `raftian-node` beside this program
     #[arg(long, value_name = "PATH")]
@@ -93,6 +99,9 @@ fn main() -> ExitCode {
 }
 
 fn serve(args: Args) -> anyhow::Result<()> {
+    if args.purge {
+        return daemon::purge(&args.folder);
+    }
     let program = match args.node {
         Some(path) => std::path::absolute(path)?,
         None => std::env::current_exe()?.with_file_name("raftian-node"),

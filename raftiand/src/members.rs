@@ -118,12 +118,12 @@ pub(crate) fn next(verb: MemberVerb, node: NodeId, membership: &Membership) -> N
 pub(crate) fn margin(members: &Configuration, running: &BTreeSet<NodeId>) -> Option<String> {
     let voters = members.voters();
     let (up, needed) = (voters.intersection(running).count(), voters.len() / 2 + 1);
-    (up <= needed).then(|| {
-        let all = voters.len();
-        format!(
+    (up <= needed).then(|| match voters.len() {
+        1 => format!("{} is the only voter: the cluster stops when it fails", names(voters)),
+        all => format!(
             "{up} of {all} voters ({}) run, and it takes {needed}: one failure more stops the cluster",
             names(voters)
-        )
+        ),
     })
 }
 
@@ -203,6 +203,7 @@ mod tests {
         assert_eq!(told(&[1, 2, 3], &[1, 2, 3, 4]), None);
         let both = told(&[1, 2], &[1, 2]).unwrap();
         assert_eq!(both, "2 of 2 voters (n1,n2) run, and it takes 2: one failure more stops the cluster");
+        assert_eq!(told(&[2], &[2, 3]).unwrap(), "n2 is the only voter: the cluster stops when it fails");
         let some = told(&[1, 2, 3], &[1, 3]).unwrap();
         assert_eq!(some, "2 of 3 voters (n1,n2,n3) run, and it takes 2: one failure more stops the cluster");
     }

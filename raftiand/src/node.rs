@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use raftian_rpc::connect::Http;
+use raftian_rpc::control::NodeStatus;
 use raftian_rpc::lab::{Leadership, NodeState};
 use raftian_rpc::{Configuration, NodeId, RoleKind, Term};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
@@ -35,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) role: Option<Role>,
     /// The configuration it told of last since it was started, committed or not.
     pub(crate) configuration: Option<Configuration>,
+    /// What it said when it last answered. Outlives its process.
+    pub(crate) last: Option<NodeStatus>,
     /// Whether it was added to the cluster later, and so began without knowing who is in it.
     pub(crate) joined: bool,
 }
@@ -97,8 +100,36 @@ impl Node {
             torn_tail: None,
             role: None,
             configuration: None,
+            last: None,
             joined: saved.joined,
         }
+    }
+
+    /// It has a new process, which has said nothing yet.
+    pub(crate) fn spawned(&mut self, process: Process) {
+        self.forget_process();
+        self.state = NodeState::Starting;
+        self.reason = None;
+        self.starts += 1;
+        self.process = Some(process);
+    }
+
+    /// Its process has ended, or could not be started.
+    pub(crate) fn ended(&mut self, state: NodeState, reason: String) {
+        self.forget_process();
+        self.state = state;
+        self.reason = Some(reason);
+    }
+
+    /// Forgets all that was true of its last process alone. What that told of the members may never have been durable,
+    /// so the next one must not vouch for it.
+    fn forget_process(&mut self) {
+        self.process = None;
+        self.client = None;
+        self.confirmed = 0;
+        self.torn_tail = None;
+        self.role = None;
+        self.configuration = None;
     }
 
     /// What the next daemon should know of it.
@@ -171,4 +202,20 @@ pub(crate) fn leader_told(nodes: &BTreeMap<NodeId, Node>, candidates: &BTreeSet<
 /// Who leads, and how long after `from_ns` that began.
 pub(crate) fn leadership(leader: NodeId, role: Role, from_ns: u64) -> Leadership {
     Leadership { leader, term: role.term, after_ms: role.since_ns.saturating_sub(from_ns) / 1_000_000 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_an_ended_process_is_not_taken_for_one_of_the_next() {
+        let mut node = Node::new(false);
+        node.heard(Role { role: RoleKind::Leader, term: 4, leader: NodeId::new(1), since_ns: 7 });
+        node.configuration = Configuration::new(NodeId::first(2));
+        node.ended(NodeState::Killed, "killed".into());
+        assert_eq!((node.leads(), node.configuration.as_ref()), (None, None));
+        node.heard(Role { role: RoleKind::Leader, term: 5, leader: NodeId::new(1), since_ns: 9 });
+        assert_eq!((node.leads(), node.configuration), (Some(5), None), "the next one has not told of the members yet");
+    }
 }

@@ -73,15 +73,7 @@ pub(crate) fn spawn(lab: &Arc<Lab>, id: NodeId, port: u16) -> Result<(), String>
     let group = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("process numbers are positive");
     lab.change(|state| {
         let node = state.nodes.get_mut(&id).expect("only nodes of the lab are started");
-        node.state = NodeState::Starting;
-        node.reason = None;
-        node.starts += 1;
-        node.process = Some(Process::new(saved, group));
-        node.client = None;
-        node.confirmed = 0;
-        node.torn_tail = None;
-        node.role = None;
-        node.configuration = None;
+        node.spawned(Process::new(saved, group));
     });
     lab.journal.record(Happening::NodeSpawned { node: id, pid });
     let stdin = child.stdin.take().expect("standard input is piped");
@@ -237,11 +229,7 @@ impl Watcher {
             let node = state.nodes.get_mut(&self.id).expect("a lab keeps its nodes while processes run");
             let intent = node.process.as_ref().and_then(|process| process.intent);
             let (end, reason) = epitaph(intent, ended.as_ref().ok().copied(), self.complaint, last_line);
-            node.state = end;
-            node.reason = Some(reason.clone());
-            node.process = None;
-            node.client = None;
-            node.role = None;
+            node.ended(end, reason.clone());
             (end, reason)
         });
         if state == NodeState::Failed {

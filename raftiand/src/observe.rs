@@ -1,7 +1,7 @@
 //! Looking at the lab: what the nodes say of themselves, who leads, and what a selector names at this moment.
 //!
-//! Invariant: looking changes nothing but what the daemon knows of the members, and no node can hold it up: all are
-//! asked at once, and one that does not answer in time counts as silent.
+//! Invariant: looking changes nothing but what the daemon knows of the nodes and the members, and no node can hold it
+//! up: all are asked at once, and one that does not answer in time counts as silent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use raftian_rpc::{Index, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, State};
+use crate::node::Node;
+use crate::poll::why;
 
 /// How long a node may take to say what it is doing.
 const STATUS_PATIENCE: Duration = Duration::from_millis(200);
@@ -51,6 +53,10 @@ impl Lab {
         let statuses: BTreeMap<_, _> = asked.into_iter().filter_map(|(id, answer)| Some((id, answer.ok()?))).collect();
         // A leader that was just cut off has heard from a quorum recently, and will not again.
         let leader = leader_of(statuses.values().filter(|status| electable.contains(&status.node)), election_max_ms);
+        // No change that anybody waits for.
+        for (id, node) in &mut self.state().nodes {
+            node.last = statuses.get(id).cloned().or(node.last.take());
+        }
         let view = View { statuses, leader };
         if let Some((status, members)) = view.leading() {
             // Compared before it is changed: a change wakes all who wait for one.
@@ -77,17 +83,21 @@ impl Lab {
     pub(crate) async fn status(&self) -> LabStatus {
         let mut view = self.view().await;
         let state = self.state();
-        let told = state.nodes.values().filter_map(|node| node.role).map(|role| role.term);
-        let term = view.statuses.values().map(|status| status.term).chain(told).max().unwrap_or(0);
-        let report = |(id, node): (&NodeId, &crate::node::Node)| NodeReport {
-            node: *id,
-            state: node.state,
-            standing: state.members.standing(*id),
-            reason: node.reason.clone(),
-            address: node.address(),
-            usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(process.pids())),
-            starts: node.starts,
-            server: view.statuses.remove(id),
+        let told = |node: &Node| node.role.map(|role| role.term).max(node.last.as_ref().map(|last| last.term));
+        let term = state.nodes.values().filter_map(told).max().unwrap_or(0);
+        let report = |(id, node): (&NodeId, &Node)| {
+            let server = view.statuses.remove(id);
+            NodeReport {
+                node: *id,
+                state: node.state,
+                standing: state.members.standing(*id),
+                reason: node.reason.clone(),
+                address: node.address(),
+                usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(process.pids())),
+                starts: node.starts,
+                last: if server.is_none() { node.last.clone() } else { None },
+                server,
+            }
         };
         LabStatus {
             lab: self.name.clone(),
@@ -95,6 +105,7 @@ impl Lab {
             app: state.settings.map(|settings| settings.app),
             players: state.settings.map(|settings| settings.players),
             seed: state.settings.map_or(0, |settings| settings.seed),
+            members: state.members.configuration().cloned(),
             nodes: state.nodes.iter().map(report).collect(),
             leader: view.leader.map(|(leader, _)| leader),
             term,
@@ -135,8 +146,7 @@ impl Lab {
             let mut clients = running_clients(&state);
             clients.retain(|(id, _)| resolved.nodes.contains(id));
             let dead = resolved.nodes.difference(&facts.running);
-            let silent =
-                dead.map(|id| (*id, state.nodes.get(id).map_or("removed", |node| in_words(node.state)).to_owned()));
+            let silent = dead.map(|id| (*id, state.is(*id).to_owned()));
             (clients, silent.collect::<BTreeMap<_, _>>())
         };
         let asked = ask_all(clients, LOG_PATIENCE, move |client| async move { client.log(from, limit).await }).await;
@@ -226,7 +236,7 @@ where
         let call = question(client);
         calls.spawn(async move {
             let answer = match tokio::time::timeout(patience, call).await {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Ok(answer) => answer.map_err(|error| why(&error)),
                 Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
             };
             (id, answer)

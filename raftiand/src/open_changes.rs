@@ -14,8 +14,8 @@ use raftian_rpc::selector::names;
 use raftian_rpc::{Configuration, NodeId};
 use tokio::time::Instant;
 
-use crate::change::INTERVAL;
 use crate::lab::Lab;
+use crate::poll::may_look_again;
 
 /// How long the first leader after a start may take to say who the members are.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -69,10 +69,9 @@ impl Lab {
             {
                 return Some(configuration.clone());
             }
-            if Instant::now() + INTERVAL > deadline {
+            if !may_look_again(deadline).await {
                 return None;
             }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 }

@@ -13,8 +13,8 @@ use raftian_rpc::{AppKind, Command, MAX_PLAYERS, NodeId};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 
-use crate::change::{INTERVAL, PATIENCE};
 use crate::lab::Lab;
+use crate::poll::{self, PATIENCE, may_look_again};
 
 impl Lab {
     /// Puts the player of a new node on the board, if nodes have games. One that is there already stays as it is.
@@ -61,13 +61,12 @@ impl Lab {
                 let timeout_ms = PATIENCE.as_millis() as u64;
                 match client.submit(command.clone(), Some(timeout_ms), None).await {
                     Ok(_) => return Ok(()),
-                    Err(error) => why = error.to_string(),
+                    Err(error) => why = poll::why(&error),
                 }
             }
-            if Instant::now() + INTERVAL > deadline {
+            if !may_look_again(deadline).await {
                 return Err(why);
             }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use raftian_rpc::error::LabError;
+use raftian_rpc::files::scratch_of;
 use raftian_rpc::folder::LabFolder;
 
 /// Removes what a lab keeps in its folder, and then the folder.
@@ -30,7 +31,9 @@ pub(crate) fn purge(folder: &LabFolder) -> Result<PathBuf, LabError> {
     for inner in ["nodes", "runs"].map(|name| path.join(name)) {
         absent_is_fine(fs::remove_dir_all(&inner)).map_err(|error| failed(inner, error))?;
     }
-    for file in files {
+    // What a process that was killed half-way through writing one of them has left, first.
+    let scratch = files.each_ref().map(|file| scratch_of(file));
+    for file in scratch.into_iter().chain(files) {
         absent_is_fine(fs::remove_file(&file)).map_err(|error| failed(file, error))?;
     }
     match fs::remove_dir(path) {
@@ -58,6 +61,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("raftiand-purge-{}", std::process::id()));
         fs::create_dir_all(path.join("nodes/n1")).unwrap();
         fs::write(path.join("secret"), "x").unwrap();
+        fs::write(path.join("lab.new"), "{").unwrap();
         fs::write(path.join("thesis.tex"), "years of work").unwrap();
         let folder = LabFolder::at(&path);
         assert!(purge(&folder).unwrap_err().to_string().contains("not the lab's"));

@@ -4,16 +4,16 @@
 //! Invariant: a reader sees an old file or a whole new one, never a part; a file that cannot be understood is
 //! reported and left alone.
 
-use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use raftian_rpc::control::{Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{GameChoice, StartRequest};
-use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId};
+use raftian_rpc::selector::names;
+use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId, files};
 use serde::{Deserialize, Serialize};
 
 use crate::members::Members;
@@ -118,19 +118,20 @@ impl Saved {
     /// When the folder cannot be written or the disk is full; the former file is still there then.
     pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(self).expect("numbers and names always become JSON");
-        write_private(path, &text)
+        files::write_private(path, &text)
     }
 }
 
 impl Settings {
-    /// What a start request asks for, given what the lab is already, if it has nodes, and how many it has now.
+    /// What a start request asks for, given what the lab is already, if it was started before, and the nodes it has now.
+    /// As many nodes as it has now may be asked for; not as many as it began with, which would be told "already up".
     ///
     /// # Errors
     /// Usage for values out of range; Conflict for a request that would make it another lab.
     pub(crate) fn merge(
         request: &StartRequest,
         saved: Option<&Settings>,
-        nodes_now: usize,
+        nodes_now: &BTreeSet<NodeId>,
     ) -> Result<Settings, LabError> {
         if let Some(nodes) = request.nodes.filter(|nodes| !(1..=MAX_NODES).contains(nodes)) {
             return Err(LabError::Usage(format!("a lab has 1 to {MAX_NODES} nodes, not {nodes}")));
@@ -179,7 +180,7 @@ impl Settings {
         Compaction { log_bytes, ..Compaction::default() }
     }
 
-    fn agrees_with(&self, request: &StartRequest, nodes_now: usize) -> Result<(), LabError> {
+    fn agrees_with(&self, request: &StartRequest, nodes_now: &BTreeSet<NodeId>) -> Result<(), LabError> {
         fn differs<T: PartialEq>(asked: Option<T>, is: T) -> Option<(T, T)> {
             asked.filter(|asked| *asked != is).map(|asked| (is, asked))
         }
@@ -192,12 +193,14 @@ impl Settings {
             ReadMode::Lease { drift_percent } => format!("reads by leases for clocks within {drift_percent} %"),
         };
         let timing = |t: Timing| format!("{}–{}/{} ms", t.election_min_ms, t.election_max_ms, t.heartbeat_ms);
-        // Members come and go; whoever asks for as many as there were or are gets what there is.
-        let nodes = request.nodes.filter(|asked| usize::from(*asked) != nodes_now);
         let differences: Vec<String> = [
-            differs(nodes, self.nodes).map(|(began, asked)| match usize::from(began) == nodes_now {
-                true => format!("{began} nodes, not {asked}"),
-                false => format!("{nodes_now} nodes, not {asked} (`raftianctl member add` and `remove` change that)"),
+            differs(request.nodes.map(usize::from), nodes_now.len()).map(|(now, asked)| {
+                let began = match now == usize::from(self.nodes) {
+                    true => String::new(),
+                    false => format!(" now ({}; it began with {})", names(nodes_now), self.nodes),
+                };
+                let several = if now == 1 { "" } else { "s" };
+                format!("{now} node{several}{began}, not {asked} (`raftianctl member add` and `remove` change that)")
             }),
             differs(request.app, self.app).map(|(is, asked)| format!("the app {is}, not {asked}")),
             differs(request.players, self.players).map(|(is, asked)| format!("{is} players, not {asked}")),
@@ -221,27 +224,6 @@ impl Settings {
             ))),
         }
     }
-}
-
-/// Writes a file of mode 0600 in one step, so that it survives a crash of the machine as the old or the new one.
-///
-/// # Errors
-/// When the folder cannot be written or the disk is full; the former file is still there then.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let scratch = path.with_extension("new");
-    // A left-over scratch file may have a wider mode than the one asked for below.
-    match fs::remove_file(&scratch) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_data()
-    });
-    written.and_then(|()| fs::rename(&scratch, path)).inspect_err(|_| {
-        // Half a scratch file on a full disk helps nobody.
-        let _ = fs::remove_file(&scratch);
-    })
 }
 
 fn parse(text: &str) -> Result<Saved, String> {
@@ -272,8 +254,12 @@ mod tests {
         StartRequest { nodes, players, seed, ..StartRequest::default() }
     }
 
+    fn first(count: u16) -> BTreeSet<NodeId> {
+        NodeId::first(count).collect()
+    }
+
     fn five() -> Settings {
-        Settings::merge(&StartRequest::default(), None, 0).unwrap()
+        Settings::merge(&StartRequest::default(), None, &first(0)).unwrap()
     }
 
     #[test]
@@ -281,29 +267,34 @@ mod tests {
         let settings = five();
         assert_eq!((settings.nodes, settings.players, settings.seed), (5, 5, 1));
         assert_eq!((settings.timing, settings.compaction()), (Timing::default(), Compaction::default()));
-        let settings = Settings::merge(&ask(Some(3), None, Some(9)), None, 0).unwrap();
+        let settings = Settings::merge(&ask(Some(3), None, Some(9)), None, &first(0)).unwrap();
         assert_eq!((settings.nodes, settings.players, settings.seed), (3, 3, 9));
     }
 
     #[test]
     fn an_old_lab_keeps_its_values_and_agrees_with_the_same_ones() {
-        let old = Settings::merge(&ask(Some(3), Some(8), Some(9)), None, 0).unwrap();
-        assert_eq!(Settings::merge(&StartRequest::default(), Some(&old), 3).unwrap(), old);
-        assert_eq!(Settings::merge(&ask(Some(3), Some(8), Some(9)), Some(&old), 3).unwrap(), old);
-        // It has four by now: both numbers are those of this lab, and no other is.
-        for nodes in [3, 4] {
-            assert_eq!(Settings::merge(&ask(Some(nodes), None, None), Some(&old), 4).unwrap(), old);
+        let old = Settings::merge(&ask(Some(3), Some(8), Some(9)), None, &first(0)).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&old), &first(3)).unwrap(), old);
+        assert_eq!(Settings::merge(&ask(Some(3), Some(8), Some(9)), Some(&old), &first(3)).unwrap(), old);
+        // Of a lab whose members have changed, as many as it has now may be asked for, and no other number.
+        assert_eq!(Settings::merge(&ask(Some(4), None, None), Some(&old), &first(4)).unwrap(), old);
+        for (asked, now, says) in [
+            (5, 4, "this lab has 4 nodes now (n1,n2,n3,n4; it began with 3), not 5"),
+            (3, 4, "this lab has 4 nodes now (n1,n2,n3,n4; it began with 3), not 3"),
+            (3, 1, "this lab has 1 node now (n1; it began with 3), not 3"),
+        ] {
+            let text = Settings::merge(&ask(Some(asked), None, None), Some(&old), &first(now)).unwrap_err().to_string();
+            assert!(text.contains(says) && text.contains("`raftianctl member add`"), "{text}");
         }
-        let text = Settings::merge(&ask(Some(5), None, None), Some(&old), 4).unwrap_err().to_string();
-        assert!(text.contains("4 nodes, not 5") && text.contains("member add"), "{text}");
     }
 
     #[test]
     fn another_lab_in_the_same_folder_is_a_conflict_that_says_what_to_do() {
-        let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five()), 5).unwrap_err();
+        let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five()), &first(5)).unwrap_err();
         assert!(matches!(error, LabError::Conflict(_)));
         let text = error.to_string();
-        assert!(text.contains("5 nodes, not 3; and the seed 1, not 2") && text.contains("stop --purge"), "{text}");
+        assert!(text.contains("this lab has 5 nodes, not 3 (`raftianctl member add`"), "{text}");
+        assert!(text.contains("; and the seed 1, not 2; ") && text.contains("stop --purge"), "{text}");
     }
 
     #[test]
@@ -312,20 +303,20 @@ mod tests {
             let hosted = GameChoice::Hosted { hosting: Hosting::Process, scene: Scene::Dots(1000), fps_cap };
             StartRequest { game: Some(hosted), ..StartRequest::default() }
         };
-        let played = Settings::merge(&game(None), None, 0).unwrap();
-        assert_eq!(Settings::merge(&StartRequest::default(), Some(&played), 5).unwrap(), played);
-        let text = Settings::merge(&game(Some(60)), Some(&five()), 5).unwrap_err().to_string();
+        let played = Settings::merge(&game(None), None, &first(0)).unwrap();
+        assert_eq!(Settings::merge(&StartRequest::default(), Some(&played), &first(5)).unwrap(), played);
+        let text = Settings::merge(&game(Some(60)), Some(&five()), &first(5)).unwrap_err().to_string();
         assert!(text.contains("this lab has no game, not dots=1000 in hosting process, 60 fps at most"), "{text}");
-        assert!(matches!(Settings::merge(&game(Some(0)), None, 0), Err(LabError::Usage(_))));
+        assert!(matches!(Settings::merge(&game(Some(0)), None, &first(0)), Err(LabError::Usage(_))));
     }
 
     #[test]
     fn snapshots_are_taken_as_asked_or_never() {
         let asked = |snapshot_bytes| StartRequest { snapshot_bytes, ..StartRequest::default() };
-        let small = Settings::merge(&asked(Some(4_096)), None, 0).unwrap();
+        let small = Settings::merge(&asked(Some(4_096)), None, &first(0)).unwrap();
         assert_eq!(small.compaction().log_bytes, Some(4_096));
-        assert_eq!(Settings::merge(&asked(Some(0)), None, 0).unwrap().compaction().log_bytes, None);
-        let text = Settings::merge(&asked(Some(0)), Some(&small), 5).unwrap_err().to_string();
+        assert_eq!(Settings::merge(&asked(Some(0)), None, &first(0)).unwrap().compaction().log_bytes, None);
+        let text = Settings::merge(&asked(Some(0)), Some(&small), &first(5)).unwrap_err().to_string();
         assert!(text.contains("snapshots after 4096 bytes of log, not never"), "{text}");
     }
 
@@ -333,20 +324,23 @@ mod tests {
     fn only_the_game_has_players_and_something_to_draw() {
         let game = Some(GameChoice::Hosted { hosting: Hosting::Thread, scene: Scene::Attack, fps_cap: None });
         let store = StartRequest { app: Some(AppKind::Kv), ..StartRequest::default() };
-        let saved = Settings::merge(&store, None, 0).unwrap();
+        let saved = Settings::merge(&store, None, &first(0)).unwrap();
         for request in [
             StartRequest { game, ..store.clone() },
             StartRequest { players: Some(3), ..store },
             StartRequest { game, ..StartRequest::default() },
         ] {
-            assert!(matches!(Settings::merge(&request, Some(&saved), 5), Err(LabError::Usage(_))), "{request:?}");
+            assert!(
+                matches!(Settings::merge(&request, Some(&saved), &first(5)), Err(LabError::Usage(_))),
+                "{request:?}"
+            );
         }
     }
 
     #[test]
     fn values_out_of_range_are_wrong_usage() {
         for request in [ask(Some(0), None, None), ask(Some(1000), None, None), ask(None, Some(0), None)] {
-            assert!(matches!(Settings::merge(&request, None, 0), Err(LabError::Usage(_))));
+            assert!(matches!(Settings::merge(&request, None, &first(0)), Err(LabError::Usage(_))));
         }
     }
 

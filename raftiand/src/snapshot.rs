@@ -6,18 +6,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use jsonrpsee::core::ClientError;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{ControlClient, SnapshotTaken};
 use raftian_rpc::error::{LabError, NodeError};
-use raftian_rpc::lab::{NodeState, SnapshotReport, SnapshotRequest};
+use raftian_rpc::lab::{SnapshotReport, SnapshotRequest};
 use raftian_rpc::selector::names;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::lab::{Lab, deadline};
-use crate::observe::{in_words, resolve};
+use crate::lab::{Lab, State, deadline};
+use crate::observe::resolve;
+use crate::poll::why;
+
+/// How long the end of a node that is leaving may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Lab {
     /// Has nodes take snapshots.
@@ -39,26 +45,25 @@ impl Lab {
             let asked = self.snapshot_of(id, request.keep_entries, deadline);
             calls.spawn(async move { (id, asked.await) });
         }
-        let mut taken = Vec::new();
+        let (mut taken, mut failed) = (Vec::new(), BTreeMap::new());
         for (id, answer) in calls.join_all().await {
             match answer {
                 Ok(snapshot) => taken.push(snapshot),
-                Err(why) => drop(refused.insert(id, why)),
+                Err(error) => match NodeError::from_client(&error) {
+                    Some(NodeError::Refused { why }) => drop(refused.insert(id, why)),
+                    _ => drop(failed.insert(id, self.last_words(id, &error, deadline).await)),
+                },
             }
         }
         taken.sort_by_key(|snapshot| snapshot.node);
-        Ok(SnapshotReport { resolved, taken, refused })
+        Ok(SnapshotReport { resolved, taken, refused, failed })
     }
 
+    /// Those of these that do not run, and what they are instead.
     fn not_running(&self, nodes: &BTreeSet<NodeId>) -> BTreeMap<NodeId, String> {
         let state = self.state();
-        let is = |id: &NodeId| {
-            state.nodes.get(id).map_or("removed", |node| match node.state {
-                NodeState::Running => "running",
-                other => in_words(other),
-            })
-        };
-        nodes.iter().map(|id| (*id, is(id).to_owned())).filter(|(_, is)| is != "running").collect()
+        let running = state.running();
+        nodes.difference(&running).map(|id| (*id, state.is(*id).to_owned())).collect()
     }
 
     /// Asks one node, which may take as long as the caller has.
@@ -67,14 +72,25 @@ impl Lab {
         id: NodeId,
         keep_entries: u64,
         deadline: Instant,
-    ) -> impl Future<Output = Result<SnapshotTaken, String>> + Send + use<> {
+    ) -> impl Future<Output = Result<SnapshotTaken, ClientError>> + Send + use<> {
         let patience = deadline.saturating_duration_since(Instant::now());
         let address = self.state().nodes.get(&id).and_then(|node| node.address());
-        let client = address.map(|address| connect::http(address, &self.secret, patience));
-        async move {
-            let client = client.ok_or("it has just gone")?.map_err(|error| error.to_string())?;
-            let answer = client.snapshot(keep_entries).await;
-            answer.map_err(|error| NodeError::from_client(&error).map_or_else(|| error.to_string(), |e| e.to_string()))
-        }
+        let gone = || ClientError::Custom("it has just gone".into());
+        let client = address.ok_or_else(gone).and_then(|address| connect::http(address, &self.secret, patience));
+        async move { client?.snapshot(keep_entries).await }
+    }
+
+    /// Why a node failed: its own last words, if that was its end. A node whose disk has failed hangs up, or says that
+    /// it is leaving, a moment before it says why.
+    async fn last_words(&self, id: NodeId, error: &ClientError, deadline: Instant) -> String {
+        let leaves = matches!(NodeError::from_client(error), Some(NodeError::ShuttingDown { .. }));
+        let hung_up = matches!(error, ClientError::Transport(_));
+        let patience = if leaves || hung_up { LAST_WORDS } else { Duration::ZERO };
+        let epitaph = |state: &State| match state.nodes.get(&id) {
+            Some(node) if node.process.is_some() => None,
+            Some(node) => node.reason.clone(),
+            None => Some("it was removed".to_owned()),
+        };
+        self.until(deadline.min(Instant::now() + patience), epitaph).await.unwrap_or_else(|| why(error))
     }
 }

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, Membership};
-use raftian_rpc::error::{LabError, NodeError};
+use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{Happening, NodeState, TransferReport, TransferRequest};
-use tokio::time::Instant;
 
-use crate::change::{INTERVAL, PATIENCE, progress};
+use crate::change::progress;
 use crate::lab::{Lab, deadline};
 use crate::node::leadership;
-use crate::observe::{in_words, one, resolve};
+use crate::observe::{one, resolve};
+use crate::poll::may_look_again;
 
 impl Lab {
     /// Hands the lead over to the node that a selector names.
@@ -50,15 +51,17 @@ impl Lab {
                     }
                     let why = match leader.transfer {
                         Some(heir) => format!("{} hands over to {heir}", leader.node),
-                        None => self.ask_to_hand_over(leader.node, to).await,
+                        None => {
+                            let begun = self.ask_leader(leader.node, async |leader: Http| leader.transfer(to).await);
+                            begun.await.map_or_else(|why| why, |()| format!("{} hands over to {to}", leader.node))
+                        }
                     };
                     why + &progress(leader, to)
                 }
             };
-            if Instant::now() + INTERVAL > deadline {
+            if !may_look_again(deadline).await {
                 return Err(LabError::TimedOut(format!("{to} does not lead yet: {missing}; see `raftianctl status`")));
             }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -77,22 +80,11 @@ impl Lab {
             Some(NodeState::Paused) => {
                 Err(LabError::Conflict(format!("{to} is paused and cannot lead; `raftianctl resume {to}` first")))
             }
-            Some(other) => {
-                let is = in_words(other);
+            Some(_) => {
+                let is = state.is(to);
                 Err(LabError::Conflict(format!("{to} is {is} and cannot lead; `raftianctl restart {to}` first")))
             }
-            None => Err(LabError::Conflict(format!("{to} was removed from this lab"))),
-        }
-    }
-
-    /// Asks the leader to begin, and says what there is to wait for then.
-    async fn ask_to_hand_over(&self, leader: NodeId, to: NodeId) -> String {
-        let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
-        let Some(client) = client else { return format!("{leader} has just gone") };
-        match tokio::time::timeout(PATIENCE, client.transfer(to)).await {
-            Ok(Ok(())) => format!("{leader} hands over to {to}"),
-            Ok(Err(error)) => NodeError::from_client(&error).map_or_else(|| error.to_string(), |e| e.to_string()),
-            Err(_) => format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs()),
+            None => Err(LabError::Conflict(format!("{to} has no process in this lab"))),
         }
     }
 }

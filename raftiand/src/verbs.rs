@@ -36,12 +36,12 @@ impl Lab {
         let turn = self.turn(deadline).await?;
         let (former, nodes_now) = {
             let state = self.state();
-            (state.settings, state.nodes.len())
+            (state.settings, state.ids())
         };
         if former.is_none() {
             self.refuse_foreign_logs()?;
         }
-        let settings = Settings::merge(&request, former.as_ref(), nodes_now)?;
+        let settings = Settings::merge(&request, former.as_ref(), &nodes_now)?;
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
                 state.luck = fastrand::Rng::with_seed(settings.seed);
@@ -89,6 +89,10 @@ impl Lab {
     pub(crate) async fn act(self: &Arc<Lab>, request: ActRequest) -> Result<ActReport, LabError> {
         let deadline = deadline(request.timeout_ms)?;
         let turn = self.turn(deadline).await?;
+        if !request.selector.is_dynamic() {
+            // Where they stand now is the last that `status` will know of those that are stopped.
+            self.view().await;
+        }
         let facts = self.facts(&[&request.selector]).await?;
         let resolved = resolve(request.selector, &facts, &mut self.luck())?;
         let action = request.action;
@@ -120,7 +124,7 @@ impl Lab {
             state.nodes.iter().filter(|(_, node)| node.process.is_some()).map(|(id, _)| *id).collect()
         };
         let stopped = self.stop_nodes(&alive).await;
-        let saved = self.save();
+        let mut notes: Vec<String> = self.save_if_possible().into_iter().collect();
         if first {
             // Their windows end here, and not with whatever the next daemon writes.
             for fault in self.change(|state| state.faults.clear(None)).unwrap_or_default() {
@@ -130,11 +134,14 @@ impl Lab {
         }
         let purged = match (&stopped, purge) {
             (Ok(_), true) => purge::purge(&self.folder).map(Some),
-            _ => saved.map(|()| None),
+            _ => Ok(None),
         };
         self.leave.notify_one();
-        let killed = stopped?.into_iter().collect();
-        Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged: purged? })
+        let (killed, purged) = (stopped?.into_iter().collect(), purged?);
+        if purged.is_some() {
+            notes.clear();
+        }
+        Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged, notes })
     }
 
     /// A folder with logs of nodes is no new lab, though its `lab.json` is gone: a first start that failed would take
@@ -260,17 +267,15 @@ pub(crate) fn hopeless(state: &State) -> Option<String> {
     let members = state.members.configuration()?;
     let running = state.running();
     // On the way from one set of voters to another it takes a quorum of both (§6).
-    let halves = [members.voters(), members.outgoing()].into_iter().filter(|half| !half.is_empty());
-    let mut up = halves.map(|half| (half.intersection(&running).count(), half.len()));
-    if let Some((running, voters)) = up.find(|(running, voters)| *running <= voters / 2) {
-        let needed = voters / 2 + 1;
-        let what = if voters == state.nodes.len() { "nodes" } else { "voters" };
-        let paused = state.in_state(NodeState::Paused);
-        let advice = match paused.is_empty() {
-            true => "bring back the others with `raftianctl start`".to_owned(),
-            false => format!("{} paused: `raftianctl resume {}`", names(&paused), names(&paused)),
+    let up = |half: &BTreeSet<NodeId>| half.intersection(&running).count();
+    let mut halves = [members.voters(), members.outgoing()].into_iter().filter(|half| !half.is_empty());
+    if let Some(half) = halves.find(|half| up(half) <= half.len() / 2) {
+        let what = if half.len() == state.nodes.len() { "nodes" } else { "voters" };
+        let lack = match half.len() {
+            1 => format!("{} is the only voter and does not run, so nobody can lead", names(half)),
+            all => format!("{} of {all} {what} run, and it takes {} to elect a leader", up(half), all / 2 + 1),
         };
-        return Some(format!("{running} of {voters} {what} run, and it takes {needed} to elect a leader; {advice}"));
+        return Some(format!("{lack}; {}", how_to_bring_back(state, &running)));
     }
     state.electable().is_empty().then(|| {
         let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();
@@ -279,6 +284,19 @@ pub(crate) fn hopeless(state: &State) -> Option<String> {
             faults.join(",")
         )
     })
+}
+
+/// What to do about the voters that do not run.
+fn how_to_bring_back(state: &State, running: &BTreeSet<NodeId>) -> String {
+    let down: BTreeSet<NodeId> = state.members.voters().difference(running).copied().collect();
+    let paused: BTreeSet<NodeId> = &down & &state.in_state(NodeState::Paused);
+    let (known, strangers): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
+        down.iter().partition(|id| state.nodes.contains_key(id));
+    match () {
+        () if !paused.is_empty() => format!("{} paused: `raftianctl resume {}`", names(&paused), names(&paused)),
+        () if !known.is_empty() => format!("bring back {} with `raftianctl start`", names(&known)),
+        () => format!("this lab has no process of {} to bring back, so only a new lab helps", names(&strangers)),
+    }
 }
 
 /// The nodes whose state has to change for an action, and those that cannot take it.
@@ -318,5 +336,26 @@ mod tests {
             let (is_changed, is_unfit) = sort_out(action, &states);
             assert_eq!((names(&is_changed).as_str(), names(&is_unfit).as_str()), (changed, unfit), "{action:?}");
         }
+    }
+
+    #[test]
+    fn who_is_missing_is_named_with_the_way_back() {
+        let mut state = State { members: Members::first(3), ..State::default() };
+        state.nodes = NodeId::first(3).map(|id| (id, Node::new(false))).collect();
+        let put = |state: &mut State, states: [NodeState; 3]| {
+            state.nodes.values_mut().zip(states).for_each(|(node, is)| node.state = is);
+        };
+        put(&mut state, [NodeState::Running, NodeState::Paused, NodeState::Killed]);
+        let missing = "1 of 3 nodes run, and it takes 2 to elect a leader; ";
+        assert_eq!(hopeless(&state).unwrap(), format!("{missing}n2 paused: `raftianctl resume n2`"));
+        put(&mut state, [NodeState::Running, NodeState::Failed, NodeState::Killed]);
+        assert_eq!(hopeless(&state).unwrap(), format!("{missing}bring back n2,n3 with `raftianctl start`"));
+        // Voters that this lab does not know: its lab.json was lost.
+        state.nodes.retain(|id, _| id.number() == 1);
+        assert!(hopeless(&state).unwrap().ends_with("no process of n2,n3 to bring back, so only a new lab helps"));
+        put(&mut state, [NodeState::Killed; 3]);
+        state.members = Members::first(1);
+        let only = "n1 is the only voter and does not run, so nobody can lead; bring back n1 with `raftianctl start`";
+        assert_eq!(hopeless(&state).unwrap(), only);
     }
 }

@@ -4,7 +4,6 @@
 //! time-out can always name what it waited for.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::condition::Condition;
@@ -17,9 +16,7 @@ use tokio::time::Instant;
 
 use crate::lab::{Lab, closing, deadline};
 use crate::observe::{View, in_words, no_nodes};
-
-/// How often the nodes are asked while somebody waits. What they apply is nothing they tell by themselves.
-const INTERVAL: Duration = Duration::from_millis(20);
+use crate::poll::may_look_again;
 
 /// Everything a condition can depend on.
 struct Scene {
@@ -48,12 +45,11 @@ impl Lab {
                 }
                 Err(missing) => missing,
             };
-            if Instant::now() + INTERVAL > deadline {
+            if !may_look_again(deadline).await {
                 return Err(LabError::TimedOut(format!(
                     "`{condition}` did not come true in {timeout_ms} ms: {missing}"
                 )));
             }
-            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -95,8 +91,11 @@ impl Scene {
         if !self.members.has_quorum(is_running) {
             let voters: Vec<NodeId> = self.members.members().filter(|id| self.members.is_voter(*id)).collect();
             let dead = voters.iter().filter(|id| !is_running(**id));
-            let is = |id| self.nodes.get(id).map_or("removed", |(state, _)| in_words(*state));
+            let is = |id| self.nodes.get(id).map_or("gone", |(state, _)| in_words(*state));
             let dead: Vec<String> = dead.map(|id| format!("{id} is {}", is(id))).collect();
+            if let [only] = voters[..] {
+                return format!("{only} is the only voter, and it is {}", is(&only));
+            }
             let what = if voters.len() == self.nodes.len() { "nodes" } else { "voters" };
             return format!("{} of {} {what} run, and {}", voters.len() - dead.len(), voters.len(), dead.join(", "));
         }

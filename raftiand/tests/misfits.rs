@@ -7,11 +7,14 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use common::{Daemon, raftiand, scratch, script, three};
-use jsonrpsee::core::client::Subscription;
+use jsonrpsee::core::ClientError;
+use jsonrpsee::core::client::{ClientT as _, Subscription};
+use jsonrpsee::core::params::BatchRequestBuilder;
+use jsonrpsee::rpc_params;
 use raftian_rpc::condition::Condition;
 use raftian_rpc::connect::websocket;
 use raftian_rpc::error::LabError;
@@ -168,6 +171,49 @@ async fn stop_with_purge_leaves_no_folder_and_no_daemon() {
     let mut said = String::new();
     daemon.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(!said.contains("WARN"), "{said}");
+}
+
+#[tokio::test]
+async fn a_lab_without_a_daemon_is_removed_and_one_with_a_daemon_is_not() {
+    let lab = scratch();
+    let node = Path::new("/nowhere/raftian-node");
+    let mut daemon = Daemon::start(&lab, node);
+    let purge = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raftiand"));
+        command.args(["--purge", "--lab", "test", "--folder"]).arg(&lab).output().unwrap()
+    };
+    assert_eq!(purge().status.code(), Some(3));
+    assert!(daemon.client().hello().await.is_ok(), "it was left alone");
+    daemon.child.kill().unwrap();
+    daemon.child.wait().unwrap();
+    let removed = purge();
+    assert!(removed.status.success() && !lab.exists(), "{}", stderr(&removed));
+    assert!(purge().status.success(), "what is gone already is gone");
+    fs::create_dir_all(lab.join("runs")).unwrap();
+    let refused = purge();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("was never a lab's folder") && lab.join("runs").exists());
+    fs::remove_dir_all(&lab).unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_over_plain_http_is_told_what_it_wants() {
+    let lab = scratch();
+    let daemon = Daemon::start(&lab, Path::new("/nowhere/raftian-node"));
+    for method in ["lab.subscribe", "lab.unsubscribe"] {
+        let answer: Result<u64, ClientError> = daemon.client().request(method, [1]).await;
+        let Err(ClientError::Call(error)) = answer else { panic!("{answer:?}") };
+        assert!(error.message().contains("wants a WebSocket") && error.message().contains(method), "{error}");
+    }
+    let mut batch = BatchRequestBuilder::new();
+    batch.insert("lab.subscribe", [1]).unwrap();
+    batch.insert("lab.fault_list", rpc_params![]).unwrap();
+    let answers = daemon.client().batch_request::<serde_json::Value>(batch).await.unwrap();
+    assert_eq!((answers.num_failed_calls(), answers.num_successful_calls()), (1, 1));
+    let refused = answers.into_iter().find_map(Result::err).unwrap();
+    assert!(refused.message().contains("wants a WebSocket"), "{refused}");
+    drop(daemon);
+    fs::remove_dir_all(&lab).unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! is true, or fails with a [`LabError`](crate::error::LabError) that names what is missing; calling it again when
 //! all is so already succeeds and says so.
 
+mod fault;
 mod journal;
 mod member;
 
@@ -18,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::assignment::Hosting;
 use crate::condition::Condition;
 use crate::control::{LogPage, NodeStatus, ReadMode, Standing, Timing};
-use crate::faults::Effect;
 use crate::game::Scene;
 use crate::selector::Selector;
-use crate::{AppKind, Index, NodeId, Term};
+use crate::{AppKind, Configuration, Index, NodeId, Term};
 
+pub use fault::{ClearReport, Fault, FaultId, FaultReport, FaultRequest, Layout, PartitionRequest};
 pub use journal::{Event, Happening};
 pub use member::{
     MemberReport, MemberRequest, MemberVerb, SnapshotReport, SnapshotRequest, TransferReport, TransferRequest,
@@ -130,7 +131,8 @@ pub struct DaemonFile {
 /// What kind of lab is wanted. What is `None` keeps the value of the lab's last start, else the default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StartRequest {
-    /// How many nodes: 1 to [`MAX_NODES`](crate::MAX_NODES); by default 5.
+    /// How many nodes: 1 to [`MAX_NODES`](crate::MAX_NODES); by default 5. A lab that has nodes is asked for as many as
+    /// it has now, or it is a conflict: members come and go by [`Lab::member`](LabClient::member) alone.
     pub nodes: Option<u16>,
     /// The replicated application; by default the attack game.
     pub app: Option<AppKind>,
@@ -219,6 +221,8 @@ pub struct StopReport {
     pub killed: Vec<NodeId>,
     /// The folder that was removed, if any.
     pub purged: Option<PathBuf>,
+    /// What a person should know: that `lab.json` could not be brought up to date.
+    pub notes: Vec<String>,
 }
 
 /// What every node is doing.
@@ -238,6 +242,10 @@ pub struct LabStatus {
     pub leader: Option<NodeId>,
     /// The highest term any node has seen.
     pub term: Term,
+    /// Who takes part in the cluster, as the leader last said; `None` for a lab that was never started. A member that
+    /// is not among the nodes has no process in this lab.
+    #[serde(default)]
+    pub members: Option<Configuration>,
     /// The nodes, in order.
     pub nodes: Vec<NodeReport>,
     /// The faults in force.
@@ -265,6 +273,10 @@ pub struct NodeReport {
     pub starts: u64,
     /// What it says of itself; `None` when it does not answer.
     pub server: Option<NodeStatus>,
+    /// What it said when it last answered, where it does not now; `None` where the daemon has not asked it since the
+    /// daemon was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<NodeStatus>,
 }
 
 /// The state of a node's process.
@@ -290,8 +302,8 @@ pub enum NodeState {
 pub struct ProcessUsage {
     /// The process.
     pub pid: u32,
-    /// Percent of one core over the last sampling interval (about a second).
-    pub cpu_percent: f32,
+    /// Percent of one core over the last sampling interval (about a second); `None` before there was one.
+    pub cpu_percent: Option<f32>,
     /// CPU time since its start, in milliseconds.
     pub cpu_ms: u64,
     /// Resident memory, in bytes.
@@ -355,92 +367,6 @@ pub struct Resolution {
     pub leader: Option<(NodeId, Term)>,
 }
 
-/// Which groups to separate.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PartitionRequest {
-    /// How the groups are found.
-    pub layout: Layout,
-    /// Cut only the links *from* earlier groups *to* later ones.
-    pub one_way: bool,
-    /// Heal after this many milliseconds; never if `None`.
-    pub for_ms: Option<u64>,
-}
-
-/// How a partition divides the nodes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layout {
-    /// Two or more disjoint groups; all links between different groups are cut. Nodes in no group keep all links.
-    Groups(Vec<Selector>),
-    /// These nodes on one side, all others on the other.
-    Isolate(Selector),
-    /// Two halves that both still reach the one node between them.
-    Bridge,
-    /// Every node reaches its two neighbours only.
-    Ring,
-    /// A majority and a minority; the leader, if there is one, in the minority.
-    Halves,
-}
-
-/// A fault to be added to the links from some nodes to others.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FaultRequest {
-    /// What goes wrong.
-    pub effect: Effect,
-    /// Where the links start.
-    pub from: Selector,
-    /// Where they end.
-    pub to: Selector,
-    /// Not the way back.
-    pub one_way: bool,
-    /// Clear after this many milliseconds; never if `None`.
-    pub for_ms: Option<u64>,
-}
-
-/// The number of a fault in the registry; written `f3`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct FaultId(pub u64);
-
-/// A fault in force.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Fault {
-    /// Its number.
-    pub id: FaultId,
-    /// What it is, in words: `partition n1,n5 | n2,n3,n4`.
-    pub title: String,
-    /// What goes wrong on each link.
-    pub effect: Effect,
-    /// The directed links concerned.
-    pub links: Vec<(NodeId, NodeId)>,
-    /// When it was added, on the machine's monotonic clock.
-    pub since_ns: u64,
-    /// When it will be cleared, on the same clock; `None` if only on demand.
-    pub until_ns: Option<u64>,
-}
-
-/// A fault that was added.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FaultReport {
-    /// The fault.
-    pub fault: Fault,
-    /// The selectors it came from, and what they named.
-    pub resolved: Vec<Resolution>,
-    /// The nodes that have confirmed it. Paused nodes learn of it before they run on, dead ones when they start.
-    pub confirmed: BTreeSet<NodeId>,
-    /// Partitions only: who leads on the side that can have a leader, counted from the cut.
-    pub leader: Option<Leadership>,
-    /// What a person should know, for instance that no side can have a leader.
-    pub notes: Vec<String>,
-}
-
-/// Faults that were cleared.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClearReport {
-    /// The faults; none if there were none.
-    pub cleared: Vec<Fault>,
-}
-
 /// A condition that holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WaitReport {
@@ -465,33 +391,4 @@ pub struct LogReport {
     pub pages: Vec<LogPage>,
     /// Those that did not answer, and why.
     pub silent: BTreeMap<NodeId, String>,
-}
-
-impl std::fmt::Display for FaultId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&format!("f{}", self.0))
-    }
-}
-
-impl std::str::FromStr for FaultId {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<FaultId, String> {
-        let number = text.strip_prefix('f').and_then(|digits| digits.parse().ok());
-        number.map(FaultId).ok_or_else(|| format!("`{text}` is not a fault id; see `raftianctl fault list`"))
-    }
-}
-
-impl TryFrom<String> for FaultId {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<FaultId, String> {
-        text.parse()
-    }
-}
-
-impl From<FaultId> for String {
-    fn from(id: FaultId) -> String {
-        id.to_string()
-    }
 }

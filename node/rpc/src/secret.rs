@@ -3,12 +3,13 @@
 //! Invariant: it never appears in an argument list, a log, or a `Debug` text.
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::files::write_private;
 
 /// What a caller must show: `Authorization: Bearer <secret>`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,17 +47,9 @@ impl Secret {
     /// Writes the secret to a file of mode 0600, in one step: a reader sees the old file or the whole new one.
     ///
     /// # Errors
-    /// When the folder cannot be written.
+    /// When the folder cannot be written or the disk is full.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let scratch = path.with_extension("new");
-        // A left-over scratch file may have a wider mode than the one asked for below.
-        match fs::remove_file(&scratch) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch)?;
-        writeln!(file, "{}", self.0)?;
-        fs::rename(&scratch, path)
+        write_private(path, format!("{}\n", self.0).as_bytes())
     }
 
     /// The value of the `Authorization` header.

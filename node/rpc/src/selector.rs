@@ -60,7 +60,7 @@ pub struct Facts {
 pub enum SelectorError {
     /// Not in the grammar.
     #[error(
-        "`{term}` is not a node selector; use n3, n1-3, n1,n4, @leader, @followers, @any, @any:2, @minority, @majority, @all, or !n2"
+        "`{term}` is not a node selector; use n3 (nodes are n1 to n65535), n1-3, n1,n4, @leader, @followers, @any, @any:2, @minority, @majority, @all, or !n2"
     )]
     Syntax {
         /// The term that was not understood.

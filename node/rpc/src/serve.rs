@@ -3,6 +3,8 @@
 //! Invariant: a request without the lab's secret gets 401 and nothing else; a request that a web page of another
 //! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name).
 
+mod subscriptions;
+
 use std::future::Future;
 use std::net::TcpListener;
 use std::pin::Pin;
@@ -10,6 +12,7 @@ use std::task::{Context, Poll};
 use std::{io, sync::Arc};
 
 use jsonrpsee::Methods;
+use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::{
     BatchRequestConfig, HttpBody, HttpRequest, HttpResponse, ServerBuilder, ServerConfig, ServerHandle,
 };
@@ -19,6 +22,7 @@ use tower::{Layer, Service, ServiceBuilder};
 use crate::MAX_BODY_BYTES;
 use crate::error::UNAUTHORISED;
 use crate::secret::Secret;
+use crate::serve::subscriptions::{PlainHttp, SubscriptionsLayer};
 
 /// The most requests in flight at one server; past it, callers get 429.
 const MAX_IN_FLIGHT: u32 = 16_384;
@@ -38,8 +42,12 @@ pub fn serve(listener: TcpListener, secret: Secret, methods: impl Into<Methods>)
         .max_response_body_size(MAX_BODY_BYTES)
         .set_batch_request_config(BatchRequestConfig::Limit(MAX_BATCH))
         .build();
+    let methods = methods.into();
     let guard = ServiceBuilder::new().layer(GuardLayer { secret: Arc::new(secret) });
-    let server = ServerBuilder::with_config(config).set_http_middleware(guard).build_from_tcp(listener)?;
+    let server = ServerBuilder::with_config(config)
+        .set_http_middleware(guard)
+        .set_rpc_middleware(RpcServiceBuilder::new().layer(SubscriptionsLayer::of(&methods)))
+        .build_from_tcp(listener)?;
     Ok(server.start(methods))
 }
 
@@ -77,7 +85,10 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
+    fn call(&mut self, mut request: HttpRequest<B>) -> Self::Future {
+        if !request.headers().contains_key("upgrade") {
+            request.extensions_mut().insert(PlainHttp);
+        }
         match admit(&self.secret, request.headers()) {
             Ok(()) => Box::pin(self.inner.call(request)),
             Err(refusal) => Box::pin(async move { Ok(refusal.response()) }),

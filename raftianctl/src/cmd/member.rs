@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
 use raftian_rpc::lab::{LabClient as _, MemberReport, MemberRequest, MemberVerb};
 use raftian_rpc::selector::Selector;
@@ -16,7 +17,7 @@ Examples:
   raftianctl member add n7 --learner && raftianctl member promote n7
   raftianctl member remove @leader
 
-A new node is started, is sent a snapshot or the log, and gets its vote once it has caught up. A node that is removed is
+A new node is started, is sent a snapshot or the log, and gets its vote once it has caught up. A node that is removed is \
 stopped, and its folder with its log goes. Asking again for what is so already changes nothing.";
 
 const ADD_EXAMPLES: &str = "\
@@ -37,11 +38,14 @@ enum Verb {
     /// Start a new node, let it catch up, and give it a vote
     #[command(after_help = ADD_EXAMPLES)]
     Add {
-        #[command(flatten)]
-        member: Member,
+        /// The name of the new node: n1 to n65535, and not that of one there is
+        #[arg(value_name = "NODE")]
+        node: NodeId,
         /// Leave it a learner: it is sent the log, and has no vote
         #[arg(long)]
         learner: bool,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Give a learner its vote, once it has caught up
     #[command(after_help = "Example:\n  raftianctl member promote n6")]
@@ -53,9 +57,15 @@ enum Verb {
 
 #[derive(Debug, clap::Args)]
 struct Member {
-    /// The node; to be promoted or removed, any selector that names one
+    /// The node: any selector that names one
     #[arg(value_name = "NODE")]
     node: Selector,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+#[derive(Debug, clap::Args)]
+struct Patience {
     /// How long it may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
     timeout: Duration,
@@ -63,11 +73,13 @@ struct Member {
 
 /// Changes the membership.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    let (verb, Member { node, timeout }) = match args.verb {
-        Verb::Add { member, learner: false } => (MemberVerb::Add, member),
-        Verb::Add { member, learner: true } => (MemberVerb::AddLearner, member),
-        Verb::Promote(member) => (MemberVerb::Promote, member),
-        Verb::Remove(member) => (MemberVerb::Remove, member),
+    let (verb, node, Patience { timeout }) = match args.verb {
+        Verb::Add { node, learner, patience } => {
+            let verb = if learner { MemberVerb::AddLearner } else { MemberVerb::Add };
+            (verb, Selector::node(node), patience)
+        }
+        Verb::Promote(Member { node, patience }) => (MemberVerb::Promote, node, patience),
+        Verb::Remove(Member { node, patience }) => (MemberVerb::Remove, node, patience),
     };
     let request = MemberRequest { verb, node, timeout_ms: words::millis(timeout) };
     let daemon = context.daemon().await?;

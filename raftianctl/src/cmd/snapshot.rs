@@ -17,7 +17,7 @@ Examples:
   raftianctl snapshot @leader && raftianctl log
   raftianctl snapshot --keep 1000
 
-A snapshot is a readable JSON file in the node's folder. Nodes also take snapshots by themselves, see `raftianctl start
+A snapshot is a readable JSON file in the node's folder. Nodes also take snapshots by themselves, see `raftianctl start \
 --snapshot-bytes`, and then keep 1,000 entries. During a `raftianctl load` keep as many, or its judges may miss some.";
 
 /// Have nodes take a snapshot and discard the log it stands for
@@ -47,12 +47,22 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             context.output.note(&format!("{node} takes none: {why}"));
         }
     }
-    context.output.data(&report, |report| table(report, context.output.colour()))
+    context.output.data(&report, |report| table(report, context.output.colour()))?;
+    match report.failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::failed(failures(&report))),
+    }
+}
+
+/// Who failed, and why.
+fn failures(report: &SnapshotReport) -> String {
+    let each: Vec<String> = report.failed.iter().map(|(node, why)| format!("{node} took no snapshot: {why}")).collect();
+    each.join("; ")
 }
 
 fn table(report: &SnapshotReport, colour: bool) -> String {
     if report.taken.is_empty() {
-        return "nothing to do".to_owned();
+        return if report.failed.is_empty() { "nothing to do".to_owned() } else { String::new() };
     }
     let mut table = Table::new([
         ("NODE", Align::Left),
@@ -87,10 +97,14 @@ mod tests {
         let node = "n2".parse().unwrap();
         let taken = SnapshotTaken { node, last_index: 1_200, last_term: 3, bytes: 2_048, discarded: 1_200 };
         let resolved = Resolution { selector: "n2".parse().unwrap(), nodes: [node].into(), leader: None };
-        let mut report = SnapshotReport { resolved, taken: vec![taken], refused: BTreeMap::new() };
+        let (refused, failed) = (BTreeMap::new(), BTreeMap::new());
+        let mut report = SnapshotReport { resolved, taken: vec![taken], refused, failed };
         let expected = "NODE  UP TO  TERM    SIZE     DISCARDED\nn2     1200     3  2.0 kB  1200 entries\n";
         assert_eq!(table(&report, false), expected);
         report.taken.clear();
         assert_eq!(table(&report, false), "nothing to do");
+        report.failed.insert(node, "no space left on device".into());
+        assert_eq!(table(&report, false), "", "there was something to do");
+        assert_eq!(failures(&report), "n2 took no snapshot: no space left on device");
     }
 }

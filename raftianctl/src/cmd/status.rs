@@ -1,13 +1,16 @@
 //! `raftianctl status`: what every node is doing.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{Membership, Standing};
+use raftian_rpc::control::{Membership, NodeStatus, Standing};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeReport, NodeState};
-use raftian_rpc::{AppKind, NodeId, RoleKind};
+use raftian_rpc::{AppKind, Configuration, NodeId, RoleKind};
 
 use crate::cli::Context;
 use crate::cmd::fault;
@@ -22,9 +25,10 @@ Examples:
   raftianctl status --watch 500ms
   raftianctl status -o json | jq '.nodes[].server.term'
 
-CPU is in percent of one core over about the last second, and with MEMORY the sum over a node's processes. FPS are the
-frames per second of the game beside a server, over the last second. LOG is the last index, SNAPSHOT the last that a
-snapshot stands for. DIGEST stands for the applied state: equal digests, equal states.";
+CPU is in percent of one core over about the last second, and with MEMORY the sum over a node's processes. FPS are the \
+frames per second of the game beside a server, over the last second. LOG is the last index, SNAPSHOT the last that a \
+snapshot stands for. DIGEST stands for the applied state: equal digests, equal states. Of a node that does not answer \
+the table shows what it last said, and in ROLE what it was.";
 
 /// Characters of a digest that are shown: enough to tell states apart by eye.
 const DIGEST_CHARS: usize = 8;
@@ -87,12 +91,24 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
             page.push_str(&format!("{}: {reason}\n", node.node));
         }
     }
+    page.push_str(&strangers(status));
     for fault in &status.faults {
         page.push_str(&format!("fault {}: {}, {}\n", fault.id, fault.title, fault::remaining(fault, now_ns)));
     }
     page.push_str(&under_way(status).unwrap_or_default());
     page.push_str(&state(status).unwrap_or_default());
     page
+}
+
+/// The members that have no process here: the lab's own file was lost, or the leader was told of them by somebody else.
+fn strangers(status: &LabStatus) -> String {
+    let is_stranger = |id: &NodeId| status.nodes.iter().all(|node| node.node != *id);
+    let line = |members: &Configuration, id: NodeId| {
+        let takes_part = if members.is_voter(id) { "votes" } else { "is a learner" };
+        format!("{id} {takes_part}, but this lab has no such node; `raftianctl member remove {id}` removes it\n")
+    };
+    let members = status.members.as_ref();
+    members.map_or(String::new(), |all| all.members().filter(is_stranger).map(|id| line(all, id)).collect())
 }
 
 /// What the leader is about: a change of the membership, a node that is sent a snapshot, the lead itself.
@@ -120,19 +136,21 @@ fn under_way(status: &LabStatus) -> Option<String> {
 fn headline(status: &LabStatus) -> String {
     let leader = match status.leader {
         Some(leader) => format!("{leader} leads term {}", status.term),
+        None if status.term == 0 => "no leader yet".to_owned(),
         None => format!("no leader, highest term {}", status.term),
     };
     let app = status.app.map_or("never started".to_owned(), |app| format!("{app}, seed {}, {leader}", status.seed));
     let daemon = &status.daemon;
+    let cpu = daemon.cpu_percent.map_or(String::new(), |percent| format!("{percent:.1} % CPU, "));
     let memory = words::memory(daemon.memory_bytes);
-    format!("lab `{}`: {app} (daemon: process {}, {:.1} % CPU, {memory})", status.lab, daemon.pid, daemon.cpu_percent)
+    format!("lab `{}`: {app} (daemon: process {}, {cpu}{memory})", status.lab, daemon.pid)
 }
 
 fn table(status: &LabStatus) -> Table {
     use Align::{Left, Right};
     let servers = || status.nodes.iter().filter_map(|node| node.server.as_ref());
     let plays = servers().any(|server| server.game.is_some());
-    let compacts = servers().any(|server| server.snapshot_index > 0);
+    let compacts = status.nodes.iter().filter_map(known).any(|server| server.snapshot_index > 0);
     let mut columns = vec![
         ("NODE", Left),
         ("STATE", Left),
@@ -167,6 +185,11 @@ fn table(status: &LabStatus) -> Table {
     table
 }
 
+/// What a node says of itself, or last said.
+fn known(node: &NodeReport) -> Option<&NodeStatus> {
+    node.server.as_ref().or(node.last.as_ref())
+}
+
 /// Frames per second, of a node whose game has said how it does.
 fn fps(node: &NodeReport) -> Cell {
     let game = node.server.as_ref().and_then(|server| server.game.as_ref());
@@ -175,8 +198,13 @@ fn fps(node: &NodeReport) -> Cell {
 
 /// The last index that a snapshot stands for, of a node that has one.
 fn snapshot(node: &NodeReport) -> Cell {
-    let index = node.server.as_ref().map_or(0, |server| server.snapshot_index);
-    if index == 0 { Cell::default() } else { index.to_string().into() }
+    let index = known(node).map_or(0, |server| server.snapshot_index);
+    if index == 0 { Cell::default() } else { Cell::painted(index.to_string(), age(node)) }
+}
+
+/// How what a node says is shown: in the background, if it is old.
+fn age(node: &NodeReport) -> Paint {
+    if node.server.is_some() { Paint::Plain } else { Paint::Dim }
 }
 
 fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
@@ -191,24 +219,28 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
     };
     let name_paint = if leads { Paint::Good } else { Paint::Plain };
     let mut row = vec![Cell::painted(node.node.to_string(), name_paint), Cell::painted(state, paint)];
-    match &node.server {
+    match known(node) {
         Some(server) => {
-            let digest: String = server.digest.chars().take(DIGEST_CHARS).collect();
-            row.extend([
-                Cell::painted(role(node.standing, server.role), name_paint),
-                server.term.to_string().into(),
-                server.leader.map_or("–".to_owned(), |leader| leader.to_string()).into(),
-                server.commit_index.to_string().into(),
-                server.last_applied.to_string().into(),
-                server.last_index.to_string().into(),
-                digest.into(),
-            ]);
+            let role = role(node.standing, server.role);
+            row.push(match node.server {
+                Some(_) => Cell::painted(role, name_paint),
+                None => Cell::painted(format!("was {role}"), Paint::Dim),
+            });
+            let numbers = [
+                server.term.to_string(),
+                server.leader.map_or("–".to_owned(), |leader| leader.to_string()),
+                server.commit_index.to_string(),
+                server.last_applied.to_string(),
+                server.last_index.to_string(),
+                server.digest.chars().take(DIGEST_CHARS).collect(),
+            ];
+            row.extend(numbers.map(|number| Cell::painted(number, age(node))));
         }
         None => row.extend((0..7).map(|_| Cell::default())),
     }
     match &node.usage {
         Some(usage) => {
-            row.push(format!("{:.1}", usage.cpu_percent).into());
+            row.push(usage.cpu_percent.map_or("–".to_owned(), |percent| format!("{percent:.1}")).into());
             row.push(words::memory(usage.memory_bytes).into());
         }
         None => row.extend([Cell::default(), Cell::default()]),
@@ -249,153 +281,4 @@ fn players(node: NodeId, state: &serde_json::Value) -> Option<String> {
     let hp = |player: &serde_json::Value| Some(format!("{}:{}", player.get("player")?, player.get("hp")?));
     let each: Vec<String> = players.iter().filter_map(hp).collect();
     Some(format!("players (number:hp, on {node}): {}\n", each.join(" ")))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use raftian_rpc::Configuration;
-    use raftian_rpc::assignment::Hosting;
-    use raftian_rpc::control::{Counters, NodeStatus, PeerProgress};
-    use raftian_rpc::faults::Effect;
-    use raftian_rpc::game::{GameReport, Scene};
-    use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
-    use serde_json::json;
-
-    use super::*;
-
-    fn node(number: u16, state: NodeState) -> NodeReport {
-        let server = NodeStatus {
-            node: format!("n{number}").parse().unwrap(),
-            pid: 7,
-            network_version: 1,
-            role: if number == 2 { RoleKind::Leader } else { RoleKind::Follower },
-            term: 3,
-            leader: "n2".parse().ok(),
-            quorum_contact_ms: None,
-            membership: None,
-            transfer: None,
-            peers: vec![],
-            snapshot_index: 0,
-            first_index: 1,
-            last_index: 14,
-            commit_index: 14,
-            last_applied: 14,
-            digest: "3fa9c1d27788".into(),
-            state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
-            counters: Counters::default(),
-            game: None,
-        };
-        let running = state == NodeState::Running;
-        NodeReport {
-            node: format!("n{number}").parse().unwrap(),
-            state,
-            standing: Some(Standing::Voter),
-            reason: (state == NodeState::Failed).then(|| "the disk is full".to_owned()),
-            address: Some(([127, 0, 0, 1], 40_000 + number).into()),
-            usage: running.then_some(ProcessUsage { pid: 7, cpu_percent: 1.25, cpu_ms: 9, memory_bytes: 8_100_000 }),
-            starts: 1,
-            server: running.then_some(server),
-        }
-    }
-
-    fn status() -> LabStatus {
-        LabStatus {
-            lab: "default".into(),
-            folder: "/x".into(),
-            app: Some(AppKind::Attack),
-            players: Some(2),
-            seed: 1,
-            leader: "n2".parse().ok(),
-            term: 3,
-            nodes: vec![node(1, NodeState::Failed), node(2, NodeState::Running), node(10, NodeState::Killed)],
-            faults: vec![Fault {
-                id: FaultId(1),
-                title: "partition n1 | n2".into(),
-                effect: Effect::CUT,
-                links: vec![],
-                since_ns: 0,
-                until_ns: Some(6_200_000_000),
-            }],
-            daemon: ProcessUsage { pid: 99, cpu_percent: 0.0, cpu_ms: 0, memory_bytes: 12_000_000 },
-        }
-    }
-
-    #[test]
-    fn the_page_shows_nodes_faults_and_players() {
-        let expected = "\
-lab `default`: attack, seed 1, n2 leads term 3 (daemon: process 99, 0.0 % CPU, 12.0 MB)
-NODE  STATE    ROLE    TERM  LEADER  COMMIT  APPLIED  LOG  DIGEST    CPU %  MEMORY   PORT
-n1    failed                                                                        40001
-n2    running  leader     3  n2          14       14   14  3fa9c1d2    1.2  8.1 MB  40002
-n10   killed                                                                        40010
-n1: the disk is full
-fault f1: partition n1 | n2, 6.2 s left
-players (number:hp, on n2): 1:70 2:100
-";
-        assert_eq!(page(&status(), 0, false), expected);
-    }
-
-    #[test]
-    fn frames_per_second_are_shown_where_there_is_a_game() {
-        let mut status = status();
-        let game = GameReport {
-            scene: Scene::Attack,
-            hosting: Some(Hosting::Thread),
-            fps: 59.96,
-            frame_us_p50: 16_667.0,
-            frame_us_max: 17_000.0,
-            frames: 600,
-            orders: 3,
-            order_us_p50: None,
-        };
-        status.nodes[1].server.as_mut().unwrap().game = Some(game);
-        let page = page(&status, 0, false);
-        let lines: Vec<Vec<&str>> = page.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
-        assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
-        let port = |line: &str| line.rfind("400").unwrap();
-        assert_eq!(port(page.lines().nth(2).unwrap()), port(page.lines().nth(3).unwrap()), "{page}");
-    }
-
-    #[test]
-    fn what_the_leader_is_about_is_told_where_it_is_about_something() {
-        let mut status = status();
-        let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
-        let joint = Configuration::of(set(&["n1", "n2"]), set(&["n1", "n2", "n10"]), set(&["n4"])).unwrap();
-        let leader = status.nodes[1].server.as_mut().unwrap();
-        leader.membership = Some(Membership { configuration: joint, committed: false });
-        leader.transfer = "n1".parse().ok();
-        let snapshot_bytes = Some((500, 30_000_000));
-        let node = "n4".parse().unwrap();
-        leader.peers = vec![PeerProgress { node, standing: Standing::Learner, match_index: 0, snapshot_bytes }];
-        leader.snapshot_index = 9;
-        status.nodes[2] = super::tests::node(10, NodeState::Running);
-        status.nodes[2].standing = Some(Standing::Leaving);
-        let page = page(&status, 0, false);
-        assert!(page.contains("members are changing: voters n1,n2 and n1,n2,n10 (joint) + learner n4, not committed"));
-        assert!(page.contains("\nn4 is being sent a snapshot: 500 B of 30.0 MB\n"), "{page}");
-        assert!(page.contains("\nn2 hands the lead over to n1\n"), "{page}");
-        assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
-        assert!(page.contains("n10   running  leaving"), "{page}");
-    }
-
-    #[test]
-    fn a_store_is_told_by_its_size() {
-        let mut status = LabStatus { app: Some(AppKind::Kv), ..status() };
-        status.nodes[1].server.as_mut().unwrap().state = json!({ "keys": 3, "bytes": 2_048 });
-        assert!(page(&status, 0, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
-    }
-
-    #[test]
-    fn a_page_is_redrawn_over_a_longer_one() {
-        assert_eq!(redrawn("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J\n");
-    }
-
-    #[test]
-    fn a_lab_without_nodes_says_so() {
-        let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], faults: vec![], ..status() };
-        assert!(page(&empty, 0, false).ends_with("no nodes; start some with `raftianctl start`\n"));
-    }
 }

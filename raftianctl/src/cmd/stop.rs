@@ -6,12 +6,12 @@ use raftian_rpc::connect::Http;
 use raftian_rpc::lab::{Action, LabClient as _, StopReport};
 use raftian_rpc::selector::{Selector, names};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::cli::Context;
 use crate::cmd::act;
 use crate::connect::{Daemon, is_alive, is_held};
 use crate::failure::{Failure, Kind};
-use crate::launch::{Found, Life};
 use crate::{launch, progress, units, words};
 
 const EXAMPLES: &str = "\
@@ -21,6 +21,9 @@ Examples:
   raftianctl stop n3           # one node, in order (SIGTERM)
 
 Stopping what is already down succeeds and says so.";
+
+/// How often we look whether a daemon that is not our child has come or gone: nobody tells.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Stop the whole lab and its daemon, or some nodes in order
 #[derive(Debug, clap::Args)]
@@ -54,29 +57,45 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         let request = act::request(Action::Stop, selector, args.no_wait, args.timeout);
         return act::perform(context, request, args.timeout).await;
     }
-    let report = match context.daemon().await {
-        Ok(daemon) => Some(whole(context, &daemon, args.purge, args.timeout).await?),
-        Err(failure) if failure.kind() == Kind::NoDaemon => match args.purge && context.folder()?.path().exists() {
-            // Only a daemon knows what in the folder is the lab's, and which processes a crashed one left behind.
-            true => {
-                let Found { daemon, .. } =
-                    launch::find_or_start(&context.lab, &context.folder()?, Life::OfItsOwn).await?;
-                Some(whole(context, &daemon, true, args.timeout).await?)
-            }
-            false => None,
-        },
-        Err(failure) => return Err(failure),
-    };
+    let report = all(context, args.purge, args.timeout).await?;
     let changed = report.is_some();
-    let report = report.unwrap_or_else(|| StopReport { stopped: vec![], killed: vec![], purged: None });
-    if !report.killed.is_empty() && !context.output.is_json() {
-        context.output.note(&format!("{} did not leave when asked and had to be killed", names(&report.killed)));
+    let nothing = StopReport { stopped: vec![], killed: vec![], purged: None, notes: vec![] };
+    let report = report.unwrap_or(nothing);
+    if !context.output.is_json() {
+        if !report.killed.is_empty() {
+            context.output.note(&format!("{} did not leave when asked and had to be killed", names(&report.killed)));
+        }
+        report.notes.iter().for_each(|note| context.output.note(note));
     }
     let lab = &context.lab;
     context.output.data(&Stopped { changed, report: &report }, |_| match changed {
         true => format!("lab `{lab}`: {}", summary(&report)),
         false => format!("lab `{lab}` is already stopped"),
     })
+}
+
+/// Stops the lab by its daemon; where it has none, there is at most a folder to remove. `None` if nothing is left to do.
+async fn all(context: &Context, purge: bool, timeout: Duration) -> Result<Option<StopReport>, Failure> {
+    let folder = context.folder()?;
+    let deadline = Instant::now() + timeout;
+    loop {
+        match context.daemon().await {
+            Ok(daemon) => return whole(context, &daemon, purge, timeout).await.map(Some),
+            Err(failure) if failure.kind() == Kind::NoDaemon => {}
+            Err(failure) => return Err(failure),
+        }
+        if !(purge && folder.path().exists()) {
+            return Ok(None);
+        }
+        if let Some(path) = launch::purge(&context.lab, &folder).await? {
+            return Ok(Some(StopReport { stopped: vec![], killed: vec![], purged: Some(path), notes: vec![] }));
+        }
+        // A daemon that comes or goes.
+        if Instant::now() >= deadline {
+            return Err(launch::held(&context.lab, &folder));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Stops a lab and its daemon, and waits until nothing of it runs any more.
@@ -95,9 +114,8 @@ pub(crate) async fn whole(
 /// Waits until the daemon has gone and its lock is free, so that a start right after this finds a free folder.
 async fn released(daemon: &Daemon, timeout: Duration) -> Result<(), Failure> {
     let free = async {
-        // Nobody tells about the end of a process that is not our child.
         while is_held(&daemon.folder) || is_alive(daemon.pid) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(LOOK).await;
         }
     };
     tokio::time::timeout(timeout, free).await.map_err(|_| {

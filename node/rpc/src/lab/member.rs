@@ -97,6 +97,8 @@ pub struct SnapshotReport {
     pub resolved: Resolution,
     /// What was taken.
     pub taken: Vec<SnapshotTaken>,
-    /// Who took none, and why: nothing was applied since the last, or the node does not answer.
+    /// Who was left as it is, and why: nothing was applied since its last, or it does not run.
     pub refused: BTreeMap<NodeId, String>,
+    /// Who was to take one and failed, and why.
+    pub failed: BTreeMap<NodeId, String>,
 }

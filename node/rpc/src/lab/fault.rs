@@ -1,0 +1,129 @@
+//! `lab.partition`, `lab.fault_*`: what is wrong with the links.
+//!
+//! Invariant: a fault is a set of directed links and what goes wrong on each, whatever it was asked for by.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Leadership, Resolution};
+use crate::NodeId;
+use crate::faults::Effect;
+use crate::selector::Selector;
+
+/// Which groups to separate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PartitionRequest {
+    /// How the groups are found.
+    pub layout: Layout,
+    /// Cut only the links *from* earlier groups *to* later ones.
+    pub one_way: bool,
+    /// Heal after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
+/// How a partition divides the nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Two or more disjoint groups; all links between different groups are cut. Nodes in no group keep all links.
+    Groups(Vec<Selector>),
+    /// These nodes on one side, all others on the other.
+    Isolate(Selector),
+    /// Two halves that both still reach the one node between them.
+    Bridge,
+    /// Every node reaches its two neighbours only.
+    Ring,
+    /// A majority and a minority; the leader, if there is one, in the minority.
+    Halves,
+}
+
+/// A fault to be added to the links from some nodes to others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultRequest {
+    /// What goes wrong.
+    pub effect: Effect,
+    /// Where the links start.
+    pub from: Selector,
+    /// Where they end.
+    pub to: Selector,
+    /// Not the way back.
+    pub one_way: bool,
+    /// Clear after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
+/// The number of a fault in the registry; written `f3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FaultId(pub u64);
+
+/// A fault in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Its number.
+    pub id: FaultId,
+    /// What it is, in words: `partition n1,n5 | n2,n3,n4`.
+    pub title: String,
+    /// What goes wrong on each link.
+    pub effect: Effect,
+    /// The directed links concerned.
+    pub links: Vec<(NodeId, NodeId)>,
+    /// When it was added, on the machine's monotonic clock.
+    pub since_ns: u64,
+    /// When it will be cleared, on the same clock; `None` if only on demand.
+    pub until_ns: Option<u64>,
+}
+
+/// A fault that was added.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FaultReport {
+    /// The fault.
+    pub fault: Fault,
+    /// The selectors it came from, and what they named.
+    pub resolved: Vec<Resolution>,
+    /// The nodes that have confirmed it. Paused nodes learn of it before they run on, dead ones when they start.
+    pub confirmed: BTreeSet<NodeId>,
+    /// Partitions only: who leads on the side that can have a leader, counted from the cut.
+    pub leader: Option<Leadership>,
+    /// What a person should know, for instance that no side can have a leader.
+    pub notes: Vec<String>,
+}
+
+/// Faults that were cleared.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClearReport {
+    /// The faults; none if there were none.
+    pub cleared: Vec<Fault>,
+}
+
+impl fmt::Display for FaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("f{}", self.0))
+    }
+}
+
+impl FromStr for FaultId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<FaultId, String> {
+        let number = text.strip_prefix('f').and_then(|digits| digits.parse().ok());
+        number.map(FaultId).ok_or_else(|| format!("`{text}` is not a fault id; see `raftianctl fault list`"))
+    }
+}
+
+impl TryFrom<String> for FaultId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<FaultId, String> {
+        text.parse()
+    }
+}
+
+impl From<FaultId> for String {
+    fn from(id: FaultId) -> String {
+        id.to_string()
+    }
+}

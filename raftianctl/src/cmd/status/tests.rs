@@ -1,0 +1,188 @@
+//! What the page says of a lab, without one.
+
+use std::collections::BTreeSet;
+
+use raftian_rpc::assignment::Hosting;
+use raftian_rpc::control::{Counters, PeerProgress};
+use raftian_rpc::faults::Effect;
+use raftian_rpc::game::{GameReport, Scene};
+use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
+use serde_json::json;
+
+use super::*;
+
+fn usage(cpu_percent: Option<f32>) -> ProcessUsage {
+    ProcessUsage { pid: 7, cpu_percent, cpu_ms: 9, memory_bytes: 8_100_000 }
+}
+
+fn node(number: u16, state: NodeState) -> NodeReport {
+    let server = NodeStatus {
+        node: format!("n{number}").parse().unwrap(),
+        pid: 7,
+        network_version: 1,
+        role: if number == 2 { RoleKind::Leader } else { RoleKind::Follower },
+        term: 3,
+        leader: "n2".parse().ok(),
+        quorum_contact_ms: None,
+        membership: None,
+        transfer: None,
+        peers: vec![],
+        snapshot_index: 0,
+        first_index: 1,
+        last_index: 14,
+        commit_index: 14,
+        last_applied: 14,
+        digest: "3fa9c1d27788".into(),
+        state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
+        counters: Counters::default(),
+        game: None,
+    };
+    let running = state == NodeState::Running;
+    NodeReport {
+        node: format!("n{number}").parse().unwrap(),
+        state,
+        standing: Some(Standing::Voter),
+        reason: (state == NodeState::Failed).then(|| "the disk is full".to_owned()),
+        address: Some(([127, 0, 0, 1], 40_000 + number).into()),
+        usage: running.then_some(usage(Some(1.25))),
+        starts: 1,
+        server: running.then_some(server),
+        last: None,
+    }
+}
+
+fn status() -> LabStatus {
+    LabStatus {
+        lab: "default".into(),
+        folder: "/x".into(),
+        app: Some(AppKind::Attack),
+        players: Some(2),
+        seed: 1,
+        leader: "n2".parse().ok(),
+        term: 3,
+        members: Configuration::new(["n1", "n2", "n10"].map(|id| id.parse().unwrap())),
+        nodes: vec![node(1, NodeState::Failed), node(2, NodeState::Running), node(10, NodeState::Killed)],
+        faults: vec![Fault {
+            id: FaultId(1),
+            title: "partition n1 | n2".into(),
+            effect: Effect::CUT,
+            links: vec![],
+            since_ns: 0,
+            until_ns: Some(6_200_000_000),
+        }],
+        daemon: ProcessUsage { pid: 99, cpu_percent: Some(0.0), cpu_ms: 0, memory_bytes: 12_000_000 },
+    }
+}
+
+#[test]
+fn the_page_shows_nodes_faults_and_players() {
+    let expected = "\
+lab `default`: attack, seed 1, n2 leads term 3 (daemon: process 99, 0.0 % CPU, 12.0 MB)
+NODE  STATE    ROLE    TERM  LEADER  COMMIT  APPLIED  LOG  DIGEST    CPU %  MEMORY   PORT
+n1    failed                                                                        40001
+n2    running  leader     3  n2          14       14   14  3fa9c1d2    1.2  8.1 MB  40002
+n10   killed                                                                        40010
+n1: the disk is full
+fault f1: partition n1 | n2, 6.2 s left
+players (number:hp, on n2): 1:70 2:100
+";
+    assert_eq!(page(&status(), 0, false), expected);
+}
+
+#[test]
+fn what_a_dead_node_last_said_is_shown_as_old() {
+    let mut status = status();
+    status.nodes[0].last = node(1, NodeState::Running).server;
+    status.nodes[0].last.as_mut().unwrap().snapshot_index = 9;
+    let plain = page(&status, 0, false);
+    assert!(plain.contains("\nn1    failed   was follower     3  n2          14       14   14         9  3fa9c1d2"));
+    assert!(page(&status, 0, true).contains("\x1b[2mwas follower\x1b[0m"), "{plain}");
+}
+
+#[test]
+fn a_rate_that_nobody_knows_yet_is_not_zero() {
+    let mut status = status();
+    status.nodes[1].usage = Some(usage(None));
+    status.daemon.cpu_percent = None;
+    let page = page(&status, 0, false);
+    assert!(page.contains("(daemon: process 99, 12.0 MB)") && page.contains("  3fa9c1d2      –  8.1 MB"), "{page}");
+}
+
+#[test]
+fn a_member_without_a_process_is_told() {
+    let mut status = status();
+    let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
+    status.members = Configuration::of(set(&["n1", "n2", "n9"]), set(&[]), set(&["n10", "n11"]));
+    let page = page(&status, 0, false);
+    let n9 = "n9 votes, but this lab has no such node; `raftianctl member remove n9` removes it\n";
+    assert!(page.contains(n9) && page.contains("n11 is a learner, but") && !page.contains("n10 is"), "{page}");
+}
+
+#[test]
+fn before_the_first_election_there_is_no_term_to_tell() {
+    let headline = |leader, term| headline(&LabStatus { leader, term, ..status() });
+    assert!(headline(None, 0).contains("seed 1, no leader yet ("));
+    assert!(headline(None, 3).contains("no leader, highest term 3"));
+}
+
+#[test]
+fn frames_per_second_are_shown_where_there_is_a_game() {
+    let mut status = status();
+    let game = GameReport {
+        scene: Scene::Attack,
+        hosting: Some(Hosting::Thread),
+        fps: 59.96,
+        frame_us_p50: 16_667.0,
+        frame_us_max: 17_000.0,
+        frames: 600,
+        orders: 3,
+        order_us_p50: None,
+    };
+    status.nodes[1].server.as_mut().unwrap().game = Some(game);
+    let page = page(&status, 0, false);
+    let lines: Vec<Vec<&str>> = page.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
+    assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
+    let port = |line: &str| line.rfind("400").unwrap();
+    assert_eq!(port(page.lines().nth(2).unwrap()), port(page.lines().nth(3).unwrap()), "{page}");
+}
+
+#[test]
+fn what_the_leader_is_about_is_told_where_it_is_about_something() {
+    let mut status = status();
+    let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
+    let joint = Configuration::of(set(&["n1", "n2"]), set(&["n1", "n2", "n10"]), set(&["n4"])).unwrap();
+    let leader = status.nodes[1].server.as_mut().unwrap();
+    leader.membership = Some(Membership { configuration: joint, committed: false });
+    leader.transfer = "n1".parse().ok();
+    let snapshot_bytes = Some((500, 30_000_000));
+    let n4 = "n4".parse().unwrap();
+    leader.peers = vec![PeerProgress { node: n4, standing: Standing::Learner, match_index: 0, snapshot_bytes }];
+    leader.snapshot_index = 9;
+    status.nodes[2] = node(10, NodeState::Running);
+    status.nodes[2].standing = Some(Standing::Leaving);
+    let page = page(&status, 0, false);
+    assert!(page.contains("members are changing: voters n1,n2 and n1,n2,n10 (joint) + learner n4, not committed"));
+    assert!(page.contains("\nn4 is being sent a snapshot: 500 B of 30.0 MB\n"), "{page}");
+    assert!(page.contains("\nn2 hands the lead over to n1\n"), "{page}");
+    assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
+    assert!(page.contains("n10   running  leaving"), "{page}");
+}
+
+#[test]
+fn a_store_is_told_by_its_size() {
+    let mut status = LabStatus { app: Some(AppKind::Kv), ..status() };
+    status.nodes[1].server.as_mut().unwrap().state = json!({ "keys": 3, "bytes": 2_048 });
+    assert!(page(&status, 0, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
+}
+
+#[test]
+fn a_page_is_redrawn_over_a_longer_one() {
+    assert_eq!(redrawn("a\nb\n"), "\x1b[Ha\x1b[K\nb\x1b[K\x1b[J\n");
+}
+
+#[test]
+fn a_lab_without_nodes_says_so() {
+    let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], faults: vec![], ..status() };
+    assert!(page(&empty, 0, false).ends_with("no nodes; start some with `raftianctl start`\n"));
+}

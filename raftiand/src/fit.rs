@@ -1,0 +1,137 @@
+//! What makes no sense with a node, whatever its leader says: a change of its membership that can never be, a vote for
+//! one that is out of reach.
+//!
+//! Invariant: pure. A refusal says what is in the way and the command that removes it.
+//!
+//! Deliberately absent: the rules of what may follow what (`members.rs`, and in the end the leader's own).
+
+use raftian_rpc::control::Standing;
+use raftian_rpc::error::LabError;
+use raftian_rpc::lab::{MemberVerb, NodeState};
+use raftian_rpc::selector::names;
+use raftian_rpc::{MAX_NODES, NodeId};
+
+use crate::lab::State;
+
+/// Whether there is anything to do about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Todo {
+    /// There is something to look at.
+    Open,
+    /// It was removed before.
+    GoneAlready,
+}
+
+/// Refuses what makes no sense, whatever the leader says.
+pub(crate) fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError> {
+    let Some(known) = state.nodes.get(&node) else { return check_stranger(state, verb, node) };
+    match (verb, known.state) {
+        (MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote, NodeState::Paused) => {
+            Err(LabError::Conflict(format!("{node} is paused; `raftianctl resume {node}` first")))
+        }
+        (MemberVerb::Promote, NodeState::Stopped | NodeState::Killed | NodeState::Failed) => {
+            let is = state.is(node);
+            Err(LabError::Conflict(format!("{node} is {is}; `raftianctl restart {node}` first")))
+        }
+        _ => Ok(Todo::Open),
+    }
+}
+
+/// The same for a node that this lab does not have.
+fn check_stranger(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError> {
+    match (verb, state.members.standing(node)) {
+        (MemberVerb::Remove, Some(_)) => Ok(Todo::Open),
+        (_, Some(standing)) => Err(LabError::Conflict(format!(
+            "{node} is {}, but this lab has no such node, and a server without its log must not come back under its \
+             name; `raftianctl member remove {node}` first",
+            standing_in_words(Some(standing))
+        ))),
+        (MemberVerb::Remove, None) if state.members.removed.contains(&node) => Ok(Todo::GoneAlready),
+        (MemberVerb::Remove, None) => Err(LabError::Usage(no_such_node(state, node))),
+        (MemberVerb::Promote, None) => {
+            let advice = format!("`raftianctl member add {node}` adds it");
+            Err(LabError::Usage(format!("{}; {advice}", no_such_node(state, node))))
+        }
+        (MemberVerb::Add | MemberVerb::AddLearner, None) if state.nodes.len() >= usize::from(MAX_NODES) => {
+            Err(LabError::Conflict(format!("this lab has {MAX_NODES} nodes already, the most a lab may have")))
+        }
+        (MemberVerb::Add | MemberVerb::AddLearner, None) => Ok(Todo::Open),
+    }
+}
+
+fn no_such_node(state: &State, node: NodeId) -> String {
+    format!("there is no node {node}; this lab has {}", names(&state.ids()))
+}
+
+/// What a node is in the cluster, in words that follow "n1 is".
+pub(crate) fn standing_in_words(standing: Option<Standing>) -> &'static str {
+    match standing {
+        Some(Standing::Voter) => "a voter",
+        Some(Standing::Learner) => "a learner",
+        Some(Standing::Leaving) => "leaving",
+        None => "no member",
+    }
+}
+
+/// Why a leader does not reach a node, if the daemon knows that it does not.
+pub(crate) fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<String> {
+    if !state.running().contains(&node) {
+        return Some(format!("{node} is {}", state.is(node)));
+    }
+    let cut = state.faults.cut_links();
+    let is_cut = cut.contains(&(leader, node)) || cut.contains(&(node, leader));
+    is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::Configuration;
+
+    use super::*;
+    use crate::members::Members;
+    use crate::node::Node;
+
+    fn n(number: u16) -> NodeId {
+        NodeId::new(number).unwrap()
+    }
+
+    fn lab(nodes: u16) -> State {
+        let mut state = State { members: Members::first(nodes), ..State::default() };
+        state.nodes = NodeId::first(nodes).map(|id| (id, Node::new(false))).collect();
+        state
+    }
+
+    #[test]
+    fn what_can_never_be_is_refused_before_anything_is_done() {
+        let mut state = lab(3);
+        let refused = |state: &State, verb, node| check(state, verb, n(node)).unwrap_err().to_string();
+        assert!(refused(&state, MemberVerb::Remove, 9).contains("there is no node n9; this lab has n1,n2,n3"));
+        assert!(refused(&state, MemberVerb::Promote, 4).contains("`raftianctl member add n4`"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Paused;
+        assert!(refused(&state, MemberVerb::Promote, 2).contains("`raftianctl resume n2`"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Killed;
+        assert!(refused(&state, MemberVerb::Promote, 2).contains("n2 is killed"));
+        assert_eq!(check(&state, MemberVerb::Remove, n(2)), Ok(Todo::Open), "the dead can be removed");
+        assert!(refused(&lab(MAX_NODES), MemberVerb::Add, MAX_NODES + 1).contains("64 nodes already"));
+        // A voter without a process: its lab.json was lost, or somebody else has told the leader of it.
+        let four = Configuration::new(NodeId::first(4)).unwrap();
+        assert!(state.members.hear(1, &four));
+        assert_eq!(check(&state, MemberVerb::Remove, n(4)), Ok(Todo::Open));
+        for verb in [MemberVerb::Add, MemberVerb::AddLearner, MemberVerb::Promote] {
+            assert!(refused(&state, verb, 4).contains("n4 is a voter, but this lab has no such node"));
+        }
+        state.members.removed.insert(n(9));
+        assert_eq!(check(&state, MemberVerb::Remove, n(9)), Ok(Todo::GoneAlready));
+        assert_eq!(check(&state, MemberVerb::Add, n(9)), Ok(Todo::Open), "a name can be used again");
+    }
+
+    #[test]
+    fn who_is_out_of_reach_is_known_by_its_process_and_its_links() {
+        let mut state = lab(2);
+        assert_eq!(unreachable_why(&state, n(1), n(2)).as_deref(), Some("n2 is stopped"));
+        state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
+        assert_eq!(unreachable_why(&state, n(1), n(2)), None);
+        state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
+        assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
+    }
+}
