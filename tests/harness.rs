@@ -334,6 +334,16 @@ macro_rules! in_every_hosting {
     )+};
 }
 
+/// Holds a `load -o json` to having ended, and to the best of all verdicts.
+///
+/// # Panics
+/// When it has another.
+#[track_caller]
+pub fn assert_valid(load: &Ran) {
+    assert_eq!(load.code, 0, "{load:#?}");
+    assert!(load.stdout.contains(r#""verdict":"valid""#), "{load:#?}");
+}
+
 /// The outcome of a command, for messages.
 pub fn ran(line: String, output: Output) -> Ran {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use raftian_tests::{Game, Lab, Ran, ended, eventually, runs, signal};
+use raftian_tests::{Game, Lab, assert_valid, ended, eventually, runs, signal};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -13,12 +13,6 @@ fn voters(report: &Value) -> Vec<&str> {
 
 fn standing(lab: &Lab, node: &str) -> Value {
     lab.node(node)["standing"].clone()
-}
-
-#[track_caller]
-fn assert_valid(load: &Ran) {
-    assert_eq!(load.code, 0, "{load:#?}");
-    assert!(load.stdout.contains(r#""verdict":"valid""#), "{load:#?}");
 }
 
 #[test]

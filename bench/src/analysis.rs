@@ -85,13 +85,24 @@ fn finding(run: &Run, experiment: ExperimentId) -> Finding {
     let mut caveats = caveats::caveats(experiment, &evidence);
     caveats.extend(part.caveats);
     let busy = evidence.good.iter().filter(|trial| !trial.conditions.quiet).count();
-    let warning = if 2 * busy > evidence.good.len() { " Most of its trials met a busy machine." } else { "" };
     Finding {
         experiment,
         question: question.unwrap_or_else(|| e10::QUESTION.to_owned()),
-        takeaway: part.takeaway.map_or_else(|| NOTHING.to_owned(), |takeaway| takeaway + warning),
+        takeaway: part.takeaway.map_or_else(|| NOTHING.to_owned(), |said| warning(busy, evidence.good.len()) + &said),
         figures: part.figures,
         tables: part.tables,
         caveats,
+    }
+}
+
+/// What a takeaway begins with, where a busy machine may be all that it tells of.
+fn warning(busy: usize, trials: usize) -> String {
+    match busy {
+        0 => String::new(),
+        _ if busy == trials => "Not to be relied on, for every trial met a busy machine: ".to_owned(),
+        _ if 2 * busy > trials => {
+            format!("To be taken with care, for {busy} of {trials} trials met a busy machine: ")
+        }
+        _ => String::new(),
     }
 }

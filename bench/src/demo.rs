@@ -29,6 +29,7 @@ use crate::load::{Load, LoadOptions, LoadOutcome, Progress};
 use crate::machine::Machine;
 use crate::summary::{Summary, thousands};
 use crate::timeline::{Recorded, TimelineData};
+use crate::whereabouts::Whereabouts;
 
 /// The nodes of a demo.
 pub const NODES: u16 = 5;
@@ -158,7 +159,8 @@ async fn play(
     let story = Story { tell, start_ns: monotonic_ns(), steps: RefCell::default() };
     start(lab, options, &story).await?;
 
-    let load = Load::prepare(lab, load_options(options), Some(&options.folder.join("history.jsonl"))).await?;
+    let history = options.folder.join("history.jsonl");
+    let load = Load::prepare(&Whereabouts::of(lab).await?, load_options(options), Some(&history))?;
     let live = load.live();
     let story = Story { start_ns: live.start_ns(), ..story };
     // The load needs no cancelling of its own: dropping it ends it.

@@ -24,3 +24,4 @@ pub mod stats;
 pub mod suite;
 pub mod summary;
 pub mod timeline;
+pub mod whereabouts;

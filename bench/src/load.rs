@@ -37,12 +37,6 @@ use crate::summary::Summary;
 /// How often progress is told and the history is flushed.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often the daemon is asked whether nodes have moved.
-const ADDRESS_CHECK: Duration = Duration::from_secs(1);
-
-/// After so many silent checks in a row the lab counts as gone.
-const SILENT_CHECKS: u32 = 3;
-
 /// The most clients of one load: each has a connection of its own.
 pub const MAX_CLIENTS: usize = 10_000;
 
@@ -191,16 +185,11 @@ impl Load {
     /// Finds the nodes, creates the history file and starts the schedule: call [`Load::run`] next.
     ///
     /// # Errors
-    /// When the options are out of range, the lab does not answer, the node asked for does not exist, or the file
-    /// cannot be created.
-    pub async fn prepare(
-        source: impl Into<Source>,
-        options: LoadOptions,
-        history: Option<&Path>,
-    ) -> anyhow::Result<Load> {
+    /// When the options are out of range, the node asked for does not exist, or the file cannot be created.
+    pub fn prepare(source: impl Into<Source>, options: LoadOptions, history: Option<&Path>) -> anyhow::Result<Load> {
         options.validate().map_err(anyhow::Error::msg)?;
         let source = source.into();
-        let nodes = source.connect(options.targets, options.attempt_timeout).await?;
+        let nodes = source.connect(options.targets, options.attempt_timeout, &[])?;
         let file = match history {
             Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
             None => None,
@@ -292,24 +281,16 @@ impl Load {
     /// Follows nodes that move to other ports; ends when the daemon is gone, with the reason. Without a daemon nothing
     /// moves, and there is nobody to miss.
     async fn watch_daemon(&self) -> String {
-        if matches!(self.source, Source::Fixed { .. }) {
-            return std::future::pending().await;
-        }
-        let mut silent = 0;
-        loop {
-            tokio::time::sleep(ADDRESS_CHECK).await;
-            let nodes = self.source.connect(self.options.targets, self.options.attempt_timeout);
-            match tokio::time::timeout(ADDRESS_CHECK * 2, nodes).await {
-                Ok(Ok(nodes)) => {
-                    self.shared.targets.replace(nodes);
-                    silent = 0;
-                }
-                Ok(Err(_)) | Err(_) => silent += 1,
-            }
-            if silent == SILENT_CHECKS {
-                return "the lab's daemon no longer answers; see `raftianctl doctor`".into();
+        let Source::Lab(whereabouts) = &self.source else { return std::future::pending().await };
+        let mut news = whereabouts.news();
+        while news.changed().await.is_ok() && !news.borrow_and_update().is_daemon_gone {
+            let LoadOptions { targets, attempt_timeout, .. } = self.options;
+            // Where none is left of those that are meant, the last that were known are asked on, in vain.
+            if let Ok(nodes) = self.source.connect(targets, attempt_timeout, &self.shared.targets.current()) {
+                self.shared.targets.replace(nodes);
             }
         }
+        "the lab's daemon no longer answers; see `raftianctl doctor`".into()
     }
 }
 

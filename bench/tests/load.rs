@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use jsonrpsee::types::ErrorObjectOwned;
 use raftian_bench::cancel::cancel_pair;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, OutcomeKind};
+use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::Outcome;
 use raftian_rpc::NodeId;
 use raftian_rpc::error::NodeError;
@@ -32,8 +34,16 @@ struct MockNode {
 struct Mock {
     lab: Lab,
     nodes: Vec<Arc<MockNode>>,
+    /// What the daemon says.
+    addresses: Arc<Mutex<BTreeMap<NodeId, SocketAddr>>>,
     daemon: ServerHandle,
     _servers: Vec<ServerHandle>,
+}
+
+impl Mock {
+    async fn load(&self, options: LoadOptions, history: Option<&Path>) -> Load {
+        Load::prepare(&Whereabouts::of(&self.lab).await.unwrap(), options, history).unwrap()
+    }
 }
 
 fn node(behaviour: impl Fn(usize) -> (Duration, Answer) + Send + Sync + 'static) -> Behaviour {
@@ -65,10 +75,11 @@ fn mock(behaviours: Vec<Behaviour>) -> Mock {
         nodes.push(node);
     }
     let (listener, address) = listener();
-    let mut module = RpcModule::new(addresses);
-    module.register_method("lab.addresses", |_, addresses, _| serde_json::json!(addresses)).unwrap();
+    let addresses = Arc::new(Mutex::new(addresses));
+    let mut module = RpcModule::from_arc(Arc::clone(&addresses));
+    module.register_method("lab.addresses", |_, addresses, _| json!(*addresses.lock().unwrap())).unwrap();
     let daemon = serve(listener, secret.clone(), module).unwrap();
-    Mock { lab: Lab::at(address, secret).unwrap(), nodes, daemon, _servers: servers }
+    Mock { lab: Lab::at(address, secret).unwrap(), nodes, addresses, daemon, _servers: servers }
 }
 
 async fn submit(node: &MockNode, params: Value) -> Result<Value, ErrorObjectOwned> {
@@ -96,7 +107,7 @@ fn options() -> LoadOptions {
 
 async fn run(mock: &Mock, options: LoadOptions) -> LoadOutcome {
     let (_canceller, cancel) = cancel_pair();
-    let load = Load::prepare(&mock.lab, options, None).await.unwrap();
+    let load = mock.load(options, None).await;
     load.run(&|_| {}, &cancel).await.unwrap()
 }
 
@@ -196,7 +207,7 @@ async fn cancelling_leaves_a_whole_history_and_open_operations_unknown() {
         ..options()
     };
     let (canceller, cancel) = cancel_pair();
-    let load = Load::prepare(&mock.lab, long, Some(&path)).await.unwrap();
+    let load = mock.load(long, Some(&path)).await;
     let live = load.live();
     let watcher = async {
         let third = live.acknowledged_since(0).await;
@@ -223,11 +234,31 @@ async fn a_daemon_that_dies_ends_the_load_with_a_reason() {
     let mock = mock(vec![node(|_| (AT_ONCE, Ok(())))]);
     let (_canceller, cancel) = cancel_pair();
     let long = LoadOptions { duration: Duration::from_secs(600), ..options() };
-    let load = Load::prepare(&mock.lab, long, None).await.unwrap();
+    let load = mock.load(long, None).await;
     mock.daemon.stop().unwrap();
     let outcome = load.run(&|_| {}, &cancel).await.unwrap();
     assert!(outcome.interrupted.unwrap().contains("daemon"));
     assert!(outcome.summary.ok > 0);
+}
+
+#[tokio::test]
+async fn a_node_that_moves_is_found_where_it_is() {
+    let mock = mock(vec![node(|_| (AT_ONCE, Ok(()))), node(|_| (AT_ONCE, Ok(())))]);
+    let elsewhere = mock.addresses.lock().unwrap().remove(&n(2)).unwrap();
+    let load = mock.load(LoadOptions { duration: Duration::from_secs(600), ..options() }, None).await;
+    let live = load.live();
+    let moves = async {
+        live.acknowledged_since(0).await;
+        assert!(mock.nodes[1].asked.lock().unwrap().is_empty());
+        mock.addresses.lock().unwrap().insert(n(1), elsewhere);
+        while mock.nodes[1].asked.lock().unwrap().is_empty() {
+            live.acknowledged_since(raftian_rpc::clock::monotonic_ns()).await;
+        }
+        live.stop();
+    };
+    let (_canceller, cancel) = cancel_pair();
+    let (outcome, ()) = tokio::join!(load.run(&|_| {}, &cancel), moves);
+    assert_eq!(outcome.unwrap().interrupted, None);
 }
 
 #[tokio::test]

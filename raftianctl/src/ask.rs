@@ -173,7 +173,7 @@ impl<R> Outcome<R> {
 }
 
 /// What a command for one application says in a lab of another.
-fn other_app(is: AppKind, wanted: AppKind) -> Failure {
+pub(crate) fn other_app(is: AppKind, wanted: AppKind) -> Failure {
     let named = |app| match app {
         AppKind::Attack => "the attack game",
         AppKind::Kv => "the key-value store",

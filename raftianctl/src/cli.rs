@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and the help that says so.
 //!
-//! Invariant: every command has a sentence of purpose and an example, and stands in one group of the top-level help.
-//! A test walks the tree.
+//! Invariant: every command has a sentence of purpose and an example, and stands in one group of the top-level help; every
+//! help reads well on 80 columns. Tests walk the tree.
 //!
 //! Deliberately absent: what the commands do, and their own arguments; see `cmd/`.
 
@@ -87,17 +87,21 @@ const GROUPS: [(&str, &[&str]); 9] = [
 
 const SELECTORS: &str = "\
 Selectors name nodes:
-  n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority   @majority   @all   '!n2'
-  (all but n2; in quotes, because shells read ! as history)
+  n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority
+  @majority   @all   '!n2' (all but n2; quoted, as shells read ! as history)
 
 Examples:
   raftianctl demo
-  raftianctl start -n 5 && raftianctl kill @leader && raftianctl wait stable && raftianctl status
+  raftianctl start -n 5 && raftianctl kill @leader && raftianctl status
 
 Exit codes:
-  0 done, or verdict valid     1 failed, or verdict violated     2 wrong usage
-  3 verdict unknown            4 no lab is running               124 timed out
-  130 interrupted";
+  0    done, verdict valid
+  1    failed, verdict violated, or the answer is no (kv get, cas, incr)
+  2    wrong usage: what was typed makes no sense, or names what is not there
+  3    verdict unknown
+  4    no lab is running
+  124  timed out
+  130  interrupted";
 
 /// What a command works with.
 #[derive(Clone, Debug)]
@@ -151,10 +155,32 @@ pub(crate) fn command() -> clap::Command {
         groups.push('\n');
     }
     let template = format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}{{options}}{{after-help}}");
-    command
+    let command = command
         .help_template(template)
-        .override_usage("raftianctl [OPTIONS] COMMAND …   (raftianctl COMMAND --help says more, with examples)")
-        .after_help(SELECTORS)
+        .override_usage("raftianctl [OPTIONS] COMMAND …   (COMMAND --help says more)")
+        .after_help(SELECTORS);
+    flowing(command)
+}
+
+/// The command and all below it with the paragraphs of their help as one line each, so that they are broken once, where
+/// the terminal ends, and not a second time where the source does.
+fn flowing(command: clap::Command) -> clap::Command {
+    let after = command.get_after_help().map(|text| paragraphs(&text.to_string()));
+    let command = after.into_iter().fold(command, clap::Command::after_help);
+    command.mut_subcommands(flowing)
+}
+
+/// Joins the lines of each paragraph. Lines that are indented, as examples and lists are, stay as they are.
+fn paragraphs(text: &str) -> String {
+    let flows = |line: &str| !line.is_empty() && !line.starts_with(' ');
+    let mut joined = String::new();
+    let mut before = "";
+    for line in text.lines() {
+        joined.push_str(if flows(before) && flows(line) { " " } else { "\n" });
+        joined.push_str(line);
+        before = line;
+    }
+    joined.trim_start().to_owned()
 }
 
 /// What was typed.
@@ -218,7 +244,7 @@ mod tests {
         for (name, sub) in all {
             for line in sub.get_after_help().unwrap().to_string().lines() {
                 for typed in line.split("&&").map(str::trim).filter(|typed| typed.starts_with("raftianctl ")) {
-                    let typed = [" | ", " # ", " > ", "  #"]
+                    let typed = [" | ", " || ", " # ", " > ", "  #"]
                         .iter()
                         .fold(typed, |typed, end| typed.split(end).next().unwrap_or_default());
                     let words: Vec<String> =
@@ -228,6 +254,48 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_lines_of_a_paragraph_are_joined_and_no_others() {
+        let text = "Examples:\n  one\n  two\n\nIt is\nlong.\n\nIt ends.";
+        assert_eq!(paragraphs(text), "Examples:\n  one\n  two\n\nIt is long.\n\nIt ends.");
+    }
+
+    #[test]
+    fn the_overview_fits_on_80_columns() {
+        let help = command().term_width(80).render_help().to_string();
+        let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{long:#?}");
+    }
+
+    /// On a terminal of 80 columns no example is broken, and no line of a paragraph ends before it must.
+    #[test]
+    fn every_help_reads_well_on_80_columns() {
+        const COLUMNS: usize = 80;
+        let mut all = Vec::new();
+        leaves(&command(), "raftianctl", &mut all);
+        all.push(("raftianctl".into(), command()));
+        let width = |text: &str| text.chars().count();
+        let mut broken = Vec::new();
+        for (name, sub) in all {
+            let help = sub.clone().term_width(COLUMNS).render_help().to_string();
+            let after = sub.get_after_help().unwrap().to_string();
+            let indented = after.lines().filter(|line| line.starts_with(' '));
+            let missing = indented.filter(|line| !help.lines().any(|shown| shown == *line));
+            broken.extend(missing.map(|line| format!("{name}: {line}")));
+            let (_, shown) = help.split_once(after.lines().next().unwrap()).unwrap();
+            let lines: Vec<&str> = shown.lines().collect();
+            for pair in
+                lines.windows(2).filter(|pair| pair.iter().all(|line| !line.is_empty() && !line.starts_with(' ')))
+            {
+                let next = pair[1].split(' ').next().unwrap_or_default();
+                if width(pair[0]) > COLUMNS || width(pair[0]) + 1 + width(next) <= COLUMNS {
+                    broken.push(format!("{name}: {}", pair.join("\n")));
+                }
+            }
+        }
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
     #[test]

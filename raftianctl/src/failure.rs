@@ -1,7 +1,13 @@
 //! Why a command did not succeed, as people, scripts and shells are told: a sentence, a kind, an exit code.
 //!
 //! Invariant: the exit code follows from the kind alone (design §5), so `-o json` and `$?` never disagree.
+//!
+//! Wrong usage is what can be seen to be wrong by reading the line: it cannot be understood, or it names a node, a file, a
+//! run or a figure that is not there. What is understood, and refused by the world as it is, has failed.
 
+use std::io;
+
+use raftian_bench::suite::manifest::NoRun;
 use raftian_rpc::error::LabError;
 use serde_json::json;
 
@@ -12,7 +18,7 @@ pub(crate) enum Kind {
     Failed,
     /// It makes no sense in the lab's present state.
     Conflict,
-    /// It makes no sense at all.
+    /// It makes no sense at all, or names what is not there.
     Usage,
     /// Nobody answers for the lab.
     NoDaemon,
@@ -69,6 +75,15 @@ impl Failure {
         Failure::new(Kind::Failed, message)
     }
 
+    /// A file that was named cannot be read.
+    pub(crate) fn unreadable(name: &str, error: &io::Error) -> Failure {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Failure::new(kind, format!("{name} cannot be read: {error}"))
+    }
+
     /// What kind of failure it is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -109,10 +124,12 @@ impl From<LabError> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
-        match error.downcast::<LabError>() {
-            Ok(error) => error.into(),
-            Err(error) => Failure::failed(format!("{error:#}")),
-        }
+        let error = match error.downcast::<LabError>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        let kind = if error.is::<NoRun>() { Kind::Usage } else { Kind::Failed };
+        Failure::new(kind, format!("{error:#}"))
     }
 }
 
@@ -132,6 +149,15 @@ mod tests {
             let wrapped = anyhow::Error::from(error.clone()).context("while loading");
             assert_eq!(Failure::from(wrapped).exit_code(), error.exit_code());
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_wrong_usage_and_what_cannot_be_read_has_failed() {
+        let kind = |kind: io::ErrorKind| Failure::unreadable("it", &kind.into()).kind();
+        assert_eq!((kind(io::ErrorKind::NotFound), kind(io::ErrorKind::IsADirectory)), (Kind::Usage, Kind::Usage));
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), Kind::Failed);
+        let none = anyhow::Error::from(NoRun("there is none".into()));
+        assert_eq!(Failure::from(none), Failure::new(Kind::Usage, "there is none"));
     }
 
     #[test]

@@ -64,8 +64,8 @@ fn what_cannot_be_run_is_refused_with_advice() {
     scratch.refuses("bench run --profile slow", 2, "quick");
     scratch.refuses("bench run --blocks 0", 2, "1..=1000");
     scratch.refuses("bench run --resume x --seed 2", 2, "cannot be used with");
-    scratch.refuses("bench run --resume nowhere", 1, "there is no folder nowhere; `raftianctl bench run` makes one");
+    scratch.refuses("bench run --resume nowhere", 2, "there is no folder nowhere; `raftianctl bench run` makes one");
     fs::create_dir_all(scratch.0.join("full/of")).unwrap();
-    scratch.refuses("bench run --resume full", 1, "full holds no run");
+    scratch.refuses("bench run --resume full", 2, "full holds no run");
     assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1, "a refusal leaves nothing behind");
 }

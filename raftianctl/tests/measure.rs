@@ -39,7 +39,7 @@ fn a_folder_without_a_run_is_named_with_what_to_do_and_left_alone() {
     ] {
         let output = folder.run(line);
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "`{line}`: {said}");
+        assert_eq!(output.status.code(), Some(2), "`{line}`: {said}");
         assert!(said.starts_with("raftianctl: ") && said.contains(hint), "`{line}`: {said}");
         assert!(output.stdout.is_empty(), "`{line}`");
     }

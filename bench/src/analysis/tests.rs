@@ -162,15 +162,22 @@ fn what_happened_in_trials_is_said() {
 
 #[test]
 fn a_busy_machine_is_in_the_sentence_itself() {
-    let mut made = Synthetic::new(1);
-    for (block, quiet) in [(0, true), (1, false), (2, false)] {
-        let conditions = Conditions { quiet, ..Conditions::default() };
-        let measured = Measured { metrics: [("achieved_per_s".to_owned(), 900.0)].into(), ..Measured::default() };
-        let trial = trial(6, Arm::of([("offered_per_s", "1000")]), block, 0);
-        made.add(Trial { conditions, ..trial }, &measured);
-    }
-    let takeaway = only(analyse(&made.run())).takeaway;
-    assert!(takeaway.ends_with(". Most of its trials met a busy machine."), "{takeaway}");
+    let takeaway = |quiet: [bool; 3]| {
+        let mut made = Synthetic::new(1);
+        for (block, quiet) in (0..).zip(quiet) {
+            let conditions = Conditions { quiet, ..Conditions::default() };
+            let measured = Measured { metrics: [("achieved_per_s".to_owned(), 900.0)].into(), ..Measured::default() };
+            let trial = trial(6, Arm::of([("offered_per_s", "1000")]), block, 0);
+            made.add(Trial { conditions, ..trial }, &measured);
+        }
+        only(analyse(&made.run())).takeaway
+    };
+    let plain = takeaway([true, true, false]);
+    assert!(!plain.contains("busy"), "{plain}");
+    let most = "To be taken with care, for 2 of 3 trials met a busy machine: ";
+    assert_eq!(takeaway([true, false, false]), format!("{most}{plain}"));
+    let all = "Not to be relied on, for every trial met a busy machine: ";
+    assert_eq!(takeaway([false, false, false]), format!("{all}{plain}"));
 }
 
 #[test]

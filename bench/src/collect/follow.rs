@@ -1,34 +1,42 @@
 //! Reading the logs of a lab while something runs, since nodes discard what their snapshots stand for.
 //!
-//! Invariant: of all nodes, the one that has been read furthest is read often enough to miss nothing; the others are
-//! read at leisure, so that watching costs little. When it falls silent another one is furthest before long.
+//! Invariant: the two nodes that have been read furthest are read again before a quarter of what nodes keep can have
+//! grown, however fast that is; when one of them falls silent, the other has missed nothing. The rest are read at
+//! leisure, so that watching costs little.
+//!
+//! A thread of its own does the reading: behind the clients of a fast load it would come too late.
 //!
 //! Deliberately absent: the end of the run; see [`collect`](super).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use raftian_check::apps::Snapshot;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{ControlClient as _, MAX_LOG_PAGE};
+use raftian_rpc::control::{Compaction, ControlClient as _, MAX_LOG_PAGE};
 use raftian_rpc::secret::Secret;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 use super::first;
 use super::followed::{Followed, Wanted};
-use crate::lab::Lab;
+use crate::cancel::{Cancel, Canceller, cancel_pair};
+use crate::whereabouts::{News, Whereabouts};
 
-/// How often the node that has been read furthest is read: well within the time for which entries are kept.
-const OFTEN: Duration = Duration::from_millis(100);
+/// How many nodes are read as fast as they grow.
+const AHEAD: usize = 2;
 
-/// How often the others are.
+/// The longest pause between two looks at one of them: a load that breaks out meanwhile must not get too far.
+const OFTEN: Duration = Duration::from_millis(25);
+
+/// The pause between two looks at the others.
 const AT_LEISURE: Duration = Duration::from_secs(1);
-
-/// How often the daemon is asked which nodes there are.
-const ADDRESS_CHECK: Duration = Duration::from_millis(300);
 
 /// How long a node may take over a page.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,8 +46,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Following {
     snapshot: Option<Snapshot>,
     logs: Arc<Logs>,
-    task: JoinHandle<()>,
+    _whereabouts: Whereabouts,
+    _reading: Reading,
 }
+
+/// The thread that reads: dropping it ends that.
+#[derive(Debug)]
+struct Reading(Canceller);
 
 /// What was read of the logs of a run.
 #[derive(Debug, Default)]
@@ -64,24 +77,37 @@ impl Following {
     /// Begins to read the logs of all nodes, those that are added later too.
     ///
     /// # Errors
-    /// When the daemon does not answer.
-    pub async fn begin(lab: &Lab) -> anyhow::Result<Following> {
+    /// When the daemon does not answer, or the system has no thread for it.
+    pub async fn begin(whereabouts: &Whereabouts) -> anyhow::Result<Following> {
+        let lab = whereabouts.lab();
         let snapshot = first::snapshot(&lab.status().await?);
         let logs = Arc::new(Logs::default());
-        let task = tokio::spawn(follow_all(lab.clone(), Arc::clone(&logs)));
-        Ok(Following { snapshot, logs, task })
+        let (canceller, cancel) = cancel_pair();
+        let following = follow_all(whereabouts.news(), lab.secret.clone(), Arc::clone(&logs));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context("the system gives us no event queue")?;
+        let read = move || runtime.block_on(until(cancel, following));
+        thread::Builder::new().name("log-reader".into()).spawn(read).context("the system gives us no thread")?;
+        Ok(Following { snapshot, logs, _whereabouts: whereabouts.clone(), _reading: Reading(canceller) })
     }
 
     /// Ends it, and gives what was read.
-    pub(super) fn end(mut self) -> Read {
-        self.task.abort();
-        Read { snapshot: self.snapshot.take(), logs: std::mem::take(&mut self.logs.lock()) }
+    pub(super) fn end(self) -> Read {
+        Read { snapshot: self.snapshot, logs: std::mem::take(&mut self.logs.lock()) }
     }
 }
 
-impl Drop for Following {
+impl Drop for Reading {
     fn drop(&mut self) {
-        self.task.abort();
+        self.0.cancel();
+    }
+}
+
+/// Does something until it is cancelled.
+async fn until(cancel: Cancel, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = work => {}
     }
 }
 
@@ -97,47 +123,110 @@ impl Logs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether no other node has been read further.
-    fn is_furthest(&self, node: NodeId) -> bool {
+    /// Whether fewer than [`AHEAD`] other nodes have been read further.
+    fn is_ahead(&self, node: NodeId) -> bool {
         let logs = self.lock();
-        let furthest = logs.values().map(Followed::next).max().unwrap_or(1);
-        logs.get(&node).map_or(1, Followed::next) == furthest
+        let reached = (logs.get(&node).map_or(1, Followed::next), node);
+        logs.iter().filter(|(other, log)| (log.next(), **other) > reached).count() < AHEAD
     }
 }
 
 /// Keeps a reader for each node, at the address that it has now.
-async fn follow_all(lab: Lab, logs: Arc<Logs>) {
+async fn follow_all(mut news: watch::Receiver<News>, secret: Secret, logs: Arc<Logs>) {
     let mut readers: BTreeMap<NodeId, Reader> = BTreeMap::new();
     loop {
-        // A daemon that does not answer now is asked again; its nodes are read all the same.
-        if let Ok(addresses) = lab.addresses().await {
-            readers.retain(|node, reader| addresses.contains(&(*node, reader.address)));
-            for (node, address) in addresses {
-                let logs = || Arc::clone(&logs);
-                let secret = || lab.secret.clone();
-                let begin = || Reader { address, task: tokio::spawn(read(node, address, secret(), logs())) };
-                readers.entry(node).or_insert_with(begin);
-            }
+        let addresses = news.borrow_and_update().addresses.clone();
+        readers.retain(|node, reader| addresses.contains(&(*node, reader.address)));
+        for (node, address) in addresses {
+            let task = || tokio::spawn(read(node, address, secret.clone(), Arc::clone(&logs)));
+            readers.entry(node).or_insert_with(|| Reader { address, task: task() });
         }
-        tokio::time::sleep(ADDRESS_CHECK).await;
+        if news.changed().await.is_err() {
+            return;
+        }
     }
 }
 
 /// Reads the log of one node, again and again.
 async fn read(node: NodeId, address: SocketAddr, secret: Secret, logs: Arc<Logs>) {
     let Ok(client) = connect::http(address, &secret, PATIENCE) else { return };
+    let mut looked = Instant::now();
     loop {
-        // More than a page at once is for the one that must miss nothing.
-        while page(node, &client, &logs).await && logs.is_furthest(node) {}
-        let pause = if logs.is_furthest(node) { OFTEN } else { AT_LEISURE };
-        tokio::time::sleep(pause).await;
+        let looks = Instant::now();
+        let page = page(node, &client, &logs).await;
+        let between = looks - looked;
+        looked = looks;
+        match logs.is_ahead(node) {
+            true if page.is_more => {}
+            true => sleep(pause(page.grown, between, looks.elapsed())).await,
+            false => sleep(AT_LEISURE).await,
+        }
     }
 }
 
-/// Reads a page, and says whether there is more to read.
-async fn page(node: NodeId, client: &Http, logs: &Logs) -> bool {
+/// How long to wait after a look that took so long, if so many entries came `between` it and the one before.
+fn pause(grown: u64, between: Duration, took: Duration) -> Duration {
+    let quarter = Compaction::default().keep_entries as f64 / 4.0;
+    between.mul_f64(quarter / grown.max(1) as f64).saturating_sub(took).min(OFTEN)
+}
+
+/// What came of reading a page.
+#[derive(Debug, Default)]
+struct Page {
+    /// By how many entries the log is longer than it was.
+    grown: u64,
+    /// Whether there is more to read.
+    is_more: bool,
+}
+
+/// Reads a page.
+async fn page(node: NodeId, client: &Http, logs: &Logs) -> Page {
     let next = logs.lock().get(&node).map_or(1, Followed::next);
-    let Ok(page) = client.log(next, MAX_LOG_PAGE).await else { return false };
+    let Ok(page) = client.log(next, MAX_LOG_PAGE).await else { return Page::default() };
+    let mut logs = logs.lock();
+    let log = logs.entry(node).or_default();
     // One that makes no sense is met again at the end of the run, where it can be told to somebody.
-    logs.lock().entry(node).or_default().take_in(&page, Wanted::Committed).unwrap_or(false)
+    let is_more = log.take_in(&page, Wanted::Committed).unwrap_or(false);
+    Page { grown: log.next() - next, is_more }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::control::{LogLine, LogPage};
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_pause_follows_the_growth_down_to_none() {
+        assert_eq!(pause(0, 10 * MS, MS), OFTEN, "an idle node is looked at often");
+        assert_eq!(pause(1, 1_000 * MS, MS), OFTEN);
+        // At 10,000 entries a second a quarter of 1,000 takes 25 ms, of which the look itself has taken five.
+        assert_eq!(pause(200, 20 * MS, 5 * MS), 20 * MS);
+        assert_eq!(pause(2_500, 25 * MS, MS).as_micros(), 1_500);
+        assert_eq!(pause(4_000, 20 * MS, 5 * MS), Duration::ZERO);
+    }
+
+    #[test]
+    fn two_nodes_are_ahead_and_the_rest_are_not() {
+        let [n1, n2, n3]: [NodeId; 3] = [1, 2, 3].map(|number| NodeId::new(number).unwrap());
+        let logs = Logs::default();
+        assert!([n1, n2, n3].iter().all(|node| logs.is_ahead(*node)), "before anything is read");
+        for (node, last) in [(n1, 5), (n2, 9), (n3, 5)] {
+            let entry = |index| LogLine { index, term: 1, command: None, configuration: None };
+            let page = LogPage {
+                node,
+                snapshot_index: 0,
+                first_index: 1,
+                last_index: last,
+                commit_index: last,
+                last_applied: last,
+                digest: format!("{last:016x}"),
+                entries: (1..=last).map(entry).collect(),
+            };
+            logs.lock().entry(node).or_default().take_in(&page, Wanted::Committed).unwrap();
+        }
+        assert_eq!([n1, n2, n3].map(|node| logs.is_ahead(node)), [false, true, true]);
+    }
 }

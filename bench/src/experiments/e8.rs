@@ -76,7 +76,7 @@ async fn fail_over(arm: &PlannedArm, bench: &Bench) -> anyhow::Result<Measured> 
         attempt_timeout: ATTEMPT,
         ..commit::options(Some(RATE_PER_S), CLIENTS, bench.seed)
     };
-    let load = Load::prepare(cluster.source()?, options, None).await?;
+    let load = Load::prepare(cluster.source()?, options, None)?;
     let live = load.live();
     let (_canceller, never) = cancel_pair();
     let fault = async {

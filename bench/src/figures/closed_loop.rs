@@ -9,6 +9,7 @@ use super::{Figure, LabCommand, Target};
 use crate::cancel::cancel_pair;
 use crate::collect::collect;
 use crate::load::{Load, LoadOptions, LoadOutcome};
+use crate::whereabouts::Whereabouts;
 
 /// The nodes of a measured cluster.
 const NODES: u16 = 3;
@@ -49,7 +50,8 @@ async fn trial_of(command: &LabCommand, clients: usize, seed: u64, duration: Dur
     let running = command.start(NODES, 1).await?;
     let options = LoadOptions { rate_per_s: None, clients, duration, seed, players: NODES, ..LoadOptions::default() };
     let (_canceller, never) = cancel_pair();
-    let outcome = Load::prepare(&running.lab, options, None).await?.run(&|_| {}, &never).await?;
+    let load = Load::prepare(&Whereabouts::of(&running.lab).await?, options, None)?;
+    let outcome = load.run(&|_| {}, &never).await?;
     if let Some(reason) = &outcome.interrupted {
         bail!("the load ended early: {reason}");
     }

@@ -17,6 +17,7 @@ use crate::cancel::cancel_pair;
 use crate::collect::collect;
 use crate::lab::Lab;
 use crate::load::{LiveLoad, Load, LoadOptions};
+use crate::whereabouts::Whereabouts;
 
 /// How long one recovery may take before the measurement counts as failed.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,7 +39,7 @@ pub async fn failover(command: &LabCommand, kills: usize) -> anyhow::Result<Figu
         ..LoadOptions::default()
     };
     let (_canceller, never) = cancel_pair();
-    let load = Load::prepare(&running.lab, options, None).await?;
+    let load = Load::prepare(&Whereabouts::of(&running.lab).await?, options, None)?;
     let live = load.live();
     let rounds = async {
         let mut samples = Vec::with_capacity(kills);

@@ -29,7 +29,10 @@ pub(crate) struct Pace {
 impl Pace {
     /// A schedule from now on for `duration`; without a rate, a closed loop.
     pub(crate) fn new(rate_per_s: Option<f64>, duration: Duration) -> Pace {
-        let start_ns = monotonic_ns();
+        Pace::since(monotonic_ns(), rate_per_s, duration)
+    }
+
+    fn since(start_ns: u64, rate_per_s: Option<f64>, duration: Duration) -> Pace {
         let end_ns = start_ns.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
         let interval_ns = rate_per_s.map(|rate| 1e9 / rate);
         Pace { start_ns, end_ns: end_ns.into(), interval_ns, next: 0.into(), due: Semaphore::new(0) }
@@ -111,8 +114,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_stopped_schedule_still_yields_what_was_due() {
-        let pace = Pace::new(Some(1000.0), Duration::from_secs(3600));
-        thread::sleep(Duration::from_millis(5));
+        let five_ms_ago = monotonic_ns() - 5_000_000;
+        let pace = Pace::since(five_ms_ago, Some(1000.0), Duration::from_secs(3600));
         pace.stop();
         pace.keep();
         let mut count = 0;

@@ -8,6 +8,7 @@
 //!
 //! Invariant: an operation is `Failed` only if no attempt can have had an effect, and `Unknown` whenever one might.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,7 +38,12 @@ const LONGEST_BACKOFF: Duration = Duration::from_millis(40);
 pub(crate) struct Targets(Mutex<Arc<Vec<Target>>>);
 
 /// A node that clients may ask.
-pub(crate) type Target = (NodeId, Http);
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) node: NodeId,
+    pub(crate) address: SocketAddr,
+    pub(crate) client: Http,
+}
 
 /// What all sessions of a load share.
 #[derive(Debug)]
@@ -84,7 +90,7 @@ impl Targets {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(nodes);
     }
 
-    fn current(&self) -> Arc<Vec<Target>> {
+    pub(crate) fn current(&self) -> Arc<Vec<Target>> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -149,13 +155,13 @@ impl Session {
                 return pending.give_up();
             }
             let targets = shared.targets.current();
-            let (_, node) = &targets[self.favourite % targets.len()];
+            let Target { client, .. } = &targets[self.favourite % targets.len()];
             pending.sent_ns.get_or_insert(now_ns);
             let left_ms = (give_up_ns - now_ns).div_ceil(1_000_000);
             let timeout_ms = shared.attempt_timeout_ms.min(left_ms);
-            match ask(node, asked.clone(), pending.op.is_read, timeout_ms).await {
+            match ask(client, asked.clone(), pending.op.is_read, timeout_ms).await {
                 Ok((leader, index, response)) => {
-                    let leader = targets.iter().position(|(node, _)| *node == leader);
+                    let leader = targets.iter().position(|target| target.node == leader);
                     self.favourite = leader.unwrap_or(self.favourite);
                     if response.refusal().is_none() {
                         return Outcome::Ok { index, response };

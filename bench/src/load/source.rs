@@ -9,13 +9,13 @@ use raftian_rpc::secret::Secret;
 
 use super::Targeting;
 use super::session::Target;
-use crate::lab::Lab;
+use crate::whereabouts::Whereabouts;
 
 /// Where a load finds the nodes it asks.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// The daemon of a lab knows, and is asked again and again: nodes move when they are restarted.
-    Lab(Lab),
+    /// Those of a lab, which may move when they are restarted.
+    Lab(Whereabouts),
     /// Nodes without a daemon, which stay where they are.
     Fixed {
         /// Where each of them listens.
@@ -26,22 +26,31 @@ pub enum Source {
 }
 
 impl Source {
-    /// Clients of the nodes that are meant.
+    /// Clients of the nodes that are meant: of those that have not moved the ones that are `known`, with the connections
+    /// that they keep.
     ///
     /// # Errors
-    /// When the daemon does not answer, or no node is meant.
-    pub(super) async fn connect(&self, targets: Targeting, timeout: Duration) -> anyhow::Result<Vec<Target>> {
+    /// When no node is meant, or the secret cannot stand in a header.
+    pub(super) fn connect(
+        &self,
+        targets: Targeting,
+        timeout: Duration,
+        known: &[Target],
+    ) -> anyhow::Result<Vec<Target>> {
         let (addresses, secret) = match self {
-            Source::Lab(lab) => (&lab.addresses().await?, &lab.secret),
-            Source::Fixed { addresses, secret } => (addresses, secret),
+            Source::Lab(whereabouts) => (whereabouts.addresses(), &whereabouts.lab().secret),
+            Source::Fixed { addresses, secret } => (addresses.clone(), secret),
         };
-        let chosen = addresses.iter().filter(|(node, _)| match targets {
+        let chosen = addresses.into_iter().filter(|(node, _)| match targets {
             Targeting::All => true,
             Targeting::One(wanted) => *node == wanted,
         });
-        let nodes: Vec<Target> = chosen
-            .map(|(node, address)| Ok((*node, connect::http(*address, secret, timeout)?)))
-            .collect::<anyhow::Result<_>>()?;
+        let client = |(node, address)| {
+            let known = known.iter().find(|target| (target.node, target.address) == (node, address));
+            let new = || Ok(Target { node, address, client: connect::http(address, secret, timeout)? });
+            known.cloned().map_or_else(new, Ok)
+        };
+        let nodes: Vec<Target> = chosen.map(client).collect::<anyhow::Result<_>>()?;
         match (nodes.is_empty(), targets) {
             (false, _) => Ok(nodes),
             (true, Targeting::One(node)) => {
@@ -52,8 +61,33 @@ impl Source {
     }
 }
 
-impl From<&Lab> for Source {
-    fn from(lab: &Lab) -> Source {
-        Source::Lab(lab.clone())
+impl From<&Whereabouts> for Source {
+    fn from(whereabouts: &Whereabouts) -> Source {
+        Source::Lab(whereabouts.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_of_a_node_that_stays_is_kept_and_one_that_moves_has_a_new_one() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let [n1, n2] = [1, 2].map(|number| NodeId::new(number).unwrap());
+        let secret = Secret::generate().unwrap();
+        let source = |last| Source::Fixed { addresses: vec![(n1, at(1)), (n2, at(last))], secret: secret.clone() };
+        let patience = Duration::from_secs(1);
+        let mut known = source(2).connect(Targeting::All, patience, &[]).unwrap();
+        // Told apart by where they go.
+        known.iter_mut().for_each(|target| target.client = connect::http(at(9), &secret, patience).unwrap());
+        let after = source(3).connect(Targeting::All, patience, &known).unwrap();
+        let goes_to =
+            |target: &Target, port: u16| format!("{:?}", target.client).contains(&format!("127.0.0.1:{port}"));
+        assert!(goes_to(&after[0], 9) && goes_to(&after[1], 3), "{after:?}");
+        let one = source(3).connect(Targeting::One(n2), patience, &after).unwrap();
+        assert_eq!(one.iter().map(|target| target.node).collect::<Vec<_>>(), [n2]);
+        let gone = Targeting::One(NodeId::new(3).unwrap());
+        assert!(source(3).connect(gone, patience, &after).unwrap_err().to_string().contains("no node n3"));
     }
 }

@@ -5,6 +5,7 @@
 //! is beyond the seals, so no reader ever meets a torn line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -23,6 +24,9 @@ pub const SCHEMA: u32 = 1;
 
 /// The manifest's place in a run's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
+
+/// The place of one that is about to replace it.
+pub(crate) const NEXT_FILE: &str = "manifest.next";
 
 /// What a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,6 +91,18 @@ pub struct Provenance {
     pub machine: Machine,
 }
 
+/// There is no run where one was said to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoRun(pub String);
+
+impl fmt::Display for NoRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoRun {}
+
 impl Manifest {
     /// The manifest of a run that has not begun.
     pub fn new(profile: Profile, seed: u64, experiments: Vec<PlannedExperiment>, provenance: Provenance) -> Manifest {
@@ -106,12 +122,18 @@ impl Manifest {
     /// The manifest of the run in a folder.
     ///
     /// # Errors
-    /// When there is none, it was written by a newer raftian, or edited.
+    /// [`NoRun`] when there is none; else when it was written by a newer raftian, or edited.
     pub fn read(folder: &Path) -> anyhow::Result<Manifest> {
         let path = folder.join(MANIFEST_FILE);
-        anyhow::ensure!(folder.is_dir(), "there is no folder {}; `raftianctl bench run` makes one", folder.display());
-        let text = fs::read_to_string(&path)
-            .with_context(|| format!("{} holds no run: its {MANIFEST_FILE} cannot be read", folder.display()))?;
+        if !folder.is_dir() {
+            return Err(
+                NoRun(format!("there is no folder {}; `raftianctl bench run` makes one", folder.display())).into()
+            );
+        }
+        if !path.exists() {
+            return Err(NoRun(format!("{} holds no run: it has no {MANIFEST_FILE}", folder.display())).into());
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
         #[derive(Deserialize)]
         struct Version {
             schema: u32,
@@ -139,7 +161,7 @@ impl Manifest {
     pub(crate) fn write(&mut self, folder: &Path) -> anyhow::Result<()> {
         self.digest.clear();
         self.digest = digest(&self.text()?);
-        let (path, next) = (folder.join(MANIFEST_FILE), folder.join("manifest.next"));
+        let (path, next) = (folder.join(MANIFEST_FILE), folder.join(NEXT_FILE));
         replace(&next, &path, &self.text()?).with_context(|| format!("cannot write {}", path.display()))
     }
 

@@ -119,9 +119,8 @@ pub async fn run(store: Store, setup: Setup<'_>) -> anyhow::Result<Outcome> {
     let gate = Gate::new(setup.meter, Patience::of(store.manifest().profile));
     let mut runner = Runner { setup, store, gate, told_busy: false, lasted: BTreeMap::new() };
     let ran = runner.all().await;
-    runner.store.roll_back()?;
-    runner.store.remove_work();
-    let stopped = match ran {
+    let discarded = runner.discard();
+    let stopped = match ran.and_then(|stopped| discarded.map(|()| stopped)) {
         Ok(stopped) => stopped,
         Err(error) if is_full(&error) => Some(Stop::DiskFull),
         Err(error) => return Err(error),
@@ -204,7 +203,7 @@ impl Runner<'_> {
                 ..Trial::new(block.experiment, arm.arm.clone(), block.block, position)
             };
             if let Some(stop) = self.trial(trial, arm).await? {
-                self.store.roll_back()?;
+                self.discard()?;
                 return Ok(Some(stop));
             }
         }
@@ -224,6 +223,14 @@ impl Runner<'_> {
         self.store.seal(State::Running)?;
         self.lasted.insert(block.experiment, began.elapsed());
         Ok(None)
+    }
+
+    /// Takes back what there is of a block that is not finished, and notes how much that was.
+    fn discard(&mut self) -> anyhow::Result<()> {
+        match self.store.roll_back()? {
+            0 => Ok(()),
+            trials => self.store.event(What::Discarded { trials }).and_then(|()| self.store.seal(State::Running)),
+        }
     }
 
     /// Runs one trial and keeps what came of it; unless something stops it.

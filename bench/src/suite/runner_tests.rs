@@ -2,19 +2,33 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use tokio::time::sleep;
 
 use super::*;
-use crate::experiments::{LeftOut, Series};
+use crate::experiments::{LeftOut, Profile, Series};
 use crate::suite::gate::tests::machine;
+use crate::suite::manifest::{Manifest, Provenance};
 use crate::suite::mock::{E1, E2, Hands, Scratch, create, good, measured, mock, two_good};
 use crate::suite::run::Run;
+use crate::suite::schedule::PlannedExperiment;
 
 fn places(run: &Run) -> Vec<(ExperimentId, u32, u32, String)> {
     run.all().iter().map(|trial| (trial.experiment, trial.block, trial.attempt, trial.arm.to_string())).collect()
+}
+
+/// What the folder of a run says happened to it.
+fn happened(folder: &Path) -> Vec<String> {
+    let lines = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+    let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let told = |event: serde_json::Value| match &event["trials"] {
+        serde_json::Value::Null => event["event"].as_str().unwrap().to_owned(),
+        trials => format!("{} {trials}", event["event"].as_str().unwrap()),
+    };
+    events.map(told).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,6 +253,7 @@ async fn an_interrupted_run_keeps_finished_blocks_and_is_taken_up_again() {
     let before = Run::open(&scratch.run()).unwrap();
     assert!(before.remarks()[0].contains("stopped: interrupted"), "{:?}", before.remarks());
     assert!(!scratch.run().join("work").exists());
+    assert_eq!(happened(&scratch.run()), ["began", "block", "block", "discarded 1", "ended"]);
 
     let (hands, _canceller) = Hands::new();
     let store = Store::resume(&scratch.run(), &["raftianctl".into()]).unwrap();
@@ -249,6 +264,24 @@ async fn an_interrupted_run_keeps_finished_blocks_and_is_taken_up_again() {
     let scheduled: Vec<u32> = after.manifest().schedule.iter().flat_map(|block| [block.block; 2]).collect();
     assert_eq!(after.all().iter().map(|trial| trial.block).collect::<Vec<_>>(), scheduled);
     assert!(format!("{:#}", Store::resume(&scratch.run(), &[]).unwrap_err()).contains("is complete"));
+}
+
+/// Where there is no room for a manifest, nothing is left that is no run.
+fn refuses_to_begin_without_room(disk: &Path) {
+    let planned = PlannedExperiment::of(two_good()[0].as_ref(), Profile::Quick, None).unwrap();
+    let manifest = Manifest::new(Profile::Quick, 7, vec![planned], Provenance::default());
+    let filling = disk.join("filling");
+    fs::create_dir(disk.join("empty")).unwrap();
+    let mut file = fs::File::create(&filling).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    for (name, stays) in [("new", false), ("empty", true)] {
+        let error = Store::create(&disk.join(name), manifest.clone()).unwrap_err();
+        assert!(is_full(&error) && format!("{error:#}").contains("no run can begin in"), "{error:#}");
+        assert_eq!(disk.join(name).exists(), stays, "{name}");
+    }
+    assert_eq!(fs::read_dir(disk.join("empty")).unwrap().count(), 0);
+    fs::remove_dir(disk.join("empty")).unwrap();
+    fs::remove_file(filling).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,6 +300,7 @@ async fn a_full_disk_ends_the_run_with_its_finished_blocks() {
         return;
     }
     let disk = SmallDisk(scratch.0.clone());
+    refuses_to_begin_without_room(&disk.0);
     // Once it is our files that do not fit, and once those of a trial's processes.
     let big_series = mock(E1, |count, _| {
         let rows = if count == 5 { 100_000 } else { 10 };
@@ -291,5 +325,6 @@ async fn a_full_disk_ends_the_run_with_its_finished_blocks() {
         let run = Run::open(&folder).unwrap();
         assert_eq!(run.all().len(), 4);
         assert!(run.remarks()[0].contains("the disk is full"), "{:?}", run.remarks());
+        assert_eq!(happened(&folder)[3..], ["discarded 1", "ended"], "{name}");
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::experiments::Measured;
-use crate::suite::manifest::{MANIFEST_FILE, Manifest, Seal, State, hex};
+use crate::suite::manifest::{MANIFEST_FILE, Manifest, NEXT_FILE, Seal, State, hex};
 use crate::suite::provenance::unix_ms;
 use crate::suite::raw;
 use crate::suite::run::{Run, TRIALS_FILE};
@@ -43,6 +43,8 @@ pub(crate) enum What {
     Began,
     /// It was taken up again by this command.
     Resumed { argv: Vec<String> },
+    /// Trials of a block that was not finished were taken back.
+    Discarded { trials: usize },
     /// A block was done.
     Block { experiment: ExperimentId, block: u32, attempt: u32, lasted_ms: u64, failed: usize, busy: usize },
     /// It ended, complete or not.
@@ -73,22 +75,41 @@ struct Appended {
 }
 
 impl Store {
-    /// Makes the folder of a new run.
+    /// Makes the folder of a new run, unless it is there and empty.
     ///
     /// # Errors
-    /// When the folder has something in it already, or cannot be made.
+    /// When the folder has something in it already, or cannot be made or written; then it is left as it was.
     pub fn create(folder: &Path, manifest: Manifest) -> anyhow::Result<Store> {
         let cannot = || format!("the folder {} cannot be made", folder.display());
         if folder.join(MANIFEST_FILE).exists() {
             bail!("{0} holds a run already; continue it with `--resume {0}`, or name another folder", folder.display());
         }
+        let is_new = !folder.exists();
         fs::create_dir_all(folder).with_context(cannot)?;
         let mut entries = fs::read_dir(folder).with_context(cannot)?;
-        ensure!(entries.next().is_none(), "{} is not empty; name a folder that is not there yet", folder.display());
+        ensure!(
+            entries.next().is_none(),
+            "{} is not empty; name a folder that is, or is not there yet",
+            folder.display()
+        );
         let mut store = Store::locked(folder, manifest, Vec::new())?;
-        store.event(What::Began)?;
-        store.seal(State::Running)?;
+        let begun = store.event(What::Began).and_then(|()| store.seal(State::Running));
+        if let Err(error) = begun {
+            store.abandon(is_new);
+            let cannot = format!("no run can begin in {}; make room there, or name another folder", folder.display());
+            return Err(error.context(cannot));
+        }
         Ok(store)
+    }
+
+    /// Removes what was written of a run that could not begin: nobody could go on with it.
+    fn abandon(&self, with_folder: bool) {
+        for name in [EVENTS_FILE, NEXT_FILE, MANIFEST_FILE] {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
+        if with_folder {
+            let _ = fs::remove_dir(&self.folder);
+        }
     }
 
     /// Takes up the run in a folder. What is not sealed is cut off.
@@ -99,12 +120,16 @@ impl Store {
         let run = Run::open(folder)?;
         ensure!(!run.is_complete(), "{0} is complete; `raftianctl bench report {0}` draws it", folder.display());
         let mut store = Store::locked(folder, run.manifest().clone(), run.all().to_vec())?;
+        let discarded = unfinished_trials(folder);
         for (name, seal) in store.manifest.files.clone() {
             let appended = Appended::reopen(&folder.join(&name), seal.bytes)
                 .with_context(|| format!("{name} cannot be continued"))?;
             store.files.insert(name, appended);
         }
         store.remove_work();
+        if discarded > 0 {
+            store.event(What::Discarded { trials: discarded })?;
+        }
         store.event(What::Resumed { argv: argv.to_vec() })?;
         store.seal(State::Running)?;
         Ok(store)
@@ -236,8 +261,9 @@ impl Store {
         Ok(())
     }
 
-    /// Takes back everything that was appended since the last seal.
-    pub(crate) fn roll_back(&mut self) -> anyhow::Result<()> {
+    /// Takes back everything that was appended since the last seal, and says how many trials that was.
+    pub(crate) fn roll_back(&mut self) -> anyhow::Result<usize> {
+        let discarded = self.trials.len() - self.sealed_trials;
         self.trials.truncate(self.sealed_trials);
         for (name, appended) in &mut self.files {
             appended.file.set_len(appended.sealed_bytes).with_context(|| format!("cannot cut {name}"))?;
@@ -248,7 +274,7 @@ impl Store {
         for (name, _) in self.files.extract_if(.., |_, appended| appended.bytes == 0) {
             fs::remove_file(self.folder.join(&name)).with_context(|| format!("cannot remove {name}"))?;
         }
-        Ok(())
+        Ok(discarded)
     }
 
     fn write(&mut self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
@@ -259,11 +285,30 @@ impl Store {
             self.files.insert(name.to_owned(), appended);
         }
         let appended = self.files.get_mut(name).expect("it was just made");
-        appended.file.write_all(bytes).with_context(cannot)?;
+        if let Err(error) = appended.file.write_all(bytes) {
+            // What comes next must not come after a part of this.
+            let _ = appended.file.set_len(appended.bytes);
+            return Err(error).with_context(cannot);
+        }
         appended.hasher.update(bytes);
         appended.bytes += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// However a run ends, nothing of its trials' processes stays.
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.remove_work();
+    }
+}
+
+/// How many trials the folder of a run has beyond those that count: they are of a block that is not finished.
+pub fn unfinished_trials(folder: &Path) -> usize {
+    let Ok(manifest) = Manifest::read(folder) else { return 0 };
+    let sealed = manifest.files.get(TRIALS_FILE).map_or(0, |seal| usize::try_from(seal.bytes).unwrap_or(usize::MAX));
+    let trials = fs::read(folder.join(TRIALS_FILE)).unwrap_or_default();
+    trials.iter().skip(sealed).filter(|byte| **byte == b'\n').count()
 }
 
 impl Appended {

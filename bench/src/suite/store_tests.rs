@@ -32,7 +32,7 @@ async fn wherever_a_crash_tears_the_files_finished_blocks_are_read_and_the_rest_
         assert_eq!(run.all().len(), 4, "cut at {cut}");
         assert!(run.remarks()[0].contains("E1 has 2 of 3 blocks"), "{:?}", run.remarks());
         // Taking it up takes a few syncs: not at every byte.
-        if (cut - sealed).is_multiple_of(29) {
+        if (cut - sealed).is_multiple_of(29) || cut == trials.len() {
             let copied = scratch.0.join(format!("cut-{cut}"));
             copy(&crashed, &copied);
             let (hands, _canceller) = Hands::new();
@@ -40,6 +40,9 @@ async fn wherever_a_crash_tears_the_files_finished_blocks_are_read_and_the_rest_
             let outcome = hands.run(store, &[mock(E1, |count, _| good(count))]).await;
             let resumed = Run::open(&copied).unwrap();
             assert_eq!((outcome.stopped, resumed.all().len(), &resumed.all()[..4]), (None, 6, run.all()));
+            // A trial counts as one once its line is whole.
+            let events = fs::read_to_string(copied.join("events.jsonl")).unwrap();
+            assert_eq!(events.contains(r#""event":"discarded","trials":1"#), cut == trials.len(), "cut at {cut}");
         }
     }
     fs::write(crashed.join("trials.jsonl"), &trials[..sealed - 1]).unwrap();

@@ -16,16 +16,16 @@ use crate::{progress, units, words};
 /// The verbs for nodes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Crash nodes (SIGKILL), and wait until the others have a leader again
+    /// Crash nodes (SIGKILL), and wait until there is a leader again
     #[command(after_help = "Examples:\n  raftianctl kill @leader\n  raftianctl kill @minority\n  raftianctl kill n1-2")]
     Kill(Args),
-    /// Freeze nodes (SIGSTOP): they keep their connections and fall silent
+    /// Freeze nodes (SIGSTOP): they stay connected and fall silent
     #[command(after_help = "Examples:\n  raftianctl pause @leader\n  raftianctl pause @any:2")]
     Pause(Args),
     /// Let paused nodes go on (SIGCONT)
     #[command(after_help = "Examples:\n  raftianctl resume @all\n  raftianctl resume n3")]
     Resume(Args),
-    /// Start nodes again with what is on their disks, after stopping those that run
+    /// Start nodes again from their disks, those that run as well
     #[command(after_help = "Examples:\n  raftianctl restart @all\n  raftianctl restart n2")]
     Restart(Args),
 }

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  raftianctl completions bash > ~/.local/share/bash-completion/completions/raftianctl
+  source <(raftianctl completions bash)
   raftianctl completions fish > ~/.config/fish/completions/raftianctl.fish";
 
 /// Write the completion script for a shell to standard output

@@ -35,7 +35,7 @@ lab of its own. The exit code tells the verdict: 0 valid, 1 violated, 3 unknown.
 /// How long the lab may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Watch five nodes lose two leaders under load and agree in the end, with a verdict and a chart
+/// Watch five nodes lose two leaders under load and agree at last
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

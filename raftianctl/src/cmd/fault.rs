@@ -16,18 +16,20 @@ use crate::{units, words};
 
 const EXAMPLES: &str = "\
 Examples:
-  raftianctl fault add latency --from @leader --to @followers --one-way 50ms --jitter 10ms --for 30s
+  raftianctl fault add latency --from @leader --to @followers --one-way 50ms
+  raftianctl fault add latency --from n1 --to n2 5ms --jitter 10ms --for 30s
   raftianctl fault list
   raftianctl fault clear f1";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
   raftianctl fault add latency --from n1 --to n2,n3 50ms --jitter 10ms
-  raftianctl fault add drop --from @leader --to @followers --one-way 20% --for 30s";
+  raftianctl fault add drop --from @leader --to @followers --one-way 20%";
 
-const LATENCY_EXAMPLE: &str = "\
-Example:
-  raftianctl fault add latency --from @leader --to @followers --one-way 50ms --jitter 10ms --for 30s";
+const LATENCY_EXAMPLES: &str = "\
+Examples:
+  raftianctl fault add latency --from @leader --to @followers --one-way 50ms
+  raftianctl fault add latency --from n1 --to n2,n3 50ms --jitter 10ms --for 30s";
 
 const DROP_EXAMPLE: &str = "\
 Example:
@@ -61,7 +63,7 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum Add {
     /// Make messages late
-    #[command(after_help = LATENCY_EXAMPLE)]
+    #[command(after_help = LATENCY_EXAMPLES)]
     Latency {
         /// How late
         #[arg(value_name = "DELAY", value_parser = units::delay_ms, allow_hyphen_values = true)]

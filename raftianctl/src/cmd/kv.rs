@@ -26,6 +26,9 @@ const GET_EXAMPLES: &str = "\
 Examples:
   raftianctl kv get colour
   raftianctl kv get colour --stale --as n2
+  raftianctl kv get colour || echo 'not set'
+
+The exit code is 1 when there is no such key. A value may be empty: then nothing is printed, and the exit code is 0.
 
 A linearizable read sees every write that was acknowledged before it began; the leader answers it, wherever it is asked.
 A stale read is answered by the node that is asked, from the state that this node has.";
@@ -128,7 +131,15 @@ struct Key {
     way: Way,
 }
 
-/// What the store answers; see `KvReply`, which borrows.
+/// What the store answers to a read; see `KvReply`, which borrows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Held {
+    outcome: KvReplyKind,
+    /// Always said, since no value and an empty one are not the same.
+    value: Option<String>,
+}
+
+/// What it answers to a write.
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
     outcome: KvReplyKind,
@@ -136,7 +147,8 @@ struct Answer {
     value: Option<String>,
 }
 
-/// Reads or writes. The exit code is 1 for a swap or an addition that found what it did not expect.
+/// Reads or writes. The exit code is 1 where the answer is no: a read of a key that is not there, or a swap or an addition
+/// that found what it did not expect.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
     match args.verb {
         Verb::Get { key: Key { key, way }, stale } => get(context, &key, way, stale).await,
@@ -156,12 +168,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
 async fn get(context: &Context, key: &str, way: Way, stale: bool) -> Result<u8, Failure> {
     let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
     let asked = Asked::of(context, AppKind::Kv, way).await?;
-    let outcome: Outcome<Answer> = asked.read(encode(&KvOp::Get(key.into()))?, consistency).await?;
-    if outcome.response.value.is_none() && !context.output.is_json() {
-        context.output.note(&format!("`{}` has no value", shown(key)));
+    let outcome: Outcome<Held> = asked.read(encode(&KvOp::Get(key.into()))?, consistency).await?;
+    let is_absent = outcome.response.value.is_none();
+    if is_absent && !context.output.is_json() {
+        context.output.note(&format!("there is no key `{}`", shown(key)));
     }
-    let value = |outcome: &Outcome<Answer>| outcome.response.value.as_deref().unwrap_or_default().to_owned();
-    context.output.data(&outcome, value).map(|()| 0)
+    let value = |outcome: &Outcome<Held>| outcome.response.value.clone().unwrap_or_default();
+    context.output.data(&outcome, value).map(|()| u8::from(is_absent))
 }
 
 async fn write(context: &Context, op: &KvOp<'_>, way: Way) -> Result<u8, Failure> {
@@ -220,16 +233,15 @@ fn old_and_new(first: String, second: Option<String>, absent: bool) -> Result<(O
 
 /// The value that was typed, or that a file or standard input holds.
 fn value_of(typed: Option<String>, file: Option<PathBuf>) -> Result<String, Failure> {
-    let unreadable = |what: &str, error: &io::Error| Failure::failed(format!("{what} cannot be read: {error}"));
     match (typed.as_deref(), file) {
         (_, Some(path)) => {
             let name = path.display().to_string();
-            let file = File::open(&path).map_err(|error| unreadable(&name, &error))?;
-            whole(file).map_err(|error| unreadable(&name, &error)).and_then(|bytes| text(bytes, &name))
+            let file = File::open(&path).map_err(|error| Failure::unreadable(&name, &error))?;
+            whole(file).map_err(|error| Failure::unreadable(&name, &error)).and_then(|bytes| text(bytes, &name))
         }
         (Some("-"), None) => {
             let name = "standard input";
-            whole(io::stdin()).map_err(|error| unreadable(name, &error)).and_then(|bytes| text(bytes, name))
+            whole(io::stdin()).map_err(|error| Failure::unreadable(name, &error)).and_then(|bytes| text(bytes, name))
         }
         (typed, None) => {
             let value = typed.unwrap_or_default().to_owned();

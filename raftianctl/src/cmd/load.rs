@@ -1,5 +1,7 @@
 //! `raftianctl load`: many clients at once, measured and then judged.
 
+mod board;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -11,14 +13,17 @@ use raftian_bench::collect::Following;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, Progress, Targeting};
 use raftian_bench::summary::{Summary, thousands};
+use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::{Report, Verdict};
 use raftian_rpc::connect::Http;
 use raftian_rpc::lab::LabClient as _;
 use raftian_rpc::{AppKind, NodeId};
 use serde::Serialize;
 
+use self::board::Board;
+use crate::ask::other_app;
 use crate::cli::Context;
-use crate::connect::Daemon;
+use crate::connect::{Daemon, QUICK};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
@@ -32,8 +37,8 @@ Examples:
   raftianctl --lab store load --keys 10 --rate 1000/s --for 10s
 
 Latency counts from the moment a command was due, so a stall shows. A command without an answer is unknown: neither
-acknowledged nor failed. A load on the game attacks, adds and deletes players; one on the key-value store has as many
-linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the exit code
+acknowledged nor failed. A load on the game attacks, adds and deletes players, and leaves the board as it is then; one on
+the key-value store has as many linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the exit code
 tells the verdict.";
 
 /// How long the nodes may take to agree after the load.
@@ -47,11 +52,11 @@ const UNREACHED: &str =
 
 /// What to do when it is open though all nodes were.
 const DISCARDED: &str =
-    "  judging needs every entry: run the load again, and if nodes take snapshots meanwhile, have them keep some
-  (`raftianctl snapshot --keep 1000`)
+    "  judging needs every entry: run the load again, at a lower --rate if nodes take snapshots by themselves meanwhile,
+  and with `raftianctl snapshot --keep 1000` if they are asked to
 ";
 
-/// Put load on the lab: many clients, latency percentiles, and a verdict
+/// Put load on the lab: many clients, latencies, and a verdict
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -103,6 +108,8 @@ struct LoadReport {
     silent: BTreeMap<NodeId, String>,
     /// What the judges found.
     report: Option<Report>,
+    /// What is left of the game. `None` where none is played, and when the daemon has gone.
+    board: Option<Board>,
 }
 
 /// Runs the load. The exit code is the verdict's.
@@ -115,11 +122,12 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
             .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
     }
     let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
+    let whereabouts = Whereabouts::of(&lab).await?;
     let logs = match args.no_check {
         true => None,
-        false => Some(Following::begin(&lab).await?),
+        false => Some(Following::begin(&whereabouts).await?),
     };
-    let load = Load::prepare(&lab, options, history.as_deref()).await?;
+    let load = Load::prepare(&whereabouts, options, history.as_deref())?;
     let (canceller, cancel) = cancel_pair();
     let bar = bar(context.output, args.lasting);
     let show = |progress| show(&bar, &progress);
@@ -133,6 +141,9 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
             () = interrupt.received() => return Err(Failure::new(Kind::Interrupted, "interrupted before the verdict")),
         },
     };
+    let status = tokio::time::timeout(QUICK, lab.status()).await.ok().and_then(Result::ok);
+    let board = status.as_ref().and_then(Board::of);
+    let report = LoadReport { board, ..report };
     if let Some(folder) = &args.out {
         write_json(&folder.join("report.json"), &report)?;
     }
@@ -147,7 +158,7 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
         return Err(Failure::new(Kind::Conflict, why));
     };
     if let Some(other) = args.app.filter(|wanted| *wanted != app) {
-        return Err(Failure::new(Kind::Usage, format!("lab `{}` runs {app}, not {other}", daemon.lab)));
+        return Err(other_app(app, other));
     }
     let options = LoadOptions {
         rate_per_s: (!args.closed).then_some(args.rate),
@@ -169,7 +180,7 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
                            or use fewer",
             options.clients
         );
-        return Err(Failure::new(Kind::Usage, why));
+        return Err(Failure::failed(why));
     }
     let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
     if let Some(stranger) = args.to.filter(|node| !known.contains(node)) {
@@ -189,6 +200,7 @@ fn unjudged(outcome: LoadOutcome) -> LoadReport {
         not_converged: None,
         silent: BTreeMap::new(),
         report: None,
+        board: None,
     }
 }
 
@@ -242,9 +254,9 @@ fn summary(load: &LoadReport) -> String {
         let [acknowledged, committed] = [counts.acknowledged, counts.committed].map(thousands);
         text.push_str(&match verdict {
             Verdict::Valid => format!(
-                "verdict      valid: {acknowledged} acknowledged, each applied exactly once; {} logs agree, on {committed} \
-                 entries read\n",
-                counts.replicas
+                "verdict      valid: {acknowledged} acknowledged, each applied exactly once; {}, on {committed} entries \
+                 read\n",
+                if counts.replicas == 1 { "1 log agrees".to_owned() } else { format!("{} logs agree", counts.replicas) }
             ),
             other => format!("verdict      {other}\n"),
         });
@@ -256,6 +268,7 @@ fn summary(load: &LoadReport) -> String {
         }
         report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     }
+    text.extend(load.board.as_ref().and_then(Board::line));
     text
 }
 

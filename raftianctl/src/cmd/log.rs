@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_check::apps::Command;
+use raftian_check::apps::{Command, KvOp};
 use raftian_rpc::Index;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{LogLine, LogPage};
@@ -18,19 +18,24 @@ use crate::words;
 const EXAMPLES: &str = "\
 Examples:
   raftianctl log
+  raftianctl log n2 -n 5
   raftianctl log n1,n4 --from 100 --limit 50
 
 A column for each node, a row for each index: the entry's term, then its command, or who takes part from there on. Lines
 under a row mark how far a node knows the log to be committed, and up to where a snapshot stands for it; the entries
 before may be gone. ≠ marks rows in which the nodes differ.";
 
-/// Characters of a command that are shown.
+/// Characters of a command that are shown, where nothing better is known of it.
 const COMMAND_CHARS: usize = 24;
+
+/// Characters of a key and of a value that are shown.
+const KEY_CHARS: usize = 16;
+const VALUE_CHARS: usize = 12;
 
 /// Characters of a configuration that are shown: enough for five nodes that become four others.
 const CONFIGURATION_CHARS: usize = 64;
 
-/// Show the log entries of nodes side by side, with the committed part marked
+/// Show the logs of nodes side by side, and what is committed
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -41,7 +46,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "INDEX", value_parser = clap::value_parser!(u64).range(1..))]
     from: Option<Index>,
     /// How many entries, at most 4096
-    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    #[arg(
+        short = 'n',
+        long,
+        value_name = "COUNT",
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(1..=4096)
+    )]
     limit: u64,
 }
 
@@ -155,7 +166,10 @@ fn text(entry: &LogLine) -> String {
         (_, Some(configuration)) => shortened(&words::configuration(configuration), CONFIGURATION_CHARS),
         (None, None) => "no-op".to_owned(),
         (Some(raw), None) => match Command::parse(raw.get().as_bytes()) {
-            Ok(command) => short(command.op().get()),
+            Ok(command) => match KvOp::parse(command.op()) {
+                Ok(op) => spelt(&op),
+                Err(_) => short(command.op().get()),
+            },
             Err(_) => shortened(raw.get(), COMMAND_CHARS),
         },
     };
@@ -170,6 +184,27 @@ fn short(op: &str) -> String {
             shortened(&format!("{name} {value}"), COMMAND_CHARS)
         }
         _ => shortened(op, COMMAND_CHARS),
+    }
+}
+
+/// An op of the key-value store as people say it: `set colour = "red"`, `incr hits by 1`.
+fn spelt(op: &KvOp<'_>) -> String {
+    let key = shortened(op.key(), KEY_CHARS);
+    match op {
+        KvOp::Get(_) => format!("get {key}"),
+        KvOp::Set(_, value) => format!("set {key} = {}", quoted(value)),
+        KvOp::Del(_) => format!("del {key}"),
+        KvOp::Cas(_, None, new) => format!("cas {key}: no value → {}", quoted(new)),
+        KvOp::Cas(_, Some(old), new) => format!("cas {key}: {} → {}", quoted(old), quoted(new)),
+        KvOp::Incr(_, by) => format!("incr {key} by {by}"),
+    }
+}
+
+/// A value on one line; of a long one the beginning and the size.
+fn quoted(value: &str) -> String {
+    match value.chars().count() > VALUE_CHARS {
+        false => format!("{value:?}"),
+        true => format!("{:?} ({})", shortened(value, VALUE_CHARS), words::bytes(value.len() as u64)),
     }
 }
 
@@ -262,8 +297,25 @@ mod tests {
 
     #[test]
     fn long_commands_are_cut() {
-        let long = format!(r#"{{"set":"{}"}}"#, "é".repeat(100));
+        let long = format!(r#"{{"unheard":"{}"}}"#, "é".repeat(100));
         assert_eq!(text(&entry(1, 2, Some(&long))).chars().count(), COMMAND_CHARS + 2);
         assert_eq!(text(&entry(1, 2, Some("[1,2]"))), "2 [1,2]");
+    }
+
+    #[test]
+    fn ops_of_the_store_are_told_as_people_say_them() {
+        let long = "é".repeat(1_000);
+        for (op, told) in [
+            (r#"{"set":["colour","red"]}"#, r#"2 set colour = "red""#),
+            (r#"{"set":["lines","a\n\"b\""]}"#, r#"2 set lines = "a\n\"b\"""#),
+            (r#"{"del":"colour"}"#, "2 del colour"),
+            (r#"{"incr":["hits",1]}"#, "2 incr hits by 1"),
+            (r#"{"incr":["hits",-3]}"#, "2 incr hits by -3"),
+            (r#"{"cas":["lock",null,"me"]}"#, r#"2 cas lock: no value → "me""#),
+            (r#"{"cas":["colour","red","blue"]}"#, r#"2 cas colour: "red" → "blue""#),
+            (&format!(r#"{{"set":["page","{long}"]}}"#), r#"2 set page = "ééééééééééé…" (2.0 kB)"#),
+        ] {
+            assert_eq!(text(&entry(1, 2, Some(op))), told);
+        }
     }
 }

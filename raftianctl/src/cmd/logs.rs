@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::cli::Context;
 use crate::connect::no_daemon;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::story;
 
 const EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// As much of the end of a file as is read for its last lines.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Show what a node says: its errors, and the turning points in its trace
+/// Show what a node says: its errors, and its turning points
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             args.node,
             node.display()
         );
-        return Err(Failure::failed(why));
+        return Err(Failure::new(Kind::Usage, why));
     }
     let mut trace = Tail::new(node.join("trace.jsonl"));
     let mut stderr = Tail::new(node.join("stderr.log"));

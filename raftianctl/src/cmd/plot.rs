@@ -11,13 +11,11 @@ use clap::ValueEnum;
 use raftian_bench::analysis::finding::Figure;
 use raftian_bench::chart::Width;
 use raftian_bench::report::Source;
+use raftian_sim::nearest;
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
-
-/// How many names are offered for one that there is not.
-const NEAR: usize = 3;
 
 /// Draw charts of a run
 #[derive(Debug, clap::Args)]
@@ -45,7 +43,7 @@ pub(crate) struct Args {
     /// The file to draw into, or a folder that exists, for files named after their figures [default: the current folder]
     #[arg(long, value_name = "FILE|FOLDER")]
     to: Option<PathBuf>,
-    /// svg or png; without it, what the name of the file says, or else svg
+    /// svg or png; without it, what the ending of the file's name says, or svg where it has none
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
     format: Option<Form>,
     /// page (860 px) or column (of a two-column paper)
@@ -119,12 +117,12 @@ fn choose<'a>(all: &[&'a Figure], names: &[String], run: &Path) -> Result<Vec<&'
     let find = |name: &String| {
         let figure = all.iter().find(|figure| figure.name == *name).copied();
         figure.ok_or_else(|| {
-            let near = near(all, name).join(", ");
-            let message = format!(
-                "the run has no figure `{name}`; near it are {near}, and `raftianctl plot {} --list` shows all",
-                run.display()
-            );
-            Failure::new(Kind::Usage, message)
+            let list = format!("`raftianctl plot {} --list` shows all", run.display());
+            let hint = match nearest(name, all.iter().map(|figure| &*figure.name)) {
+                Some(near) => format!("did you mean `{near}`? {list}"),
+                None => list,
+            };
+            Failure::new(Kind::Usage, format!("the run has no figure `{name}`; {hint}"))
         })
     };
     // The paper's question first, whatever else was measured.
@@ -139,29 +137,6 @@ fn choose<'a>(all: &[&'a Figure], names: &[String], run: &Path) -> Result<Vec<&'
         ([], Some(main)) => Ok(vec![main]),
         (names, _) => names.iter().map(find).collect(),
     }
-}
-
-/// The names that are most like one that there is not.
-fn near<'a>(all: &[&'a Figure], name: &str) -> Vec<&'a str> {
-    let mut names: Vec<(usize, &str)> =
-        all.iter().map(|figure| (distance(&figure.name, name), &*figure.name)).collect();
-    names.sort_unstable();
-    names.into_iter().take(NEAR).map(|(_, name)| name).collect()
-}
-
-/// How many letters must be put in, left out or exchanged to make one word the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (place, letter) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], place + 1);
-        for (column, against) in other.iter().enumerate() {
-            let exchanged = diagonal + usize::from(letter != *against);
-            diagonal = row[column + 1];
-            row[column + 1] = exchanged.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Where each figure goes, and in which form.
@@ -180,14 +155,19 @@ fn targets(figures: &[&Figure], to: Option<&Path>, format: Option<Form>) -> Resu
         let file = file.display();
         return Err(usage(format!("{} figures do not fit into {file}; name a folder that exists", figures.len())));
     }
-    let named = file.extension().and_then(|extension| Form::from_str(&extension.to_string_lossy(), true).ok());
-    match (named, format) {
-        (Some(named), Some(format)) if named != format => Err(usage(format!(
+    let ending = file.extension().map(|ending| ending.to_string_lossy());
+    let named = ending.as_ref().and_then(|ending| Form::from_str(ending, true).ok());
+    match (ending, named, format) {
+        (_, Some(named), Some(format)) if named != format => Err(usage(format!(
             "{} is not the name of a {} file; leave out --format or change the name",
             file.display(),
             format.extension()
         ))),
-        (named, format) => Ok(vec![(file.to_owned(), format.or(named).unwrap_or(Form::Svg))]),
+        (Some(ending), None, None) => Err(usage(format!(
+            "{} would be a chart in a form `{ending}`, which there is not; name it .svg or .png, or say --format",
+            file.display()
+        ))),
+        (_, named, format) => Ok(vec![(file.to_owned(), format.or(named).unwrap_or(Form::Svg))]),
     }
 }
 
@@ -235,8 +215,9 @@ mod tests {
         let failure = choose(&all, &["e1-fsp".into()], Path::new("RUN")).unwrap_err();
         assert_eq!(failure.kind(), Kind::Usage);
         let message = failure.message();
-        assert!(message.contains("near it are e1-fps, e1-cost, e0-timer"), "{message}");
-        assert!(message.contains("plot RUN --list"), "{message}");
+        assert!(message.contains("did you mean `e1-fps`? `raftianctl plot RUN --list`"), "{message}");
+        let message = choose(&all, &["throughput".into()], Path::new("RUN")).unwrap_err().message().to_owned();
+        assert_eq!(message, "the run has no figure `throughput`; `raftianctl plot RUN --list` shows all");
     }
 
     #[test]
@@ -263,15 +244,13 @@ mod tests {
         assert_eq!(one("chart", Some(Form::Png)).unwrap(), [("chart".into(), Form::Png)]);
         assert_eq!(one("/", Some(Form::Png)).unwrap(), [("/a.png".into(), Form::Png)]);
         assert!(one("chart.svg", Some(Form::Png)).unwrap_err().message().contains("not the name of a png file"));
+        for unknown in ["chart.gif", "chart.svg.gz"] {
+            let failure = one(unknown, None).unwrap_err();
+            assert_eq!(failure.kind(), Kind::Usage, "{unknown}");
+            assert!(failure.message().contains("name it .svg or .png"), "{failure:?}");
+        }
+        assert_eq!(one("chart.v2", Some(Form::Png)).unwrap(), [("chart.v2".into(), Form::Png)]);
         let both = targets(&[a, b], Some(Path::new("chart.svg")), None);
         assert!(both.unwrap_err().message().contains("do not fit into chart.svg"));
-    }
-
-    #[test]
-    fn distances_count_letters() {
-        assert_eq!(
-            [("", "abc"), ("abc", "abc"), ("e1-fps", "e1-fsp"), ("kitten", "sitting")].map(|(a, b)| distance(a, b)),
-            [3, 0, 2, 3]
-        );
     }
 }

@@ -36,7 +36,7 @@ const DEFAULT_FPS_CAP: u32 = 60;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How many nodes, 1 to 64 [default: 5]
+    /// How many nodes, 1 to 64; of a lab that exists, as many as it has now [default: 5]
     #[arg(short, long, value_name = "COUNT", value_parser = units::node_count, allow_hyphen_values = true)]
     nodes: Option<u16>,
     /// The application that the nodes replicate [default: attack, a game of players who hit each other]

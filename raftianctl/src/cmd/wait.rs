@@ -17,12 +17,12 @@ Examples:
   raftianctl wait 'commit>=100'
 
 Conditions:
-  leader       a node leads with a quorum
-  stable       every running node follows one leader, and has for an election time-out
-  converged    stable, and all have applied the same entries with the same digest
-  commit>=N    the leader's commitIndex is at least N";
+  leader     a node leads with a quorum
+  stable     all that run follow one leader, and have for an election time-out
+  converged  stable, and all have applied the same entries, digests equal
+  commit>=N  the leader's commitIndex is at least N";
 
-/// Wait until the cluster has a leader, is stable, has converged, or has committed
+/// Wait until there is a leader, stability, agreement or a commit
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

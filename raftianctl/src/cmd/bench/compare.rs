@@ -21,7 +21,7 @@ const SKIPPED_SHOWN: usize = 5;
 #[command(after_help = "\
 Examples:
   raftianctl bench compare results/before results/after
-  raftianctl bench compare results/before results/after --fail-on-regression -o json
+  raftianctl bench compare before after --fail-on-regression -o json
 
 The columns A and B are the medians of the two runs, B/A is the change from A to B, and INTERVAL what the change may \
 really be, corrected for the number of comparisons (Holm). A/A is how far two arms that do the same differ. A change is \

@@ -3,7 +3,6 @@
 //! Invariants: a folder of results is never overwritten. Whatever ends a run, its finished blocks are kept, and the last
 //! line says how to go on.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +14,7 @@ use raftian_bench::suite::manifest::{Manifest, Provenance};
 use raftian_bench::suite::provenance::Programs;
 use raftian_bench::suite::runner::{self, News, Outcome, Setup, Stop};
 use raftian_bench::suite::schedule::PlannedExperiment;
-use raftian_bench::suite::store::Store;
+use raftian_bench::suite::store::{Store, unfinished_trials};
 use raftian_bench::suite::trial::ExperimentId;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -44,10 +43,6 @@ const QUICK: Duration = Duration::from_secs(175);
 
 /// What of that is set aside for the report.
 const REPORT: Duration = Duration::from_secs(8);
-
-/// Of a run's folder, the file with a line per trial, and the folder of a trial's processes.
-const TRIALS_FILE: &str = "trials.jsonl";
-const WORK_FOLDER: &str = "work";
 
 /// How long the trials are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +80,7 @@ pub(crate) struct Args {
     /// limit with paper]
     #[arg(long = "for", value_name = "DURATION", value_parser = crate::units::duration)]
     lasting: Option<Duration>,
-    /// The folder for the run, which must not be there yet [default: results/PROFILE-DATE-TIME-SEED]
+    /// The folder for the run, which must be empty or not there yet [default: results/PROFILE-DATE-TIME-SEED]
     #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, with the settings it began with
@@ -138,8 +133,6 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let outcome = heeding(&mut interrupt, runner::run(store, setup), ask_to_end).await;
     bar.clear();
     let Some(outcome) = outcome else {
-        // The processes have ended with the run; what they wrote is no use to anyone.
-        let _ = fs::remove_dir_all(folder.join(WORK_FOLDER));
         return Err(Failure::new(Kind::Interrupted, ended_at_once(&folder, discarded)));
     };
     let outcome = outcome?;
@@ -171,15 +164,6 @@ async fn heeding<T>(interrupt: &mut Interrupt, work: impl Future<Output = T>, as
         () = interrupt.received() => None,
         done = &mut work => Some(done),
     }
-}
-
-/// How many trials the folder has beyond those that count: they are of a block that is not finished, and an end now
-/// discards them.
-fn unfinished_trials(folder: &Path) -> usize {
-    let Ok(manifest) = Manifest::read(folder) else { return 0 };
-    let sealed = manifest.files.get(TRIALS_FILE).map_or(0, |seal| usize::try_from(seal.bytes).unwrap_or(usize::MAX));
-    let trials = fs::read(folder.join(TRIALS_FILE)).unwrap_or_default();
-    trials.iter().skip(sealed).filter(|byte| **byte == b'\n').count()
 }
 
 fn begun(args: &Args, experiments: &[Box<dyn Experiment>], programs: &Programs) -> Result<Store, Failure> {

@@ -33,7 +33,7 @@ Examples:
 A seed draws a cluster, its clients, and everything that goes wrong; then a core is healed and must come to life. Exit
 code 1 if an invariant was broken: then the shortest script found is printed, for `raftianctl sim script FILE`.
 Planted bugs (--mutant) want a program that has them:
-  cargo run --release -p raftianctl --features zoo -- sim run --mutant quorum_half";
+  cargo run -r -p raftianctl --features zoo -- sim run --mutant quorum_half";
 
 /// How many runs may be made to cut a script down.
 const MAX_CUTS: usize = 2_000;

@@ -16,7 +16,8 @@ use crate::failure::{Failure, Kind};
 const EXAMPLES: &str = "\
 Examples:
   raftianctl sim script lost_vote.scenario
-  raftianctl sim figure fig8_d --text > mine.scenario && raftianctl sim script mine.scenario --chart text
+  raftianctl sim figure fig8_d --text > mine.scenario
+  raftianctl sim script mine.scenario --chart text
 
 The grammar is told on the first page of the simulator's `scenario` module; `raftianctl sim figure NAME --text` shows
 examples of everything, and `raftianctl sim replay SEED --script` what a seed draws. Exit code 1 if an invariant was
@@ -63,8 +64,7 @@ struct Finished {
 /// Plays it.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let name = args.file.display();
-    let text = fs::read_to_string(&args.file)
-        .map_err(|error| Failure::failed(format!("cannot read {name}: {error}; name a scenario's file")))?;
+    let text = fs::read_to_string(&args.file).map_err(|error| Failure::unreadable(&name.to_string(), &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
     play(context, scenario, args.mutant.as_deref(), &args.chart)
