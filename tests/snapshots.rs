@@ -1,13 +1,9 @@
 //! Snapshots in place of the log, on demand and by size.
 
-use raftian_tests::{Lab, Ran, ended};
-use serde_json::Value;
+use std::fs;
 
-#[track_caller]
-fn assert_valid(load: &Ran) {
-    assert_eq!(load.code, 0, "{load:#?}");
-    assert!(load.stdout.contains(r#""verdict":"valid""#), "{load:#?}");
-}
+use raftian_tests::{Lab, assert_valid, ended};
+use serde_json::Value;
 
 fn snapshot_index(node: &Value) -> u64 {
     node["server"]["snapshot_index"].as_u64().unwrap()
@@ -106,6 +102,25 @@ fn a_load_that_begins_after_a_snapshot_is_judged_from_there() {
         // One more, whose beginning is not where the snapshot is.
         assert_valid(&lab.run("-o json load --rate 200 --for 1s"));
     }
+}
+
+#[test]
+fn a_load_that_begins_after_a_large_snapshot_is_judged_from_there_and_a_new_node_starts_from_it() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    fs::write(lab.home().join("value"), "large ".repeat(100_000)).unwrap();
+    for key in 1..=3 {
+        lab.ok(&format!("kv set k{key} --file value"));
+    }
+    let taken = lab.json("snapshot")["taken"].clone();
+    assert!(taken[0]["bytes"].as_u64().unwrap() < 100_000, "it is compact: {taken}");
+    // What is committed while the new node restores the state has to wait for it there.
+    let load = lab.begin("-o json load --rate 500 --clients 16 --for 3s");
+    lab.ok("member add n4");
+    assert_valid(&ended(load));
+    lab.ok("wait converged");
+    assert!(lab.ok("events -n 200").contains("n4 installs the snapshot at index"));
+    assert_eq!(lab.node("n4")["server"]["digest"], lab.node("n1")["server"]["digest"]);
 }
 
 #[test]

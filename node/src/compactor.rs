@@ -1,11 +1,11 @@
 //! When a snapshot of the application is taken, by size or on demand, and who waits for it (§7).
 //!
-//! A snapshot takes three steps before it counts: the state is copied, which is cheap, and encoded elsewhere, which may
-//! take long; the core takes it in; storage writes it.
+//! A snapshot takes three steps before it counts: the state is copied, which is cheap, and elsewhere it is encoded and
+//! written beside the log, which may take long; the core takes it in; storage puts it in force.
 //!
-//! While storage writes one, this node's log waits, and so do its answers to the leader. So the nodes of a cluster should
-//! not all do that at once: a leader that hears from no quorum for too long steps down. Their logs grow alike, but each
-//! node's count has a head start of its own.
+//! No log waits for any of that, but a machine has only so many processors and disks, and the nodes of a lab share
+//! them. So they should not all begin at once: their logs grow alike, but each node's count has a head start of its
+//! own.
 //!
 //! Invariant: one at a time. The next one begins when the last one is durable, or has come to nothing.
 //!
@@ -51,8 +51,8 @@ struct UnderWay {
 /// How far it is.
 #[derive(Debug)]
 enum Stage {
-    /// It is being encoded.
-    Encoding,
+    /// It is being encoded and written.
+    Writing,
     /// The core has it.
     Taken(SnapshotTaken),
     /// It is in the write of this number.
@@ -103,7 +103,7 @@ impl Compactor {
     pub(crate) fn begin(&mut self) {
         // What was asked for may have been asked of all nodes at once.
         self.bytes = if self.asked.is_empty() { 0 } else { self.head_start };
-        self.under_way = Some(UnderWay { askers: std::mem::take(&mut self.asked), stage: Stage::Encoding });
+        self.under_way = Some(UnderWay { askers: std::mem::take(&mut self.asked), stage: Stage::Writing });
     }
 
     /// The core has the one under way.

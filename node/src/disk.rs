@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use raftian_rpc::assignment::Durability;
 use raftian_wal::{Disk, DiskFile, RealDisk};
 
-/// A directory of the operating system.
-#[derive(Debug)]
+/// A directory of the operating system. Clones are handles on the same one.
+#[derive(Clone, Debug)]
 pub(crate) struct NodeDisk {
     real: RealDisk,
     folder: PathBuf,
@@ -74,6 +74,11 @@ impl Disk for NodeDisk {
 
     fn remove(&mut self, file: &str) -> io::Result<()> {
         self.real.remove(file)
+    }
+
+    fn room(&self) -> io::Result<u64> {
+        let system = rustix::fs::statvfs(&self.folder)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
     }
 
     fn locate(&self, file: &str) -> String {

@@ -3,25 +3,31 @@
 //! It drains its inbox, feeds the core, and takes all effects at once: what came in together is sent together, synced
 //! together, and needs no timer to be gathered. It is a future; who polls it is the host's choice.
 //!
+//! What takes long is done elsewhere and comes back as an input: peers' answers, syncs, and both ways between a state
+//! and its snapshot.
+//!
 //! Invariant: effects are carried out in the order the core asks for (see [`raftian_raft::Ready`]); entries are applied
 //! in log order, each once; a snapshot that cannot be restored stops the node before anything is written or promised.
 //!
 //! Deliberately absent: decisions. Which message means what is the core's business.
 
 mod report;
+mod snapshots;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raftian_apps::{AppKind, Machine, Snapshot as State};
+use raftian_apps::{AppKind, Machine};
 use raftian_raft::{
-    Body, Change, ChangeRefused, CompactRefused, Entry, Index, Message, NodeId, NotLeader, ProposeRefused, Ready,
-    Server, Snapshot, Time, TransferRefused,
+    Body, Change, ChangeRefused, Entry, Message, NodeId, NotLeader, Persist, ProposeRefused, Ready, Server, Time,
+    TransferRefused,
 };
 use raftian_rpc::client::{Consistency, ReadAnswer, Submitted};
 use raftian_rpc::clock;
-use raftian_rpc::control::{ChangeBegun, Counters, MemberChange, NodeConfig, NodeNotice, SnapshotTaken};
+use raftian_rpc::control::{ChangeBegun, Counters, MemberChange, NodeConfig, NodeNotice};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
 use serde_json::value::RawValue;
@@ -52,13 +58,15 @@ pub(crate) struct Driver {
     trace: Trace,
     /// What the game beside it is told, if there is one.
     orders: Option<Orders>,
-    /// Where calls to peers and encoded snapshots report.
+    /// Where calls to peers and snapshots report.
     inbox: Inbox,
     /// The zero of the server's time.
     epoch: Instant,
     waiters: Waiters,
     readers: Readers,
     compactor: Compactor,
+    /// While a leader's snapshot is being restored: what waits for it, in order.
+    restoring: Option<Vec<Ready>>,
     /// What the game last said of itself.
     game: Option<GameReport>,
     /// Peers that wait for a reply, by their name and the number of their call.
@@ -104,13 +112,17 @@ impl Driver {
             waiters: Waiters::default(),
             readers: Readers::default(),
             compactor: Compactor::new(config.compaction, config.id),
+            restoring: None,
             game: None,
             callers: HashMap::new(),
             counters: Counters::default(),
             takes_part: false,
         };
-        // The first of all effects is to restore the snapshot, if there is one.
-        driver.carry_out_all()?;
+        let mut ready = driver.server.ready();
+        if let Some(snapshot) = ready.restore.take() {
+            driver.restore_from_disk(&snapshot)?;
+        }
+        driver.carry_out(ready);
         Ok(driver)
     }
 
@@ -143,8 +155,10 @@ impl Driver {
             if self.takes_part {
                 self.server.tick(self.now());
             }
-            if let Err(reason) = self.carry_out_all() {
-                break Ending::Failed(reason);
+            let ready = self.server.ready();
+            self.carry_out(ready);
+            if self.compactor.is_due() {
+                self.begin_snapshot();
             }
         };
         self.waiters.give_up();
@@ -182,7 +196,9 @@ impl Driver {
             }
             Input::StorageFailed(reason) => return Some(Ending::Failed(reason)),
             Input::Snapshot(keep_entries, answer) => self.compactor.ask(keep_entries, answer),
-            Input::Encoded(last_index, data) => self.compact(last_index, data),
+            Input::Staged(snapshot) => self.compact(snapshot),
+            Input::Restored(Ok(machine)) => self.restored(*machine),
+            Input::Restored(Err(reason)) => return Some(Ending::Failed(reason)),
             Input::Configured(Configured { version, rules }) => {
                 self.takes_part = true;
                 self.trace.node(NodeEvent::Configured { version, rules });
@@ -271,47 +287,51 @@ impl Driver {
         NodeError::NotLeader { node: self.server.id(), leader }
     }
 
-    /// Takes the core's effects and does what it wants done.
-    fn carry_out_all(&mut self) -> Result<(), String> {
-        let ready = self.server.ready();
-        self.carry_out(ready)?;
-        if self.compactor.is_due() {
-            self.begin_snapshot();
-        }
-        Ok(())
-    }
-
-    /// Does what the core wants done. Messages and the disk come first, others wait for them; but nothing is written,
-    /// and so nothing promised, that rests on a state which is none.
-    fn carry_out(&mut self, ready: Ready) -> Result<(), String> {
-        let Ready { messages, persist, restore, committed, reads, events } = ready;
-        if let Some(snapshot) = restore {
-            self.restore(&snapshot)?;
-        }
-        for message in messages {
+    /// Does what the core wants done. Messages that promise nothing come first, and the disk, for which others wait.
+    fn carry_out(&mut self, mut ready: Ready) {
+        for message in std::mem::take(&mut ready.messages) {
             self.send(message);
         }
-        if let Some(persist) = persist {
-            self.compactor.handing(&persist);
-            self.storage.persist(persist);
+        if self.restoring.is_none() && ready.restore.is_none() {
+            self.write(ready.persist.take());
         }
-        for event in events {
+        for event in std::mem::take(&mut ready.events) {
             let at_ns = clock::monotonic_ns();
             parent::notify(&NodeNotice::Raft { node: self.server.id(), at_ns, event: event.clone() });
             self.trace.raft(at_ns, event);
         }
-        for entry in committed {
-            self.apply(&entry);
-        }
-        let own = self.server.id();
-        for outcome in reads {
-            self.readers.decided(own, outcome);
-        }
-        self.counters.reads += self.readers.serve(own, &self.machine);
+        self.carry_out_in_turn(ready);
+        self.counters.reads += self.readers.serve(self.server.id(), &self.machine);
         if let Some(orders) = &mut self.orders {
             orders.stands(&self.server);
         }
-        Ok(())
+    }
+
+    /// Does the rest, which a state that is to be restored comes before: nothing is written, and so nothing promised,
+    /// that rests on a state which is none, and no entry is applied to a state that it does not follow.
+    fn carry_out_in_turn(&mut self, mut ready: Ready) {
+        if let Some(waiting) = &mut self.restoring {
+            waiting.push(ready);
+            return;
+        }
+        if let Some(snapshot) = ready.restore.take() {
+            self.restoring = Some(vec![ready]);
+            return self.begin_restoring(snapshot);
+        }
+        self.write(ready.persist);
+        for entry in ready.committed {
+            self.apply(&entry);
+        }
+        for outcome in ready.reads {
+            self.readers.decided(self.server.id(), outcome);
+        }
+    }
+
+    fn write(&mut self, persist: Option<Persist>) {
+        if let Some(persist) = persist {
+            self.compactor.handing(&persist);
+            self.storage.persist(persist);
+        }
     }
 
     fn apply(&mut self, entry: &Entry) {
@@ -339,73 +359,6 @@ impl Driver {
                     let input = peers.call(message).await.map_or(Input::Lost(peer, call), Input::Reply);
                     // Without a driver there is nobody to tell.
                     let _ = inbox.send(input);
-                });
-            }
-        }
-    }
-
-    // Snapshots (§7).
-
-    /// Puts the state of a snapshot in the place of the application's.
-    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), String> {
-        let index = snapshot.last_index();
-        let restored = State::decode(&snapshot.data).and_then(|state| Machine::restore(self.app, state));
-        let problem = match restored {
-            Ok(machine) if machine.last_applied() == index => {
-                self.machine = machine;
-                self.compactor.restored();
-                self.waiters.skipped(index);
-                if let Some(orders) = &self.orders {
-                    orders.skipped(&self.machine);
-                }
-                return Ok(());
-            }
-            Ok(machine) => format!("it has a state up to index {}", machine.last_applied()),
-            Err(error) => error.to_string(),
-        };
-        let origin = self.server.leader().map_or("on its disk".to_owned(), |leader| format!("that {leader} sent"));
-        Err(format!(
-            "{} cannot go on from the snapshot up to index {index} {origin}: {problem}; nothing on its disk was changed",
-            self.server.id()
-        ))
-    }
-
-    /// Begins a snapshot of the state as it is. A copy of that is cheap; what is not is done elsewhere.
-    fn begin_snapshot(&mut self) {
-        let last_index = self.machine.last_applied();
-        self.compactor.begin();
-        let snapshot_index = self.server.snapshot().map_or(0, Snapshot::last_index);
-        if last_index <= snapshot_index {
-            return self.compactor.failed(&match last_index {
-                0 => "nothing is applied yet, so there is nothing to take a snapshot of".to_owned(),
-                _ => CompactRefused::NotNewer { snapshot_index }.to_string(),
-            });
-        }
-        let (machine, inbox) = (self.machine.clone(), self.inbox.clone());
-        tokio::spawn(async move {
-            let encoding = tokio::task::spawn_blocking(move || Bytes::from(machine.snapshot().encode()));
-            let data = encoding.await.map_err(|error| format!("the state cannot be encoded: {error}"));
-            // Without a driver there is nobody to tell.
-            let _ = inbox.send(Input::Encoded(last_index, data));
-        });
-    }
-
-    /// Hands an encoded state to the core, whose next write has it.
-    fn compact(&mut self, last_index: Index, data: Result<Bytes, String>) {
-        let first_index = self.server.first_index();
-        let compacted = data.and_then(|data| {
-            self.server.compact(last_index, data, self.compactor.keeps()).map_err(|refused| refused.to_string())
-        });
-        match compacted {
-            Err(why) => self.compactor.failed(&why),
-            Ok(()) => {
-                let snapshot = self.server.snapshot().expect("the core has just taken one in");
-                self.compactor.taken(SnapshotTaken {
-                    node: self.server.id(),
-                    last_index: snapshot.last.index,
-                    last_term: snapshot.last.term,
-                    bytes: snapshot.size(),
-                    discarded: self.server.first_index() - first_index,
                 });
             }
         }

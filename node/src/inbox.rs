@@ -1,7 +1,8 @@
 //! Everything that can happen to a driver.
 
 use bytes::Bytes;
-use raftian_raft::{Index, Message, NodeId, Persisted};
+use raftian_apps::Machine;
+use raftian_raft::{Index, Message, NodeId, Persisted, Snapshot};
 use raftian_rpc::client::{Consistency, ReadAnswer, Submitted, View};
 use raftian_rpc::control::{ChangeBegun, LogPage, MemberChange, NodeStatus, SnapshotTaken};
 use raftian_rpc::error::NodeError;
@@ -56,8 +57,10 @@ pub(crate) enum Input {
     Read(Box<RawValue>, Consistency, Answer<Result<ReadAnswer, NodeError>>),
     /// Somebody wants a snapshot taken, and so many entries kept all the same.
     Snapshot(u64, Answer<Result<SnapshotTaken, NodeError>>),
-    /// The state up to this entry as a snapshot has it; or why there is none.
-    Encoded(Index, Result<Bytes, String>),
+    /// The snapshot that was begun is encoded, and written beside the log; or why it came to nothing.
+    Staged(Result<Snapshot, String>),
+    /// The state of a leader's snapshot, which is to take the application's place; or why it is none.
+    Restored(Result<Box<Machine>, String>),
     /// Somebody wants the membership changed.
     Change(MemberChange, Answer<Result<ChangeBegun, NodeError>>),
     /// Somebody wants this other node to lead.

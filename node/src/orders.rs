@@ -50,8 +50,8 @@ impl Orders {
 
     /// Says where the server stands, if that has changed.
     pub(crate) fn stands(&mut self, server: &Server) {
-        let status = server.status();
-        let standing = Standing { node: server.id(), role: status.role, term: status.term, leader: status.leader };
+        let (role, term, leader) = (server.role(), server.hard_state().term, server.leader());
+        let standing = Standing { node: server.id(), role, term, leader };
         if self.standing.replace(standing) != Some(standing) {
             self.put(ToGame::Standing(standing));
         }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use raftian_raft::{NodeId, Persist};
-use raftian_wal::{Recovered, Wal};
+use raftian_wal::{Recovered, Stager, Wal};
 use tokio::sync::mpsc;
 
 use crate::disk::NodeDisk;
@@ -31,6 +31,7 @@ pub(crate) struct Storage {
     queue: mpsc::UnboundedSender<Persist>,
     thread: JoinHandle<()>,
     syncs: Arc<AtomicU64>,
+    stager: Stager<NodeDisk>,
 }
 
 /// Opens the log of a node on a disk, or begins one, unless one is expected there.
@@ -44,7 +45,7 @@ pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Op
         ));
     }
     let syncs = disk.syncs();
-    let (wal, recovered) = Wal::open(disk).map_err(|error| error.to_string())?;
+    let (wal, recovered) = Wal::open(disk, node).map_err(|error| error.to_string())?;
     Ok(Opened { wal, syncs, recovered })
 }
 
@@ -55,14 +56,20 @@ impl Storage {
         let syncs = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&syncs);
         let count = move |syncs| counter.store(if counts { syncs } else { 0 }, Ordering::Relaxed);
+        let stager = wal.stager();
         let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, count))?;
-        Ok(Storage { queue, thread, syncs })
+        Ok(Storage { queue, thread, syncs, stager })
     }
 
     /// Queues a write.
     pub(crate) fn persist(&self, persist: Persist) {
         // A thread that has ended has reported why; the driver will read that next.
         let _ = self.queue.send(persist);
+    }
+
+    /// The hand that writes snapshots beside the log. It need not wait for the thread, nor the thread for it.
+    pub(crate) fn stager(&self) -> Stager<NodeDisk> {
+        self.stager.clone()
     }
 
     /// How many times the log has been synced.

@@ -24,6 +24,8 @@ pub(crate) enum NodeEvent<'a> {
     Configured { version: u64, rules: usize },
     /// A peer sent what no peer should.
     Refused { reason: String },
+    /// A snapshot of its own state came to nothing.
+    SnapshotGivenUp { reason: &'a str },
     /// The process leaves in order.
     Stopped,
     /// The process cannot go on.

@@ -198,6 +198,18 @@ async fn a_node_that_has_lost_its_log_does_not_start_under_its_old_name() {
 }
 
 #[tokio::test]
+async fn the_log_of_another_node_is_refused() {
+    let mut cluster = Cluster::start(2).await;
+    cluster.leader().await;
+    [1, 2].into_iter().for_each(|number| cluster.kill(id(number)));
+    let [first, second] = [1, 2].map(|number| cluster.node_folder(id(number)).join("wal"));
+    std::fs::remove_dir_all(&second).unwrap();
+    std::fs::rename(first, second).unwrap();
+    let reason = Node::of(cluster.config(id(2))).failure();
+    assert!(reason.contains("00000001.wal` belongs to the log of n1, and this is n2"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_damaged_log_is_refused_and_left_as_it_is() {
     let mut cluster = Cluster::start(1).await;
     let node = cluster.leader().await;

@@ -106,12 +106,14 @@ async fn a_node_far_behind_is_brought_up_in_chunks_that_resume_and_begin_anew_af
     .await;
     let (leader, late) = (cluster.leader().await, id(3));
     cluster.kill(late);
-    let value = "v".repeat(512 << 10);
+    // Such that it cannot be compressed away.
+    let mut random = fastrand::Rng::with_seed(1);
     for serial in 1..=8 {
+        let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(512 << 10).collect();
         cluster.change_key(leader, "a", serial, &format!(r#"{{"set":["k{serial}","{value}"]}}"#)).await.unwrap();
     }
     let taken = snapshot(&cluster, leader).await.unwrap();
-    assert!(taken.bytes > 8 * (512 << 10), "{taken:?}");
+    assert!(taken.bytes > 3 << 20, "{taken:?}");
 
     // Slow enough to be met in the middle of it.
     let slow =
@@ -212,6 +214,46 @@ async fn a_leaders_snapshot_of_another_application_is_neither_kept_nor_acknowled
     let status = cluster.status(leader).await;
     let peer = status.peers.iter().find(|peer| peer.node == id(2)).expect("a member");
     assert_eq!(peer.match_index, 0);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_written_is_given_up_and_the_node_goes_on() {
+    let cluster = Cluster::start_with(1, on_demand).await;
+    let node = cluster.leader().await;
+    cluster.attack(node, "a", 1).await.unwrap();
+    // As good as a full disk: something in the way that takes no bytes.
+    let obstacle = cluster.node_folder(node).join("wal/snapshot.json.new");
+    fs::create_dir(&obstacle).unwrap();
+    let NodeError::Refused { why } = snapshot(&cluster, node).await.unwrap_err() else { panic!("it is refused") };
+    for part in ["could not create `", "snapshot.json.new`: ", "the snapshot was given up, and the log goes on"] {
+        assert!(why.contains(part), "{why}");
+    }
+    let last = cluster.attack(node, "a", 2).await.unwrap();
+    let trace = fs::read_to_string(cluster.node_folder(node).join("trace.jsonl")).unwrap();
+    assert!(trace.contains(r#""event":"snapshot_given_up","reason":"could not create"#), "{trace}");
+    fs::remove_dir(&obstacle).unwrap();
+    assert_eq!(snapshot(&cluster, node).await.unwrap().last_index, last.index);
+}
+
+#[tokio::test]
+async fn a_large_state_is_kept_in_a_compact_form_and_comes_back() {
+    let mut cluster = Cluster::start_with(1, store).await;
+    let node = cluster.leader().await;
+    let value = "v".repeat(600 << 10);
+    for serial in 1..=2 {
+        cluster.change_key(node, "a", serial, &format!(r#"{{"set":["k{serial}","{value}"]}}"#)).await.unwrap();
+    }
+    let taken = snapshot(&cluster, node).await.unwrap();
+    assert!(taken.bytes < 100 << 10, "{taken:?}");
+    let file = fs::read(snapshot_file(&cluster, node)).unwrap();
+    let lines: Vec<&[u8]> = file.splitn(3, |&byte| byte == b'\n').take(2).collect();
+    let [log, state] = [lines[0], lines[1]].map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap());
+    assert_eq!((&log["last_index"], &log["state"]["bytes"]), (&taken.last_index.into(), &taken.bytes.into()));
+    assert!(state["lz4"]["json_bytes"].as_u64().unwrap() > 1200 << 10, "{state}");
+    let before = cluster.status(node).await.digest;
+    cluster.restart(node).await;
+    cluster.leader().await;
+    assert_eq!(cluster.status(node).await.digest, before);
 }
 
 #[tokio::test]

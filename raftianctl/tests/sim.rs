@@ -57,9 +57,11 @@ fn seeds_are_run_and_summed_up_the_same_on_any_number_of_threads() {
     assert!(one["coverage"]["transitions"].as_array().is_some_and(|reached| reached.len() > 20), "{one}");
 
     let (out, err) = expect(&["sim", "run", "--seeds", "7"], 0);
-    for part in ["seeds        1", "violations   0", "transitions", "ROLE", "branches"] {
+    for part in ["transitions", "ROLE", "branches"] {
         assert!(out.contains(part), "{part} in\n{out}");
     }
+    let verdict = out.lines().last().expect("a verdict");
+    assert!(verdict.starts_with("valid: 1 seed, 0 violations; "), "{out}");
     assert_eq!(err, "", "it was over before there was anything to say");
 }
 
@@ -68,6 +70,12 @@ fn a_seed_is_replayed_and_its_script_plays_to_the_same_hash() {
     let (out, _) = expect(&["sim", "replay", "3", "-o", "json"], 0);
     let replayed: Value = serde_json::from_str(&out).expect("JSON");
     assert!(replayed["turning_points"].as_array().is_some_and(|points| points.len() > 10), "{replayed}");
+
+    let (chart, note) = expect(&["sim", "replay", "3", "--chart", "text"], 0);
+    assert!(note.starts_with("seed 3: "), "{note}");
+    let (out, _) = expect(&["sim", "replay", "3", "--chart", "text", "-o", "json"], 0);
+    let drawn: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&drawn["chart"], &drawn["hash"]), (&Value::String(chart), &replayed["hash"]));
 
     let (script, _) = expect(&["sim", "replay", "3", "--script"], 0);
     let file = Scratch::new("script", &script);
@@ -87,6 +95,9 @@ fn figures_are_listed_printed_played_and_drawn() {
     let file = Scratch::new("figure", &text);
     let (chart, note) = expect(&["sim", "script", file.path(), "--chart", "text"], 0);
     assert!(chart.contains("n5") && note.contains("It holds"), "{chart}\n{note}");
+    let (out, _) = expect(&["sim", "figure", "fig8_d", "--chart", "text", "-o", "json"], 0);
+    let told: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&told["chart"], &told["holds"]), (&Value::String(chart), &Value::Bool(true)));
     let svg = Scratch::new("svg", "");
     let (out, note) = expect(&["sim", "figure", "fig8_d", "--chart", "svg", "--to", svg.path()], 0);
     assert!(out.contains("It holds") && note.contains("the chart is in"), "{out}\n{note}");
@@ -126,6 +137,24 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
     }
     let (_, err) = expect(&["sim", "script", "/nonexistent/x"], 2);
     assert!(err.contains("/nonexistent/x cannot be read"), "{err}");
+}
+
+#[test]
+fn the_words_of_help_are_wrapped_once() {
+    for verb in ["run", "replay", "script", "figure"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
+        let output = command.args(["sim", verb, "--help"]).env("COLUMNS", "80").output().expect("the program runs");
+        let help = String::from_utf8(output.stdout).expect("text");
+        let (_, epilogue) = help.split_once("\nExamples:\n").expect("examples");
+        for example in epilogue.lines().filter(|line| line.starts_with(' ')) {
+            assert!(example.starts_with("  raftianctl ") || example.starts_with("  cargo "), "{example:?}\n{help}");
+        }
+        for paragraph in epilogue.split("\n\n").skip(1) {
+            let lines: Vec<&str> = paragraph.trim_end().lines().filter(|line| !line.starts_with(' ')).collect();
+            let is_full = |pair: &[&str]| pair[0].len() + 1 + pair[1].split(' ').next().unwrap_or_default().len() > 80;
+            assert!(lines.windows(2).all(is_full), "sim {verb}: lines end early\n{help}");
+        }
+    }
 }
 
 /// Whether the core is built with planted bugs by `cargo build` with these words.

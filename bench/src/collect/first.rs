@@ -13,16 +13,19 @@ use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::LabStatus;
 use serde::Deserialize;
 
-/// The part of a node's snapshot file that is the application's.
+/// The first line of a node's snapshot file.
 #[derive(Deserialize)]
-struct File {
+struct Line {
     state: State,
 }
 
+/// The part of it that is the application's.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Json(Snapshot),
+    /// So many bytes come behind the line.
+    Bytes(usize),
 }
 
 /// The snapshot that a run on this lab begins from: none while a node still has the first entry. Of those that nodes
@@ -39,8 +42,12 @@ pub(super) fn snapshot(status: &LabStatus) -> Option<Snapshot> {
 }
 
 fn read(path: &Path) -> Option<Snapshot> {
-    let File { state: State::Json(snapshot) } = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    Some(snapshot)
+    let file = fs::read(path).ok()?;
+    let mut parts = file.splitn(2, |&byte| byte == b'\n');
+    match serde_json::from_slice::<Line>(parts.next()?).ok()?.state {
+        State::Json(snapshot) => Some(snapshot),
+        State::Bytes(length) => Snapshot::decode(parts.next()?.get(..length)?).ok(),
+    }
 }
 
 #[cfg(test)]
@@ -55,12 +62,16 @@ mod tests {
         machine.apply(&Entry { index: 1, term: 1, payload: Payload::Noop });
         let state = serde_json::to_string(&machine.snapshot()).unwrap();
         let path = std::env::temp_dir().join(format!("raftian-first-{}.json", std::process::id()));
-        let text = format!(
-            r#"{{"crc32":"00000000","version":1,"last_index":1,"last_term":1,"configuration":{{"voters":["n1"]}},"state":{{"json":{state}}}}}"#
-        );
-        fs::write(&path, text).unwrap();
-        let snapshot = read(&path).unwrap();
-        assert_eq!((snapshot.last_applied(), snapshot.digest()), (1, machine.digest()));
+        let head = r#"{"crc32":"00000000","version":2,"last_index":1,"last_term":1,"configuration":{"voters":["n1"]}"#;
+        let long = format!("{}{state}", " ".repeat(10));
+        for text in [
+            format!("{head},\"state\":{{\"json\":{state}}}}}\n"),
+            format!("{head},\"state\":{{\"bytes\":{}}}}}\n{long}", long.len()),
+        ] {
+            fs::write(&path, text).unwrap();
+            let snapshot = read(&path).unwrap();
+            assert_eq!((snapshot.last_applied(), snapshot.digest()), (1, machine.digest()));
+        }
         fs::write(&path, "{}").unwrap();
         assert!(read(&path).is_none());
         fs::remove_file(&path).unwrap();

@@ -5,9 +5,11 @@
 //!  "sessions":[{"client":"a","serial":2,"index":7,"response":{"outcome":"set"}}],"state":{"k":"v"}}
 //! ```
 //!
+//! A long one is compressed (see `compact`), and read in either form.
+//!
 //! Invariants: equal machines give equal bytes; what is read back is whole and unaltered, or it is refused. `digest` is
 //! that of the machine and so vouches for sessions and state; `seal` vouches for what stands before it. Deliberately
-//! absent: compression, and files.
+//! absent: files.
 
 use raftian_raft::Index;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::app::AppKind;
+use crate::compact;
 use crate::digest::Digest;
 use crate::session::Session;
 
@@ -46,6 +49,12 @@ pub enum SnapshotError {
     /// It is not the JSON of a snapshot.
     #[error("not a snapshot: {0}")]
     Malformed(serde_json::Error),
+    /// Its compact form does not stand for any JSON.
+    #[error("the snapshot was altered or damaged: its compact form cannot be read: {problem}")]
+    Garbled {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Another version of the program wrote it.
     #[error("the snapshot has format {found}, and this program reads format {SNAPSHOT_VERSION}")]
     Version {
@@ -107,16 +116,20 @@ impl Snapshot {
         self.digest
     }
 
-    /// The snapshot as JSON text.
+    /// The snapshot as JSON text, or where that is longer than [`MAX_PLAIN_BYTES`](crate::MAX_PLAIN_BYTES) in a compact
+    /// form.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("names, numbers and JSON text always serialise")
+        compact::pack(serde_json::to_vec(self).expect("names, numbers and JSON text always serialise"))
     }
 
-    /// Reads a snapshot. Whether it is unaltered shows when a [`Machine`](crate::Machine) is restored from it.
+    /// Reads a snapshot in either form. Whether it is unaltered shows when a [`Machine`](crate::Machine) is restored
+    /// from it.
     ///
     /// # Errors
     /// When it is cut short or not a snapshot, perhaps because it is of another version.
-    pub fn decode(json: &[u8]) -> Result<Snapshot, SnapshotError> {
+    pub fn decode(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
+        let unpacked = compact::unpack(bytes)?;
+        let json = unpacked.as_deref().unwrap_or(bytes);
         serde_json::from_slice(json).map_err(|error| why_not(json, error))
     }
 

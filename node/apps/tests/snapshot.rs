@@ -1,6 +1,8 @@
 //! A snapshot stands for the log it replaces, and one that was damaged stands for nothing.
 
-use raftian_apps::{AppKind, Applied, Digest, Effect, Entry, Machine, Payload, Snapshot, SnapshotError};
+use raftian_apps::{
+    AppKind, Applied, Digest, Effect, Entry, MAX_PLAIN_BYTES, Machine, Payload, Snapshot, SnapshotError,
+};
 
 const PLAYERS: u16 = 5;
 
@@ -147,4 +149,46 @@ fn a_snapshot_names_the_state_as_the_status_does() {
     let snapshot = machine.snapshot();
     let digest: Digest = machine.digest();
     assert_eq!((snapshot.app(), snapshot.last_applied(), snapshot.digest()), (AppKind::Attack, 30, digest));
+}
+
+/// A kv machine whose snapshot is long.
+fn large_machine() -> Machine {
+    let mut machine = machine(AppKind::Kv);
+    for index in 1..=4 {
+        let value = "v".repeat(MAX_PLAIN_BYTES / 3);
+        let set = format!(r#"{{"client":"a","serial":{index},"op":{{"set":["k{index}","{value}"]}}}}"#);
+        machine.apply(&Entry { index, term: 1, payload: Payload::Command(set.into()) });
+    }
+    machine
+}
+
+#[test]
+fn a_long_snapshot_is_compact_and_the_same_machine_comes_back() {
+    let machine = large_machine();
+    let bytes = machine.snapshot().encode();
+    assert!(bytes.starts_with(b"{\"lz4\":{\"bytes\":") && bytes.len() < MAX_PLAIN_BYTES / 10, "{} bytes", bytes.len());
+    let restored = Machine::restore(AppKind::Kv, Snapshot::decode(&bytes).unwrap()).unwrap();
+    assert_eq!((restored.last_applied(), restored.digest()), (4, machine.digest()));
+    assert_eq!(restored.snapshot().encode(), bytes, "the same state, the same bytes");
+}
+
+#[test]
+fn a_long_snapshot_is_read_as_plain_json_too() {
+    let machine = large_machine();
+    let json = serde_json::to_vec(&machine.snapshot()).unwrap();
+    let restored = Machine::restore(AppKind::Kv, Snapshot::decode(&json).unwrap()).unwrap();
+    assert_eq!(restored.digest(), machine.digest());
+}
+
+#[test]
+fn a_compact_snapshot_that_was_cut_or_altered_is_refused() {
+    let bytes = large_machine().snapshot().encode();
+    for end in (0..bytes.len()).step_by(101).chain([bytes.len() - 1]) {
+        assert!(Snapshot::decode(&bytes[..end]).is_err(), "cut at {end}");
+    }
+    for place in (0..bytes.len()).step_by(101) {
+        let mut altered = bytes.clone();
+        altered[place] ^= 0x10;
+        assert!(Snapshot::decode(&altered).is_err(), "byte {place} altered");
+    }
 }

@@ -92,13 +92,12 @@ pub enum ChangeRefused {
 }
 
 impl Change {
-    /// The configuration to append. `current` is not joint; `behind` says how many entries a learner lacks, and more
-    /// than `tolerated` keep it from becoming a voter; so does silence, of which `answers` tells.
+    /// The configuration to append. `current` is not joint. `lag` says how many entries a learner lacks, if these are too
+    /// many for it to become a voter; silence, of which `answers` tells, keeps it from that too.
     pub(crate) fn apply(
         self,
         current: &Configuration,
-        behind: impl Fn(NodeId) -> u64,
-        tolerated: u64,
+        lag: impl Fn(NodeId) -> Option<u64>,
         answers: impl Fn(NodeId) -> bool,
     ) -> Result<Configuration, ChangeRefused> {
         let (voters, learners) = self.members(current)?;
@@ -109,8 +108,8 @@ impl Change {
             if !current.learners().contains(&node) {
                 return Err(ChangeRefused::Unknown { node });
             }
-            if behind(node) > tolerated {
-                return Err(ChangeRefused::Lagging { node, behind: behind(node) });
+            if let Some(behind) = lag(node) {
+                return Err(ChangeRefused::Lagging { node, behind });
             }
             if !answers(node) {
                 return Err(ChangeRefused::Silent { node });
@@ -164,8 +163,8 @@ mod tests {
     /// What comes of a change where n1 n2 n3 vote, n4 has caught up, n5 lacks nine entries, and n8 is silent.
     fn outcome(change: Change) -> Result<String, ChangeRefused> {
         let current = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4, 5, 8])).unwrap();
-        let behind = |id| if id == n(5) { 9 } else { 0 };
-        change.apply(&current, behind, 8, |id| id != n(8)).map(|configuration| configuration.to_string())
+        let lag = |id| (id == n(5)).then_some(9);
+        change.apply(&current, lag, |id| id != n(8)).map(|configuration| configuration.to_string())
     }
 
     #[test]
@@ -207,6 +206,6 @@ mod tests {
     #[test]
     fn the_last_voter_stays() {
         let alone = Configuration::new([n(1)]).unwrap();
-        assert_eq!(Change::Remove(n(1)).apply(&alone, |_| 0, 8, |_| true), Err(ChangeRefused::LastVoter));
+        assert_eq!(Change::Remove(n(1)).apply(&alone, |_| None, |_| true), Err(ChangeRefused::LastVoter));
     }
 }

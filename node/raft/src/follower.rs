@@ -78,7 +78,12 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
 
     // Rule 3: only an entry that *conflicts* discards what follows. A delayed AppendEntries with a prefix of what is
     // here already must not.
-    let fresh = entries.iter().position(|entry| !core.log.agrees(entry.index, entry.term));
+    let is_here = |entry: &Entry| match () {
+        () if core.mutant(Mutant::ConflictKept) => entry.index <= core.log.last_index(),
+        () if core.mutant(Mutant::CompactedTakenForMissing) => core.log.term_at(entry.index) == Some(entry.term),
+        () => core.log.agrees(entry.index, entry.term),
+    };
+    let fresh = entries.iter().position(|entry| !is_here(entry));
     if let Some(fresh) = fresh {
         let from = entries[fresh].index;
         if from <= core.commit_index {
@@ -128,7 +133,12 @@ fn check_order(mut before: LastEntry, entries: &[Entry], leader_term: Term) -> R
 pub(crate) fn install_snapshot(core: &mut Core, chunk: InstallSnapshot) -> Result<SnapshotReply, Contradiction> {
     check_chunk(core, &chunk)?;
     let LastEntry { index, term } = chunk.last;
-    if core.log.agrees(index, term) {
+    let is_here = match () {
+        () if core.mutant(Mutant::StaleSnapshotInstalled) => false,
+        () if core.mutant(Mutant::SnapshotTermIgnored) => index <= core.log.last_index(),
+        () => core.log.agrees(index, term),
+    };
+    if is_here {
         core.commit_index = core.commit_index.max(index);
         core.incoming.take_if(|incoming| incoming.last_index() <= core.commit_index);
         return Ok(SnapshotReply::Installed(index));

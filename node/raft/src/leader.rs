@@ -172,10 +172,9 @@ impl Leader {
         let pending = ChangeRefused::Pending { index: core.log.membership().active_since() };
         let settled = |configuration: &&Configuration| core.configuration_is_committed() && !configuration.is_joint();
         let current = core.configuration().filter(settled).ok_or(pending)?;
-        let lacks = |id| self.followers.get(&id).map_or(0, |progress| core.log.last_index() - progress.match_index);
+        let lag = |id| self.followers.get(&id).and_then(|progress| progress.lag(core));
         let answers = |id| self.followers.get(&id).is_none_or(|progress| progress.is_heard(core));
-        // What fits in one AppendEntries does not hold a cluster up.
-        let next = change.apply(current, lacks, core.options.max_append_entries as u64, answers)?;
+        let next = change.apply(current, lag, answers)?;
         Ok(self.append_configuration(core, next))
     }
 
@@ -226,7 +225,8 @@ impl Leader {
             None if !is_member => Err(TransferRefused::Unknown { node: to }),
             None if !has_vote => Err(TransferRefused::NotVoter { node: to }),
             None => {
-                let deadline = core.now + core.options.election_timeout.end;
+                let patience = if core.mutant(Mutant::TransferNeverAborted) { 1_000_000 } else { 1 };
+                let deadline = core.now + core.options.election_timeout.end * patience;
                 self.transfer = Some(Transfer { to, deadline, told: false });
                 core.record(Event::TransferStarted { to });
                 Ok(())

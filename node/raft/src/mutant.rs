@@ -60,6 +60,8 @@ mutants! {
     CommitUncapped,
     /// nextIndex stays where it was when a follower refuses.
     NextIndexStuck,
+    /// An entry that is there already stays, whatever its term.
+    ConflictKept,
 
     // §5.4
     /// Votes are given to logs that are behind.
@@ -80,14 +82,26 @@ mutants! {
     ConfigurationNotRolledBack,
     /// A leader changes the membership before an entry of its term is committed.
     ChangeBeforeNoop,
+    /// A late acknowledgement of a server that was removed counts for the one that was added under its name.
+    FormerServerBelieved,
 
     // §7, §8
     /// A snapshot claims to end one entry before it does, so that one is applied twice.
     SnapshotOffByOne,
+    /// A snapshot takes the place of the log, even of one that has all of it and more.
+    StaleSnapshotInstalled,
+    /// A snapshot that ends within the log is taken for a part of it, whatever the term there.
+    SnapshotTermIgnored,
+    /// An entry that was compacted is taken for one that is not there.
+    CompactedTakenForMissing,
     /// Reads are served before an entry of the leader's term is committed.
     ReadBeforeNoop,
     /// Reads are served without asking anybody.
     ReadWithoutQuorum,
+
+    // Thesis §3.10
+    /// A transfer to a server that does not take over is not given up.
+    TransferNeverAborted,
 
     // The pseudocode of "Raftian" (2025)
     /// A vote is given for a later term; logs are not looked at.

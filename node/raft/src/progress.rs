@@ -65,6 +65,14 @@ impl Progress {
         }
     }
 
+    /// How many entries it lacks, if these are enough to hold a cluster up that needs its vote (thesis §4.2.1): more than
+    /// fit in one AppendEntries, or some that it can only be sent as a snapshot.
+    pub(crate) fn lag(&self, core: &Core) -> Option<u64> {
+        let lacks = core.log.last_index() - self.match_index;
+        let wants_snapshot = self.match_index < core.log.base().index;
+        (wants_snapshot || lacks > core.options.max_append_entries as u64).then_some(lacks)
+    }
+
     /// Whether it has answered in this term, and within an election time-out.
     pub(crate) fn is_heard(&self, core: &Core) -> bool {
         self.answered >= self.first_call && core.now.since(self.heard) < core.options.election_timeout.start
@@ -91,6 +99,9 @@ impl Progress {
     /// The answer to an AppendEntries of this term.
     pub(crate) fn append_replied(&mut self, core: &Core, call: u64, reply: AppendReply) {
         if call < self.first_call {
+            if core.mutant(Mutant::FormerServerBelieved) {
+                self.matched(core.log.last_index());
+            }
             return;
         }
         let answered = self.note_answer(core, call);

@@ -122,6 +122,13 @@ impl Server {
         self.core.configuration()
     }
 
+    /// Whether the configuration in force is committed, and no other one can take its place but by a change that begins
+    /// from here on. A new leader cannot tell before an entry of its own term is committed: a change that it has never
+    /// heard of may stand in the log of another server, which may lead next and commit it (§5.4.2).
+    pub fn configuration_is_settled(&self) -> bool {
+        self.core.configuration_is_committed() && self.core.has_committed_in_term()
+    }
+
     /// The last entry that `peer` is known to have durably; `None` if this server does not lead, or does not know it.
     pub fn match_index(&self, peer: NodeId) -> Option<Index> {
         match &self.role {
@@ -247,13 +254,12 @@ impl Server {
         Ok(ticket)
     }
 
-    /// Takes in a snapshot of the application, in which `last_index` is the last entry applied, and discards what it
-    /// stands for (§7), but for the last `keep` entries: a follower that lacks no more than these is sent them and
-    /// not the snapshot.
+    /// The snapshot that [`Server::compact`] makes of this state, in which `last_index` is the last entry applied.
+    /// Nothing is changed, so it may be written beside the log before it is taken in.
     ///
     /// # Errors
-    /// When entries up to `last_index` are not applied, or there is a snapshot that reaches as far already.
-    pub fn compact(&mut self, last_index: Index, data: Bytes, keep: u64) -> Result<(), CompactRefused> {
+    /// As of [`Server::compact`].
+    pub fn snapshot_of(&self, last_index: Index, data: Bytes) -> Result<Snapshot, CompactRefused> {
         let (applied, snapshot_index) = (self.core.delivered(), self.core.log.snapshot_index());
         if last_index > applied {
             return Err(CompactRefused::NotApplied { last_index, applied });
@@ -265,7 +271,19 @@ impl Server {
         let index = last_index - off_by;
         let known = self.core.log.term_at(index).zip(self.core.log.membership().at(index).cloned());
         let (term, configuration) = known.ok_or(CompactRefused::UnknownConfiguration { last_index })?;
-        self.core.log.compact(Snapshot { last: LastEntry { term, index }, configuration, data }, keep);
+        Ok(Snapshot { last: LastEntry { term, index }, configuration, data })
+    }
+
+    /// Takes in a snapshot of the application, in which `last_index` is the last entry applied, and discards what it
+    /// stands for (§7), but for the last `keep` entries: a follower that lacks no more than these is sent them and
+    /// not the snapshot.
+    ///
+    /// # Errors
+    /// When entries up to `last_index` are not applied, or there is a snapshot that reaches as far already.
+    pub fn compact(&mut self, last_index: Index, data: Bytes, keep: u64) -> Result<(), CompactRefused> {
+        let snapshot = self.snapshot_of(last_index, data)?;
+        let index = snapshot.last_index();
+        self.core.log.compact(snapshot, keep);
         self.core.record(Event::SnapshotTaken { index });
         Ok(())
     }

@@ -46,6 +46,21 @@ fn section_6_a_server_without_a_vote_does_not_stand_for_election() {
 }
 
 #[test]
+fn section_6_a_new_leader_does_not_know_that_no_other_members_can_come_up() {
+    let mut cluster = cluster(1);
+    cluster.set_slow(n(1), true);
+    let settled = |cluster: &Cluster| cluster.server(n(1)).unwrap().configuration_is_settled();
+    cluster.wake(n(1));
+    cluster.sync(n(1), 1);
+    let status = cluster.status(n(1));
+    assert_eq!((status.role, status.commit_index, status.configuration_committed), (RoleKind::Leader, 0, true));
+    assert!(!settled(&cluster), "before an entry of its own term is committed");
+    cluster.sync(n(1), 1);
+    assert_eq!(cluster.status(n(1)).commit_index, 1);
+    assert!(settled(&cluster));
+}
+
+#[test]
 fn section_6_votes_and_entries_are_taken_from_strangers() {
     let mut cluster = elected(plain(1));
     cluster.join(n(4));
@@ -130,6 +145,9 @@ fn section_6_only_a_leader_changes_the_membership() {
 fn section_7_only_what_is_applied_and_new_is_compacted() {
     let mut cluster = elected(cluster(3));
     cluster.propose(n(1), &["a", "b"]).unwrap();
+    let announced = cluster.server(n(1)).unwrap().snapshot_of(1, Bytes::from_static(b"state")).unwrap();
+    assert_eq!((announced.last, &announced.data[..]), (LastEntry { term: 1, index: 1 }, &b"state"[..]));
+    assert_eq!(cluster.server(n(1)).unwrap().snapshot(), None, "nothing is changed");
     assert_eq!(cluster.compact(n(1), 0), Ok(1));
     assert_eq!(cluster.compact(n(1), 0), Err(CompactRefused::NotNewer { snapshot_index: 1 }));
     let too_far = cluster.with(n(1), |server, _| server.compact(2, Bytes::new(), 0));

@@ -103,6 +103,10 @@ counted! {
         SyncFailed = "sync_failed",
         /// A write found no room.
         DiskFull = "disk_full",
+        /// Bits flipped in a record of a disk.
+        RecordDamaged = "record_damaged",
+        /// A node did not start, because its disk is damaged.
+        StartRefused = "start_refused",
         /// A configuration was discarded.
         RolledBack = "rolled_back",
         /// A joint configuration was in force at a crash of the leader.

@@ -12,6 +12,7 @@ use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
 
+use crate::disk::Part;
 use crate::invariant::id_at;
 use crate::luck::luck;
 use crate::schedule::{Action, Op, Schedule, Timed, Whom};
@@ -33,7 +34,7 @@ impl Schedule {
         for draw in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
             actions.extend(draw(&drawing));
         }
-        for draw in [Drawing::disks, Drawing::changes, Drawing::transfers, Drawing::compactions] {
+        for draw in [Drawing::disks, Drawing::rots, Drawing::changes, Drawing::transfers, Drawing::compactions] {
             actions.extend(draw(&drawing));
         }
         actions.retain(|timed| timed.at_us < end_us);
@@ -267,6 +268,29 @@ impl Drawing {
             actions.push(Timed { at_us, action: strike });
             actions.push(Timed { at_us: after_us, action: relief });
             actions.push(Timed { at_us: after_us, action: Action::RestartAll });
+        }
+        actions
+    }
+
+    /// Bits flip. Mostly the server stops soon after and finds out, before the record is discarded.
+    fn rots(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, 12);
+        let mut actions = Vec::new();
+        for at_us in self.strikes(&mut random, 2, 1_000_000..4_000_000) {
+            let node = self.any(&mut random);
+            let part = match random.u8(0..4) {
+                0 => Part::HardState,
+                1 => Part::Snapshot,
+                _ => Part::Entry(random.u64(1..400)),
+            };
+            actions.push(Timed { at_us, action: Action::DiskRots { node, part } });
+            if random.u8(0..4) > 0 {
+                let stops_us = at_us + random.u64(0..300_000);
+                let action = Action::Crash { node: Whom::Node(node), keep: random.usize(0..3) };
+                actions.push(Timed { at_us: stops_us, action });
+                let action = Action::Restart(node);
+                actions.push(Timed { at_us: stops_us + random.u64(1_000..200_000), action });
+            }
         }
         actions
     }

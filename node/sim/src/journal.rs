@@ -4,6 +4,7 @@
 
 use raftian_raft::{Event, Index, Message, NodeId, ReadOutcome};
 
+use crate::disk::Part;
 use crate::invariant::Violation;
 use crate::queue::MessageId;
 use crate::schedule::Op;
@@ -36,6 +37,10 @@ pub enum What {
     Crashed(NodeId),
     /// A server started.
     Started(NodeId),
+    /// Bits flipped in a record of its disk.
+    Damaged(NodeId, Part),
+    /// A server did not start, because of this.
+    Refused(NodeId, Part),
     /// A server does nothing for a while.
     Paused(NodeId),
     /// It goes on.

@@ -19,7 +19,8 @@
 //! does not change the luck of anything else: the fate of a message follows from the seed, its link and its number on that
 //! link. Nothing a server does can make a run panic: what is wrong is a [`Violation`].
 //!
-//! Deliberately absent: bytes on disks (`raftian-wal` has its own tests of torn frames and damage), threads, and clocks.
+//! Deliberately absent: bytes on disks (how `raftian-wal` tells torn frames from damage, its own tests show), threads, and
+//! clocks.
 
 pub mod chart;
 mod client;
@@ -46,7 +47,7 @@ mod world;
 pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
-pub use disk::Disk;
+pub use disk::{Disk, Part};
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
@@ -58,7 +59,7 @@ pub use scenario::{
 };
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
-pub use settings::{DiskMutant, Mutant};
+pub use settings::{DiskMutant, Mutant, ServiceMutant};
 pub use settings::{NotPlanted, Plan, Settings};
 pub use tally::Tally;
 pub use world::{Held, World};

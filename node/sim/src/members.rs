@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_raft::{Configuration, NodeId};
+use raftian_raft::{Change, Configuration, NodeId};
 
 use crate::invariant::place;
 
@@ -41,6 +41,17 @@ impl Members {
 
     pub(crate) fn contains(self, id: NodeId) -> bool {
         (self.voters | self.outgoing | self.learners) & bit(id) != 0
+    }
+
+    /// What becomes of settled members when this change is done; who learns does not matter here.
+    pub(crate) fn after(self, change: &Change) -> Members {
+        let voters = match change {
+            Change::AddLearner(_) => self.voters,
+            Change::Promote(id) => self.voters | bit(*id),
+            Change::Remove(id) => self.voters & !bit(*id),
+            Change::Members { voters, .. } => voters.iter().fold(0, |bits, id| bits | bit(*id)),
+        };
+        Members { voters, outgoing: 0, ..self }
     }
 
     /// Whether `next` may follow this in a log (§6): C_new after C_old,new; after anything else, C_old,new or other

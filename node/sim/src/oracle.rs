@@ -38,6 +38,8 @@ use reads::ReadsView;
 pub(crate) struct Oracle {
     /// What the cluster started with.
     first: Members,
+    /// The configurations that were ever appended, whatever became of them.
+    later: Vec<Members>,
     /// Who led each term.
     leaders: BTreeMap<Term, NodeId>,
     table: Table,
@@ -133,6 +135,7 @@ impl Oracle {
     pub(crate) fn new(nodes: usize, first: Members, app: AppKind, machine: Machine, has_leases: bool) -> Oracle {
         Oracle {
             first,
+            later: Vec::new(),
             has_leases,
             leaders: BTreeMap::new(),
             table: Table::default(),

@@ -5,10 +5,12 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
+use bytes::Bytes;
 use raftian_apps::{NodeId, Response};
 use raftian_raft::{Index, Message};
 
 use crate::invariant::place;
+use crate::schedule::Op;
 
 /// Names a message on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,11 +24,21 @@ pub(crate) enum Event {
     /// A disk is done with what it was given.
     Synced { node: usize, epoch: u32 },
     /// A client's request arrives.
-    Request { client: usize, call: u64, node: usize },
+    Request { node: usize, request: Box<Request> },
     /// An answer arrives at a client.
     Answer { client: usize, op: u64, answer: Box<Answer> },
     /// A client has waited long enough for a request.
     TimeOut { client: usize, call: u64 },
+}
+
+/// What a client asks of a node. Once it has left it does not change: it may arrive when its client has long gone on.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) client: usize,
+    /// The place of its operation in the history.
+    pub(crate) place: u64,
+    pub(crate) op: Op,
+    pub(crate) command: Bytes,
 }
 
 /// What a client is told.

@@ -59,6 +59,7 @@
 //! | `cut n1 -> n2`, `cut n1 <-> *`, `partition n1,n2 \| n3,n4,n5`, `isolate n1`, `heal` | links |
 //! | `clog n1 -> n2 for 250ms` | what is sent meanwhile arrives at its end |
 //! | `disk n2 takes 20ms`, `disk n2 fails`, `disk n2 full`, `disk n2 has_room` | |
+//! | `disk n2 rots entry 3`, `disk n2 rots hard_state`, `disk n2 rots snapshot` | bits flip there: n2 will not start again (not done where a quorum would be lost for good) |
 //! | `compact n1 [keep 2]` | it is given a snapshot of its application |
 //! | `try add n4`, `try promote n4`, `try remove n4`, `try members n1,n2 + n4`, `try transfer n2` | asked of whoever leads |
 //!

@@ -5,6 +5,7 @@
 use raftian_raft::{Change, NodeId};
 
 use crate::Plan;
+use crate::disk::Part;
 
 /// A whole run, before it is played.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +113,14 @@ pub enum Action {
         node: NodeId,
         /// Whether it is full.
         is_full: bool,
+    },
+    /// Bits flip on a disk. Its server finds out when it starts, and does not start then. Not done where a configuration
+    /// would lose its quorum for good; nor is a change of the members, later, by which one would.
+    DiskRots {
+        /// Whose disk.
+        node: NodeId,
+        /// In which record.
+        part: Part,
     },
     /// The leader is asked for other members.
     Change(Change),

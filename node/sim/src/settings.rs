@@ -17,7 +17,7 @@ pub struct Settings {
     pub mutant: Option<Mutant>,
 }
 
-/// A planted bug, of the core, of the applications, or of whoever looks after the disk.
+/// A planted bug: of the core, of the applications, or of what stands around them.
 #[cfg(feature = "mutants")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
@@ -27,18 +27,42 @@ pub enum Mutant {
     App(raftian_apps::Mutant),
     /// A bug of the storage.
     Disk(DiskMutant),
+    /// A bug of whoever answers clients.
+    Service(ServiceMutant),
 }
 
 /// A planted bug of the storage.
 #[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskMutant {
-    /// Some starts find a damaged record in the middle of the log; it is cut there, with all that was durable after it,
-    /// where the node should refuse to start.
+    /// A log with a damaged record is cut there, with all that was durable after it, where the node should refuse to
+    /// start.
     CutsCorruptLog,
+    /// A hard state that is damaged is taken for that of a new server, where the node should refuse to start.
+    ForgetsCorruptHardState,
+    /// What a snapshot takes the place of is discarded before the snapshot is durable.
+    DiscardsFirst,
     /// A sync that failed is tried again, and believed when it succeeds: the second one vouches for pages that the first
     /// one lost.
     RetriesFailedSync,
+}
+
+#[cfg(feature = "mutants")]
+impl DiskMutant {
+    const ALL: [DiskMutant; 4] = [
+        DiskMutant::CutsCorruptLog,
+        DiskMutant::ForgetsCorruptHardState,
+        DiskMutant::DiscardsFirst,
+        DiskMutant::RetriesFailedSync,
+    ];
+}
+
+/// A planted bug of whoever answers clients.
+#[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceMutant {
+    /// Whoever waits for an index is told what the entry there did, though it may be of another term, and another's.
+    AnswersByIndex,
 }
 
 #[cfg(feature = "mutants")]
@@ -46,8 +70,9 @@ impl Mutant {
     /// Every planted bug.
     pub fn all() -> impl Iterator<Item = Mutant> {
         let raft = raftian_raft::Mutant::ALL.iter().copied().map(Mutant::Raft);
-        let disk = [DiskMutant::CutsCorruptLog, DiskMutant::RetriesFailedSync];
-        raft.chain(raftian_apps::Mutant::ALL.into_iter().map(Mutant::App)).chain(disk.map(Mutant::Disk))
+        let apps = raftian_apps::Mutant::ALL.into_iter().map(Mutant::App);
+        let service = [ServiceMutant::AnswersByIndex].map(Mutant::Service);
+        raft.chain(apps).chain(DiskMutant::ALL.map(Mutant::Disk)).chain(service)
     }
 }
 
@@ -230,6 +255,18 @@ impl Settings {
     /// Whether this bug of the storage is planted.
     #[cfg(not(feature = "mutants"))]
     pub(crate) fn disk_mutant(&self, _: DiskMutant) -> bool {
+        false
+    }
+
+    /// Whether this bug of the service is planted.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn service_mutant(&self, mutant: ServiceMutant) -> bool {
+        self.mutant == Some(Mutant::Service(mutant))
+    }
+
+    /// Whether this bug of the service is planted.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn service_mutant(&self, _: ServiceMutant) -> bool {
         false
     }
 

@@ -320,7 +320,7 @@ impl World {
                 None => Ok(()),
             },
             Event::Synced { node, epoch } if self.nodes[node].epoch == epoch => self.synced(node),
-            Event::Request { client, call, node } => self.request(client, call, node),
+            Event::Request { node, request } => self.request(node, *request),
             _ => Ok(()),
         }
     }

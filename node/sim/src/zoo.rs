@@ -85,6 +85,7 @@ impl Mutant {
         match self {
             Mutant::Raft(mutant) => snake_case(&format!("{mutant:?}")),
             Mutant::App(mutant) => format!("app_{}", snake_case(&format!("{mutant:?}"))),
+            Mutant::Service(mutant) => format!("service_{}", snake_case(&format!("{mutant:?}"))),
             Mutant::Disk(mutant) => format!("disk_{}", snake_case(&format!("{mutant:?}"))),
         }
     }

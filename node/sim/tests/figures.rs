@@ -39,12 +39,11 @@ type Without = fn(&mut Plan);
 /// What these figures show is not the absence of a bug, but a rule that can be switched off.
 #[test]
 fn figures_about_a_rule_fail_without_it() {
-    let without: [(&str, Without); 5] = [
+    let without: [(&str, Without); 4] = [
         ("cloudflare_partial", |plan| (plan.pre_vote, plan.check_quorum) = (false, false)),
         ("asym_deaf_node", |plan| (plan.pre_vote, plan.check_quorum) = (false, false)),
         ("disruptive_removed", |plan| plan.check_quorum = false),
         ("prevote_rejoin_long_partition", |plan| plan.pre_vote = false),
-        ("learner_added_partitioned", |plan| plan.max_append_entries = 4_096),
     ];
     for (name, take_away) in without {
         let mut scenario = Figure::named(name).unwrap().scenario();

@@ -95,6 +95,10 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nn1 term 1 log 2", "line 2, column 15: terms never fall along a log"),
         ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
         ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
+        (
+            "servers 3\ndisk n2 rots entries",
+            "line 2, column 14: expected `entry`, `hard_state` or `snapshot`, found `entries`",
+        ),
         ("servers 3\ndisk @leader or n1 full", "line 2, column 20: only `fails` can be said"),
         ("servers 3\nclient 0 set x 1", "line 2, column 14: expected a key from k0 to k255, found `x`"),
         ("servers 3\npropose n1 \"x\"", "line 2, column 12: expected the name of a command"),
@@ -154,6 +158,32 @@ fn what_is_not_so_is_told_with_its_line() {
         assert!(why.contains(expected), "{statements}: {why}");
     }
     assert_eq!(played("elect n1\npropose n1 x\nadvance 100ms\nexpect value all x 1\nfinish"), None);
+}
+
+#[test]
+fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
+    let begin = "elect n1\npropose n1 x\nadvance 100ms\ncompact n2\npropose n1 y\nadvance 100ms";
+    let restart = "crash n2 keeping 3\nrestart n2\nadvance 1s";
+    for part in ["entry 3", "entry 1", "hard_state", "snapshot"] {
+        let stays_out = format!("{restart}\nrestart all\nexpect role n2 down\nexpect durable n2 1\nfinish");
+        assert_eq!(played(&format!("{begin}\ndisk n2 rots {part}\n{stays_out}")), None, "{part}");
+    }
+    for part in ["entry 3", "snapshot"] {
+        let comes_back = format!("compact n2\nadvance 10ms\n{restart}\nexpect role n2 follower\nexpect value all y 1");
+        assert_eq!(played(&format!("{begin}\ndisk n2 rots {part}\n{comes_back}")), None, "{part}");
+    }
+}
+
+#[test]
+fn no_damage_costs_a_quorum_for_good() {
+    let restart_all = "crash all\nrestart all\nadvance 1s";
+    let of_three = format!("elect n1\ndisk n2 rots entry 1\ndisk n3 rots entry 1\n{restart_all}");
+    assert_eq!(played(&format!("{of_three}\nexpect role n2 down\nexpect role n3 follower\nfinish")), None);
+    // A change that would need the damaged one is not asked for either.
+    let without_n1 = format!("elect n1\ndisk n2 rots entry 1\ntry remove n1\n{restart_all}");
+    assert_eq!(played(&format!("{without_n1}\nexpect members n1 n1,n2,n3\nfinish")), None);
+    let without_n2 = format!("elect n1\ndisk n2 rots entry 1\ntry remove n2\nadvance 1s\n{restart_all}");
+    assert_eq!(played(&format!("{without_n2}\nexpect members n1 n1,n3\nfinish")), None);
 }
 
 /// A contradiction between two disks is no scenario's to make: it is told like any broken invariant.

@@ -5,13 +5,14 @@ use raftian_sim::{Coverage, Rare, Schedule, Settings, run, run_seed};
 #[test]
 fn the_first_seeds_are_clean_and_reach_what_is_rare() {
     let mut coverage = Coverage::default();
-    for seed in 0..50 {
+    for seed in 0..100 {
         let report = run_seed(seed, &Settings::default());
         assert_eq!(report.violation, None, "{report}");
         assert!(report.acknowledged > 0, "{report}");
         coverage.add(&report.coverage);
     }
-    for rare in [Rare::WriteTorn, Rare::SnapshotInstalled, Rare::Duplicate, Rare::ReadServed, Rare::ChangeBegun] {
+    let rare = [Rare::WriteTorn, Rare::SnapshotInstalled, Rare::Duplicate, Rare::ReadServed, Rare::ChangeBegun];
+    for rare in rare.into_iter().chain([Rare::StartRefused, Rare::StaleSerial]) {
         assert!(coverage.rare(rare) > 0, "{} was never reached", rare.name());
     }
 }
@@ -25,7 +26,7 @@ fn a_seed_has_one_hash() {
 
 /// They change with every change of the core, of the draws, or of the trace: then these are the new ones.
 const HASHES: [&str; 5] =
-    ["e638a694dee77544", "89034cf40ec3ef6c", "788739c2cc3c64f7", "a56ceb4ca245d969", "bd5c39be27efc68c"];
+    ["e638a694dee77544", "89034cf40ec3ef6c", "3492fb9af78c80cf", "a56ceb4ca245d969", "1ecb6882ea306017"];
 
 #[test]
 fn a_schedule_without_an_action_is_another_run_and_a_run_can_be_repeated() {

@@ -18,7 +18,7 @@ const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
 impl Driver {
     pub(super) fn status(&self) -> NodeStatus {
         let status = self.server.status();
-        let committed = status.configuration_committed;
+        let committed = self.server.configuration_is_settled();
         NodeStatus {
             node: self.server.id(),
             pid: std::process::id(),

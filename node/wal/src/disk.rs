@@ -2,12 +2,13 @@
 //!
 //! Invariant of a [`Disk`]: what the directory says at first is durable; when `create`, `rename` or `remove` returns,
 //! it says so durably; when `sync` returns, everything written to that file before is durable. Deliberately absent:
-//! retries, and buffering.
+//! retries, buffering, and a way to keep two handles on one disk out of each other's files.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::WalError;
 
@@ -52,6 +53,14 @@ pub trait Disk {
     /// What the system says.
     fn remove(&mut self, file: &str) -> io::Result<()>;
 
+    /// How many more bytes the disk has room for, as far as can be told.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn room(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
     /// The name of a file as a message to a person should give it.
     fn locate(&self, file: &str) -> String {
         file.to_owned()
@@ -73,13 +82,14 @@ pub trait DiskFile {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A directory of the operating system, held by one process at a time.
-#[derive(Debug)]
+/// A directory of the operating system, held by one process at a time. Clones are handles on the same directory, which
+/// is held as long as any of them is there.
+#[derive(Clone, Debug)]
 pub struct RealDisk {
     path: PathBuf,
-    directory: File,
+    directory: Arc<File>,
     /// Held for its lock, which the system releases when the process ends in whatever way.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl RealDisk {
@@ -97,7 +107,7 @@ impl RealDisk {
         directory.sync_all().map_err(failed)?;
         let lock = writable().create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(RealDisk { path, directory, _lock: lock }),
+            Ok(()) => Ok(RealDisk { path, directory: Arc::new(directory), _lock: Arc::new(lock) }),
             Err(TryLockError::WouldBlock) => Err(WalError::InUse { directory: location }),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }

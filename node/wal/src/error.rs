@@ -5,11 +5,11 @@
 
 use std::io;
 
-use raftian_raft::Index;
+use raftian_raft::{Index, NodeId};
 
 /// What an operator can do about damage. Starting afresh under the old identity is no choice: the node may have voted.
 const NEXT_STEP: &str = "nothing was cut or changed, and the node must not start on this: keep the files for a closer \
-     look; the node can only come back as a new one";
+     look; the node can only come back as a new one, once it is removed from its cluster and added again";
 
 /// Why the log cannot be opened, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +104,32 @@ pub enum WalError {
         /// The last entry that the snapshot stands for; `None` when it is missing.
         last: Option<Index>,
     },
+    /// The log is another node's.
+    #[error(
+        "`{file}` belongs to the log of {owner}, and this is {node}: with it, {node} would break promises of its own \
+         and keep some of {owner}; nothing was changed: put the log of {node} back, or have {node} removed from its \
+         cluster and added again"
+    )]
+    Foreign {
+        /// The first of the files that say so.
+        file: String,
+        /// Whose log it is.
+        owner: NodeId,
+        /// Who wanted to open it.
+        node: NodeId,
+    },
+    /// There is a log, and nothing that says how much of it had been synced.
+    #[error(
+        "`{file}` is missing or empty, and the log beside it is not: it ends with entry {last_index} now, and nobody \
+         can tell whether entries or a vote that were acknowledged are missing from its end; put the file back, if \
+         you have it; {NEXT_STEP}"
+    )]
+    NoMark {
+        /// The file of the durable mark.
+        file: String,
+        /// The last entry that can be read.
+        last_index: Index,
+    },
     /// An earlier write or sync failed, so that nobody knows what is on the disk.
     #[error("the log takes nothing more, because an earlier write or sync failed; restart the node")]
     Poisoned,
@@ -113,11 +139,16 @@ impl WalError {
     /// Sorts an error of the system: a full disk is a case of its own.
     pub(crate) fn io(action: &'static str, file: &str, source: io::Error) -> WalError {
         let file = file.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => WalError::NoSpace { action, file },
-            _ => WalError::Io { action, file, source },
+        match is_full(&source) {
+            true => WalError::NoSpace { action, file },
+            false => WalError::Io { action, file, source },
         }
     }
+}
+
+/// Whether the system says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn expected_entry(index: Option<Index>) -> String {

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | `00000001.wal`, `00000002.wal`, … | segments: a header, frames, zeros |
 //! | `durable` | the durable mark, in two slots |
-//! | `snapshot.json` | the snapshot, if there is one |
+//! | `snapshot.json` | the snapshot, if there is one: a line of JSON, then the state if that is not JSON |
 //! | `snapshot.json.new` | the next snapshot, as far as it is written |
 //! | `lock` | nothing; locked while a process has the log open ([`RealDisk`] only) |
 //!
@@ -31,11 +31,18 @@
 //! created, gets a header that states where the old one ends, and is synced, and then the mark moves there and is
 //! synced as well. So only the last segment can be incomplete. The header also states what came of all segments before:
 //! the hard state, and the last index of the log. So a segment does not need those before it, but for their entries.
+//! And it names the node whose log this is: a log that came from another node's folder is refused.
+//!
+//! The first segment of all has nothing but its header until the first mark is durable. So a log that has anything in
+//! it has a mark, or has lost it.
 //!
 //! # Snapshots
 //!
 //! A snapshot is written to `snapshot.json.new` and synced, the log is synced, and the file is renamed to
-//! `snapshot.json`. So it is there as a whole or not at all, and not before anything that was appended before it.
+//! `snapshot.json`. So it is there as a whole or not at all, and not before anything that was appended before it. The
+//! first step takes long where the state is large, and needs nothing of the log: a [`Stager`] takes it beforehand,
+//! while the log goes on. If it fails, for want of room for instance, the log has not even noticed. A log that is asked
+//! for a snapshot which was not staged takes that step itself.
 //!
 //! Then the log makes room. Entries that are to go ([`Discard::UpTo`](raftian_raft::Discard::UpTo)) go with their
 //! segment when no entry in it, nor in those before it, is to stay; the others stay until then, and are recovered. When
@@ -67,7 +74,9 @@
 //! | a snapshot that does not match its checksum | [`WalError::CorruptSnapshot`] |
 //! | a gap between entries, a term that goes back, an unknown version or kind | [`WalError::Inconsistent`] |
 //! | a snapshot of a term that the hard state has not reached | [`WalError::Inconsistent`] |
-//! | no file `durable`, or the start of its creation | the frames alone vouch |
+//! | no file `durable`, or the start of its creation, and nothing in the log | its creation was cut short: made anew |
+//! | the same beside a log with anything in it | [`WalError::NoMark`] |
+//! | a header that names another node | [`WalError::Foreign`] |
 //! | a file `snapshot.json.new` | its writing was cut short: removed |
 //!
 //! A disk may write the sectors of one batch in any order. So after a power cut a bad frame can be followed by good
@@ -81,8 +90,8 @@
 //!
 //! # What this cannot find
 //!
-//! - After a *power cut* that left an old mark, or without the file `durable`, damage within the last batch looks like
-//!   a torn tail and is cut. The same holds if the newer slot of `durable` and the last batch are damaged together.
+//! - After a *power cut* that left an old mark, damage within the last batch looks like a torn tail and is cut. The
+//!   same holds if the newer slot of `durable` and the last batch are damaged together.
 //! - First segments that are missing though they should not be, if the snapshot stands for all their entries; nor does
 //!   it matter. The same holds for a missing or an older snapshot if the log has all that comes after it.
 //! - A whole directory that was replaced by an older copy of itself is intact, and opens.
@@ -97,10 +106,12 @@ mod replay;
 mod sealed;
 mod segment;
 mod snapshot;
+mod stage;
 mod wal;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
 pub use mem_disk::{MemDisk, MemFile};
 pub use recovery::{Recovered, TornTail, is_begun};
+pub use stage::{StageError, Stager};
 pub use wal::{Options, Wal};

@@ -8,7 +8,9 @@
 //! go to the two slots in turn, so a write that is cut short leaves the other one. The file is not synced with each
 //! mark: the page cache survives the process, and after a power cut an old mark is still a true one.
 //!
-//! Deliberately absent: anything that the log could not do without (see the rules in [the crate's page](crate)).
+//! A log that has anything in it has a mark: the first one is durable before anything is appended.
+//!
+//! Deliberately absent: what a mark means for the end of the log (see the rules in [the crate's page](crate)).
 
 use crate::record::u32_at;
 use crate::segment::Position;
@@ -36,7 +38,7 @@ pub(crate) struct MarkFile<F> {
     next_slot: usize,
 }
 
-/// Reads the mark. `None` when there is no file, or a crash cut its creation short.
+/// Reads the mark. `None` when there is no file, or one that is no more than the start of its creation.
 ///
 /// # Errors
 /// When neither slot verifies.

@@ -189,6 +189,10 @@ impl Disk for MemDisk {
         state.change()?;
         state.files.remove(file).map(drop).ok_or_else(not_found)
     }
+
+    fn room(&self) -> io::Result<u64> {
+        Ok(self.state().room_bytes() as u64)
+    }
 }
 
 impl DiskFile for MemFile {
@@ -196,8 +200,7 @@ impl DiskFile for MemFile {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let mut state = self.disk.state();
         state.change()?;
-        let used: usize = state.files.values().map(|content| content.cached.len()).sum();
-        let room = state.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
+        let room = state.room_bytes();
         state.writes += 1;
         let number = state.writes;
         let content = state.content(&self.name);
@@ -234,6 +237,11 @@ impl State {
             }
             None => Ok(()),
         }
+    }
+
+    fn room_bytes(&self) -> usize {
+        let used: usize = self.files.values().map(|content| content.cached.len()).sum();
+        self.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used))
     }
 
     fn content(&mut self, file: &str) -> &mut Content {

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use raftian_raft::{Entry, HardState, Snapshot};
+use raftian_raft::{Entry, HardState, NodeId, Snapshot};
 
 use crate::replay::Replay;
 use crate::segment::{self, BadHeader, Header, Position, VERSION};
@@ -58,6 +58,15 @@ pub(crate) struct Last {
     pub(crate) rewrite_from: u32,
 }
 
+impl Last {
+    /// Whether this is the first segment of all and nothing was ever written behind its header: then a crash may have
+    /// come before there was a mark.
+    fn is_untouched(&self) -> bool {
+        self.end == (Position { segment: 1, offset: segment::HEADER })
+            && self.content[segment::HEADER as usize..].iter().all(|&byte| byte == 0)
+    }
+}
+
 /// A segment as far as its frames verify.
 #[derive(Debug)]
 struct Scan {
@@ -67,11 +76,11 @@ struct Scan {
     newest_batch: Option<u32>,
 }
 
-/// Reads everything and decides.
+/// Reads everything and decides. The log must be this node's.
 ///
 /// # Errors
 /// When the files cannot be read, or are not what a crash can leave.
-pub(crate) fn plan<D: Disk>(disk: &D) -> Result<Plan, WalError> {
+pub(crate) fn plan<D: Disk>(disk: &D, node: NodeId) -> Result<Plan, WalError> {
     let files = disk.list().map_err(|error| WalError::io("list", &disk.locate("."), error))?;
     let mark = mark::read(disk, &files)?;
     let marked = mark.as_ref().map(|found| found.mark);
@@ -84,11 +93,12 @@ pub(crate) fn plan<D: Disk>(disk: &D) -> Result<Plan, WalError> {
         let name = segment::file_name(number);
         let file = disk.locate(&name);
         let bytes = disk.read(&name).map_err(|error| WalError::io("read", &file, error))?;
-        let expected = expected_header(number, last.as_ref(), &replay);
+        let expected = expected_header(node, number, last.as_ref(), &replay);
         let may_be_unfinished = number == *numbers.end()
             && marked.is_none_or(|mark| mark.segment != number)
             && (last.is_some() || snapshot.is_none());
         match Header::decode(&bytes) {
+            Ok(found) if found.node != node => return Err(WalError::Foreign { file, owner: found.node, node }),
             Ok(found) => {
                 let expected = expected.unwrap_or(Header { segment: number, ..found });
                 check_header(&file, &found, &expected, last.as_ref(), &replay)?;
@@ -108,6 +118,9 @@ pub(crate) fn plan<D: Disk>(disk: &D) -> Result<Plan, WalError> {
     let (last, torn_tail) = last.map(|scan| judge_tail(scan, marked, &replay)).transpose()?.unzip();
     if last.is_none() && snapshot.is_some() {
         return Err(WalError::Missing { file: disk.locate(&segment::file_name(*numbers.start())) });
+    }
+    if marked.is_none() && last.as_ref().is_some_and(|last| !last.is_untouched()) {
+        return Err(WalError::NoMark { file: disk.locate(mark::FILE), last_index: replay.last_index() });
     }
     check_snapshot(disk, snapshot.as_ref(), *numbers.start(), &replay)?;
     Ok(Plan { replay, snapshot, torn_tail: torn_tail.flatten(), mark, leftovers, last })
@@ -137,15 +150,16 @@ fn segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Re
 }
 
 /// The header that a segment must have. Of the first one that is left, when others were before it, nothing is known.
-fn expected_header(number: u32, previous: Option<&Scan>, replay: &Replay) -> Option<Header> {
+fn expected_header(node: NodeId, number: u32, previous: Option<&Scan>, replay: &Replay) -> Option<Header> {
     match previous {
         Some(previous) => Some(Header {
+            node,
             segment: number,
             previous_end: previous.end.offset,
             hard_state: replay.hard_state,
             last_index: replay.last_index(),
         }),
-        None => (number == Header::FIRST.segment).then_some(Header::FIRST),
+        None => Some(Header::first(node)).filter(|first| first.segment == number),
     }
 }
 
@@ -258,13 +272,23 @@ fn corrupt(scan: &Scan, replay: &Replay) -> WalError {
 
 #[cfg(test)]
 mod tests {
-    use raftian_raft::{Configuration, HardState, Index, LastEntry, NodeId, Payload};
+    use raftian_raft::{Configuration, HardState, Index, LastEntry, Payload};
 
     use super::*;
+    use crate::mark::MarkFile;
     use crate::record::Record;
+    use crate::stage::Staged;
     use crate::{DiskFile, MemDisk};
 
-    /// A disk with one segment of these records, each under a checksum that holds.
+    fn node() -> NodeId {
+        NodeId::new(2).unwrap()
+    }
+
+    fn first() -> Header {
+        Header::first(node())
+    }
+
+    /// A disk with one segment of these records, each under a checksum that holds, and a mark at its end.
     fn disk_with(header: &Header, records: &[Record]) -> MemDisk {
         let mut bytes = header.encode().to_vec();
         for record in records {
@@ -277,19 +301,20 @@ mod tests {
         }
         let mut disk = MemDisk::new();
         disk.create(&segment::file_name(header.segment)).unwrap().write_at(0, &bytes).unwrap();
+        MarkFile::start(&mut disk, None, Position { segment: header.segment, offset: bytes.len() as u32 }).unwrap();
         disk
     }
 
     fn with_snapshot(mut disk: MemDisk, term: u64, index: Index) -> MemDisk {
         let configuration = Configuration::new(NodeId::first(1)).unwrap();
         let snapshot = Snapshot { last: LastEntry { term, index }, configuration, data: "1".into() };
-        snapshot::write_new(&mut disk, &snapshot).unwrap();
+        drop(Staged::default().ready(&mut disk, &snapshot).unwrap());
         snapshot::put_in_force(&mut disk).unwrap();
         disk
     }
 
     fn refusal(disk: &MemDisk) -> String {
-        plan(disk).unwrap_err().to_string()
+        plan(disk, node()).unwrap_err().to_string()
     }
 
     fn noop(index: Index) -> Record {
@@ -302,36 +327,37 @@ mod tests {
 
     /// The header of a segment before which nothing is left.
     fn later(last_index: Index) -> Header {
-        Header { segment: 7, previous_end: 99, hard_state: HardState { term: 1, voted_for: None }, last_index }
+        let hard_state = HardState { term: 1, voted_for: None };
+        Header { node: node(), segment: 7, previous_end: 99, hard_state, last_index }
     }
 
     fn entries_of(disk: &MemDisk) -> Vec<Index> {
-        plan(disk).unwrap().replay.entries.iter().map(|entry| entry.index).collect()
+        plan(disk, node()).unwrap().replay.entries.iter().map(|entry| entry.index).collect()
     }
 
     #[test]
     fn a_gap_between_entries_is_refused() {
-        let message = refusal(&disk_with(&Header::FIRST, &[noop(1), noop(3)]));
-        assert!(message.starts_with("`00000001.wal` makes no sense at byte 75: entry 3 follows entry 1;"), "{message}");
-        let message = refusal(&disk_with(&Header::FIRST, &[noop(0)]));
-        assert!(message.contains("at byte 46: entry 0 follows entry 0"), "{message}");
-        let message = refusal(&disk_with(&Header::FIRST, &[noop(1), Record::Restart(5), noop(7)]));
+        let message = refusal(&disk_with(&first(), &[noop(1), noop(3)]));
+        assert!(message.starts_with("`00000001.wal` makes no sense at byte 77: entry 3 follows entry 1;"), "{message}");
+        let message = refusal(&disk_with(&first(), &[noop(0)]));
+        assert!(message.contains("at byte 48: entry 0 follows entry 0"), "{message}");
+        let message = refusal(&disk_with(&first(), &[noop(1), Record::Restart(5), noop(7)]));
         assert!(message.contains("entry 7 follows entry 5"), "{message}");
     }
 
     #[test]
     fn a_term_that_goes_back_is_refused() {
-        let message = refusal(&disk_with(&Header::FIRST, &[term(5), term(5), term(4)]));
-        assert!(message.contains("at byte 92: the term goes back from 5 to 4"), "{message}");
+        let message = refusal(&disk_with(&first(), &[term(5), term(5), term(4)]));
+        assert!(message.contains("at byte 94: the term goes back from 5 to 4"), "{message}");
         let message = refusal(&disk_with(&later(0), &[term(0)]));
-        assert!(message.contains("at byte 46: the term goes back from 1 to 0"), "{message}");
+        assert!(message.contains("at byte 48: the term goes back from 1 to 0"), "{message}");
     }
 
     #[test]
     fn a_first_segment_with_something_before_it_is_refused() {
-        let message = refusal(&disk_with(&Header { previous_end: 99, ..Header::FIRST }, &[]));
+        let message = refusal(&disk_with(&Header { previous_end: 99, ..first() }, &[]));
         assert!(message.contains("the segment before it should end at byte 99, not 0"), "{message}");
-        let message = refusal(&disk_with(&Header { last_index: 3, ..Header::FIRST }, &[]));
+        let message = refusal(&disk_with(&Header { last_index: 3, ..first() }, &[]));
         let expected = "before it there should be 3 entries, term 0 and vote none, not 0 entries, term 0 and vote none";
         assert!(message.contains(expected), "{message}");
     }
@@ -366,8 +392,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_of_a_later_term_than_the_log_is_refused() {
-        let disk = disk_with(&Header::FIRST, &[term(4)]);
-        assert!(plan(&with_snapshot(disk.fork(), 4, 7)).is_ok());
+        let disk = disk_with(&first(), &[term(4)]);
+        assert!(plan(&with_snapshot(disk.fork(), 4, 7), node()).is_ok());
         let message = refusal(&with_snapshot(disk, 5, 7));
         let expected = "`snapshot.json` makes no sense at byte 0: it is of term 5, and the log ends in term 4;";
         assert!(message.starts_with(expected), "{message}");

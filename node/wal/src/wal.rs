@@ -3,16 +3,17 @@
 //! Invariant: after a write or a sync has failed, nothing more is written. Whether the bytes of a failed sync are on
 //! the disk cannot be found out from this process, and a second fsync may say yes for pages that the first one lost.
 //!
-//! Deliberately absent: reading (the core holds the log in memory), a retry, a sync on drop, since dropping without
-//! [`Wal::close`] is what a kill looks like, and writing a snapshot beside the log: the log waits for it.
+//! Deliberately absent: reading (the core holds the log in memory), a retry, and a sync on drop, since dropping without
+//! [`Wal::close`] is what a kill looks like.
 
-use raftian_raft::{Discard, Entry, HardState, Index, Snapshot, Storage, Write};
+use raftian_raft::{Discard, Entry, HardState, Index, NodeId, Snapshot, Storage, Write};
 
 use crate::mark::MarkFile;
 use crate::recovery::{self, Last, Plan, Recovered};
 use crate::replay::Replay;
 use crate::sealed::Sealed;
 use crate::segment::{self, Header, Position, Segment};
+use crate::stage::{Staged, Stager};
 use crate::{Disk, WalError, record, snapshot};
 
 /// The most bytes of commands that are written at once; one larger command still is. With a full segment before it,
@@ -39,6 +40,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Wal<D: Disk> {
     disk: D,
+    node: NodeId,
     options: Options,
     segment: Segment<D::File>,
     sealed: Sealed,
@@ -50,6 +52,7 @@ pub struct Wal<D: Disk> {
     last_index: Index,
     /// The last entry that the stored snapshot stands for; 0 without one.
     snapshot_index: Index,
+    staged: Staged,
     /// Reused from append to append.
     frames: Vec<u8>,
     poisoned: bool,
@@ -58,13 +61,13 @@ pub struct Wal<D: Disk> {
 }
 
 impl<D: Disk> Wal<D> {
-    /// Opens the log on a disk, and begins one if there is none. What it returns is durable.
+    /// Opens a node's log on a disk, and begins one if there is none. What it returns is durable.
     ///
     /// # Errors
-    /// When the files are not what a crash can leave ([`WalError::Corrupt`], [`WalError::Inconsistent`],
-    /// [`WalError::Missing`]; then no file has been changed), or the disk fails.
-    pub fn open(disk: D) -> Result<(Wal<D>, Recovered), WalError> {
-        Wal::open_with(disk, Options::default())
+    /// When the files are not what a crash can leave, or another node's (then no file has been changed), or the disk
+    /// fails.
+    pub fn open(disk: D, node: NodeId) -> Result<(Wal<D>, Recovered), WalError> {
+        Wal::open_with(disk, node, Options::default())
     }
 
     /// Opens the log with a layout of one's own.
@@ -74,10 +77,10 @@ impl<D: Disk> Wal<D> {
     ///
     /// # Panics
     /// When the options are out of range.
-    pub fn open_with(mut disk: D, options: Options) -> Result<(Wal<D>, Recovered), WalError> {
+    pub fn open_with(mut disk: D, node: NodeId, options: Options) -> Result<(Wal<D>, Recovered), WalError> {
         assert!(options.segment_bytes <= 1 << 30, "a segment is at most 1 GiB: {options:?}");
         assert!((1..=1 << 30).contains(&options.chunk_bytes), "a chunk is 1 byte to 1 GiB: {options:?}");
-        let Plan { replay, snapshot, torn_tail, mark, leftovers, last } = recovery::plan(&disk)?;
+        let Plan { replay, snapshot, torn_tail, mark, leftovers, last } = recovery::plan(&disk, node)?;
         for file in leftovers {
             disk.remove(&file).map_err(|error| WalError::io("remove", &disk.locate(&file), error))?;
         }
@@ -85,18 +88,20 @@ impl<D: Disk> Wal<D> {
             Some(Last { end, content, rewrite_from }) => {
                 Segment::reopen(&mut disk, end, &content, rewrite_from, options.chunk_bytes)?
             }
-            None => Segment::create(&mut disk, &Header::FIRST, options.chunk_bytes)?,
+            None => Segment::create(&mut disk, &Header::first(node), options.chunk_bytes)?,
         };
         let marks = MarkFile::start(&mut disk, mark.as_ref(), segment.end())?;
         let mut wal = Wal {
             batch: segment.end().offset,
             disk,
+            node,
             options,
             segment,
             marks,
             hard_state: replay.hard_state,
             last_index: replay.last_index(),
             snapshot_index: snapshot.as_ref().map_or(0, Snapshot::last_index),
+            staged: Staged::default(),
             sealed: replay.sealed,
             frames: Vec::new(),
             poisoned: false,
@@ -109,6 +114,14 @@ impl<D: Disk> Wal<D> {
         }
         let Replay { hard_state, entries, .. } = replay;
         Ok((wal, Recovered { hard_state, snapshot, entries, torn_tail }))
+    }
+
+    /// The hand that writes this log's snapshots beside it.
+    pub fn stager(&self) -> Stager<D>
+    where
+        D: Clone,
+    {
+        Stager::new(self.disk.clone(), self.staged.clone(), self.options.chunk_bytes)
     }
 
     /// Syncs what was appended, and lets the durable mark outlive a power cut.
@@ -182,7 +195,8 @@ impl<D: Disk> Wal<D> {
     /// Makes the snapshot durable once everything before it is, and only then lets go of what it stands for.
     fn compact(&mut self, snapshot: Option<&Snapshot>, discard: Option<Discard>) -> Result<(), WalError> {
         if let Some(snapshot) = snapshot {
-            snapshot::write_new(&mut self.disk, snapshot)?;
+            let staged = self.staged.clone();
+            let _held = staged.ready(&mut self.disk, snapshot)?;
             self.sync_batch()?;
             snapshot::put_in_force(&mut self.disk)?;
             self.snapshot_index = snapshot.last_index();
@@ -275,6 +289,7 @@ impl<D: Disk> Wal<D> {
         self.sync_batch()?;
         let end = self.segment.end();
         let header = Header {
+            node: self.node,
             segment: end.segment + 1,
             previous_end: end.offset,
             hard_state: self.hard_state,
@@ -291,8 +306,9 @@ impl<D: Disk> Wal<D> {
 impl<D: Disk> Storage for Wal<D> {
     type Error = WalError;
 
-    /// Appends the hard state and the entries. Between them, a snapshot is made durable, and so is everything before
-    /// it; then the segments that hold nothing but what is discarded are removed.
+    /// Appends the hard state and the entries. Between them, a snapshot is made durable (which takes no time to speak
+    /// of if it was [staged](Stager)), and so is everything before it; then the segments that hold nothing but what is
+    /// discarded are removed.
     ///
     /// # Panics
     /// When the term or the snapshot goes back, the snapshot is of a later term, more is discarded than the snapshot

@@ -4,9 +4,10 @@ mod common;
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use common::*;
-use raftian_raft::Storage;
-use raftian_wal::{Disk, DiskFile, MemDisk, WalError};
+use raftian_raft::{NodeId, Snapshot, Storage, Write};
+use raftian_wal::{Disk, DiskFile, MemDisk, Wal, WalError};
 
 /// Opens in vain, and makes sure that nothing was changed.
 fn refusal(disk: &MemDisk, what: &str) -> WalError {
@@ -42,18 +43,15 @@ fn every_flipped_bit_up_to_the_durable_mark_is_refused() {
 }
 
 #[test]
-fn after_a_power_cut_every_flipped_bit_before_the_last_batch_is_refused_without_a_newer_mark() {
+fn after_a_power_cut_every_flipped_bit_before_the_last_batch_is_refused() {
     let disk = three_batches();
     disk.crash();
-    let mut without_mark = disk.fork();
-    without_mark.remove(MARK).unwrap();
     let before = MemDisk::new();
     let mut wal = open(before.clone()).unwrap().0;
     commit(&mut wal, &vote(1, 2));
     commit(&mut wal, &entries(1, 1, 3));
     let last_batch = written(&before, FIRST);
     every_flip_is_refused(&disk, FIRST, 0..last_batch);
-    every_flip_is_refused(&without_mark, FIRST, 0..last_batch);
 }
 
 #[test]
@@ -91,7 +89,8 @@ fn a_message_about_damage_names_file_place_entry_and_checksums() {
     let expected = format!(
         "`00000001.wal` is damaged at byte {offset}, where entry 6 was expected: stored checksum {stored_crc:#010x}, \
          computed {computed_crc:#010x}; nothing was cut or changed, and the node must not start on this: keep the \
-         files for a closer look; the node can only come back as a new one"
+         files for a closer look; the node can only come back as a new one, once it is removed from its cluster and \
+         added again"
     );
     assert_eq!(error.to_string(), expected);
 }
@@ -200,11 +199,55 @@ fn one_bad_slot_of_the_mark_is_survived_and_two_are_refused() {
 }
 
 #[test]
-fn a_lost_mark_file_is_made_again() {
-    let mut disk = three_batches();
-    disk.remove(MARK).unwrap();
-    assert_eq!(recovered(&disk).entries.len(), 6);
-    every_flip_is_refused(&disk, FIRST, 0..written(&disk, FIRST));
+fn a_log_without_a_mark_is_refused_however_much_of_it_is_left() {
+    for template in [three_batches(), many_segments(), compacted()] {
+        let last = segments(&template).pop().unwrap();
+        let whole = template.files()[&last].clone();
+        let index = recovered(&template.fork()).entries.last().unwrap().index;
+        for mark in [None, Some(vec![]), Some(vec![0; 1024]), Some(template.files()[MARK][..600].to_vec())] {
+            let mut disk = template.fork();
+            disk.remove(MARK).unwrap();
+            if let Some(bytes) = &mark {
+                disk.create(MARK).unwrap().write_at(0, bytes).unwrap();
+            }
+            let error = refusal(&disk, "no mark");
+            let WalError::NoMark { file, last_index } = &error else { panic!("{error}") };
+            assert_eq!((file.as_str(), *last_index), (MARK, index));
+            let expected =
+                format!("`durable` is missing or empty, and the log beside it is not: it ends with entry {index}");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            // Nor is anything made of a beginning of it: a log that was only just begun has nothing in it.
+            for length in HEADER + 1..written(&template, &last) {
+                disk.create(&last).unwrap().write_at(0, &whole[..length]).unwrap();
+                assert!(matches!(refusal(&disk, "cut short"), WalError::NoMark { .. }), "{length} bytes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_of_another_node_is_refused_by_name() {
+    for disk in [MemDisk::new(), three_batches(), many_segments(), compacted()] {
+        drop(open(disk.clone()).unwrap());
+        let files = disk.files();
+        let other = NodeId::new(7).unwrap();
+        let error = Wal::open_with(disk.clone(), other, SMALL).map(|(_, found)| found).unwrap_err();
+        let WalError::Foreign { file, owner, node: opener } = &error else { panic!("{error}") };
+        assert_eq!((file, *owner, *opener), (&segments(&disk)[0], node(), other));
+        assert!(error.to_string().contains("belongs to the log of n1, and this is n7"), "{error}");
+        assert_eq!(disk.files(), files);
+    }
+}
+
+#[test]
+fn a_segment_from_the_log_of_another_node_is_refused() {
+    let mut disk = many_segments();
+    let foreign = MemDisk::new();
+    let mut wal = Wal::open_with(foreign.clone(), NodeId::new(7).unwrap(), SMALL).unwrap().0;
+    (1..=70).for_each(|index| commit(&mut wal, &entries(1, index, index)));
+    let last = segments(&disk).pop().unwrap();
+    disk.create(&last).unwrap().write_at(0, &foreign.files()[&last]).unwrap();
+    assert!(matches!(refusal(&disk, "foreign"), WalError::Foreign { file, .. } if file == last));
 }
 
 #[test]
@@ -223,17 +266,26 @@ fn a_segment_that_turned_to_zeros_after_a_power_cut_is_refused() {
 
 /// A disk whose log begins after index 1, with a snapshot before that.
 fn compacted() -> MemDisk {
+    compacted_to(snapshot(1, 65))
+}
+
+fn compacted_to(snapshot: Snapshot) -> MemDisk {
     let disk = many_segments();
     let mut wal = open(disk.clone()).unwrap().0;
     commit(&mut wal, &vote(1, 3));
-    commit(&mut wal, &compaction(1, 65, 50));
+    commit(&mut wal, &Write { snapshot: Some(snapshot), ..compaction(1, 65, 50) });
     assert!(!disk.files().contains_key(FIRST));
     disk
 }
 
 #[test]
 fn every_flipped_bit_and_every_missing_byte_of_a_snapshot_is_refused() {
-    let template = compacted();
+    every_change_of_the_snapshot_is_refused(&compacted());
+    let binary = Snapshot { data: Bytes::from_static(b"{\"lz4\":\n\x04\x22\x4d\x18\xff\x00"), ..snapshot(1, 65) };
+    every_change_of_the_snapshot_is_refused(&compacted_to(binary));
+}
+
+fn every_change_of_the_snapshot_is_refused(template: &MemDisk) {
     let whole = template.files()[SNAPSHOT].clone();
     let refused = |disk: &MemDisk, what: &str, length: usize| match refusal(disk, what) {
         WalError::CorruptSnapshot { file, bytes, stored_crc, computed_crc } => {

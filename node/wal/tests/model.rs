@@ -156,6 +156,11 @@ fn work(random: &mut fastrand::Rng, disk: &MemDisk, wal: &mut Wal<MemDisk>, mode
             _ => {}
         }
         let write = random_write(random, model.newest());
+        // Staged before, or another one, or not at all: it must make no difference.
+        if let Some(snapshot) = write.snapshot.as_ref().filter(|_| random.bool()) {
+            let other = Snapshot { data: "1".into(), ..snapshot.clone() };
+            let _ = wal.stager().stage(if random.u8(0..4) == 0 { &other } else { snapshot });
+        }
         model.append(&write);
         if wal.append(&write).is_err() {
             return false;
@@ -238,12 +243,15 @@ fn story() -> Vec<Write> {
     ]
 }
 
-/// Lives the story on a disk that takes so many changes. Whether it came to its end.
-fn live(disk: &MemDisk, changes: u64, model: &mut Model) -> bool {
+/// Lives the story on a disk that takes so many changes, with its snapshots staged or not. Whether it came to its end.
+fn live(disk: &MemDisk, changes: u64, staged: bool, model: &mut Model) -> bool {
     disk.set_changes_left(Some(changes));
     let outcome = open(disk.clone()).and_then(|(mut wal, _)| {
         story().iter().try_for_each(|write| {
             model.append(write);
+            if let Some(snapshot) = write.snapshot.as_ref().filter(|_| staged) {
+                let _ = wal.stager().stage(snapshot);
+            }
             wal.append(write).and_then(|()| wal.sync())?;
             model.acknowledge();
             Ok(())
@@ -267,10 +275,10 @@ fn a_story_may_end_after_any_change_to_the_disk_in_any_way() {
             });
         },
     ];
-    for end in ends {
+    for (end, staged) in ends.into_iter().flat_map(|end| [(end, false), (end, true)]) {
         let ended = (0..1000).find(|&changes| {
             let (disk, mut model) = (MemDisk::new(), Model::new());
-            let whole = live(&disk, changes, &mut model);
+            let whole = live(&disk, changes, staged, &mut model);
             end(&disk);
             let (mut wal, found) = open(disk.clone()).unwrap_or_else(|error| panic!("{changes} changes: {error}"));
             let first_write = first_write(&found);

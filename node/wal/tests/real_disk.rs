@@ -13,7 +13,7 @@ use raftian_wal::{Disk, RealDisk, Wal, WalError};
 fn a_killed_log_comes_back_whole() {
     let directory = TempDir::new();
     for round in 0..4 {
-        let (mut wal, found) = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap();
+        let (mut wal, found) = Wal::open(RealDisk::open(directory.path()).unwrap(), node()).unwrap();
         assert_eq!(found.entries, entries(1, 1, round * 100).entries);
         assert_eq!(found.torn_tail, None);
         for turn in 0..10 {
@@ -40,7 +40,7 @@ fn rotation_and_closing_work_on_files() {
 #[test]
 fn a_file_is_longer_than_what_is_written_so_that_a_sync_is_cheap() {
     let directory = TempDir::new();
-    let (mut wal, _) = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap();
+    let (mut wal, _) = Wal::open(RealDisk::open(directory.path()).unwrap(), node()).unwrap();
     let length = || fs::metadata(directory.path().join(FIRST)).unwrap().len();
     assert_eq!(length(), 1 << 20);
     commit(&mut wal, &entries(1, 1, 1000));
@@ -53,14 +53,14 @@ fn a_file_is_longer_than_what_is_written_so_that_a_sync_is_cheap() {
 #[test]
 fn damage_is_refused_by_its_full_path_and_nothing_is_touched() {
     let directory = TempDir::new();
-    let mut wal = Wal::open(RealDisk::open(directory.path()).unwrap()).unwrap().0;
+    let mut wal = Wal::open(RealDisk::open(directory.path()).unwrap(), node()).unwrap().0;
     commit(&mut wal, &entries(1, 1, 3));
     drop(wal);
     let path = directory.path().join(FIRST);
     let mut bytes = fs::read(&path).unwrap();
     bytes[100] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    let error = Wal::open(RealDisk::open(directory.path()).unwrap()).map(|(_, found)| found).unwrap_err();
+    let error = Wal::open(RealDisk::open(directory.path()).unwrap(), node()).map(|(_, found)| found).unwrap_err();
     assert!(error.to_string().contains(&format!("`{}` is damaged at byte", path.display())), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }

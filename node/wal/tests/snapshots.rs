@@ -2,8 +2,9 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::*;
-use raftian_raft::{Discard, Storage, Write};
+use raftian_raft::{Configuration, Discard, LastEntry, NodeId, Snapshot, Storage, Write};
 use raftian_wal::{Disk, DiskFile, MemDisk, Recovered, WalError};
 
 /// A disk with a log of some entries of term 1, each synced, over several segments.
@@ -198,6 +199,145 @@ fn a_disk_that_fills_while_a_snapshot_is_written_loses_nothing() {
         disk.set_capacity_bytes(None);
         commit(&mut open(disk.clone()).unwrap().0, &compaction(1, 60, 60));
         assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 60)));
+    }
+}
+
+/// A copy of a snapshot that shares no memory with it.
+fn retold(snapshot: &Snapshot) -> Snapshot {
+    Snapshot { data: Bytes::copy_from_slice(&snapshot.data), ..snapshot.clone() }
+}
+
+#[test]
+fn a_staged_snapshot_is_put_in_force_without_another_write() {
+    for retell in [false, true] {
+        let disk = with_entries(60);
+        let mut wal = open(disk.clone()).unwrap().0;
+        let staged = snapshot(1, 40);
+        wal.stager().stage(&if retell { retold(&staged) } else { staged.clone() }).unwrap();
+        assert_eq!(recovered(&disk.fork()).snapshot, None, "it is not in force");
+        disk.set_capacity_bytes(Some(0));
+        commit(&mut wal, &compaction(1, 40, 40));
+        disk.crash();
+        assert_eq!(recovered(&disk).snapshot, Some(staged));
+    }
+}
+
+#[test]
+fn a_leaders_snapshot_may_be_staged_too() {
+    let disk = with_entries(60);
+    let mut wal = open(disk.clone()).unwrap().0;
+    wal.stager().stage(&snapshot(1, 90)).unwrap();
+    commit(&mut wal, &installation(1, 90));
+    commit(&mut wal, &entries(1, 91, 92));
+    disk.crash();
+    let found = recovered(&disk);
+    assert_eq!((found.snapshot, found.entries), (Some(snapshot(1, 90)), entries(1, 91, 92).entries));
+}
+
+#[test]
+fn only_exactly_the_staged_snapshot_is_put_in_force() {
+    let wanted = snapshot(1, 40);
+    let configuration = Configuration::new(NodeId::first(4)).unwrap();
+    for other in [
+        snapshot(1, 39),
+        Snapshot { last: LastEntry { term: 0, index: 40 }, ..wanted.clone() },
+        Snapshot { configuration, ..wanted.clone() },
+        Snapshot { data: Bytes::from(vec![b'1'; wanted.data.len()]), ..wanted.clone() },
+    ] {
+        let disk = with_entries(60);
+        let mut wal = open(disk.clone()).unwrap().0;
+        wal.stager().stage(&other).unwrap();
+        commit(&mut wal, &compaction(1, 40, 40));
+        assert_eq!(recovered(&disk).snapshot, Some(wanted.clone()), "and not {other:?}");
+        // Nor is it kept for later.
+        commit(&mut wal, &compaction(1, 60, 60));
+        assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 60)));
+    }
+}
+
+#[test]
+fn a_snapshot_that_was_staged_twice_is_the_later_one() {
+    let disk = with_entries(60);
+    let mut wal = open(disk.clone()).unwrap().0;
+    let mut stager = wal.stager();
+    stager.stage(&snapshot(1, 30)).unwrap();
+    stager.clone().stage(&snapshot(1, 40)).unwrap();
+    commit(&mut wal, &compaction(1, 30, 30));
+    assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 30)));
+    commit(&mut wal, &compaction(1, 40, 40));
+    assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 40)));
+}
+
+#[test]
+fn a_staged_snapshot_is_forgotten_in_a_crash() {
+    let disk = with_entries(60);
+    let expected = recovered(&disk);
+    open(disk.clone()).unwrap().0.stager().stage(&snapshot(1, 40)).unwrap();
+    disk.crash();
+    assert_eq!(recovered(&disk), expected);
+    assert!(!disk.files().contains_key("snapshot.json.new"));
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_staged_is_given_up_and_the_log_goes_on() {
+    let template = with_entries(60);
+    let used: usize = template.files().values().map(Vec::len).sum();
+    let wanted = SMALL.chunk_bytes as usize + snapshot_bytes();
+    for room in 0..=wanted {
+        let disk = template.fork();
+        let mut wal = open(disk.clone()).unwrap().0;
+        disk.set_capacity_bytes(Some(used + room));
+        match wal.stager().stage(&snapshot(1, 40)) {
+            Ok(()) => assert!(room >= wanted, "{room} bytes are too few for it and a chunk of the log"),
+            Err(error) => {
+                assert!(room < wanted, "{room}: {error}");
+                let expected = "no space left: could not find room for `snapshot.json.new`; the snapshot was given up, \
+                     and the log goes on without it";
+                assert!(error.to_string().starts_with(expected), "{error}");
+                assert!(!disk.files().contains_key("snapshot.json.new"), "it would take up room");
+            }
+        }
+        disk.set_capacity_bytes(Some(used + SMALL.chunk_bytes as usize + snapshot_bytes()));
+        commit(&mut wal, &entries(1, 61, 62));
+        assert_eq!(recovered(&disk).entries, entries(1, 1, 62).entries);
+    }
+}
+
+/// The size of the file of a small snapshot.
+fn snapshot_bytes() -> usize {
+    let disk = with_entries(60);
+    commit(&mut open(disk.clone()).unwrap().0, &compaction(1, 40, 40));
+    disk.files()[SNAPSHOT].len()
+}
+
+#[test]
+fn a_disk_that_fails_at_any_step_of_staging_leaves_the_log_as_it_was() {
+    for changes in 0..3 {
+        let disk = with_entries(60);
+        let mut wal = open(disk.clone()).unwrap().0;
+        wal.stager().stage(&snapshot(1, 40)).unwrap();
+        disk.set_changes_left(Some(changes));
+        wal.stager().stage(&snapshot(1, 50)).unwrap_err();
+        disk.set_changes_left(None);
+        // What had been staged before was in its place.
+        commit(&mut wal, &compaction(1, 40, 40));
+        assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 40)), "after {changes} changes");
+    }
+}
+
+#[test]
+fn a_snapshot_of_many_pieces_comes_back_whole_staged_or_not() {
+    let data = Bytes::from("x".repeat(3 << 20) + "end");
+    let large = Snapshot { data, ..snapshot(1, 40) };
+    for staged in [true, false] {
+        let disk = with_entries(60);
+        let mut wal = open(disk.clone()).unwrap().0;
+        if staged {
+            wal.stager().stage(&large).unwrap();
+        }
+        commit(&mut wal, &Write { snapshot: Some(large.clone()), ..compaction(1, 40, 40) });
+        disk.crash();
+        assert_eq!(recovered(&disk).snapshot, Some(large.clone()));
     }
 }
 

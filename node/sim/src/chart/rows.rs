@@ -71,6 +71,8 @@ pub(super) enum Mark {
     Follows,
     Campaigns,
     Leads,
+    Damaged,
+    Refuses,
     Started,
     Crashed,
 }
@@ -89,6 +91,8 @@ impl Mark {
             Mark::Follows => 'F',
             Mark::Campaigns => 'C',
             Mark::Leads => 'L',
+            Mark::Damaged => '%',
+            Mark::Refuses => '!',
             Mark::Started => '○',
             Mark::Crashed => '✗',
         }
@@ -239,6 +243,14 @@ impl Drawing {
                 self.roles[place(*id)] = RoleKind::Follower;
                 self.turn(*id, Lane::Up(RoleKind::Follower), Mark::Started, format!("{id} starts"), found);
             }
+            What::Damaged(id, part) => {
+                found.mark(*id, Mark::Damaged);
+                found.texts.push(format!("bits flip in {} of {id}", words::part(*part)));
+            }
+            What::Refused(id, part) => {
+                found.mark(*id, Mark::Refuses);
+                found.texts.push(format!("{id} does not start: {} is damaged", words::part(*part)));
+            }
             What::Paused(id) => self.turn(*id, Lane::Paused, Mark::Paused, format!("{id} pauses"), found),
             What::Resumed(id) => {
                 let lane = Lane::Up(self.roles[place(*id)]);
@@ -325,7 +337,8 @@ fn servers(what: &What) -> impl Iterator<Item = usize> {
         What::Event(id, _) | What::Synced(id) | What::Crashed(id) | What::Started(id) | What::Paused(id) => {
             [Some(*id), None]
         }
-        What::Resumed(id) | What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
+        What::Resumed(id) | What::Damaged(id, _) | What::Refused(id, _) => [Some(*id), None],
+        What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
         What::Asked { node, .. } => [Some(*node), None],
         What::Told { .. } | What::Broken(_) => [None, None],
     };

@@ -154,7 +154,7 @@ fn draw_arrow(out: &mut String, picture: &Picture, number: usize, arrow: Arrow) 
 fn draw_mark(out: &mut String, x: f64, y: f64, mark: Mark) {
     let (class, ink) = match mark {
         Mark::Leads => ("mark L", "light"),
-        Mark::Crashed => ("mark X", "light"),
+        Mark::Crashed | Mark::Refuses => ("mark X", "light"),
         _ => ("mark", "ink"),
     };
     let _ = writeln!(out, "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"7.5\"/>");

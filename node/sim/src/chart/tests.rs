@@ -3,7 +3,7 @@
 use raftian_raft::NodeId;
 
 use super::{View, svg, text};
-use crate::{Action, Happening, Op, Plan, Settings, Whom, World};
+use crate::{Action, Happening, Op, Part, Plan, Settings, Whom, World};
 
 fn n(number: u16) -> NodeId {
     NodeId::new(number).unwrap()
@@ -33,6 +33,23 @@ fn a_story_reads_like_this() {
     let chart = text(&story(), &View::default());
     assert_eq!(chart, expected, "{chart}");
     assert!(chart.lines().all(|line| line.trim_end() == line));
+}
+
+#[test]
+fn damage_is_told_when_it_comes_about_and_when_it_is_found() {
+    let mut world = World::manual(Plan { pre_vote: false, ..Plan::quiet(3) }, 1, Settings::default());
+    world.record();
+    world.tick(n(1)).unwrap();
+    world.step_all().unwrap();
+    world.perform(Action::DiskRots { node: n(2), part: Part::Entry(1) }).unwrap();
+    world.perform(Action::Crash { node: Whom::Node(n(2)), keep: 0 }).unwrap();
+    world.perform(Action::Restart(n(2))).unwrap();
+    let story = world.take_journal();
+    let lines: Vec<String> = text(&story, &View::default()).lines().map(str::to_owned).collect();
+    let [damaged, crashed, refused] = &lines[lines.len() - 7..lines.len() - 4] else { panic!("{lines:#?}") };
+    assert!(damaged.ends_with("║     %     │     bits flip in entry 1 of n2"), "{damaged}");
+    assert!(crashed.ends_with("║     ✗     │     n2 crashes"), "{crashed}");
+    assert!(refused.ends_with("║     !     │     n2 does not start: entry 1 is damaged"), "{refused}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ const CENTRE: usize = 1;
 
 const MARKS: &str = "║ leads  │ follows  ┆ campaigns  ¦ paused  (blank) down\n\
      L leads  C campaigns  F follows  v votes  ✓ applies  < discards  s snapshot  r read  ✗ crashes  ○ starts  \
-     ‖ pauses  ▸ goes on  ╳ lost\n";
+     ‖ pauses  ▸ goes on  % is damaged  ! does not start  ╳ lost\n";
 
 pub(super) fn render(picture: &Picture) -> String {
     let names = (1..=picture.servers).filter_map(|number| NodeId::new(number as u16));

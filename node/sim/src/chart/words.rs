@@ -7,6 +7,7 @@ use raftian_raft::{
     Reply, Request, RoleKind, SnapshotReply,
 };
 
+use crate::disk::Part;
 use crate::schedule::Op;
 
 /// What the letters of a chart mean.
@@ -100,6 +101,15 @@ pub(super) fn event(id: NodeId, before: RoleKind, event: &Event) -> Option<Strin
         Event::TransferStarted { to } => format!("{id} begins to hand over to {to}"),
         Event::TransferAborted { to } => format!("{id} gives up handing over to {to}"),
     })
+}
+
+/// A record of a disk.
+pub(super) fn part(part: Part) -> String {
+    match part {
+        Part::HardState => "the hard state".to_owned(),
+        Part::Snapshot => "the snapshot".to_owned(),
+        Part::Entry(index) => format!("entry {index}"),
+    }
 }
 
 /// What became of a read.

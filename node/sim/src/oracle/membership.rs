@@ -20,6 +20,11 @@ impl Oracle {
         })
     }
 
+    /// Whether every configuration there ever was has a quorum without these nodes, as bits.
+    pub(crate) fn can_spare(&self, lost: u64) -> bool {
+        std::iter::once(&self.first).chain(&self.later).all(|members| members.is_quorum(!lost))
+    }
+
     /// An entry that nobody had before: if it brings a configuration, that may follow the one before it; a leader that
     /// appends it has committed that one, and an entry of its own term.
     pub(super) fn check_change(&mut self, at: usize, entry: &Entry, server: &Server) -> Check {
@@ -30,6 +35,7 @@ impl Oracle {
         self.jury.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
             format!("({next}) at index {index} cannot follow ({previous})")
         })?;
+        self.later.push(next);
         if server.role() != RoleKind::Leader || server.hard_state().term != entry.term {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use raftian_raft::{Change, NodeId};
 
 use super::words::{Micros, Unreadable, Words};
+use crate::disk::Part;
 use crate::invariant::id_at;
 use crate::schedule::{Action, Op, Whom};
 
@@ -56,8 +57,18 @@ pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result
     match what {
         "takes" => Ok(Action::SyncTakes { node: id, us: words.time_us()? }),
         "fails" => Ok(Action::SyncFails(node)),
+        "rots" => Ok(Action::DiskRots { node: id, part: part(words)? }),
         _ => Ok(Action::DiskFull { node: id, is_full: what == "full" }),
     }
+}
+
+/// `entry 3`, `hard_state` or `snapshot`.
+fn part(words: &mut Words<'_>) -> Result<Part, Unreadable> {
+    Ok(match words.one_of(&["entry", "hard_state", "snapshot"])? {
+        "entry" => Part::Entry(words.number("the index of an entry")?),
+        "hard_state" => Part::HardState,
+        _ => Part::Snapshot,
+    })
 }
 
 /// `n3`, or `@leader or n3`.
@@ -227,6 +238,7 @@ impl fmt::Display for Action {
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
+            Action::DiskRots { node, part } => write!(f, "disk {node} rots {part}"),
             Action::Change(change) => {
                 let (verb, what) = told(change);
                 write!(f, "try {verb} {what}")
@@ -234,6 +246,16 @@ impl fmt::Display for Action {
             Action::Transfer(to) => write!(f, "try transfer {to}"),
             Action::Compact { node, keep: 0 } => write!(f, "compact {node}"),
             Action::Compact { node, keep } => write!(f, "compact {node} keep {keep}"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::HardState => f.write_str("hard_state"),
+            Part::Snapshot => f.write_str("snapshot"),
+            Part::Entry(index) => write!(f, "entry {index}"),
         }
     }
 }

@@ -40,6 +40,7 @@ figures! {
     "same_term_stepdown_keeps_vote",
     "append_ack_power_loss",
     "single_node_crash",
+    "corrupt_record",
     "split_vote_5",
     // Networks that are neither whole nor cut (thesis §4.2.3, §6.2, §9.6)
     "cloudflare_partial",

@@ -181,7 +181,7 @@ fn ask(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
 
 fn disk(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     let whom = action::whom(words)?;
-    let what = words.one_of(&["held", "released", "takes", "fails", "full", "has_room"])?;
+    let what = words.one_of(&["held", "released", "takes", "fails", "full", "has_room", "rots"])?;
     match (what, whom) {
         ("held" | "released", Whom::Node(node)) => Ok(Statement::HoldDisk { node, is_held: what == "held" }),
         _ => action::read_disk(whom, what, words).map(Statement::Do),

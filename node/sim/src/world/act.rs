@@ -58,6 +58,7 @@ impl World {
                 self.nodes[at].health.fails = self.nodes[at].is_up();
             }
             Action::DiskFull { node, is_full } => self.nodes[place(node)].health.is_full = is_full,
+            Action::DiskRots { node, part } => self.rot(place(node), part),
             Action::Change(change) => return self.change_members(change),
             Action::Transfer(to) => return self.transfer_to(to),
             Action::Compact { node, keep } => {
@@ -135,6 +136,9 @@ impl World {
 
     fn change_members(&mut self, change: Change) -> Check {
         let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
+        if self.needs_damaged(at, &change) {
+            return Ok(());
+        }
         let node = &mut self.nodes[at];
         let Some(server) = &mut node.server else { return Ok(()) };
         // Most changes are refused, at the wrong time or at all: that they do no harm is part of what is tested.

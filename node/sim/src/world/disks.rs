@@ -1,19 +1,20 @@
-//! The two wrong ways of looking after a disk, for the zoo of planted bugs.
+//! Damage on disks, and the wrong ways of looking after them, for the zoo of planted bugs.
 //!
-//! Invariant: without a planted bug nothing here does anything. The right ways stand in `settle`: a node whose sync
-//! fails stops. That a node refuses to start on a damaged log is shown where there are bytes to damage, in `raftian-wal`.
+//! Invariants: a node does not start on a damaged disk, and takes nothing from it. So that the others can come to life
+//! without it, every configuration there ever was keeps a quorum of disks that are whole. That a node whose sync fails
+//! stops stands in `settle`.
 
 use std::convert::Infallible;
 
-use raftian_raft::{Index, Persist, Recovered, Snapshot, Storage, Write};
+use raftian_raft::{Change, Persist, Server, Storage, Write};
 
 use super::World;
-use crate::invariant::Check;
-use crate::luck::luck;
+use crate::coverage::Rare;
+use crate::disk::Part;
+use crate::invariant::{Check, id_at};
+use crate::journal::What;
+use crate::members::{Members, bit};
 use crate::settings::DiskMutant;
-
-/// One start in so many finds damage, when the bug that mishandles it is planted.
-const DAMAGED_STARTS: u64 = 4;
 
 /// A sync that says yes, when the pages are gone already.
 struct Forgetful;
@@ -31,22 +32,55 @@ impl Storage for Forgetful {
 }
 
 impl World {
-    /// [`DiskMutant::CutsCorruptLog`]: a log that is damaged somewhere ends there.
-    pub(super) fn mishandle_damage(&mut self, at: usize) {
-        if !self.settings.disk_mutant(DiskMutant::CutsCorruptLog) {
+    /// Bits flip on a disk, unless some configuration would lose its quorum for good: what is left then can do nothing,
+    /// and shows nothing.
+    pub(super) fn rot(&mut self, at: usize, part: Part) {
+        let damaged = self.damaged() | bit(id_at(at));
+        if !self.oracle.can_spare(damaged) {
             return;
         }
-        let node = &mut self.nodes[at];
-        let draw = luck([self.seed, 9, at as u64, u64::from(node.epoch)]);
-        let Recovered { snapshot, entries, .. } = node.disk.durable();
-        let covered = snapshot.as_ref().map_or(0, Snapshot::last_index);
-        let damageable: Vec<Index> = entries.iter().map(|entry| entry.index).filter(|index| *index > covered).collect();
-        if !draw.is_multiple_of(DAMAGED_STARTS) || damageable.is_empty() {
-            return;
+        if let Some(part) = self.nodes[at].disk.rot(part) {
+            self.coverage.note_rare(Rare::RecordDamaged);
+            self.journal.note(self.now_us, self.steps, || What::Damaged(id_at(at), part));
         }
-        let damaged = damageable[(draw >> 8) as usize % damageable.len()];
-        node.disk.cut(damaged);
-        self.oracle.destroyed(at, damaged);
+    }
+
+    /// The nodes that could not start any more, as bits.
+    fn damaged(&self) -> u64 {
+        let damaged = self.nodes.iter().filter(|node| node.disk.damage().is_some());
+        damaged.fold(0, |bits, node| bits | bit(node.id()))
+    }
+
+    /// Whether this change would leave the members that a leader knows without a quorum of disks that are whole.
+    pub(super) fn needs_damaged(&self, leader: usize, change: &Change) -> bool {
+        let damaged = self.damaged();
+        let members = self.nodes[leader].server.as_ref().and_then(Server::configuration).map(Members::of);
+        damaged != 0 && members.is_some_and(|members| !members.after(change).is_quorum(!damaged))
+    }
+
+    /// A node finds its disk damaged, and does not start. Says whether it is so.
+    pub(super) fn refuses_to_start(&mut self, at: usize) -> bool {
+        self.mishandle_damage(at);
+        let Some(part) = self.nodes[at].disk.damage() else { return false };
+        self.trace.note([22, at as u64, self.now_us]);
+        self.coverage.note_rare(Rare::StartRefused);
+        self.journal.note(self.now_us, self.steps, || What::Refused(id_at(at), part));
+        true
+    }
+
+    /// [`DiskMutant::CutsCorruptLog`] and [`DiskMutant::ForgetsCorruptHardState`].
+    fn mishandle_damage(&mut self, at: usize) {
+        let disk = &mut self.nodes[at].disk;
+        match disk.damage() {
+            Some(Part::Entry(index)) if self.settings.disk_mutant(DiskMutant::CutsCorruptLog) => {
+                disk.cut(index);
+                self.oracle.destroyed(at, index);
+            }
+            Some(Part::HardState) if self.settings.disk_mutant(DiskMutant::ForgetsCorruptHardState) => {
+                disk.forget_hard_state();
+            }
+            _ => {}
+        }
     }
 
     /// [`DiskMutant::RetriesFailedSync`]: what a failed sync lost is taken for durable after a second one.

@@ -1,6 +1,7 @@
 //! The end of a run: a random core is healed, the rest stays broken, and the cluster must come to life.
 //!
-//! Invariant: the core is a quorum of every configuration that anybody uses, so nothing but a bug keeps it from working.
+//! Invariant: the core is a quorum of every configuration that anybody uses, of nodes that run, so nothing but a bug
+//! keeps it from working. A node that did not start, because its disk is damaged, stays out.
 
 use raftian_apps::AppKind;
 use raftian_check::Operation;
@@ -98,7 +99,7 @@ impl World {
     fn draw_core(&self) -> u64 {
         let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
         let in_use: Vec<Members> = servers.filter_map(|server| server.configuration()).map(Members::of).collect();
-        let mut order: Vec<usize> = (0..self.nodes.len()).collect();
+        let mut order: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_up()).collect();
         order.sort_unstable_by_key(|at| luck([self.seed, 7, *at as u64]));
         let least = luck([self.seed, 8]) as usize % self.nodes.len();
         let mut core = 0;

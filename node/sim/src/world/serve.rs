@@ -13,7 +13,7 @@ use crate::invariant::{Check, id_at, place};
 use crate::journal::What;
 use crate::luck::luck;
 use crate::node::{Read, Waiter};
-use crate::queue::{Answer, Event};
+use crate::queue::{Answer, Event, Request};
 use crate::schedule::Op;
 
 /// How long a request or an answer of a client is on its way at most, in microseconds.
@@ -43,9 +43,11 @@ impl World {
         let Some(current) = &mut asking.current else { return };
         (current.call, current.attempts) = (call, current.attempts + 1);
         let name = [self.seed, 4, client as u64, current.serial, u64::from(current.attempts)];
+        let Current { place, op, ref command, .. } = *current;
+        let request = Box::new(Request { client, place: place as u64, op, command: command.clone() });
         let patience_us = self.plan.client_patience_us;
         if let Some(latency_us) = self.client_latency(luck(name)) {
-            self.queue.plan(self.now_us + latency_us, Event::Request { client, call, node });
+            self.queue.plan(self.now_us + latency_us, Event::Request { node, request });
         }
         self.queue.plan(self.now_us + patience_us, Event::TimeOut { client, call });
     }
@@ -55,16 +57,11 @@ impl World {
         (luck % 100 >= self.plan.client_loss_percent).then(|| 50 + (luck >> 8) % CLIENT_LATENCY_US)
     }
 
-    /// A request arrives at a node.
-    pub(super) fn request(&mut self, client: usize, call: u64, at: usize) -> Check {
+    /// A request arrives at a node, which cannot know whether its client still waits for the answer.
+    pub(super) fn request(&mut self, at: usize, request: Request) -> Check {
+        let Request { client, place, op, command } = request;
         self.trace.note([30, client as u64 | (at as u64) << 32, self.now_us]);
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
-        // A request that comes late is not what the client waits for, but the node cannot know.
-        let Some(current) = &self.clients[client].current else { return Ok(()) };
-        if current.call < call {
-            return Ok(());
-        }
-        let (op, place, command) = (current.op, current.place as u64, current.command.clone());
         let node = &mut self.nodes[at];
         let Some(server) = &mut node.server else { return Ok(()) };
         self.journal.note(self.now_us, self.steps, || What::Asked { client, node: id_at(at), op });

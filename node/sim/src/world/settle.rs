@@ -20,12 +20,13 @@ use crate::luck::luck;
 use crate::network::Fate;
 use crate::oracle::Oracle;
 use crate::queue::{Answer, Event};
-use crate::settings::DiskMutant;
+use crate::settings::{DiskMutant, ServiceMutant};
 
 /// A disk at the moment of a sync, with the oracle looking on.
 struct Syncing<'a> {
     at: usize,
     disk: &'a mut Disk,
+    discards_first: bool,
     oracle: &'a mut Oracle,
     seen: Check,
 }
@@ -34,7 +35,7 @@ impl Storage for Syncing<'_> {
     type Error = Infallible;
 
     fn append(&mut self, write: &Write) -> Result<(), Infallible> {
-        for record in records(write) {
+        for record in records(write, self.discards_first) {
             if self.seen.is_ok() {
                 self.seen = self.oracle.kept(self.at, record);
                 self.disk.keep(record);
@@ -49,10 +50,12 @@ impl Storage for Syncing<'_> {
 }
 
 impl World {
-    /// Starts a server with what its disk holds.
+    /// Starts a server with what its disk holds, if that is whole.
     pub(super) fn start(&mut self, at: usize) -> Check {
+        if self.refuses_to_start(at) {
+            return Ok(());
+        }
         let machine = self.first_machine();
-        self.mishandle_damage(at);
         let node = &mut self.nodes[at];
         let recovered = node.disk.durable().clone();
         let server = Server::new(node.options.clone(), recovered, node.clock.time(self.now_us));
@@ -84,9 +87,10 @@ impl World {
         node.wind();
         self.oracle.crashed(at);
         let writes: Vec<&Write> = syncing.iter().chain(&waiting).map(Persist::write).collect();
+        let discards_first = self.settings.disk_mutant(DiskMutant::DiscardsFirst);
         let mut before_discard = false;
         for write in writes {
-            for record in records(write) {
+            for record in records(write, discards_first) {
                 if keep == 0 {
                     let is_torn = before_discard && matches!(record, Record::Discard(Discard::All));
                     self.coverage.note_rare(if is_torn { Rare::InstallTorn } else { Rare::WritesLost });
@@ -251,7 +255,8 @@ impl World {
             return self.crash_at(at, keep as usize);
         }
         let batch = std::mem::take(&mut node.syncing);
-        let mut storage = Syncing { at, disk: &mut node.disk, oracle: &mut self.oracle, seen: Ok(()) };
+        let discards_first = self.settings.disk_mutant(DiskMutant::DiscardsFirst);
+        let mut storage = Syncing { at, disk: &mut node.disk, discards_first, oracle: &mut self.oracle, seen: Ok(()) };
         let Ok(persisted) = Persist::sync_all(batch, &mut storage);
         storage.seen?;
         self.has_synced(at, persisted)
@@ -297,6 +302,7 @@ impl World {
     }
 
     fn apply(&mut self, at: usize, entries: &[Entry]) -> Check {
+        let by_index = self.settings.service_mutant(ServiceMutant::AnswersByIndex);
         for entry in entries {
             self.oracle.applies(at, entry)?;
             let machine = &mut self.nodes[at].machine;
@@ -313,7 +319,7 @@ impl World {
             }
             while let Some(place) = self.nodes[at].waiters.iter().position(|waiter| waiter.index == entry.index) {
                 let waiter = self.nodes[at].waiters.swap_remove(place);
-                let answer = match applied.response().filter(|_| waiter.term == entry.term) {
+                let answer = match applied.response().filter(|_| waiter.term == entry.term || by_index) {
                     Some(response) => Answer::Done { index: applied.effect_index(), response: response.clone() },
                     None => {
                         self.coverage.note_rare(Rare::ProposalLost);

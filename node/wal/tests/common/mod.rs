@@ -18,7 +18,7 @@ pub const MARK: &str = "durable";
 /// The name of the snapshot's file.
 pub const SNAPSHOT: &str = "snapshot.json";
 /// The length of a segment's header in bytes.
-pub const HEADER: usize = 46;
+pub const HEADER: usize = 48;
 
 /// Segments that fill quickly.
 pub const SMALL: Options = Options { segment_bytes: 1024, chunk_bytes: 256 };
@@ -67,9 +67,14 @@ pub fn hard_state(term: Term, voted_for: u16) -> HardState {
     HardState { term, voted_for: NodeId::new(voted_for) }
 }
 
+/// Whose logs these are.
+pub fn node() -> NodeId {
+    NodeId::new(1).unwrap()
+}
+
 /// Opens with small segments.
 pub fn open<D: Disk>(disk: D) -> Result<(Wal<D>, Recovered), WalError> {
-    Wal::open_with(disk, SMALL)
+    Wal::open_with(disk, node(), SMALL)
 }
 
 /// Opens and closes, as a look at what is there.

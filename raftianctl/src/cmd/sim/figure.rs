@@ -16,8 +16,8 @@ Examples:
   raftianctl sim figure fig8_d --chart svg --to fig8_d.svg
   raftianctl sim figure fig8_d --text
 
-Without a name, lists them. Exit code 1 if it does not hold; with the bug that it is about planted (--mutant), it does
-not.";
+Without a name, lists them. Exit code 1 if it does not hold; with the bug that it is about planted (--mutant), it \
+does not.";
 
 /// Play a figure of the paper, or another scenario that everybody should have seen
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ use raftian_sim::{Happening, RunReport, Scenario, Schedule, What, watch};
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::cmd::sim::chart::Drawing;
+use crate::cmd::sim::chart::{self, Drawing};
 use crate::cmd::sim::{hush, settings};
 use crate::failure::Failure;
 use crate::story;
@@ -16,8 +16,8 @@ Examples:
   raftianctl sim replay 7 --chart svg --steps 1..200 --to seed7.svg
   raftianctl sim replay 7 --script > seed7.scenario
 
-Without a chart, shows the turning points. The same seed gives the same run, to the last bit of its hash. Exit code 1
-if an invariant was broken.";
+Without a chart, shows the turning points; with -o json a chart is one field. The same seed gives the same run, to \
+the last bit of its hash. Exit code 1 if an invariant was broken.";
 
 /// Run one seed again, and show what happened
 #[derive(Debug, clap::Args)]
@@ -45,15 +45,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     }
     hush(&settings);
     let (report, journal) = watch(&schedule, &settings);
-    args.chart.draw(context, &journal)?;
-    match args.chart.takes_output() {
-        true => context.output.note(&report.to_string()),
-        false => {
-            let points: Vec<(&Happening, String)> =
-                journal.iter().filter_map(|happening| Some((happening, turning_point(&happening.what)?))).collect();
-            context.output.data(&as_json(&report, &points), |_| tell(&report, &points))?;
-        }
-    }
+    let points: Vec<(&Happening, String)> =
+        journal.iter().filter_map(|happening| Some((happening, turning_point(&happening.what)?))).collect();
+    let drawn = args.chart.draw(context, &journal)?;
+    let words = if drawn.is_some() { report.to_string() } else { tell(&report, &points) };
+    chart::tell(context, drawn, as_json(&report, &points), &words)?;
     Ok(u8::from(report.violation.is_some()))
 }
 
@@ -99,6 +95,8 @@ fn turning_point(what: &What) -> Option<String> {
         What::Event(id, event) => format!("{id} {}", story::raft(event)),
         What::Crashed(id) => format!("{id} crashes"),
         What::Started(id) => format!("{id} starts"),
+        What::Damaged(id, part) => format!("bits flip on the disk of {id}: {part}"),
+        What::Refused(id, part) => format!("{id} does not start, its disk is damaged: {part}"),
         What::Paused(id) => format!("{id} pauses"),
         What::Resumed(id) => format!("{id} goes on"),
         What::Link { from, to, is_cut: true } => format!("the link from {from} to {to} is cut"),

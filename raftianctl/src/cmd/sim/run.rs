@@ -30,8 +30,10 @@ Examples:
   raftianctl sim run --seeds 1..10000 --jobs 4
   raftianctl sim run --seeds 17 -o json
 
-A seed draws a cluster, its clients, and everything that goes wrong; then a core is healed and must come to life. Exit
-code 1 if an invariant was broken: then the shortest script found is printed, for `raftianctl sim script FILE`.
+A seed draws a cluster, its clients, and everything that goes wrong; then a core is healed and must come to life. \
+The verdict is the last line. Exit code 1 if an invariant was broken: then the shortest script found is printed, for \
+`raftianctl sim script FILE`.
+
 Planted bugs (--mutant) want a program that has them:
   cargo run -r -p raftianctl --features zoo -- sim run --mutant quorum_half";
 
@@ -189,8 +191,16 @@ impl Hunt {
     }
 
     fn tell(&self, colour: bool) -> String {
-        let Hunt { tally, took, script, .. } = self;
-        let mut text = String::new();
+        let Hunt { tally, script, .. } = self;
+        let mut text = self.reached(colour);
+        text.push_str(&self.sums());
+        if let (Some(script), Some((seed, violation))) = (script, tally.violations.first()) {
+            let Script { actions, of, text: scenario } = script;
+            let invariant = violation.invariant;
+            let size = format!("{actions} of {of} actions of seed {seed}");
+            text.push_str(&format!("\nThe shortest script found that breaks {invariant} ({size}):\n\n{scenario}"));
+        }
+        text.push('\n');
         for (seed, violation) in tally.violations.iter().take(TOLD) {
             text.push_str(&Paint::Bad.apply(&format!("seed {seed}: {violation}"), colour));
             text.push('\n');
@@ -198,32 +208,48 @@ impl Hunt {
         if tally.violations.len() > TOLD {
             text.push_str(&format!("… and {} more seeds\n", tally.violations.len() - TOLD));
         }
-        if let (Some(script), Some((seed, violation))) = (script, tally.violations.first()) {
-            let Script { actions, of, text: scenario } = script;
-            let invariant = violation.invariant;
-            let size = format!("{actions} of {of} actions of seed {seed}");
-            text.push_str(&format!("\nThe shortest script found that breaks {invariant} ({size}):\n\n{scenario}\n"));
-        }
-        let rate = self.events_per_s();
-        let rate = if rate >= 1e6 { format!("{:.2} M", rate / 1e6) } else { format!("{:.0} k", rate / 1e3) };
-        text.push_str(&self.reached(colour));
-        text.push_str(&format!("\nseeds        {}\n", tally.seeds));
-        text.push_str(&format!("events       {} in {}: {rate} per second\n", tally.events, spell_ms(millis(*took))));
-        text.push_str(&format!("commands     {} committed, {} acknowledged\n", tally.committed, tally.acknowledged));
-        text.push_str(&format!("violations   {}\n", tally.violations.len()));
-        if tally.undecided > 0 {
-            text.push_str(&format!("undecided    {} histories were too hard to judge\n", tally.undecided));
-        }
+        let paint = match (tally.violations.is_empty(), tally.undecided) {
+            (true, 0) => Paint::Good,
+            (true, _) => Paint::Warn,
+            (false, _) => Paint::Bad,
+        };
+        text.push_str(&paint.apply(&self.verdict(), colour));
+        text.push('\n');
+        text
+    }
+
+    /// What was counted, a line for each.
+    fn sums(&self) -> String {
+        let tally = &self.tally;
         let missed: Vec<&str> =
             Rare::ALL.iter().filter(|rare| tally.coverage.rare(**rare) == 0).map(|rare| rare.name()).collect();
-        text.push_str(&format!("transitions  {} of role × message × outcome\n", tally.coverage.distinct()));
         let all = Rare::ALL.len();
         let rare = match missed.as_slice() {
             [] => format!("all {all} reached"),
             missed => format!("{} of {all} reached; never {}", all - missed.len(), missed.join(", ")),
         };
-        text.push_str(&format!("branches     {rare}\n"));
-        text
+        format!(
+            "\ncommands     {} committed, {} acknowledged\n\
+             transitions  {} of role × message × outcome\n\
+             branches     {rare}\n",
+            tally.committed,
+            tally.acknowledged,
+            tally.coverage.distinct()
+        )
+    }
+
+    /// All of it in a sentence.
+    fn verdict(&self) -> String {
+        let Hunt { tally, took, .. } = self;
+        let rate = self.events_per_s();
+        let rate = if rate >= 1e6 { format!("{:.2} M", rate / 1e6) } else { format!("{:.0} k", rate / 1e3) };
+        let work = format!("{} events in {}, {rate} per second", tally.events, spell_ms(millis(*took)));
+        let seeds = if tally.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", tally.seeds) };
+        match (tally.violations.len(), tally.undecided) {
+            (0, 0) => format!("valid: {seeds}, 0 violations; {work}"),
+            (0, hard) => format!("valid, but {hard} histories were too hard to judge: {seeds}, 0 violations; {work}"),
+            (broken, _) => format!("violated: {broken} of {seeds} broke an invariant; {work}"),
+        }
     }
 
     /// What was reached how often: a row per role and message, a column per outcome.

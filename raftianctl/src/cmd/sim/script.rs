@@ -9,7 +9,7 @@ use raftian_sim::{Scenario, Stopped};
 use serde::Serialize;
 
 use crate::cli::Context;
-use crate::cmd::sim::chart::Drawing;
+use crate::cmd::sim::chart::{self, Drawing};
 use crate::cmd::sim::{hush, settings};
 use crate::failure::{Failure, Kind};
 
@@ -19,9 +19,9 @@ Examples:
   raftianctl sim figure fig8_d --text > mine.scenario
   raftianctl sim script mine.scenario --chart text
 
-The grammar is told on the first page of the simulator's `scenario` module; `raftianctl sim figure NAME --text` shows
-examples of everything, and `raftianctl sim replay SEED --script` what a seed draws. Exit code 1 if an invariant was
-broken, or something was not as the scenario says.";
+The grammar is told on the first page of the simulator's `scenario` module; `raftianctl sim figure NAME --text` \
+shows examples of everything, and `raftianctl sim replay SEED --script` what a seed draws. Exit code 1 if an \
+invariant was broken, or something was not as the scenario says.";
 
 /// Play a scenario from a file
 #[derive(Debug, clap::Args)]
@@ -78,14 +78,14 @@ pub(crate) fn play(
     context: &Context,
     mut scenario: Scenario,
     mutant: Option<&str>,
-    chart: &Drawing,
+    drawing: &Drawing,
 ) -> Result<u8, Failure> {
     if mutant.is_some() {
         scenario.settings = settings(mutant)?;
     }
     hush(&scenario.settings);
     let played = scenario.play();
-    chart.draw(context, &played.journal)?;
+    let drawn = drawing.draw(context, &played.journal)?;
     let (line, invariant) = match &played.stopped {
         Some(Stopped::Broken { line, violation }) => (Some(*line), Some(violation.invariant.name())),
         Some(Stopped::Failed { line, .. }) => (Some(*line), None),
@@ -101,11 +101,9 @@ pub(crate) fn play(
         virtual_ms: played.virtual_us as f64 / 1e3,
         hash: format!("{:016x}", played.hash),
     };
-    let told = |finished: &Finished| tell(&scenario, finished);
-    match chart.takes_output() {
-        true => context.output.note(&told(&finished)),
-        false => context.output.data(&finished, told)?,
-    }
+    let came = serde_json::to_value(&finished)
+        .map_err(|error| Failure::failed(format!("the answer cannot be written as JSON: {error}")))?;
+    chart::tell(context, drawn, came, &tell(&scenario, &finished))?;
     Ok(u8::from(!finished.holds))
 }
 
