@@ -114,10 +114,10 @@ impl Compactor {
     }
 
     /// The one under way has come to nothing.
-    pub(crate) fn failed(&mut self, why: &str) {
+    pub(crate) fn failed(&mut self, why: NodeError) {
         for asker in self.under_way.take().into_iter().flat_map(|under_way| under_way.askers) {
             // An asker that has left meanwhile is told nothing.
-            let _ = asker.answer.send(Err(NodeError::Refused { why: why.to_owned() }));
+            let _ = asker.answer.send(Err(why.clone()));
         }
     }
 
@@ -158,6 +158,10 @@ mod tests {
         Entry { index: 1, term: 1, payload: Payload::Command(vec![b' '; command_bytes].into()) }
     }
 
+    fn no() -> NodeError {
+        NodeError::Failed { why: "no".into() }
+    }
+
     fn compactor(log_bytes: Option<u64>, node: u16) -> Compactor {
         Compactor::new(Compaction { log_bytes, keep_entries: 7 }, NodeId::new(node).unwrap())
     }
@@ -178,10 +182,10 @@ mod tests {
         assert!((1..=100).contains(&grow(&mut compactor)));
         compactor.begin();
         assert_eq!(grow(&mut compactor), 1_000, "one at a time");
-        compactor.failed("no");
+        compactor.failed(no());
         assert!(compactor.is_due());
         compactor.begin();
-        compactor.failed("no");
+        compactor.failed(no());
         assert_eq!(grow(&mut compactor), 100);
         compactor.restored();
         assert!(!compactor.is_due());
@@ -209,8 +213,8 @@ mod tests {
         let (answer, mut second) = oneshot::channel();
         compactor.ask(0, answer);
         assert_eq!(compactor.keeps(), 2);
-        compactor.failed("no");
-        assert_eq!(first.try_recv().unwrap(), Err(NodeError::Refused { why: "no".into() }));
+        compactor.failed(no());
+        assert_eq!(first.try_recv().unwrap(), Err(no()));
         assert!(second.try_recv().is_err() && compactor.is_due());
         assert!(!compactor.persisted(), "an ordinary write");
     }

@@ -224,7 +224,7 @@ async fn a_snapshot_that_cannot_be_written_is_given_up_and_the_node_goes_on() {
     // As good as a full disk: something in the way that takes no bytes.
     let obstacle = cluster.node_folder(node).join("wal/snapshot.json.new");
     fs::create_dir(&obstacle).unwrap();
-    let NodeError::Refused { why } = snapshot(&cluster, node).await.unwrap_err() else { panic!("it is refused") };
+    let NodeError::Failed { why } = snapshot(&cluster, node).await.unwrap_err() else { panic!("it has no room") };
     for part in ["could not create `", "snapshot.json.new`: ", "the snapshot was given up, and the log goes on"] {
         assert!(why.contains(part), "{why}");
     }

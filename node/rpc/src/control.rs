@@ -52,7 +52,8 @@ pub trait Control {
     /// `keep_entries`, which followers that are only just behind may still need. Answers when it is durable.
     ///
     /// # Errors
-    /// [`NodeError::Refused`](crate::error::NodeError::Refused) when nothing is applied yet, or nothing since the last.
+    /// [`NodeError::Refused`](crate::error::NodeError::Refused) when nothing is applied yet, or nothing since the last;
+    /// [`NodeError::Failed`](crate::error::NodeError::Failed) when there is no room for one.
     #[method(name = "snapshot")]
     async fn snapshot(&self, keep_entries: u64) -> RpcResult<SnapshotTaken>;
 
@@ -249,7 +250,8 @@ pub struct NodeStatus {
 pub struct Membership {
     /// Voters and learners; while a change of the voters is under way, the outgoing voters too.
     pub configuration: Configuration,
-    /// Whether it is known to be committed. A change is completed when it is, and is not joint.
+    /// Whether it is known to be committed, by a server that has committed an entry of its own term as well. A change is
+    /// completed when it is, and is not joint.
     pub committed: bool,
 }
 

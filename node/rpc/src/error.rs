@@ -73,6 +73,12 @@ pub enum NodeError {
         /// The reason.
         why: String,
     },
+    /// It was tried and did not work; the node goes on as before.
+    #[error("{why}")]
+    Failed {
+        /// What failed.
+        why: String,
+    },
     /// What was asked for has to wait for something that is under way: ask again in a moment. Nothing has changed.
     #[error("{why}")]
     NotNow {
@@ -119,6 +125,7 @@ impl NodeError {
             NodeError::Replaced => -32009,
             NodeError::Refused { .. } => -32010,
             NodeError::NotNow { .. } => -32011,
+            NodeError::Failed { .. } => -32012,
             NodeError::BadRequest { .. } => -32602,
         }
     }

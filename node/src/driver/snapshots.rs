@@ -13,6 +13,7 @@ use bytes::Bytes;
 use raftian_apps::{AppKind, Machine, Snapshot as State};
 use raftian_raft::{CompactRefused, Snapshot};
 use raftian_rpc::control::SnapshotTaken;
+use raftian_rpc::error::NodeError;
 
 use super::Driver;
 use crate::inbox::Input;
@@ -27,9 +28,10 @@ impl Driver {
         let bare = match self.server.snapshot_of(last_index, Bytes::new()) {
             Ok(bare) => bare,
             Err(CompactRefused::NotNewer { snapshot_index: 0 }) => {
-                return self.compactor.failed("nothing is applied yet, so there is nothing to take a snapshot of");
+                let why = "nothing is applied yet, so there is nothing to take a snapshot of".to_owned();
+                return self.compactor.failed(NodeError::Refused { why });
             }
-            Err(refused) => return self.compactor.failed(&refused.to_string()),
+            Err(refused) => return self.compactor.failed(NodeError::Refused { why: refused.to_string() }),
         };
         let (machine, mut stager) = (self.machine.clone(), self.storage.stager());
         self.do_elsewhere(Input::Staged, "encode the state", move || {
@@ -47,12 +49,12 @@ impl Driver {
             Ok(snapshot) => snapshot,
             Err(why) => {
                 self.trace.node(NodeEvent::SnapshotGivenUp { reason: &why });
-                return self.compactor.failed(&why);
+                return self.compactor.failed(NodeError::Failed { why });
             }
         };
         let bytes = data.len() as u64;
         match self.server.compact(last.index, data, self.compactor.keeps()) {
-            Err(refused) => self.compactor.failed(&refused.to_string()),
+            Err(refused) => self.compactor.failed(NodeError::Refused { why: refused.to_string() }),
             Ok(()) => self.compactor.taken(SnapshotTaken {
                 node: self.server.id(),
                 last_index: last.index,
