@@ -124,7 +124,7 @@ fn a_lab_that_has_no_room_to_begin_says_so_and_leaves_nothing() {
 #[test]
 fn a_snapshot_that_finds_no_room_is_a_failure_in_the_words_of_its_node() {
     let lab = Lab::new();
-    let Some(disk) = SmallDisk::mount(lab.home().join("small"), "size=8m").or_else(skipped) else { return };
+    let Some(disk) = SmallDisk::mount(lab.home().join("small"), "size=24m").or_else(skipped) else { return };
     fs::create_dir_all(lab.folder().join("nodes")).unwrap();
     symlink(&disk.0, lab.folder().join("nodes/n1")).unwrap();
     lab.ok("start -n 3");

@@ -78,7 +78,9 @@ impl Disk for NodeDisk {
 
     fn room(&self) -> io::Result<u64> {
         let system = rustix::fs::statvfs(&self.folder)?;
-        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+        // File systems that have no limit of their own tell of no blocks at all.
+        let is_unlimited = system.f_blocks == 0;
+        Ok(if is_unlimited { u64::MAX } else { system.f_bavail.saturating_mul(system.f_frsize) })
     }
 
     fn locate(&self, file: &str) -> String {

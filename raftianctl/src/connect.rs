@@ -53,7 +53,8 @@ impl Daemon {
         let none = || no_daemon(lab);
         let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid)).ok_or_else(none)?;
         if file.version != VERSION {
-            return Err(other_version(lab, &file.version, file.pid));
+            // If nobody holds the lab, the file was left behind, and the process is something else.
+            return Err(if is_held(folder) { other_version(lab, &file.version, file.pid) } else { none() });
         }
         let secret = match Secret::load(&folder.secret()) {
             Ok(secret) => secret,

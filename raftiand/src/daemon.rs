@@ -97,8 +97,9 @@ pub(crate) fn purge(path: &Path) -> anyhow::Result<()> {
         canonical => canonical.with_context(|| format!("{}", path.display()))?,
     };
     let folder = LabFolder::at(path);
-    // Whoever starts a daemon opens its log, and the daemon's first deed is to take the lock.
-    if !folder.daemon_lock().exists() && !folder.daemon_log().exists() {
+    // Whoever starts a daemon makes the folder and opens its log, and the daemon's first deed is to take the lock.
+    let is_empty = fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_none());
+    if !is_empty && !folder.daemon_lock().exists() && !folder.daemon_log().exists() {
         return Err(anyhow!("{} was never a lab's folder, so nothing in it is removed", folder.path().display()));
     }
     let _lock = lock(&folder)?;

@@ -24,13 +24,11 @@ pub(crate) fn end(saved: &Saved) -> Vec<u32> {
 /// Ends a process if it is the one described, and says whether it was.
 fn end_one(process: &SavedProcess) -> io::Result<bool> {
     let Some(held) = pidfd::hold(process.pid)? else { return Ok(false) };
-    let is_it = |stat: procfs::Stat| stat.start_ticks == process.start_ticks && stat.name == process.name;
-    // A zombie has ended already; whoever is its parent now has yet to look at it.
-    if !procfs::stat(process.pid).is_some_and(|stat| stat.state != 'Z' && is_it(stat)) {
-        return Ok(false);
-    }
-    // This blocks, but before the daemon serves anybody.
-    pidfd::kill(&held).map(|()| true)
+    let is_it = |stat: &procfs::Stat| stat.start_ticks == process.start_ticks && stat.name == process.name;
+    let Some(found) = procfs::stat(process.pid).filter(is_it) else { return Ok(false) };
+    // This blocks, but before the daemon serves anybody. It goes for a zombie too: its first thread has ended, but
+    // another may yet be in a sync, and holds the port and the log until that is over.
+    pidfd::kill(&held).map(|()| found.state != 'Z')
 }
 
 #[cfg(test)]

@@ -187,7 +187,8 @@ async fn page(node: NodeId, client: &Http, logs: &Logs) -> Page {
     let log = logs.entry(node).or_default();
     // One that makes no sense is met again at the end of the run, where it can be told to somebody.
     let is_more = log.take_in(&page, Wanted::Committed).unwrap_or(false);
-    Page { grown: log.next() - next, is_more }
+    // The end of the run may have taken away what was read before this page.
+    Page { grown: log.next().saturating_sub(next), is_more }
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ impl Progress {
     pub(crate) fn lag(&self, core: &Core) -> Option<u64> {
         let lacks = core.log.last_index() - self.match_index;
         let wants_snapshot = self.match_index < core.log.base().index;
-        (wants_snapshot || lacks > core.options.max_append_entries as u64).then_some(lacks)
+        let fits = || batch_from(core, self.match_index + 1).len() as u64 == lacks;
+        (wants_snapshot || !fits()).then_some(lacks)
     }
 
     /// Whether it has answered in this term, and within an election time-out.
@@ -204,7 +205,7 @@ impl Progress {
         if let Some(Sending { snapshot, received }) = &self.sending {
             return Request::InstallSnapshot(snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes));
         }
-        let entries = core.log.batch(self.next_index, core.options.max_append_entries, core.options.max_append_bytes);
+        let entries = batch_from(core, self.next_index);
         self.told_commit = core.commit_index;
         append_request(core, self.next_index - 1, entries)
     }
@@ -216,6 +217,11 @@ impl Progress {
         let request = append_request(core, known, Vec::new());
         core.call(peer, request);
     }
+}
+
+/// What one AppendEntries has room for, from an entry on that is held.
+fn batch_from(core: &Core, index: Index) -> Vec<Entry> {
+    core.log.batch(index, core.options.max_append_entries, core.options.max_append_bytes)
 }
 
 /// `prev_log_index` is 0, or held, or the one before what is held.

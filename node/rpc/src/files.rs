@@ -36,8 +36,8 @@ pub fn scratch_of(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Raises this process's limit of open files, of which every connection is one, as far as it may, and says what it is now. Where it cannot be raised it
-/// stays as it was.
+/// Raises this process's limit of open files, of which every connection is one, as far as it may, and says what it is
+/// now. Where it cannot be raised it stays as it was.
 pub fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };

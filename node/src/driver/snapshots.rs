@@ -3,7 +3,7 @@
 //! Both ways take long where the state is large, and most of each is done beside the driver, on a thread that may
 //! block: a state is encoded and written beside the log before the core hears of it, so that all the log has to do is
 //! to give the file its name; and a leader's snapshot is decoded, and written as well, while the driver goes on
-//! listening to the leader.
+//! listening to the leader. Its answers wait until that is done: to the others this node is a slow one meanwhile.
 //!
 //! Invariant: nothing but the driver touches the machine. What is done elsewhere works on a copy, or makes a new one.
 //!
@@ -45,21 +45,25 @@ impl Driver {
     /// Hands a snapshot that stands beside the log to the core, whose next write puts it in force.
     pub(super) fn compact(&mut self, staged: Result<Snapshot, String>) {
         let first_index = self.server.first_index();
-        let Snapshot { last, data, .. } = match staged {
+        let snapshot = match staged {
             Ok(snapshot) => snapshot,
             Err(why) => {
                 self.trace.node(NodeEvent::SnapshotGivenUp { reason: &why });
                 return self.compactor.failed(NodeError::Failed { why });
             }
         };
-        let bytes = data.len() as u64;
-        match self.server.compact(last.index, data, self.compactor.keeps()) {
-            Err(refused) => self.compactor.failed(NodeError::Refused { why: refused.to_string() }),
+        match self.server.compact(snapshot.last.index, snapshot.data.clone(), self.compactor.keeps()) {
+            // A leader's snapshot came first.
+            Err(refused) => {
+                self.compactor.failed(NodeError::Refused { why: refused.to_string() });
+                let mut stager = self.storage.stager();
+                tokio::task::spawn_blocking(move || stager.discard(&snapshot));
+            }
             Ok(()) => self.compactor.taken(SnapshotTaken {
                 node: self.server.id(),
-                last_index: last.index,
-                last_term: last.term,
-                bytes,
+                last_index: snapshot.last.index,
+                last_term: snapshot.last.term,
+                bytes: snapshot.size(),
                 discarded: self.server.first_index() - first_index,
             }),
         }

@@ -65,8 +65,8 @@ pub(crate) type Held<'a> = MutexGuard<'a, Option<Snapshot>>;
 pub(crate) struct Staged(Arc<Mutex<Option<Snapshot>>>);
 
 impl<D: Disk> Stager<D> {
-    pub(crate) fn new(disk: D, staged: Staged, spared_bytes: u32) -> Stager<D> {
-        Stager { disk, staged, spared_bytes: spared_bytes.into() }
+    pub(crate) fn new(disk: D, staged: Staged, spared_bytes: u64) -> Stager<D> {
+        Stager { disk, staged, spared_bytes }
     }
 
     /// Writes a snapshot durably, so that the log need not when it is asked for this one next. It takes the place of
@@ -89,6 +89,16 @@ impl<D: Disk> Stager<D> {
         }
         *staged = Some(snapshot.clone());
         Ok(())
+    }
+
+    /// Removes a snapshot that was staged and is not wanted any more, unless another one has taken its place. Waits for
+    /// whoever stages one.
+    pub fn discard(&mut self, snapshot: &Snapshot) {
+        let mut staged = self.staged.lock();
+        if staged.take_if(|staged| is_same(staged, snapshot)).is_some() {
+            // If it cannot be removed, the next snapshot takes its place, or the next opening of the log removes it.
+            let _ = self.disk.remove(snapshot::NEW_FILE);
+        }
     }
 }
 

@@ -20,6 +20,10 @@ use crate::{Disk, WalError, record, snapshot};
 /// what is written then ends far below the 4 GiB that an offset can tell.
 const MAX_PART_BYTES: usize = 64 << 20;
 
+/// How many chunks a snapshot leaves free on the disk. A log needs one when it grows, and the logs of other nodes may
+/// share the disk, as may their snapshots, which look for room at the same time. How many these are nobody here knows.
+const SPARED_CHUNKS: u64 = 8;
+
 /// How the files are laid out. A log may be opened with other values than it was written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -121,7 +125,7 @@ impl<D: Disk> Wal<D> {
     where
         D: Clone,
     {
-        Stager::new(self.disk.clone(), self.staged.clone(), self.options.chunk_bytes)
+        Stager::new(self.disk.clone(), self.staged.clone(), SPARED_CHUNKS * u64::from(self.options.chunk_bytes))
     }
 
     /// Syncs what was appended, and lets the durable mark outlive a power cut.

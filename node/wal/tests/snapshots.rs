@@ -282,13 +282,13 @@ fn a_staged_snapshot_is_forgotten_in_a_crash() {
 fn a_snapshot_that_cannot_be_staged_is_given_up_and_the_log_goes_on() {
     let template = with_entries(60);
     let used: usize = template.files().values().map(Vec::len).sum();
-    let wanted = SMALL.chunk_bytes as usize + snapshot_bytes();
+    let wanted = 8 * SMALL.chunk_bytes as usize + snapshot_bytes();
     for room in 0..=wanted {
         let disk = template.fork();
         let mut wal = open(disk.clone()).unwrap().0;
         disk.set_capacity_bytes(Some(used + room));
         match wal.stager().stage(&snapshot(1, 40)) {
-            Ok(()) => assert!(room >= wanted, "{room} bytes are too few for it and a chunk of the log"),
+            Ok(()) => assert!(room >= wanted, "{room} bytes are too few for it and eight chunks of logs"),
             Err(error) => {
                 assert!(room < wanted, "{room}: {error}");
                 let expected = "no space left: could not find room for `snapshot.json.new`; the snapshot was given up, \
