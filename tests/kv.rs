@@ -159,3 +159,22 @@ fn reads_by_leases_are_linearizable_too() {
     assert_valid(&lab.run("-o json load --rate 400 --clients 8 --keys 3 --for 2s"));
     lab.fails("start --read-leases 20", 1, &["reads by leases for clocks within 10 %, not"]);
 }
+
+#[test]
+fn logs_of_large_values_are_shown_in_full_however_many_nodes_are_asked() {
+    let lab = store(3);
+    let value = "v".repeat(900 << 10);
+    for key in 1..=6 {
+        assert_eq!(fed(&lab, &format!("kv set k{key} -"), value.as_bytes()).code, 0);
+    }
+    lab.ok("wait converged");
+    let report = lab.json("log @all -n 20");
+    let last = lab.node("n1")["server"]["last_index"].as_u64().unwrap();
+    for page in report["pages"].as_array().unwrap() {
+        let entries = page["entries"].as_array().unwrap();
+        assert_eq!(entries.last().unwrap()["index"], last, "{} entries", entries.len());
+        assert!(entries.windows(2).all(|pair| pair[0]["index"].as_u64().unwrap() + 1 == pair[1]["index"]));
+    }
+    let shown = lab.ok("log @all -n 20");
+    assert!((1..=6).all(|key| shown.contains(&format!("set k{key} = "))), "{shown}");
+}

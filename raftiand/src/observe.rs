@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{ControlClient, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
+use raftian_rpc::control::{ControlClient, LogLine, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
 use raftian_rpc::selector::{Facts, Selector, SelectorError, names};
-use raftian_rpc::{Index, NodeId, RoleKind, Term, VERSION};
+use raftian_rpc::{Index, MAX_BODY_BYTES, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, State};
@@ -23,6 +23,9 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long a node may take to read a page of its log.
 const LOG_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a line of a log takes up beside its command, in bytes, roughly.
+const LINE_BYTES: usize = 64;
 
 /// What the nodes said of themselves, all at one moment.
 #[derive(Clone, Debug, Default)]
@@ -157,7 +160,26 @@ impl Lab {
                 Err(why) => drop(silent.insert(id, why)),
             }
         }
+        fit_together(&mut pages);
         Ok(LogReport { resolved, pages, silent })
+    }
+}
+
+/// Shortens pages that would not fit into one answer together. Each of them fits alone.
+fn fit_together(pages: &mut [LogPage]) {
+    if pages.len() < 2 {
+        return;
+    }
+    // The other half is for what stands around the commands.
+    let share = MAX_BODY_BYTES as usize / 2 / pages.len();
+    for page in pages {
+        let mut bytes = 0;
+        let fits = |line: &&LogLine| {
+            bytes += LINE_BYTES + line.command.as_ref().map_or(0, |command| command.get().len());
+            bytes <= share
+        };
+        let count = page.entries.iter().take_while(fits).count();
+        page.entries.truncate(count);
     }
 }
 

@@ -387,7 +387,8 @@ pub struct WaitReport {
 pub struct LogReport {
     /// Whom the selector named.
     pub resolved: Resolution,
-    /// The pages of those that answered.
+    /// The pages of those that answered. Those of several nodes may be shorter than was asked for, even empty, where they
+    /// would not fit into one answer: ask for the rest node by node.
     pub pages: Vec<LogPage>,
     /// Those that did not answer, and why.
     pub silent: BTreeMap<NodeId, String>,

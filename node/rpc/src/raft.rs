@@ -22,7 +22,7 @@ use serde::ser::{Error as _, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-pub use chunk::{Chunk, Data, MalformedChunk, SnapshotAnswer};
+pub use chunk::{Chunk, Data, MAX_SNAPSHOT_BYTES, MalformedChunk, SnapshotAnswer};
 
 use crate::{Index, NodeId, Term};
 

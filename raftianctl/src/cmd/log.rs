@@ -10,6 +10,7 @@ use raftian_rpc::lab::{LabClient as _, LogReport};
 use raftian_rpc::selector::Selector;
 
 use crate::cli::Context;
+use crate::connect::Daemon;
 use crate::failure::Failure;
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
@@ -68,13 +69,31 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         }
     };
     let selector = args.selector;
-    let report = daemon.ask(async |lab: Http| lab.log(selector, from, args.limit).await).await?;
+    let mut report = daemon.ask(async |lab: Http| lab.log(selector, from, args.limit).await).await?;
+    for page in &mut report.pages {
+        complete(&daemon, page, from, args.limit).await?;
+    }
     if !context.output.is_json() {
         for (node, reason) in &report.silent {
             context.output.note(&format!("{node} shows nothing: {reason}"));
         }
     }
     context.output.data(&report, |report| table(report, from, context.output.colour()))
+}
+
+/// Asks for the entries that did not fit into the answer.
+async fn complete(daemon: &Daemon, page: &mut LogPage, from: Index, limit: u64) -> Result<(), Failure> {
+    loop {
+        let next = page.entries.last().map_or(from.max(page.first_index), |last| last.index + 1);
+        let lacks = (from + limit).min(page.last_index + 1).saturating_sub(next);
+        let more = match lacks {
+            0 => return Ok(()),
+            _ => daemon.ask(async |lab: Http| lab.log(Selector::node(page.node), next, lacks).await).await?,
+        };
+        // A node that is gone meanwhile shows what it has shown.
+        let Some(more) = more.pages.into_iter().next().filter(|more| !more.entries.is_empty()) else { return Ok(()) };
+        page.entries.extend(more.entries);
+    }
 }
 
 fn table(report: &LogReport, from: Index, colour: bool) -> String {

@@ -15,6 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Last;
 use crate::{Index, Term};
 
+/// The most bytes a snapshot may have: no application of this lab restores more, and a receiver keeps what it has of one
+/// in memory.
+pub const MAX_SNAPSHOT_BYTES: u64 = 1 << 30;
+
 /// The arguments of InstallSnapshot (Figure 13).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -22,7 +26,7 @@ pub struct Chunk {
     pub last: Last,
     /// The configuration in force there.
     pub configuration: Configuration,
-    /// The size of the whole snapshot in bytes.
+    /// The size of the whole snapshot in bytes, at most [`MAX_SNAPSHOT_BYTES`].
     pub size: u64,
     /// Where in it this part begins.
     pub offset: u64,
@@ -68,6 +72,12 @@ pub enum MalformedChunk {
         /// The size of the snapshot.
         size: u64,
     },
+    /// Nobody could keep it.
+    #[error("install_snapshot has a snapshot of {size} bytes, and the largest has {MAX_SNAPSHOT_BYTES}")]
+    TooLarge {
+        /// The size it claims.
+        size: u64,
+    },
     /// With parts like this the snapshot would never be there.
     #[error("install_snapshot has no bytes of a snapshot of {size} bytes")]
     Empty {
@@ -91,6 +101,9 @@ impl TryFrom<Chunk> for InstallSnapshot {
         let length = data.len() as u64;
         if last.index == 0 || last.term == 0 {
             return Err(MalformedChunk::OfNothing { index: last.index, term: last.term });
+        }
+        if size > MAX_SNAPSHOT_BYTES {
+            return Err(MalformedChunk::TooLarge { size });
         }
         if offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(MalformedChunk::Overhang { offset, length, size });
@@ -183,6 +196,8 @@ mod tests {
         for last in [LastEntry { term: 0, index: 70 }, LastEntry { term: 3, index: 0 }] {
             assert!(matches!(refused(InstallSnapshot { last, ..part(0, b"a") }), MalformedChunk::OfNothing { .. }));
         }
+        let endless = InstallSnapshot { size: MAX_SNAPSHOT_BYTES + 1, ..part(0, b"a") };
+        assert_eq!(refused(endless), MalformedChunk::TooLarge { size: MAX_SNAPSHOT_BYTES + 1 });
         let nothing = InstallSnapshot { size: 0, ..part(0, b"") };
         assert_eq!(InstallSnapshot::try_from(Chunk::from(nothing.clone())), Ok(nothing));
     }
