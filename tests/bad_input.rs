@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use raftian_tests::{Game, Lab, binaries, ended, in_every_hosting, pid_of, signal};
 use rustix::process::Signal;
@@ -14,6 +15,9 @@ fn what_cannot_be_meant_is_wrong_usage() {
     for (line, says) in [
         ("kill n9", "n9"),
         ("kill @boss", "@boss"),
+        ("kill n1 n2", "several nodes are one word: n1,n2"),
+        ("screenshot n1 --to x.jpg", "name it .png"),
+        ("start --seed x", "`x` is not a seed"),
         ("kill n1,!n1", "selects no node"),
         ("partition n1 n1,n2", "n1"),
         ("partition n1", "group"),
@@ -128,6 +132,13 @@ fn missing_and_foreign_binaries_are_named() {
     start(&["raftian-node"]);
     executable("raftian-node", "#!/bin/sh\necho I am something else\nexec sleep 60\n");
     start(&["raftian-node"]);
+}
+
+#[test]
+fn a_node_that_is_asked_for_help_says_who_starts_it() {
+    let help = Command::new(binaries().join("raftian-node")).arg("--help").output().unwrap();
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && text.contains("the daemon `raftiand` starts a process per node"), "{text}");
 }
 
 #[test]

@@ -30,6 +30,10 @@ fn a_demo_that_is_killed_takes_its_lab_with_it() {
     let lab = Lab::new();
     let temporary = lab.home().join("tmp");
     fs::create_dir(&temporary).unwrap();
+    let story = lab.home().join("story");
+    fs::create_dir_all(story.join("replicas")).unwrap();
+    let of_the_demo = ["report.json", "demo.svg", "demo.png", "timeline.json", "events.jsonl", "replicas/n1.json"];
+    of_the_demo.iter().chain(&["mine.txt"]).for_each(|name| fs::write(story.join(name), "old").unwrap());
     let mut demo = lab.command("demo --out story").env("TMPDIR", &temporary).spawn().unwrap();
     let is_empty = || fs::read_dir(&temporary).unwrap().next().is_none();
     let started = || {
@@ -42,4 +46,7 @@ fn a_demo_that_is_killed_takes_its_lab_with_it() {
     demo.kill().unwrap();
     demo.wait().unwrap();
     eventually("the demo's lab is gone", is_empty);
+    let left: Vec<&&str> = of_the_demo.iter().filter(|name| story.join(name).exists()).collect();
+    assert!(left.is_empty(), "of a former demo: {left:?}");
+    assert_eq!(fs::read_to_string(story.join("mine.txt")).unwrap(), "old", "not the demo's to remove");
 }

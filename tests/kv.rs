@@ -88,7 +88,7 @@ fn values_come_from_the_line_a_file_or_standard_input_up_to_a_mebibyte() {
 #[test]
 fn what_cannot_be_meant_is_refused_with_the_way_out() {
     let lab = store(1);
-    lab.fails("attack 1", 1, &["replicates the key-value store, not the attack game", "--app attack --lab NAME"]);
+    lab.fails("attack 1", 2, &["replicates the key-value store, not the attack game", "--app attack --lab NAME"]);
     lab.fails("kv get k --as n9", 2, &["there is no node n9"]);
     lab.fails("kv cas k a", 2, &["--absent"]);
     lab.fails("kv cas k --absent a b", 2, &["no old value"]);
@@ -97,11 +97,11 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
     lab.fails("kv set k", 2, &["VALUE"]);
     lab.fails(&format!("kv get {}", "k".repeat(1025)), 2, &["1 to 1024 bytes"]);
     lab.fails("load --keys 0 --for 1s", 2, &["keys"]);
-    lab.fails("load --app attack --for 1s", 1, &["replicates the key-value store, not the attack game"]);
+    lab.fails("load --app attack --for 1s", 2, &["replicates the key-value store, not the attack game"]);
     lab.ok("--lab game start -n 1");
     lab.fails(
         "--lab game kv get k",
-        1,
+        2,
         &["replicates the attack game, not the key-value store", "--app kv --lab NAME"],
     );
     lab.ok("--lab game stop --purge");

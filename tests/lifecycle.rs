@@ -1,6 +1,8 @@
 //! A lab from start to purge, through the command line, over real processes.
 
-use raftian_tests::{FPS_CAP, Game, Lab, ended, eventually, in_every_hosting, runs, signal, state};
+use std::io::{BufRead as _, BufReader};
+
+use raftian_tests::{FPS_CAP, Game, Lab, ended, eventually, in_every_hosting, pid_of, runs, signal, state};
 use rustix::process::Signal;
 
 in_every_hosting!(
@@ -52,6 +54,33 @@ fn status_tells_where_the_dead_and_the_paused_stood() {
     assert_eq!(status.matches("was follower").count(), 2, "{status}");
     lab.ok("restart n2");
     assert!(lab.node("n2")["last"].is_null());
+}
+
+/// In a quiet lab nothing more would come that could tell.
+#[test]
+fn whoever_follows_events_or_logs_ends_with_its_reader() {
+    let lab = Lab::started(1);
+    for line in ["events -f -n 1", "-o json events -f -n 1", "logs n1 -f -n 1"] {
+        let mut following = lab.begin(line);
+        let mut first = String::new();
+        let mut reader = BufReader::new(following.stdout.take().unwrap());
+        reader.read_line(&mut first).unwrap();
+        assert!(first.ends_with('\n'), "{line}: {first:?}");
+        drop(reader);
+        let ran = ended(following);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{line}: {ran:#?}");
+    }
+}
+
+#[test]
+fn a_program_that_was_only_looking_ends_without_a_word_when_told_to() {
+    let lab = Lab::started(1);
+    let mut following = lab.begin("-o json events -f -n 1");
+    let mut reader = BufReader::new(following.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    signal(pid_of(&following), Signal::TERM);
+    let ran = ended(following);
+    assert_eq!((ran.code, ran.stderr.as_str()), (130, ""), "{ran:#?}");
 }
 
 fn doing_again_what_is_done_changes_nothing_and_succeeds(game: Game) {
@@ -106,10 +135,10 @@ fn a_lab_keeps_its_hosting_and_shows_how_its_games_do(game: Game) {
         assert!(!lab.ok("status").contains(" FPS ") && !lab.ok("events").contains(" plays"));
         lab.fails(&format!("start {}", other.flags()), 1, &["this lab has no game", "attack in hosting async"]);
     } else {
+        assert!(lab.ok("status").contains(" FPS "), "from the start, before any frame was counted");
         eventually("all games have said how they do", || {
             lab.nodes().iter().all(|node| node["server"]["game"]["fps"].as_f64().is_some_and(|fps| fps > 0.0))
         });
-        assert!(lab.ok("status").contains(" FPS "));
         let journal = lab.ok("events");
         assert!(journal.contains("n3 plays"), "{journal}");
         let [own, others] = [game, other].map(|game| format!("hosting {}, {FPS_CAP} fps at most", game.name()));

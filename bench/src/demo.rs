@@ -43,7 +43,7 @@ const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How a demo is run.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// Where its files go; created if need be.
+    /// Where its files go; created if need be. Those of a former demo are removed.
     pub folder: PathBuf,
     /// The seed of the lab and of the load.
     pub seed: u64,
@@ -148,18 +148,17 @@ async fn play(
     progress: &dyn Fn(Progress),
 ) -> anyhow::Result<DemoReport> {
     let began_ns = monotonic_ns();
-    std::fs::create_dir_all(options.folder.join("replicas"))
-        .with_context(|| format!("cannot create {}", options.folder.display()))?;
     let hello = told(lab.client.hello().await)?;
     if hello.started {
         bail!("the demo needs a lab without nodes, and `{}` has some; `raftianctl stop --purge` it first", hello.lab);
     }
+    files::prepare(&options.folder, NODES)?;
     let machine = Machine::this(&hello.folder);
     let journal = Journal::follow(lab, 1).await?;
     let story = Story { tell, start_ns: monotonic_ns(), steps: RefCell::default() };
     start(lab, options, &story).await?;
 
-    let history = options.folder.join("history.jsonl");
+    let history = options.folder.join(files::HISTORY);
     let load = Load::prepare(&Whereabouts::of(lab).await?, load_options(options), Some(&history))?;
     let live = load.live();
     let story = Story { start_ns: live.start_ns(), ..story };
@@ -193,7 +192,7 @@ async fn play(
         chart_svg,
         chart_png,
     };
-    files::write_json(&options.folder.join("report.json"), &report)?;
+    files::write_report(&options.folder, &report)?;
     Ok(report)
 }
 

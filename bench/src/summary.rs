@@ -155,6 +155,12 @@ impl fmt::Display for Summary {
         let offered = self.offered_rate_per_s.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s offered"));
         writeln!(f, "rate         {:.1}/s acknowledged ({offered})", self.achieved_rate_per_s)?;
         writeln!(f, "latency      {}", self.latency_us)?;
+        if self.failed + self.unknown > 0 {
+            writeln!(
+                f,
+                "             of all {n}: those not acknowledged count with the time until they were given up"
+            )?;
+        }
         writeln!(f, "send lag     {}", self.send_lag_us)?;
         write!(f, "longest gap  {}", human_us((self.longest_gap_ms * 1e3) as u64))
     }
@@ -207,6 +213,9 @@ mod tests {
         assert_eq!((summary.n, summary.ok, summary.unknown), (1, 0, 1));
         assert!(summary.latency_us.max.unwrap() >= 4_999_000);
         assert_eq!(summary.achieved_rate_per_s, 0.0);
+        assert!(summary.to_string().contains("of all 1: those not acknowledged count with"), "{summary}");
+        let answered = Summary::of(&[sample(0, 5, OutcomeKind::Ok)], 0, 1_000 * MS, Some(1.0));
+        assert!(!answered.to_string().contains("of all"), "{answered}");
     }
 
     #[test]

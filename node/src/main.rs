@@ -1,11 +1,32 @@
 //! `raftian-node`: started by `raftiand`, never by hand. See the library for everything it does.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+/// What is said to whoever starts it by hand.
+const HELP: &str = "\
+A node of a raftian lab: a Raft server with its disk, its replicated application and, if wanted, its game.
+
+Not to be started by hand: the daemon `raftiand` starts a process per node, tells it on standard input what to be, and
+hears on standard output how it fares. `raftianctl start` starts a lab, and `raftianctl logs n1` shows what a node says.
+
+Usage: raftian-node
+
+Options:
+  -h, --help     Print help
+  -V, --version  Print version
+";
+
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|argument| argument == "--version" || argument == "-V") {
-        println!("raftian-node {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
+    match std::env::args().nth(1).as_deref() {
+        Some("-h" | "--help") => said(HELP),
+        Some("-V" | "--version") => said(concat!("raftian-node ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ => raftian_node::run(),
     }
-    raftian_node::run()
+}
+
+/// Whoever has closed standard output does not want to know.
+fn said(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

@@ -50,7 +50,7 @@ pub(crate) struct Outcome<R> {
     /// Of a command: the term of its entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) term: Option<u64>,
-    /// From the first try to the answer.
+    /// From the first try to the answer, in whole microseconds.
     pub(crate) latency_ms: f64,
     /// What the application says.
     pub(crate) response: R,
@@ -103,8 +103,13 @@ impl Asked {
         let began = Instant::now();
         let ask = async |node: Http, timeout_ms| node.submit(command.clone(), Some(timeout_ms), None).await;
         let (node, Submitted { index, term, response, .. }) = self.ask(Asking::Command, ask).await?;
-        let latency_ms = began.elapsed().as_secs_f64() * 1e3;
-        Ok(Outcome { node, index, term: Some(term), latency_ms, response: understood(node, &response)? })
+        Ok(Outcome {
+            node,
+            index,
+            term: Some(term),
+            latency_ms: since_ms(began),
+            response: understood(node, &response)?,
+        })
     }
 
     /// Has a read answered.
@@ -120,8 +125,7 @@ impl Asked {
         let began = Instant::now();
         let ask = async |node: Http, timeout_ms| node.read(op.clone(), Some(consistency), Some(timeout_ms), None).await;
         let (_, ReadAnswer { node, index, response }) = self.ask(Asking::Read, ask).await?;
-        let latency_ms = began.elapsed().as_secs_f64() * 1e3;
-        Ok(Outcome { node, index, term: None, latency_ms, response: understood(node, &response)? })
+        Ok(Outcome { node, index, term: None, latency_ms: since_ms(began), response: understood(node, &response)? })
     }
 
     /// Tries the nodes in turn until one answers or the time is up.
@@ -172,7 +176,11 @@ impl<R> Outcome<R> {
     }
 }
 
-/// What a command for one application says in a lab of another.
+fn since_ms(began: Instant) -> f64 {
+    began.elapsed().as_micros() as f64 / 1e3
+}
+
+/// What a command for one application says in a lab of another: wrong usage, so that nobody takes it for an answer.
 pub(crate) fn other_app(is: AppKind, wanted: AppKind) -> Failure {
     let named = |app| match app {
         AppKind::Attack => "the attack game",
@@ -183,13 +191,14 @@ pub(crate) fn other_app(is: AppKind, wanted: AppKind) -> Failure {
         named(is),
         named(wanted)
     );
-    Failure::new(Kind::Conflict, why)
+    Failure::new(Kind::Usage, why)
 }
 
 fn understood<R: DeserializeOwned>(node: NodeId, response: &Response) -> Result<R, Failure> {
     serde_json::from_str(response.get())
         .map_err(|_| Failure::failed(format!("{node} answered what the application never says: {response}")))
 }
+
 fn command(op: String) -> Result<Box<RawValue>, Failure> {
     let op = RawValue::from_string(op);
     let client = format!("cli-{:016x}", fastrand::u64(..));
@@ -266,11 +275,13 @@ mod tests {
 
     #[test]
     fn whoever_asks_for_another_application_is_told_how_to_get_it() {
-        let line = other_app(AppKind::Attack, AppKind::Kv).line(false).unwrap();
+        let failure = other_app(AppKind::Attack, AppKind::Kv);
+        let line = failure.line(false).unwrap();
         assert_eq!(
             line,
             "raftianctl: this lab replicates the attack game, not the key-value store; start one that does with \
              `raftianctl start --app kv --lab NAME`"
         );
+        assert_eq!(failure.kind(), Kind::Usage, "`kv get x || …` must not take it for `no such key`");
     }
 }

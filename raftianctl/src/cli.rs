@@ -7,9 +7,10 @@
 
 use std::fmt::Write as _;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use raftian_rpc::folder::LabFolder;
+use raftian_rpc::selector::Selector;
 
 use crate::cmd;
 use crate::connect::Daemon;
@@ -188,8 +189,19 @@ fn paragraphs(text: &str) -> String {
 /// # Errors
 /// What clap has to say, be it help or a mistake.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let matches = command().try_get_matches_from(arguments).map_err(with_tip)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
+}
+
+/// The mistake, with a tip if it is several nodes in several words.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let told = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let is_node = told(ContextKind::InvalidArg).parse::<Selector>().is_ok();
+    if error.kind() == ErrorKind::UnknownArgument && is_node && told(ContextKind::Usage).contains("SELECTOR") {
+        let tip = "several nodes are one word: n1,n2 or n1-3";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// Whether clap's answer is what the user wanted, rather than a mistake.
@@ -305,6 +317,17 @@ mod tests {
             assert_eq!(grouped.iter().filter(|name| **name == sub.get_name()).count(), 1, "{}", sub.get_name());
         }
         assert!(grouped.iter().all(|name| Cli::command().find_subcommand(name).is_some()));
+    }
+
+    #[test]
+    fn whoever_names_nodes_in_several_words_is_told_that_they_are_one() {
+        let told = |line: &str| parse(line.split(' ').map(Into::into)).unwrap_err().to_string();
+        for line in ["raftianctl kill n1 n2", "raftianctl log n1 n2 n3", "raftianctl snapshot n1 @leader"] {
+            assert!(told(line).contains("tip: several nodes are one word: n1,n2 or n1-3"), "{}", told(line));
+        }
+        for line in ["raftianctl kill n1 please", "raftianctl attack 3 n2", "raftianctl status n1"] {
+            assert!(!told(line).contains("one word"), "{}", told(line));
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Invariant: the exit code follows from the kind alone (design §5), so `-o json` and `$?` never disagree.
 //!
-//! Wrong usage is what can be seen to be wrong by reading the line: it cannot be understood, or it names a node, a file, a
-//! run or a figure that is not there. What is understood, and refused by the world as it is, has failed.
+//! Wrong usage is what can be seen to be wrong by reading the line: it cannot be understood, it names a node, a file, a
+//! run or a figure that is not there, or it is a command of another application than the lab's. What is understood, and
+//! refused by the world as it is, has failed.
 
 use std::io;
 
@@ -75,10 +76,13 @@ impl Failure {
         Failure::new(Kind::Failed, message)
     }
 
-    /// A file that was named cannot be read.
+    /// A file that was named cannot be read. One that is no text where a text is wanted is the wrong one.
     pub(crate) fn unreadable(name: &str, error: &io::Error) -> Failure {
         let kind = match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => Kind::Usage,
+            io::ErrorKind::NotFound
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::InvalidData => Kind::Usage,
             _ => Kind::Failed,
         };
         Failure::new(kind, format!("{name} cannot be read: {error}"))
@@ -103,7 +107,7 @@ impl Failure {
     pub(crate) fn line(&self, json: bool) -> Option<String> {
         match (self.kind, json) {
             (Kind::BrokenPipe, _) => None,
-            (Kind::Interrupted, false) if self.message.is_empty() => None,
+            (Kind::Interrupted, _) if self.message.is_empty() => None,
             (_, true) => Some(json!({ "error": { "kind": self.kind.name(), "message": self.message } }).to_string()),
             (_, false) => Some(format!("raftianctl: {}", self.message)),
         }
@@ -155,6 +159,7 @@ mod tests {
     fn what_is_not_there_is_wrong_usage_and_what_cannot_be_read_has_failed() {
         let kind = |kind: io::ErrorKind| Failure::unreadable("it", &kind.into()).kind();
         assert_eq!((kind(io::ErrorKind::NotFound), kind(io::ErrorKind::IsADirectory)), (Kind::Usage, Kind::Usage));
+        assert_eq!(kind(io::ErrorKind::InvalidData), Kind::Usage, "it is no text");
         assert_eq!(kind(io::ErrorKind::PermissionDenied), Kind::Failed);
         let none = anyhow::Error::from(NoRun("there is none".into()));
         assert_eq!(Failure::from(none), Failure::new(Kind::Usage, "there is none"));
@@ -166,5 +171,7 @@ mod tests {
         assert_eq!(failure.line(false).unwrap(), "raftianctl: no \"lab\"");
         assert_eq!(failure.line(true).unwrap(), r#"{"error":{"kind":"no_daemon","message":"no \"lab\""}}"#);
         assert_eq!(Failure::new(Kind::BrokenPipe, "").line(true), None);
+        let interrupted = Failure::new(Kind::Interrupted, "");
+        assert_eq!((interrupted.line(true), interrupted.line(false), interrupted.exit_code()), (None, None, 130));
     }
 }

@@ -1,12 +1,15 @@
 //! Where words go: data to standard output, notes to standard error, each in the form that was asked for.
 //!
-//! Invariant: nothing but data reaches standard output, no ANSI leaves for anything but a terminal or when `NO_COLOR`
-//! is set, and a reader that has gone ends the command quietly instead of in a panic.
+//! Invariant: nothing but data reaches standard output, no colour leaves for anything but a terminal that has colours, or
+//! when `NO_COLOR` is set, and a reader that has gone ends the command quietly instead of in a panic.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 use clap::ValueEnum;
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
 use crate::failure::{Failure, Kind};
 
@@ -62,7 +65,8 @@ impl Output {
     /// The output of this process.
     pub(crate) fn new(format: Format, quiet: bool) -> Output {
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Output { format, quiet, colour: io::stdout().is_terminal() && !no_colour }
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Output { format, quiet, colour: io::stdout().is_terminal() && !no_colour && !is_dumb }
     }
 
     /// Whether JSON was asked for.
@@ -110,6 +114,28 @@ impl Output {
         if !self.quiet {
             let _ = writeln!(io::stderr(), "{text}");
         }
+    }
+}
+
+/// Shows what comes until it ends, or until whoever reads standard output has gone: while there is nothing to write,
+/// nothing else would tell.
+///
+/// # Errors
+/// Those of `showing`.
+pub(crate) async fn while_read(showing: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::select! {
+        done = showing => done,
+        () = reader_gone() => Err(Failure::new(Kind::BrokenPipe, "")),
+    }
+}
+
+/// Returns when nobody can read standard output any more; never where it is a file, which the system does not watch.
+async fn reader_gone() {
+    // Only watched, never written to: whether writes block stays as it was.
+    let watched = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
+    let Ok(output) = watched else { return std::future::pending().await };
+    if output.ready(Interest::ERROR).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -97,6 +97,11 @@ pub(crate) fn node_count(text: &str) -> Result<u16, String> {
     up_to(text, raftian_rpc::MAX_NODES).ok_or_else(|| format!("a lab has 1 to {} nodes", raftian_rpc::MAX_NODES))
 }
 
+/// A seed: any whole number that 64 bits hold.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
+    whole(text).ok_or_else(|| format!("`{text}` is not a seed; write a whole number: 7 (at most {})", u64::MAX))
+}
+
 /// A player's number, or a number of players.
 pub(crate) fn player(text: &str) -> Result<u16, String> {
     let max = raftian_rpc::MAX_PLAYERS;
@@ -213,6 +218,10 @@ mod tests {
         assert_eq!(node_count("64"), Ok(64));
         for text in ["0", "65", "1000", "-1", "five", "99999999999999999999"] {
             assert_eq!(node_count(text), Err("a lab has 1 to 64 nodes".to_owned()), "{text:?}");
+        }
+        assert_eq!((seed("0"), seed("18446744073709551615")), (Ok(0), Ok(u64::MAX)));
+        for text in ["foo", "", "-1", "1.5", "18446744073709551616"] {
+            assert!(seed(text).unwrap_err().contains("is not a seed; write a whole number"), "{text:?}");
         }
         assert_eq!(player("3"), Ok(3));
         assert!(player("n3").unwrap_err().contains("1 to 64"));

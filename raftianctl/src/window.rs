@@ -35,18 +35,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The one node that `selector` names.
+    /// The one node that `selector` names, for what `shows` it: a window or a picture.
     ///
     /// # Errors
     /// When there is no daemon, the selector names none or several, or the node does not run.
-    pub(crate) async fn find(context: &Context, selector: Selector) -> Result<Target, Failure> {
+    pub(crate) async fn find(context: &Context, selector: Selector, shows: &str) -> Result<Target, Failure> {
         let daemon = context.daemon().await?;
         // Any question with a selector has the daemon say what it names; a page of the log is the smallest.
         let asked = selector.clone();
         let named = daemon.ask(async |lab: Http| lab.log(asked, 1, 1).await).await?.resolved.nodes;
         let mut one = named.iter().copied();
         let (Some(node), None) = (one.next(), one.next()) else {
-            let why = format!("`{selector}` names {}, and a window shows one node: choose one of them", names(&named));
+            let why = format!("`{selector}` names {}, and {shows} shows one node: choose one of them", names(&named));
             return Err(Failure::new(Kind::Usage, why));
         };
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;

@@ -53,6 +53,13 @@ pub(crate) fn nodes(count: usize) -> String {
     if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
 }
 
+/// A text that somebody made up, such as a key, on one line and without a say over the terminal: as within the quotation
+/// marks of a value, control characters are escaped.
+pub(crate) fn escaped(text: &str) -> String {
+    let quoted = format!("{text:?}");
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
 /// Bytes of memory as people read them: `8.1 MB`, `25.3 GB`.
 pub(crate) fn memory(bytes: u64) -> String {
     match bytes {
@@ -102,6 +109,12 @@ mod tests {
         assert_eq!(told(&["n1", "n2", "n3"], &[], &["n4"]), "voters n1,n2,n3 + learner n4");
         assert_eq!(told(&["n2"], &["n1", "n2"], &[]), "voter n2 and n1,n2 (joint)");
         assert_eq!(told(&["n1"], &[], &["n4", "n5"]), "voter n1 + learners n4,n5");
+    }
+
+    #[test]
+    fn nobodys_text_breaks_a_line_or_paints_the_terminal() {
+        assert_eq!(escaped("k\n2\u{1b}[31m\u{9b}\u{202e}"), r"k\n2\u{1b}[31m\u{9b}\u{202e}");
+        assert_eq!((escaped("größe it's"), escaped("")), ("größe it's".to_owned(), String::new()));
     }
 
     #[test]

@@ -124,7 +124,11 @@ fn without_a_daemon_nothing_but_start_and_demo_does_anything() {
 fn stopping_what_is_down_succeeds_and_says_so() {
     let home = Home::new("stopped");
     let output = home.run("stop");
+    assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"there is no lab `default`\n"[..]));
+    fs::create_dir(home.0.join("default")).unwrap();
+    let output = home.run("stop");
     assert_eq!((code(&output), output.stdout.as_slice()), (0, &b"lab `default` is already stopped\n"[..]));
+    fs::remove_dir(home.0.join("default")).unwrap();
     let output = home.run("stop --purge -o json");
     assert_eq!(code(&output), 0);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

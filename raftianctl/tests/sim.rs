@@ -115,8 +115,29 @@ fn a_scenario_that_does_not_hold_fails_with_its_line() {
 }
 
 #[test]
+fn a_scenario_can_come_from_standard_input() {
+    let file = Scratch::new("input", "servers 3\nelect n1\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
+    command.args(["sim", "script", "-"]).stdin(fs::File::open(file.path()).expect("a file"));
+    let output = command.output().expect("the program runs");
+    assert!(output.status.success() && output.stdout.starts_with(b"It holds"), "{output:?}");
+}
+
+#[test]
+fn the_grammar_is_a_page_that_help_names() {
+    let (page, _) = expect(&["sim", "script", "--grammar"], 0);
+    assert!(page.starts_with("# Scenarios\n") && page.contains("\nexpect leader n3 within 2s "), "{page}");
+    for help in [&["sim", "--help"][..], &["sim", "script", "--help"]] {
+        let (help, _) = expect(help, 0);
+        assert!(help.contains("--grammar") && help.contains("docs/scenarios.md"), "{help}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
     let typo = Scratch::new("typo", "servers 3\nelct n1\n");
+    let torn = Scratch::new("torn", "");
+    fs::write(&torn.0, b"servers 3\n\xff").expect("a file");
     for (words, hint) in [
         (&["sim", "run", "--seeds", "10..1"][..], "did you mean 1..10?"),
         (&["sim", "run", "--seeds", "1.."], "write its first and its last number"),
@@ -126,7 +147,10 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
         (&["sim", "figure", "zebra"], "lists them"),
         (&["sim", "figure", "--chart", "text"], "name the figure"),
         (&["sim", "figure", "fig8_d", "--to", "x"], "--chart"),
-        (&["sim", "replay", "seven"], "invalid digit"),
+        (&["sim", "replay", "seven"], "`seven` is not a seed; write a whole number"),
+        (&["sim", "script"], "<FILE>"),
+        (&["sim", "script", "--grammar", "x"], "cannot be used with"),
+        (&["sim", "script", torn.path()], "cannot be read: stream did not contain valid UTF-8"),
         (
             &["sim", "script", typo.path()],
             "line 2, column 1: expected a statement, found `elct`; did you mean `elect`?",
@@ -186,6 +210,7 @@ fn a_program_without_planted_bugs_says_how_to_build_one() {
         &["sim", "run", "--mutant", "quorum_half"][..],
         &["sim", "replay", "1", "--mutant", "quorum_half"],
         &["sim", "figure", "fig8_d", "--mutant", "old_term_committed"],
+        &["sim", "zoo"],
     ] {
         let (_, err) = expect(words, 2);
         assert!(err.contains("--features zoo"), "{words:?}: {err}");

@@ -107,6 +107,7 @@ impl Lab {
             folder: self.folder.path().to_owned(),
             app: state.settings.map(|settings| settings.app),
             players: state.settings.map(|settings| settings.players),
+            game: state.settings.map_or_else(Default::default, |settings| settings.game),
             seed: state.settings.map_or(0, |settings| settings.seed),
             members: state.members.configuration().cloned(),
             nodes: state.nodes.iter().map(report).collect(),

@@ -122,7 +122,10 @@ impl Scene {
             let status = self.status(id)?;
             if (status.leader, status.term) != (Some(leader), term) {
                 let follows = status.leader.map_or("nobody".into(), |leader| leader.to_string());
-                return Err(format!("{id} follows {follows} in term {}, not {leader} in term {term}", status.term));
+                return Err(format!(
+                    "{id} follows {follows} (term {}); the leader is {leader} (term {term})",
+                    status.term
+                ));
             }
             let since_ns = self.nodes[&id].1.ok_or_else(|| format!("{id} has not told its role"))?;
             let held_ms = self.now_ns.saturating_sub(since_ns) / 1_000_000;
@@ -213,7 +216,7 @@ mod tests {
         assert_eq!(missing(&lagging, Condition::Converged), "n3 is at 118 of 120 applied");
         assert_eq!(missing(&lagging, Condition::Commit(121)), "the leader n1 has committed 120 of 121 entries");
         let behind = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120), status(3, 3, None, 120)]);
-        assert_eq!(missing(&behind, Condition::Stable), "n3 follows nobody in term 3, not n1 in term 4");
+        assert_eq!(missing(&behind, Condition::Stable), "n3 follows nobody (term 3); the leader is n1 (term 4)");
         let silent = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120)]);
         assert_eq!(missing(&silent, Condition::Stable), "n3 runs but does not answer");
         let mut fresh = healthy();

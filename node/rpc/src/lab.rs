@@ -236,6 +236,9 @@ pub struct LabStatus {
     pub app: Option<AppKind>,
     /// How many players an attack game was started with; judges replay the log from there.
     pub players: Option<u16>,
+    /// The game beside each server; none in a lab that was never started.
+    #[serde(default)]
+    pub game: GameChoice,
     /// The seed of the run.
     pub seed: u64,
     /// The node that leads with a recent quorum, and its term.

@@ -54,8 +54,8 @@ pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
-    Class, Condition, Count, FIGURES, Fate, Figure, Measure, Nodes, Played, ReadFate, Scenario, Statement, Step,
-    Stopped, Unreadable, Which, Wish, nearest,
+    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, Played, ReadFate, Scenario, Statement,
+    Step, Stopped, Unreadable, Which, Wish, nearest,
 };
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]

@@ -1,87 +1,11 @@
 //! Scenarios: one plain text form for what happens in a simulated cluster, told by hand or cut out of a seed.
 //!
-//! ```text
-//! title   An entry of an earlier term, on a majority, is overwritten      settings first
-//! servers 5
-//! batch   1
-//! n1 log 1 2                                                              what the disks hold
-//! elect n1                                                                what happens, one thing after another
-//! deliver n1 -> n3 append
-//! crash n1
-//! expect committed all 0                                                  what must be so then
-//! see     One paragraph of what there is to see.
-//! ```
-//!
-//! A statement is a line; lines after it that begin with a blank belong to it, and a `#` begins a comment.
-//!
-//! | Setting | Meaning (what holds without it) |
-//! |---|---|
-//! | `title …`, `see …` | one line, and one paragraph, for people |
-//! | `servers 5` | so many founders, `n1` … `n5`; comes first |
-//! | `joiners 2` | so many nodes more, which may be added (0) |
-//! | `seed 7`, `app kv` | the luck of the run (1), its application: `kv` or `attack` |
-//! | `mutant old_term_committed` | a planted bug; wants a build with such bugs |
-//! | `election 150ms..300ms`, `heartbeat 50ms` | times of Raft (these) |
-//! | `pre_vote off`, `check_quorum off`, `lease 10%` | rules of Raft (on, on, no lease) |
-//! | `batch 1`, `chunk 100` | the most entries in a message, bytes in a chunk of a snapshot (4096, 524288) |
-//! | `snapshot_every 20`, `keep 3` | snapshots by themselves, and what stays (none, 0) |
-//! | `links drop 0.1`, `links latency 1ms jitter 0.5ms`, `links duplicate 0.1`, `links reorder 0.1 by 20ms` | every link (perfect) |
-//! | `disks 100us..200us`, `disks held` | how long a sync takes (no time), or until a `sync` |
-//! | `clocks 1000 953 1047` | their rates in thousandths (true) |
-//! | `clients 3`, `patience 400ms`, `attempts 8`, `loss 3%` | clients, and how they ask (0, 400ms, 8, 0%) |
-//!
-//! | Statement | Meaning |
-//! |---|---|
-//! | `n3 term 5 vote n2 log 1 1 4` | n3 starts with this on its disk; term and vote may be left out |
-//! | `elect n1` | its election time-out elapses, all messages are delivered, and it must lead |
-//! | `timeout n1` | its next deadline comes: an election time-out, or a leader's heartbeat |
-//! | `deliver all` | everything on its way is delivered, and what comes of it, and no clock is looked at |
-//! | `deliver n1 -> n2 [KIND]` | what is on its way there now arrives; `*` is any node |
-//! | `drop n1 -> n2 [KIND]` | it is lost |
-//! | `hold …`, `copy …`, `release …` | it, or a copy of it, is put aside; what was put aside is on its way again |
-//! | `propose n1 x`, `retry n2 x`, `read n1` | n1 is given a command named x, n2 the same one again, n1 a read |
-//! | `add n1 n4`, `promote n1 n4`, `remove n1 n3`, `members n1 n1,n2 + n4`, `transfer n1 n2` | n1 is asked for that |
-//! | `… refused` | after one of these: it must refuse |
-//! | `disk n2 held`, `sync n2 [1]`, `disk n2 released` | it syncs only when told to (the first so many writes) |
-//! | `advance 300ms` | time passes, and everything happens that is due |
-//! | `expect CONDITION [within 2s]` | it must hold; with a time, everything happens until it does |
-//! | `finish` | a core is healed and must come to life, then all is judged |
-//!
-//! The other statements are the actions of a [`Schedule`]: done if they can be done when their time comes. Before any
-//! statement, `at 312.5ms` lets everything happen that is due until then.
-//!
-//! | Action | |
-//! |---|---|
-//! | `client 0 set k1 7`, `read k1`, `get k1`, `cas k1 none 7`, `incr k1 -2`, `del k1`, `attack 3`, `add 3`, `leave 3` | a client wants something |
-//! | `crash n2 [keeping 1]`, `crash all` | of what was not synced, the first records stay |
-//! | `crash n2 at boundary 3`, `crash n2 at install` | when it has crossed so many writes, syncs and messages; when it installs a snapshot |
-//! | `restart n2`, `restart all`, `pause n2`, `resume n2`, `resume all` | |
-//! | `cut n1 -> n2`, `cut n1 <-> *`, `partition n1,n2 \| n3,n4,n5`, `isolate n1`, `heal` | links |
-//! | `clog n1 -> n2 for 250ms` | what is sent meanwhile arrives at its end |
-//! | `disk n2 takes 20ms`, `disk n2 fails`, `disk n2 full`, `disk n2 has_room` | |
-//! | `disk n2 rots entry 3`, `disk n2 rots hard_state`, `disk n2 rots snapshot` | bits flip there: n2 will not start again (not done where a quorum would be lost for good) |
-//! | `compact n1 [keep 2]` | it is given a snapshot of its application |
-//! | `try add n4`, `try promote n4`, `try remove n4`, `try members n1,n2 + n4`, `try transfer n2` | asked of whoever leads |
-//!
-//! Where it makes sense, `@leader or n2` is whoever leads, and n2 if nobody does.
-//!
-//! | Condition | |
-//! |---|---|
-//! | `leader n3`, `leader none`, `leader any` | the leader of the latest term that has one |
-//! | `role n2 follower`, `vote n2 n3`, `vote n2 none` | a role is follower, pre_candidate, candidate, leader or down |
-//! | `term n2 5`, `committed n1,n2 4`, `applied all 4`, `last n2 4`, `snapshot n2 3` | numbers, also `<= 5` and `>= 5` |
-//! | `log n2 1 1 2`, `durable n2 1 1` | the terms of the entries it holds, or has on its disk |
-//! | `members n2 n1,n2,n3 \| n1,n2 + n4` | voters, outgoing voters while joint, learners |
-//! | `value all x 1`, `value n1 x none` | the applied value of a key |
-//! | `read 1 served`, `read 1 failed`, `read 1 waiting` | of the reads by hand, in their order |
-//! | `sent n2 -> n1 conflict <= 2` | how many messages of a kind were sent so far; `*` is any node |
-//! | `acknowledged 2` | how many operations of clients were |
-//! | `violation commit_own_term` | this invariant was broken, and ended the run |
-//!
-//! A kind of message is one of [`Kind`], or `conflict` or `granted` for the answers that say so; none is all.
-//!
 //! Invariants: a text that is read and written reads back as the same scenario. A [`Schedule`] written as a scenario
 //! plays as it does itself, to the same hash. Nobody's text can make a world panic: names and numbers are checked here.
+//!
+//! What can be said is on the page that `raftianctl sim script --grammar` prints, and that follows.
+//!
+#![doc = include_str!("../../../docs/scenarios.md")]
 
 mod action;
 mod condition;
@@ -102,6 +26,9 @@ pub use condition::{Condition, Count, Measure, Nodes, ReadFate};
 pub use figures::{FIGURES, Figure};
 pub use play::{Played, Stopped};
 pub use words::{Unreadable, nearest};
+
+/// All that can be said in a scenario: a page for people, with an example of everything.
+pub const GRAMMAR: &str = include_str!("../../../docs/scenarios.md");
 
 /// A scenario. It is read with [`str::parse`] and written with [`ToString`].
 #[derive(Clone, Debug, PartialEq)]

@@ -102,6 +102,9 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\ndisk @leader or n1 full", "line 2, column 20: only `fails` can be said"),
         ("servers 3\nclient 0 set x 1", "line 2, column 14: expected a key from k0 to k255, found `x`"),
         ("servers 3\npropose n1 \"x\"", "line 2, column 12: expected the name of a command"),
+        ("servers 3\nservers 4", "line 2, column 1: `servers` was given already, on line 1"),
+        ("title a\n\nservers 3\ntitle b", "line 4, column 1: `title` was given already, on line 1"),
+        ("servers 3\nelect n1\nfinish\nat 20s finish", "line 4, column 8: `finish` was given already, on line 3"),
         ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
     ] {
         let why = refused(text);

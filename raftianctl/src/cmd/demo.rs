@@ -21,7 +21,7 @@ use crate::connect::{is_held, read_daemon_file};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::launch::{Found, Life};
-use crate::{launch, progress};
+use crate::{launch, progress, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,11 +39,11 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where the chart, the history, the logs and the verdict go
+    /// Where the chart, the history, the logs and the verdict go; those of a former demo are removed first
     #[arg(long, value_name = "FOLDER", default_value = "raftian-demo")]
     out: PathBuf,
     /// The seed of the lab and of the load
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
 }
 

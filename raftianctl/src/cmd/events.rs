@@ -6,6 +6,7 @@ use raftian_rpc::lab::{Event, Happening, LabClient as _};
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
+use crate::output::while_read;
 use crate::story;
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     for event in shown {
         show(context, event)?;
     }
-    if args.follow { follow(context, daemon, last + 1).await } else { Ok(()) }
+    if args.follow { while_read(follow(context, daemon, last + 1)).await } else { Ok(()) }
 }
 
 /// Shows every event from `next` on, over lost connections, until the lab is stopped.

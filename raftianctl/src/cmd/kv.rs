@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::ask::{Asked, Outcome, Way};
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
+use crate::words;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +29,8 @@ Examples:
   raftianctl kv get colour --stale --as n2
   raftianctl kv get colour || echo 'not set'
 
-The exit code is 1 when there is no such key. A value may be empty: then nothing is printed, and the exit code is 0.
+The exit code is 1 when there is no such key. A value may be empty: then nothing is printed, and the exit code is 0. A
+line feed is added to a value that does not end in one; with -o json the value is what it is, to the byte.
 
 A linearizable read sees every write that was acknowledged before it began; the leader answers it, wherever it is asked.
 A stale read is answered by the node that is asked, from the state that this node has.";
@@ -285,10 +287,11 @@ fn key(text: &str) -> Result<String, String> {
     }
 }
 
+/// A key or a value within a sentence.
 fn shown(text: &str) -> String {
     match text.chars().count() > SHOWN_CHARS {
-        true => text.chars().take(SHOWN_CHARS - 1).chain(['…']).collect(),
-        false => text.to_owned(),
+        true => words::escaped(&text.chars().take(SHOWN_CHARS - 1).chain(['…']).collect::<String>()),
+        false => words::escaped(text),
     }
 }
 
@@ -306,8 +309,11 @@ mod tests {
     fn what_came_of_a_write_is_told_in_a_line() {
         let set = KvOp::Set("k".into(), "v".into());
         assert_eq!(told(&set, KvReplyKind::Set, None), "`k` set (index 9, term 2, 1.8 ms)");
+        let odd = KvOp::Set("k\n2\u{1b}".into(), "v".into());
+        assert!(told(&odd, KvReplyKind::Set, None).starts_with(r"`k\n2\u{1b}` set ("));
         let cas = KvOp::Cas("k".into(), None, "v".into());
         assert!(told(&cas, KvReplyKind::Mismatch, Some("b")).starts_with("not swapped: `k` is `b` ("));
+        assert!(told(&cas, KvReplyKind::Mismatch, Some("b\n")).starts_with(r"not swapped: `k` is `b\n` ("));
         assert!(told(&cas, KvReplyKind::Mismatch, None).starts_with("not swapped: `k` has no value ("));
         let incr = KvOp::Incr("k".into(), 2);
         assert!(told(&incr, KvReplyKind::Incremented, Some("42")).starts_with("`k` is `42` ("));

@@ -36,10 +36,17 @@ Examples:
   raftianctl load --rate 100/s --to n3 --out my-run
   raftianctl --lab store load --keys 10 --rate 1000/s --for 10s
 
-Latency counts from the moment a command was due, so a stall shows. A command without an answer is unknown: neither
-acknowledged nor failed. A load on the game attacks, adds and deletes players, and leaves the board as it is then; one on
-the key-value store has as many linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the exit code
-tells the verdict.";
+Latency counts from the moment a command was due, so a stall shows; the percentiles are over all commands, and one that
+failed or had no answer counts with the time until it was given up. A command without an answer is unknown: neither
+acknowledged nor failed. After --for, answers are waited for, up to 6 s, and then the nodes to agree, up to 15 s.
+
+A load on the game attacks, adds and deletes players, and leaves the board as it is then; one on the key-value store has
+as many linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the
+exit code tells the verdict.";
+
+/// The files of a load in its folder, beside its history.
+const EVIDENCE: &str = "evidence.json";
+const REPORT: &str = "report.json";
 
 /// How long the nodes may take to agree after the load.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -82,9 +89,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NODE")]
     to: Option<NodeId>,
     /// Decides which commands are sent
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
-    /// Keep the history, the logs and the verdict in this folder
+    /// Keep the history, the logs and the verdict in this folder; those of a former load are removed first
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Do not read and judge the logs afterwards
@@ -120,6 +127,8 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
+        // Should this load not come to its verdict, no other one's may stand beside its history.
+        [EVIDENCE, REPORT].into_iter().try_for_each(|name| forget(&folder.join(name)))?;
     }
     let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
     let whereabouts = Whereabouts::of(&lab).await?;
@@ -145,7 +154,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let board = status.as_ref().and_then(Board::of);
     let report = LoadReport { board, ..report };
     if let Some(folder) = &args.out {
-        write_json(&folder.join("report.json"), &report)?;
+        write_json(&folder.join(REPORT), &report)?;
     }
     context.output.data(&report, summary)?;
     finish(context, &report, cancel.is_cancelled())
@@ -218,7 +227,7 @@ async fn judged(
     let evidence = evidence?;
     if let Some(folder) = out {
         // Saved before it is judged, so that a judge that fails loses nothing.
-        write_json(&folder.join("evidence.json"), &evidence)?;
+        write_json(&folder.join(EVIDENCE), &evidence)?;
     }
     let report = evidence.judge(&outcome.history);
     Ok(LoadReport {
@@ -299,8 +308,30 @@ pub(crate) fn standing(progress: &Progress) -> String {
     format!("{text}, {:.0}/s", progress.rate_per_s)
 }
 
+fn forget(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::failed(format!("{} cannot be removed: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_vec(value).map_err(std::io::Error::other);
     text.and_then(|text| std::fs::write(path, text))
         .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_says_how_long_it_may_take_after_the_last_command() {
+        let LoadOptions { give_up_after, attempt_timeout, .. } = LoadOptions::default();
+        for waited in [give_up_after + attempt_timeout, CONVERGE_TIMEOUT] {
+            assert!(EXAMPLES.contains(&format!("up to {} s", waited.as_secs())), "{waited:?}");
+        }
+    }
 }

@@ -208,7 +208,7 @@ fn short(op: &str) -> String {
 
 /// An op of the key-value store as people say it: `set colour = "red"`, `incr hits by 1`.
 fn spelt(op: &KvOp<'_>) -> String {
-    let key = shortened(op.key(), KEY_CHARS);
+    let key = words::escaped(&shortened(op.key(), KEY_CHARS));
     match op {
         KvOp::Get(_) => format!("get {key}"),
         KvOp::Set(_, value) => format!("set {key} = {}", quoted(value)),
@@ -327,6 +327,8 @@ mod tests {
         for (op, told) in [
             (r#"{"set":["colour","red"]}"#, r#"2 set colour = "red""#),
             (r#"{"set":["lines","a\n\"b\""]}"#, r#"2 set lines = "a\n\"b\"""#),
+            (r#"{"set":["k\n2","red"]}"#, r#"2 set k\n2 = "red""#),
+            (r#"{"del":"\u001b[31m"}"#, r"2 del \u{1b}[31m"),
             (r#"{"del":"colour"}"#, "2 del colour"),
             (r#"{"incr":["hits",1]}"#, "2 incr hits by 1"),
             (r#"{"incr":["hits",-3]}"#, "2 incr hits by -3"),

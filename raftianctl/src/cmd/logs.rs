@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::cli::Context;
 use crate::connect::no_daemon;
 use crate::failure::{Failure, Kind};
+use crate::output::while_read;
 use crate::story;
 
 const EXAMPLES: &str = "\
@@ -75,7 +76,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         let lines = tail.last(args.lines).map_err(|error| tail.unreadable(&error))?;
         lines.into_iter().try_for_each(|text| show(context, &line(text)))?;
     }
-    if args.follow { follow(context, stderr, trace).await } else { Ok(()) }
+    if args.follow { while_read(follow(context, stderr, trace)).await } else { Ok(()) }
 }
 
 async fn follow(context: &Context, mut stderr: Tail, mut trace: Tail) -> Result<(), Failure> {

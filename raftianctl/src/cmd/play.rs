@@ -32,7 +32,7 @@ pub(crate) struct Args {
 
 /// Plays until the window is closed.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    let target = Target::find(context, args.node).await?;
+    let target = Target::find(context, args.node, "a window").await?;
     let node = target.node;
     let mut is_open = false;
     let opened = || {

@@ -155,6 +155,9 @@ fn targets(figures: &[&Figure], to: Option<&Path>, format: Option<Form>) -> Resu
         let file = file.display();
         return Err(usage(format!("{} figures do not fit into {file}; name a folder that exists", figures.len())));
     }
+    if file == Path::new("-") {
+        return Err(usage("a chart goes into a file, not to standard output; name it .svg or .png".to_owned()));
+    }
     let ending = file.extension().map(|ending| ending.to_string_lossy());
     let named = ending.as_ref().and_then(|ending| Form::from_str(ending, true).ok());
     match (ending, named, format) {
@@ -249,6 +252,8 @@ mod tests {
             assert_eq!(failure.kind(), Kind::Usage, "{unknown}");
             assert!(failure.message().contains("name it .svg or .png"), "{failure:?}");
         }
+        let to_standard_output = one("-", Some(Form::Png)).unwrap_err();
+        assert!(to_standard_output.message().contains("name it .svg or .png"), "{to_standard_output:?}");
         assert_eq!(one("chart.v2", Some(Form::Png)).unwrap(), [("chart.v2".into(), Form::Png)]);
         let both = targets(&[a, b], Some(Path::new("chart.svg")), None);
         assert!(both.unwrap_err().message().contains("do not fit into chart.svg"));

@@ -1,13 +1,13 @@
 //! `raftianctl screenshot`: one node's game as a picture, without a window.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use raftian_rpc::NodeId;
 use raftian_rpc::selector::Selector;
 use serde::Serialize;
 
 use crate::cli::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::window::Target;
 
 const EXAMPLES: &str = "\
@@ -39,11 +39,45 @@ struct Screenshot {
 
 /// Writes the picture.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    let target = Target::find(context, args.node).await?;
+    args.to.as_deref().map_or(Ok(()), is_picture)?;
+    let target = Target::find(context, args.node, "a picture").await?;
     let path = args.to.unwrap_or_else(|| PathBuf::from(format!("{}.png", target.node)));
     let picture = std::path::absolute(&path)
         .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", path.display())))?;
     target.show(None, Some(picture.clone()), || {}).await?;
     let done = Screenshot { node: target.node, picture };
     context.output.data(&done, |done| format!("{} as it stands: {}", done.node, done.picture.display()))
+}
+
+/// Whether a file of this name can hold one: a name without an ending can.
+fn is_picture(file: &Path) -> Result<(), Failure> {
+    let usage = |why| Err(Failure::new(Kind::Usage, why));
+    match file.extension() {
+        _ if file == Path::new("-") => {
+            usage("a picture goes into a file, not to standard output; name it .png".to_owned())
+        }
+        Some(ending) if !ending.eq_ignore_ascii_case("png") => usage(format!(
+            "{} would be a picture in a form `{}`, which there is not; name it .png",
+            file.display(),
+            ending.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_a_png() {
+        let refused = |name: &str| is_picture(Path::new(name)).unwrap_err();
+        for name in ["board.png", "board.PNG", "board", "a.b/board"] {
+            assert_eq!(is_picture(Path::new(name)), Ok(()), "{name}");
+        }
+        for name in ["board.jpg", "board.png.gz", "-"] {
+            assert_eq!(refused(name).kind(), Kind::Usage);
+            assert!(refused(name).message().contains("name it .png"), "{name}");
+        }
+    }
 }

@@ -26,7 +26,11 @@ use crate::interrupt::Interrupt;
 Examples:
   raftianctl sim run --seeds 1..1000
   raftianctl sim figure fig8_d
-  raftianctl sim replay 7 --chart text --steps 1..200")]
+  raftianctl sim replay 7 --chart text --steps 1..200
+  raftianctl sim script --grammar
+
+A cluster, and what happens to it, is text: `sim script FILE` plays it, and `sim script --grammar` (docs/scenarios.md) \
+tells all that it can say.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,

@@ -46,7 +46,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COUNT", value_parser = units::player, allow_hyphen_values = true)]
     players: Option<u16>,
     /// A number that each node draws its election time-outs from: same seed, same time-outs [default: 1]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
     seed: Option<u64>,
     /// The range election time-outs are drawn from, in milliseconds [default: 150-300]
     #[arg(long, value_name = "MIN-MAX", value_parser = units::range_ms, allow_hyphen_values = true)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{Membership, NodeStatus, Standing};
-use raftian_rpc::lab::{LabClient as _, LabStatus, NodeReport, NodeState};
+use raftian_rpc::lab::{GameChoice, LabClient as _, LabStatus, NodeReport, NodeState};
 use raftian_rpc::{AppKind, Configuration, NodeId, RoleKind};
 
 use crate::cli::Context;
@@ -27,7 +27,8 @@ Examples:
 
 CPU is in percent of one core over about the last second, and with MEMORY the sum over a node's processes. FPS are the \
 frames per second of the game beside a server, over the last second. LOG is the last index, SNAPSHOT the last that a \
-snapshot stands for. DIGEST stands for the applied state: equal digests, equal states. Of a node that does not answer \
+snapshot stands for. DIGEST stands for the applied state: equal digests, equal states. A pre-candidate asks the others \
+whether they would vote for it before it raises its term, so that a node which was cut off deposes nobody. Of a node that does not answer \
 the table shows what it last said, and in ROLE what it was.";
 
 /// Characters of a digest that are shown: enough to tell states apart by eye.
@@ -148,8 +149,7 @@ fn headline(status: &LabStatus) -> String {
 
 fn table(status: &LabStatus) -> Table {
     use Align::{Left, Right};
-    let servers = || status.nodes.iter().filter_map(|node| node.server.as_ref());
-    let plays = servers().any(|server| server.game.is_some());
+    let plays = status.game != GameChoice::None;
     let compacts = status.nodes.iter().filter_map(known).any(|server| server.snapshot_index > 0);
     let mut columns = vec![
         ("NODE", Left),
@@ -190,10 +190,10 @@ fn known(node: &NodeReport) -> Option<&NodeStatus> {
     node.server.as_ref().or(node.last.as_ref())
 }
 
-/// Frames per second, of a node whose game has said how it does.
+/// Frames per second, of a node that runs; a dash before its game has said how it does.
 fn fps(node: &NodeReport) -> Cell {
-    let game = node.server.as_ref().and_then(|server| server.game.as_ref());
-    game.map_or_else(Cell::default, |game| format!("{:.0}", game.fps).into())
+    let Some(server) = &node.server else { return Cell::default() };
+    server.game.as_ref().map_or("–".to_owned(), |game| format!("{:.0}", game.fps)).into()
 }
 
 /// The last index that a snapshot stands for, of a node that has one.

@@ -57,6 +57,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         let request = act::request(Action::Stop, selector, args.no_wait, args.timeout);
         return act::perform(context, request, args.timeout).await;
     }
+    let is_there = context.folder()?.path().exists();
     let report = all(context, args.purge, args.timeout).await?;
     let changed = report.is_some();
     let nothing = StopReport { stopped: vec![], killed: vec![], purged: None, notes: vec![] };
@@ -70,7 +71,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let lab = &context.lab;
     context.output.data(&Stopped { changed, report: &report }, |_| match changed {
         true => format!("lab `{lab}`: {}", summary(&report)),
-        false => format!("lab `{lab}` is already stopped"),
+        false if is_there => format!("lab `{lab}` is already stopped"),
+        false => format!("there is no lab `{lab}`"),
     })
 }
 

@@ -16,6 +16,15 @@ use crate::schedule::{Action, Op, Whom};
 pub(super) const VERBS: [&str; 12] =
     ["client", "crash", "restart", "pause", "resume", "cut", "partition", "isolate", "heal", "clog", "compact", "try"];
 
+/// What a client can want.
+pub(super) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
+
+/// What can be asked of whoever leads.
+pub(super) const ATTEMPTS: [&str; 5] = ["add", "promote", "remove", "members", "transfer"];
+
+/// What can rot on a disk.
+pub(super) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
+
 /// Reads what follows a verb.
 pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let one = match verb {
@@ -64,7 +73,7 @@ pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result
 
 /// `entry 3`, `hard_state` or `snapshot`.
 fn part(words: &mut Words<'_>) -> Result<Part, Unreadable> {
-    Ok(match words.one_of(&["entry", "hard_state", "snapshot"])? {
+    Ok(match words.one_of(&PARTS)? {
         "entry" => Part::Entry(words.number("the index of an entry")?),
         "hard_state" => Part::HardState,
         _ => Part::Snapshot,
@@ -101,7 +110,7 @@ pub(super) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreada
 
 fn client(words: &mut Words<'_>) -> Result<Action, Unreadable> {
     let client = words.number("the number of a client, from 0 on")?;
-    let verb = words.one_of(&["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"])?;
+    let verb = words.one_of(&OPS)?;
     let op = match verb {
         "set" => Op::Set(key(words)?, value(words)?),
         "read" => Op::Read(key(words)?),
@@ -199,7 +208,7 @@ fn cuts(nodes: usize, is_cut: impl Fn(NodeId, NodeId) -> bool) -> Vec<Action> {
 }
 
 fn attempt(words: &mut Words<'_>) -> Result<Action, Unreadable> {
-    match words.one_of(&["add", "promote", "remove", "members", "transfer"])? {
+    match words.one_of(&ATTEMPTS)? {
         "transfer" => Ok(Action::Transfer(words.node()?)),
         verb => Ok(Action::Change(change(verb, words)?)),
     }

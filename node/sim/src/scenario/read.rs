@@ -2,6 +2,7 @@
 //!
 //! Invariant: a scenario that was read names only nodes that are there, and its settings are legal.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use raftian_raft::{NodeId, Term};
@@ -20,6 +21,16 @@ const BY_HAND: [&str; 19] = [
     "remove", "members", "transfer", "sync", "advance", "expect", "finish",
 ];
 
+/// What can be said of a disk.
+const DISKS: [&str; 7] = ["held", "released", "takes", "fails", "full", "has_room", "rots"];
+
+/// What can be expected, but for the numbers of a server.
+const CONDITIONS: [&str; 11] =
+    ["leader", "role", "vote", "log", "durable", "members", "value", "read", "sent", "acknowledged", "violation"];
+
+/// What messages can be called, but for their kinds.
+const CLASSES: [&str; 2] = ["conflict", "granted"];
+
 /// The most entries that a disk is given.
 const MAX_LOG: usize = 10_000;
 
@@ -35,13 +46,13 @@ impl FromStr for Scenario {
             plan: Plan::quiet(1),
             steps: Vec::new(),
         };
-        let mut knows_servers = false;
+        let mut given: BTreeMap<&str, usize> = BTreeMap::new();
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();
             let is_setting = setup::WORDS.contains(&first);
             let needs_servers = !["title", "see", "servers"].contains(&first);
-            if needs_servers && !knows_servers {
+            if needs_servers && !given.contains_key("servers") {
                 let word = words.take("a statement")?;
                 return Err(word.unexpected("`servers` and how many there are, before all else", &["servers", "title"]));
             }
@@ -50,19 +61,32 @@ impl FromStr for Scenario {
                 if first != "see" && !scenario.steps.is_empty() {
                     return Err(words.refuse(format!("`{first}` is a setting, and comes before the first statement")));
                 }
-                knows_servers |= first == "servers";
+                once(word.text, &words, &mut given)?;
                 setup::read(word.text, &mut words, &mut scenario)?;
             } else {
                 let line = words.line();
                 let step = |(at_us, statement)| Step { line, at_us, statement };
-                scenario.steps.extend(statement(&mut words)?.into_iter().map(step));
+                let steps = statement(&mut words)?;
+                if steps.iter().any(|(_, statement)| *statement == Statement::Finish) {
+                    once("finish", &words, &mut given)?;
+                }
+                scenario.steps.extend(steps.into_iter().map(step));
             }
             words.end()?;
         }
-        if !knows_servers {
+        if !given.contains_key("servers") {
             return Err(Unreadable { line: 1, column: 1, why: "expected `servers` and how many there are".to_owned() });
         }
         Ok(scenario)
+    }
+}
+
+/// What was read last is said once in a scenario: a second time it would be a mistake, and hide the first. Effects on
+/// links add up.
+fn once<'a>(word: &'a str, words: &Words<'_>, given: &mut BTreeMap<&'a str, usize>) -> Result<(), Unreadable> {
+    match given.insert(word, words.line()) {
+        Some(line) if word != "links" => Err(words.refuse(format!("`{word}` was given already, on line {line}"))),
+        _ => Ok(()),
     }
 }
 
@@ -148,7 +172,7 @@ fn which(words: &mut Words<'_>) -> Result<Which, Unreadable> {
     let from = if words.eat("*") { None } else { Some(words.node()?) };
     words.expect("->")?;
     let to = if words.eat("*") { None } else { Some(words.node()?) };
-    let names = Kind::ALL.iter().map(|kind| kind.name()).chain(["conflict", "granted"]);
+    let names = Kind::ALL.iter().map(|kind| kind.name()).chain(CLASSES);
     let class = match words.peek() {
         Some(word) if !is_count(word) => {
             let names: Vec<&'static str> = names.collect();
@@ -181,7 +205,7 @@ fn ask(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
 
 fn disk(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     let whom = action::whom(words)?;
-    let what = words.one_of(&["held", "released", "takes", "fails", "full", "has_room", "rots"])?;
+    let what = words.one_of(&DISKS)?;
     match (what, whom) {
         ("held" | "released", Whom::Node(node)) => Ok(Statement::HoldDisk { node, is_held: what == "held" }),
         _ => action::read_disk(whom, what, words).map(Statement::Do),
@@ -189,9 +213,7 @@ fn disk(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
 }
 
 fn condition(words: &mut Words<'_>) -> Result<Condition, Unreadable> {
-    let others =
-        ["leader", "role", "vote", "log", "durable", "members", "value", "read", "sent", "acknowledged", "violation"];
-    let known: Vec<&'static str> = others.into_iter().chain(MEASURES.map(|(name, _)| name)).collect();
+    let known: Vec<&'static str> = CONDITIONS.into_iter().chain(MEASURES.map(|(name, _)| name)).collect();
     let name = words.one_of(&known)?;
     Ok(match name {
         "leader" if words.eat("any") => Condition::AnyLeader,
@@ -256,4 +278,44 @@ fn count(words: &mut Words<'_>) -> Result<Count, Unreadable> {
     };
     words.take("`<=` or `>=`")?;
     words.number("a number").map(of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::GRAMMAR;
+
+    /// The examples of the page: what stands between its fences.
+    fn examples() -> String {
+        GRAMMAR.split("```").skip(1).step_by(2).map(|block| block.trim_start_matches("text")).collect()
+    }
+
+    #[test]
+    fn the_page_has_every_word_that_can_be_said() {
+        let has = |word: &str| GRAMMAR.split(|c: char| c.is_whitespace() || c == '`' || c == ',').any(|on| on == word);
+        let names = Kind::ALL.iter().map(|kind| kind.name()).chain(Invariant::ALL.iter().map(|one| one.name()));
+        let fates = READ_FATES.map(|(name, _)| name).into_iter().chain(ROLES.map(|(name, _)| name));
+        let said =
+            [&setup::WORDS[..], &setup::EFFECTS, &action::VERBS, &action::OPS, &action::ATTEMPTS, &action::PARTS];
+        let said = said.into_iter().chain([&BY_HAND[..], &DISKS, &CONDITIONS, &CLASSES]).flatten().copied();
+        let all = said.chain(names).chain(fates).chain(MEASURES.map(|(name, _)| name));
+        let missing: Vec<&str> = all.filter(|word| !has(word)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    /// A statement of every setting, action, step and condition stands among the examples, and all can be read.
+    #[test]
+    fn the_examples_of_the_page_are_one_scenario() {
+        let examples = examples();
+        let scenario: Scenario = examples.parse().unwrap_or_else(|why| panic!("{why}\n{examples}"));
+        assert_eq!(scenario.to_string().parse(), Ok(scenario));
+        let begins = |word: &str| examples.lines().any(|line| line.split_whitespace().next() == Some(word));
+        let words = setup::WORDS.iter().filter(|word| **word != "mutant").chain(&action::VERBS).chain(&BY_HAND);
+        let missing: Vec<&&str> = words.filter(|word| !begins(word)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let expects = |word: &str| examples.lines().any(|line| line.starts_with(&format!("expect {word} ")));
+        let conditions = CONDITIONS.into_iter().chain(MEASURES.map(|(name, _)| name));
+        let missing: Vec<&str> = conditions.filter(|word| !expects(word)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

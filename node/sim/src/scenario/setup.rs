@@ -42,6 +42,9 @@ pub(super) const WORDS: [&str; 23] = [
     "loss",
 ];
 
+/// What can be said of all links, again and again.
+pub(super) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"];
+
 /// The most clients there can be.
 const MAX_CLIENTS: usize = 1_000;
 
@@ -142,7 +145,7 @@ fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
 }
 
 fn effect(words: &mut Words<'_>) -> Result<Effect, Unreadable> {
-    let effect = match words.one_of(&["drop", "latency", "duplicate", "reorder"])? {
+    let effect = match words.one_of(&EFFECTS)? {
         "drop" => Effect::drop(share(words)?),
         "duplicate" => Effect::duplicate(share(words)?),
         "latency" => {

@@ -71,7 +71,7 @@ pub(crate) struct Args {
     )]
     profile: Length,
     /// Decides the order of the trials and everything random in them
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "resume")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = crate::units::seed, conflicts_with = "resume")]
     seed: u64,
     /// How many blocks of each experiment [default: as many as the profile wants]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000), conflicts_with = "resume")]

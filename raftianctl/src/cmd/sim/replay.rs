@@ -7,7 +7,7 @@ use crate::cli::Context;
 use crate::cmd::sim::chart::{self, Drawing};
 use crate::cmd::sim::{hush, settings};
 use crate::failure::Failure;
-use crate::story;
+use crate::{story, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,7 +24,7 @@ the last bit of its hash. Exit code 1 if an invariant was broken.";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The seed
-    #[arg(value_name = "SEED")]
+    #[arg(value_name = "SEED", value_parser = units::seed)]
     seed: u64,
     /// Print what the seed draws, as a scenario, instead of running it
     #[arg(long, conflicts_with = "chart")]

@@ -34,6 +34,10 @@ A seed draws a cluster, its clients, and everything that goes wrong; then a core
 The verdict is the last line. Exit code 1 if an invariant was broken: then the shortest script found is printed, for \
 `raftianctl sim script FILE`.
 
+What is acknowledged are commands and reads, and reads commit nothing. A transition is a server's role, a kind of \
+message, and what the message did to it: so many different ones were seen. A branch is something rare that a run should \
+have met, such as a crash at the very moment a sync is done; those that no seed met are named.
+
 Planted bugs (--mutant) want a program that has them:
   cargo run -r -p raftianctl --features zoo -- sim run --mutant quorum_half";
 
@@ -229,7 +233,7 @@ impl Hunt {
             missed => format!("{} of {all} reached; never {}", all - missed.len(), missed.join(", ")),
         };
         format!(
-            "\ncommands     {} committed, {} acknowledged\n\
+            "\ncommands     {} committed; {} acknowledged, reads among them\n\
              transitions  {} of role × message × outcome\n\
              branches     {rare}\n",
             tally.committed,

@@ -1,11 +1,11 @@
-//! `raftianctl sim script`: a scenario from a file is played, and judged.
+//! `raftianctl sim script`: a scenario from a file is played, and judged; or the grammar is told.
 //!
 //! Invariant: a text that cannot be read is wrong usage, with line and column; a scenario that does not hold is a failure.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use raftian_sim::{Scenario, Stopped};
+use raftian_sim::{GRAMMAR, Scenario, Stopped};
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -18,18 +18,23 @@ Examples:
   raftianctl sim script lost_vote.scenario
   raftianctl sim figure fig8_d --text > mine.scenario
   raftianctl sim script mine.scenario --chart text
+  raftianctl sim replay 7 --script | raftianctl sim script -
+  raftianctl sim script --grammar
 
-The grammar is told on the first page of the simulator's `scenario` module; `raftianctl sim figure NAME --text` \
-shows examples of everything, and `raftianctl sim replay SEED --script` what a seed draws. Exit code 1 if an \
-invariant was broken, or something was not as the scenario says.";
+All that can be said is on the page that --grammar prints, which is docs/scenarios.md, with an example of each; \
+`raftianctl sim figure NAME --text` shows whole scenarios. Exit code 1 if an invariant was broken, or something was \
+not as the scenario says; 2 if the file cannot be read as one.";
 
 /// Play a scenario from a file
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The file
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE", required_unless_present = "grammar")]
+    file: Option<PathBuf>,
+    /// Print the grammar of scenarios instead: all that can be said, with examples
+    #[arg(long, conflicts_with_all = ["file", "mutant", "chart"])]
+    grammar: bool,
     /// Plant this bug, whatever the scenario says (see `raftianctl sim zoo`)
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
@@ -61,10 +66,15 @@ struct Finished {
     hash: String,
 }
 
-/// Plays it.
+/// Plays it, or prints the grammar.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
-    let name = args.file.display();
-    let text = fs::read_to_string(&args.file).map_err(|error| Failure::unreadable(&name.to_string(), &error))?;
+    // Without a file there is `--grammar`: one of them is required.
+    let Some(file) = &args.file else { return context.output.text(GRAMMAR).map(|()| 0) };
+    let (name, text) = match file == Path::new("-") {
+        true => ("standard input".to_owned(), io::read_to_string(io::stdin())),
+        false => (file.display().to_string(), fs::read_to_string(file)),
+    };
+    let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
     play(context, scenario, args.mutant.as_deref(), &args.chart)

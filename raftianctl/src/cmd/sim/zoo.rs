@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use crate::cli::Context;
 use crate::failure::Failure;
+#[cfg(not(feature = "zoo"))]
+use crate::failure::Kind;
 use crate::interrupt::Interrupt;
 
 const EXAMPLES: &str = "\
@@ -38,10 +40,11 @@ pub(crate) struct Args {
 pub(crate) async fn run(_: &Context, args: Args, _: Interrupt) -> Result<u8, Failure> {
     let Args { seeds, to } = args;
     let to = to.map_or_else(String::new, |folder| format!(" --to {}", folder.display()));
-    Err(Failure::failed(format!(
+    let why = format!(
         "this program has no bugs to plant; one that has is built and run with `cargo run --release -p raftianctl \
          --features zoo -- sim zoo --seeds {seeds}{to}`"
-    )))
+    );
+    Err(Failure::new(Kind::Usage, why))
 }
 
 #[cfg(feature = "zoo")]

@@ -57,6 +57,7 @@ fn status() -> LabStatus {
         folder: "/x".into(),
         app: Some(AppKind::Attack),
         players: Some(2),
+        game: GameChoice::None,
         seed: 1,
         leader: "n2".parse().ok(),
         term: 3,
@@ -127,7 +128,13 @@ fn before_the_first_election_there_is_no_term_to_tell() {
 
 #[test]
 fn frames_per_second_are_shown_where_there_is_a_game() {
-    let mut status = status();
+    let hosted = GameChoice::Hosted { hosting: Hosting::Thread, scene: Scene::Attack, fps_cap: Some(60) };
+    let mut status = LabStatus { game: hosted, ..status() };
+    let columns = |page: &str| -> Vec<Vec<String>> {
+        page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+    };
+    let fresh = page(&status, 0, false);
+    assert_eq!(columns(&fresh)[3][8..11], ["3fa9c1d2", "–", "1.2"], "{fresh}");
     let game = GameReport {
         scene: Scene::Attack,
         hosting: Some(Hosting::Thread),
@@ -140,7 +147,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
     };
     status.nodes[1].server.as_mut().unwrap().game = Some(game);
     let page = page(&status, 0, false);
-    let lines: Vec<Vec<&str>> = page.lines().map(|line| line.split_whitespace().collect()).collect();
+    let lines = columns(&page);
     assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
     assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
     let port = |line: &str| line.rfind("400").unwrap();
