@@ -15,7 +15,7 @@ use raftian_rpc::selector::Selector;
 use crate::cmd;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
-use crate::output::{Format, Output};
+use crate::output::{Format, Output, name_lab};
 
 /// The lab that is meant when none is named.
 pub(crate) const DEFAULT_LAB: &str = "default";
@@ -134,6 +134,10 @@ impl Context {
 impl Cli {
     /// The context of the command.
     pub(crate) fn context(&self) -> Context {
+        let unnamed = std::env::var("RAFTIAN_LAB").unwrap_or_else(|_| DEFAULT_LAB.to_owned());
+        if self.lab != unnamed {
+            name_lab(&self.lab);
+        }
         Context { lab: self.lab.clone(), output: Output::new(self.output, self.quiet) }
     }
 

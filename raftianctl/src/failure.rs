@@ -12,6 +12,8 @@ use raftian_bench::suite::manifest::NoRun;
 use raftian_rpc::error::LabError;
 use serde_json::json;
 
+use crate::output::with_lab;
+
 /// What kind of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -105,11 +107,12 @@ impl Failure {
 
     /// The line for standard error; `None` when there is nothing to say.
     pub(crate) fn line(&self, json: bool) -> Option<String> {
+        let message = with_lab(&self.message);
         match (self.kind, json) {
             (Kind::BrokenPipe, _) => None,
             (Kind::Interrupted, _) if self.message.is_empty() => None,
-            (_, true) => Some(json!({ "error": { "kind": self.kind.name(), "message": self.message } }).to_string()),
-            (_, false) => Some(format!("raftianctl: {}", self.message)),
+            (_, true) => Some(json!({ "error": { "kind": self.kind.name(), "message": message } }).to_string()),
+            (_, false) => Some(format!("raftianctl: {message}")),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -12,6 +13,12 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
 use crate::failure::{Failure, Kind};
+
+/// The lab that was named on the command line, if commands that do not name it would mean another one.
+static ELSEWHERE: OnceLock<String> = OnceLock::new();
+
+/// Families of commands that speak of no lab.
+const LABLESS: [&str; 6] = ["bench", "completions", "demo", "doctor", "plot", "sim"];
 
 /// The form of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -99,6 +106,14 @@ impl Output {
         }
     }
 
+    /// [`data`](Output::data) in sentences of ours, in which people are told what to type.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn report<T: Serialize>(&self, value: &T, human: impl FnOnce(&T) -> String) -> Result<(), Failure> {
+        self.data(value, |value| with_lab(&human(value)))
+    }
+
     /// Writes text to standard output, and a line feed unless it ends in one.
     ///
     /// # Errors
@@ -112,7 +127,7 @@ impl Output {
     /// Writes a note to standard error. A note that cannot be written is lost: nothing depends on it.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", with_lab(text));
         }
     }
 }
@@ -139,10 +154,52 @@ async fn reader_gone() {
     }
 }
 
+/// From now on the commands that people are told to type name this lab.
+pub(crate) fn name_lab(lab: &str) {
+    // It is named once, when the command line is read.
+    let _ = ELSEWHERE.set(lab.to_owned());
+}
+
+/// A text of ours in which the commands between backquotes name the lab that was named.
+pub(crate) fn with_lab(text: &str) -> String {
+    ELSEWHERE.get().map_or_else(|| text.to_owned(), |lab| naming(text, lab))
+}
+
+fn naming(text: &str, lab: &str) -> String {
+    let mut parts = text.split("`raftianctl ");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let command = part.split('`').next().unwrap_or_default();
+        let names_none = command.contains("--lab") || LABLESS.iter().any(|verb| command.starts_with(verb));
+        named.push_str("`raftianctl ");
+        if !names_none {
+            named.push_str(&format!("--lab {lab} "));
+        }
+        named.push_str(part);
+    }
+    named
+}
+
 /// What it means that standard output cannot be written.
 pub(crate) fn unwritable(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::new(Kind::BrokenPipe, ""),
         _ => Failure::failed(format!("standard output cannot be written: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type_names_the_lab_that_is_meant() {
+        let text = "end it with `raftianctl stop --purge`, see `raftianctl doctor` or `kill 7`";
+        let named = "end it with `raftianctl --lab two stop --purge`, see `raftianctl doctor` or `kill 7`";
+        assert_eq!(naming(text, "two"), named);
+        for text in ["`raftianctl --lab a start`", "`raftianctl start --app kv --lab NAME`", "no command", ""] {
+            assert_eq!(naming(text, "two"), text);
+        }
+        assert_eq!(naming("`raftianctl start` or `raftianctl wait leader`", "b").matches("--lab b").count(), 2);
     }
 }

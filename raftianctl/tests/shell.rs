@@ -159,6 +159,9 @@ fn a_daemon_of_another_version_is_left_alone() {
     fs::create_dir(&lab).unwrap();
     let daemon = format!(r#"{{"version":"0.0.0","pid":{},"address":"127.0.0.1:1"}}"#, std::process::id());
     fs::write(lab.join("daemon.json"), daemon).unwrap();
+    assert_eq!(code(&home.run("status")), 4, "nobody holds the lab: the file was left behind");
+    let lock = fs::File::create(lab.join("daemon.lock")).unwrap();
+    lock.try_lock().unwrap();
     for line in ["status", "start"] {
         let output = home.run(line);
         assert_eq!(code(&output), 1, "{line}");

@@ -68,7 +68,7 @@ pub(crate) async fn perform(context: &Context, request: ActRequest, timeout: Dur
     if !context.output.is_json() {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
-    context.output.data(&report, summary)
+    context.output.report(&report, summary)
 }
 
 fn summary(report: &ActReport) -> String {

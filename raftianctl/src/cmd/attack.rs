@@ -27,5 +27,5 @@ pub(crate) struct Args {
 /// Attacks.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let outcome = play(context, format!(r#"{{"attack":{}}}"#, args.player), args.way).await?;
-    context.output.data(&outcome, summary)
+    context.output.report(&outcome, summary)
 }

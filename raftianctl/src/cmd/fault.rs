@@ -113,12 +113,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Verb::List => {
             let daemon = context.daemon().await?;
             let faults = daemon.ask(async |lab: Http| lab.fault_list().await).await?;
-            context.output.data(&faults, |faults| list(faults, monotonic_ns(), context.output.colour()))
+            context.output.report(&faults, |faults| list(faults, monotonic_ns(), context.output.colour()))
         }
         Verb::Clear { id } => {
             let daemon = context.daemon().await?;
             let report = daemon.ask(async |lab: Http| lab.fault_clear(Some(id)).await).await?;
-            context.output.data(&report, |report| match report.cleared.is_empty() {
+            context.output.report(&report, |report| match report.cleared.is_empty() {
                 true => format!("{id}: no such fault in force; see `raftianctl fault list`"),
                 false => cleared(report),
             })
@@ -171,7 +171,7 @@ async fn add(context: &Context, effect: Effect, links: Links) -> Result<(), Fail
     let daemon = context.daemon().await?;
     let report = daemon.ask(async |lab: Http| lab.fault_add(request).await).await?;
     note_unconfirmed(context, &report);
-    context.output.data(&report, |report| {
+    context.output.report(&report, |report| {
         let Fault { id, title, links, .. } = &report.fault;
         let (count, time) = (links.len(), lifetime(lasting, "clear"));
         let plural = if count == 1 { "" } else { "s" };

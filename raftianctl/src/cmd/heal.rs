@@ -16,7 +16,7 @@ pub(crate) struct Args {}
 pub(crate) async fn run(context: &Context, _: Args) -> Result<(), Failure> {
     let daemon = context.daemon().await?;
     let report = daemon.ask(async |lab: Http| lab.fault_clear(None).await).await?;
-    context.output.data(&report, |report| match report.cleared.is_empty() {
+    context.output.report(&report, |report| match report.cleared.is_empty() {
         true => "nothing to heal: no faults in force".to_owned(),
         false => fault::cleared(report),
     })

@@ -103,9 +103,10 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct LoadReport {
     summary: Summary,
-    /// Why it ended early, if it did.
+    /// Why it ended early, or its logs could not be read, if that is so.
     interrupted: Option<String>,
-    /// The judges' verdict; unknown also when the nodes did not agree in time. `None` if they were not asked.
+    /// The judges' verdict; unknown also when the nodes did not agree in time, and when the daemon went away. `None` if
+    /// they were not asked.
     verdict: Option<Verdict>,
     /// How long the nodes took to agree, in milliseconds.
     converged_after_ms: Option<u64>,
@@ -144,6 +145,9 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     bar.finish_and_clear();
     let outcome = outcome?;
     let report = match (logs, &outcome.interrupted) {
+        (Some(_), Some(_)) if !cancel.is_cancelled() => {
+            LoadReport { verdict: Some(Verdict::Unknown), ..unjudged(outcome) }
+        }
         (None, _) | (_, Some(_)) => unjudged(outcome),
         (Some(logs), None) => tokio::select! {
             judged = judged(context.output, &lab, logs, outcome, args.out.as_deref()) => judged?,
@@ -156,7 +160,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     if let Some(folder) = &args.out {
         write_json(&folder.join(REPORT), &report)?;
     }
-    context.output.data(&report, summary)?;
+    context.output.report(&report, summary)?;
     finish(context, &report, cancel.is_cancelled())
 }
 
@@ -224,7 +228,13 @@ async fn judged(
     waiting.set_message("reading the logs of all nodes, and judging");
     let evidence = logs.collect(lab, true, CONVERGE_TIMEOUT).await;
     waiting.finish_and_clear();
-    let evidence = evidence?;
+    let evidence = match evidence {
+        Ok(evidence) => evidence,
+        Err(error) => {
+            let interrupted = Some(format!("the logs could not be read: {error:#}"));
+            return Ok(LoadReport { interrupted, verdict: Some(Verdict::Unknown), ..unjudged(outcome) });
+        }
+    };
     if let Some(folder) = out {
         // Saved before it is judged, so that a judge that fails loses nothing.
         write_json(&folder.join(EVIDENCE), &evidence)?;
@@ -243,8 +253,8 @@ async fn judged(
 fn finish(context: &Context, report: &LoadReport, cancelled: bool) -> Result<u8, Failure> {
     match (&report.interrupted, report.verdict) {
         (Some(_), _) if cancelled => Err(Failure::new(Kind::Interrupted, "interrupted; the load was not judged")),
-        (Some(reason), _) => Err(Failure::new(Kind::NoDaemon, format!("the load ended early: {reason}"))),
-        (None, Some(verdict)) => Ok(verdict.exit_code()),
+        (Some(reason), None) => Err(Failure::new(Kind::NoDaemon, format!("the load ended early: {reason}"))),
+        (_, Some(verdict)) => Ok(verdict.exit_code()),
         (None, None) => {
             context.output.note("not judged, as asked");
             Ok(0)
@@ -257,6 +267,9 @@ fn summary(load: &LoadReport) -> String {
     let mut text = format!("{}\n", load.summary);
     if let Some(missing) = not_converged {
         text.push_str(&format!("agreement    none yet: {missing}\n"));
+    }
+    if let (Some(Verdict::Unknown), Some(reason)) = (load.verdict, &load.interrupted) {
+        text.push_str(&format!("verdict      unknown: {reason}\n"));
     }
     if let (Some(verdict), Some(report)) = (load.verdict, &load.report) {
         let counts = &report.counts;

@@ -88,7 +88,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if !context.output.is_json() {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
-    context.output.data(&report, summary)
+    context.output.report(&report, summary)
 }
 
 fn summary(report: &MemberReport) -> String {

@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if !context.output.is_json() {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
-    context.output.data(&report, |report| summary(report, one_way, args.lasting))
+    context.output.report(&report, |report| summary(report, one_way, args.lasting))
 }
 
 fn summary(report: &FaultReport, one_way: bool, lasting: Option<Duration>) -> String {

@@ -43,5 +43,5 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Verb::Del(player) => ("del", player),
     };
     let outcome = play(context, format!(r#"{{"{op}":{player}}}"#), way).await?;
-    context.output.data(&outcome, summary)
+    context.output.report(&outcome, summary)
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             context.output.note(&format!("{node} takes none: {why}"));
         }
     }
-    context.output.data(&report, |report| table(report, context.output.colour()))?;
+    context.output.report(&report, |report| table(report, context.output.colour()))?;
     match report.failed.is_empty() {
         true => Ok(()),
         false => Err(Failure::failed(failures(&report))),

@@ -110,7 +110,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if !context.output.is_json() {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
-    context.output.data(&report, summary)
+    context.output.report(&report, summary)
 }
 
 /// Ends a daemon that was started for a lab which then did not come about. One that has nodes stays, to be looked at.

@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let output = context.output;
     let Some(interval) = args.watch else {
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-        return output.data(&status, |status| page(status, monotonic_ns(), output.colour()));
+        return output.report(&status, |status| page(status, monotonic_ns(), output.colour()));
     };
     let redraws = io::stdout().is_terminal() && !output.is_json();
     let mut tick = tokio::time::interval(interval);
@@ -63,7 +63,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     loop {
         tick.tick().await;
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-        output.data(&status, |status| {
+        output.report(&status, |status| {
             let page = page(status, monotonic_ns(), output.colour());
             match redraws {
                 true => redrawn(&page),

@@ -69,7 +69,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
     let lab = &context.lab;
-    context.output.data(&Stopped { changed, report: &report }, |_| match changed {
+    context.output.report(&Stopped { changed, report: &report }, |_| match changed {
         true => format!("lab `{lab}`: {}", summary(&report)),
         false if is_there => format!("lab `{lab}` is already stopped"),
         false => format!("there is no lab `{lab}`"),

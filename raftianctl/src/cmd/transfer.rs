@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let daemon = context.daemon().await?;
     let call = daemon.wait(args.timeout, async |lab: Http| lab.transfer(request).await);
     let report = progress::watched(context.output, &daemon, call).await?;
-    context.output.data(&report, summary)
+    context.output.report(&report, summary)
 }
 
 fn summary(report: &TransferReport) -> String {

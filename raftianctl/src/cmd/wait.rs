@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let (condition, timeout_ms) = (args.condition, words::millis(args.timeout));
     let call = daemon.wait(args.timeout, async |lab: Http| lab.wait(condition, timeout_ms).await);
     let report = progress::watched(context.output, &daemon, call).await?;
-    context.output.data(&report, summary)
+    context.output.report(&report, summary)
 }
 
 fn summary(report: &WaitReport) -> String {
