@@ -140,18 +140,6 @@ fn a_load_on_the_store_through_a_crash_is_linearizable() {
     assert_eq!(report["report"]["linearizability"]["violated"], 0, "{report}");
 }
 
-/// Nodes keep a thousand entries behind a snapshot, and take several a second where the machine is fast.
-#[test]
-fn a_load_at_full_speed_on_nodes_that_take_snapshots_is_judged_to_its_first_entry() {
-    let lab = Lab::new();
-    lab.ok("start -n 3 --app kv --snapshot-bytes 64KiB");
-    assert_valid(&lab.run("-o json load --closed --clients 500 --for 3s"));
-    lab.ok("wait converged");
-    for node in lab.nodes() {
-        assert!(node["server"]["snapshot_index"].as_u64().unwrap() > 0, "{node}");
-    }
-}
-
 #[test]
 fn reads_by_leases_are_linearizable_too() {
     let lab = Lab::new();

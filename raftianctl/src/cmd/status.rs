@@ -270,7 +270,11 @@ fn state(status: &LabStatus) -> Option<String> {
         AppKind::Attack => players(node, &server.state),
         AppKind::Kv => {
             let count = |name: &str| server.state.get(name).and_then(serde_json::Value::as_u64);
-            Some(format!("store (on {node}): {} keys, {}\n", count("keys")?, words::bytes(count("bytes")?)))
+            let keys = match count("keys")? {
+                1 => "1 key".to_owned(),
+                keys => format!("{keys} keys"),
+            };
+            Some(format!("store (on {node}): {keys}, {}\n", words::bytes(count("bytes")?)))
         }
     }
 }
