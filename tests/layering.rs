@@ -12,9 +12,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-wal", &["raftian-raft"]),
     ("raftian-apps", &["raftian-raft"]),
     ("raftian-check", &["raftian-apps"]),
-    ("raftian-sim", &["raftian-raft", "raftian-faults", "raftian-apps", "raftian-check"]),
+    ("raftian-driver", &["raftian-raft", "raftian-faults", "raftian-apps"]),
+    (
+        "raftian-sim",
+        &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-check"],
+    ),
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
-    ("raftian-node", &["raftian-raft", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"]),
+    (
+        "raftian-node",
+        &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"],
+    ),
     ("raftiand", &["raftian-rpc"]),
     ("raftian-bench", &["raftian-rpc", "raftian-check"]),
     ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-sim"]),

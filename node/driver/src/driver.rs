@@ -1,0 +1,305 @@
+//! The driver: a server's whole state, what it takes in, and what it answers at once.
+//!
+//! Invariant: an input changes state and makes no effect but answers; what the core wants done is taken in
+//! [`Driver::turn`], for all inputs since the last one. What is taken together is sent and synced together.
+//!
+//! Deliberately absent: decisions. Which message means what is the core's business.
+
+mod effects;
+mod snapshots;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use raftian_apps::{AppKind, Machine};
+use raftian_raft::{
+    Change, ChangeRefused, Message, NodeId, NotLeader, Persisted, ProposeRefused, Proposed, Ready, Server, Time,
+    TransferRefused,
+};
+use serde_json::value::RawValue;
+
+use crate::calls::Calls;
+use crate::compactor::{Compaction, Compactor, SnapshotRefused};
+use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
+use crate::mutant::{Mutant, Planted};
+use crate::proposals::Proposals;
+use crate::reads::{self, Reads};
+use effects::Turn;
+pub use snapshots::{RestoreJob, StageJob};
+
+/// What a driver is told once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The replicated application.
+    pub app: AppKind,
+    /// When a snapshot is taken that nobody asked for.
+    pub compaction: Compaction,
+    /// The bug to be found.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+impl Options {
+    /// Those of an application whose log is never compacted by itself.
+    pub fn new(app: AppKind) -> Options {
+        Options {
+            app,
+            compaction: Compaction::default(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    #[cfg(feature = "mutants")]
+    fn planted(&self) -> Planted {
+        Planted { mutant: self.mutant }
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    fn planted(&self) -> Planted {
+        Planted::default()
+    }
+}
+
+/// How a client's question came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// From the client itself. It may be passed on to the leader.
+    Direct,
+    /// From another server, which took this one for the leader. It is not passed on again.
+    Forwarded,
+}
+
+/// What a read promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    /// It sees everything that was acknowledged before it began (§8).
+    Linearizable,
+    /// It sees the state of the node that was asked, which may lag behind.
+    Stale,
+}
+
+/// Counts since the driver was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Commands proposed to its own log.
+    pub proposed: u64,
+    /// Commands passed on to a leader.
+    pub forwarded: u64,
+    /// Entries applied.
+    pub applied: u64,
+    /// Snapshots of its own application that it took.
+    pub snapshots: u64,
+    /// Reads answered from its state without an entry in the log.
+    pub reads: u64,
+}
+
+/// A server with everything around it that needs no input or output. See the [crate] for how to drive it.
+#[derive(Debug)]
+pub struct Driver<H: Host> {
+    options: Options,
+    planted: Planted,
+    server: Server,
+    machine: Machine,
+    proposals: Proposals<H::Command>,
+    reads: Reads<H::Read>,
+    calls: Calls<H::Call>,
+    compactor: Compactor<H::Snapshot>,
+    /// What may be done now, in order.
+    due: VecDeque<Effect<H>>,
+    /// What comes after that, in order; while a snapshot is being restored it waits.
+    turns: VecDeque<Turn>,
+    restoring: bool,
+    takes_part: bool,
+    counters: Counters,
+}
+
+impl<H: Host> Driver<H> {
+    /// A driver of a server that has just been made, with its application in the first state. What the server remembers
+    /// comes with the first [`Driver::turn`]: its snapshot is restored like a leader's.
+    pub fn new(options: Options, server: Server, first: Machine) -> Driver<H> {
+        let planted = options.planted();
+        Driver {
+            planted,
+            machine: first,
+            proposals: Proposals::new(planted),
+            reads: Reads::new(planted),
+            calls: Calls::new(planted),
+            compactor: Compactor::new(options.compaction, server.id()),
+            due: VecDeque::new(),
+            turns: VecDeque::new(),
+            restoring: false,
+            takes_part: false,
+            counters: Counters::default(),
+            options,
+            server,
+        }
+    }
+
+    // What can be seen.
+
+    /// The consensus core.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The applied state. It lags behind what the core has delivered while effects wait to be taken.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// Whether a snapshot is being restored, so that writes and entries wait.
+    pub fn is_restoring(&self) -> bool {
+        self.restoring
+    }
+
+    /// How many commands and reads of clients wait for an answer.
+    pub fn pending(&self) -> usize {
+        self.proposals.len() + self.reads.len()
+    }
+
+    /// Counts since it was made.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// When [`Driver::turn`] wants to be called at the latest, if it takes part at all.
+    pub fn deadline(&self) -> Option<Time> {
+        self.takes_part.then(|| self.server.deadline())
+    }
+
+    // Inputs. What comes of them is taken with the next turn.
+
+    /// From now on time matters: a server that knows no peers yet has nobody to stand for election with.
+    pub fn take_part(&mut self) {
+        self.takes_part = true;
+    }
+
+    /// A peer calls. Its request has passed the [`Links`](crate::Links).
+    pub fn request(&mut self, now: Time, request: Message, call: H::Call) {
+        let (from, number) = (request.from, request.call);
+        match self.server.receive(now, request) {
+            Ok(()) => self.calls.add(from, number, call),
+            Err(contradiction) => {
+                self.due.push_back(Effect::Refused(contradiction));
+                self.due.push_back(Effect::Reply(call, Err(contradiction)));
+            }
+        }
+    }
+
+    /// A peer has answered a call, and its reply has passed the [`Links`](crate::Links).
+    pub fn reply(&mut self, now: Time, reply: Message) {
+        if let Err(contradiction) = self.server.receive(now, reply) {
+            self.due.push_back(Effect::Refused(contradiction));
+        }
+    }
+
+    /// A peer will not answer this call any more, though the request may have arrived.
+    pub fn lost(&mut self, now: Time, peer: NodeId, call: u64) {
+        let call = if self.planted.has(Mutant::LosesNextCall) { call + 1 } else { call };
+        self.server.lost(now, peer, call);
+    }
+
+    /// A client has a command: what it encodes is checked by whoever takes it from the client.
+    pub fn submit(&mut self, now: Time, command: Bytes, route: Route, client: H::Command) {
+        let refused = match self.server.propose(now, [command.clone()]) {
+            Ok(proposed) => {
+                self.counters.proposed += 1;
+                if let Some(displaced) = self.proposals.add(proposed, client) {
+                    self.due.push_back(Effect::Command(displaced, CommandOutcome::Unknown));
+                }
+                return;
+            }
+            Err(refused) => refused,
+        };
+        let leader = match refused {
+            ProposeRefused::NotLeader(NotLeader { leader }) => leader,
+            // No server takes commands now.
+            ProposeRefused::Transferring { .. } => None,
+        };
+        self.due.push_back(match (route, leader) {
+            (Route::Direct, Some(leader)) => {
+                self.counters.forwarded += 1;
+                Effect::Forward { leader, question: Question::Command(command, client) }
+            }
+            (Route::Direct, None) => Effect::Command(client, CommandOutcome::NoLeader),
+            (Route::Forwarded, leader) => Effect::Command(client, CommandOutcome::NotLeader { leader }),
+        });
+    }
+
+    /// A client wants to read.
+    pub fn read(&mut self, now: Time, op: Box<RawValue>, consistency: Consistency, route: Route, client: H::Read) {
+        let outcome = match consistency {
+            Consistency::Stale => reads::query(&self.machine, &op),
+            Consistency::Linearizable => match (self.server.read(now), route) {
+                (Ok(ticket), _) => return self.reads.add(ticket, op, client),
+                (Err(NotLeader { leader: Some(leader) }), Route::Direct) => {
+                    let question = Question::Read(op, client);
+                    return self.due.push_back(Effect::Forward { leader, question });
+                }
+                (Err(NotLeader { leader: None }), Route::Direct) => ReadOutcome::NoLeader,
+                (Err(NotLeader { leader }), Route::Forwarded) => ReadOutcome::NotLeader { leader },
+            },
+        };
+        self.answer_read(client, outcome);
+    }
+
+    /// Writes are durable, in the order in which they were handed out.
+    pub fn persisted(&mut self, now: Time, all: impl IntoIterator<Item = Persisted>) {
+        for persisted in all {
+            if let Some((taken, askers)) = self.compactor.persisted() {
+                self.counters.snapshots += 1;
+                self.due.extend(askers.map(|asker| Effect::Snapshot(asker, Ok(taken))));
+            }
+            for message in self.server.persisted(now, persisted) {
+                self.send(message);
+            }
+        }
+    }
+
+    /// Somebody wants a snapshot taken, and so many of the entries it covers kept.
+    pub fn snapshot(&mut self, keep_entries: u64, asker: H::Snapshot) {
+        self.compactor.ask(keep_entries, asker);
+    }
+
+    /// Somebody wants the membership changed.
+    ///
+    /// # Errors
+    /// See [`Server::propose_configuration`].
+    pub fn change(&mut self, now: Time, change: Change) -> Result<Proposed, ChangeRefused> {
+        self.server.propose_configuration(now, change)
+    }
+
+    /// Somebody wants another server to lead.
+    ///
+    /// # Errors
+    /// See [`Server::transfer`].
+    pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
+        self.server.transfer(now, to)
+    }
+
+    // Effects; see also [`Driver::next_effect`].
+
+    /// The inputs at hand are used up: looks at the clock, and takes what the core wants done. `observe` sees that before
+    /// anything of it is done. The inputs come before the clock: what a leader has sent must be read before the election
+    /// time-out is looked at.
+    pub fn turn(&mut self, now: Time, observe: impl FnOnce(&Server, &Ready)) {
+        if self.takes_part {
+            self.server.tick(now);
+        }
+        self.take_ready(observe);
+    }
+
+    /// The node stops: answers all that wait, as far as is known.
+    pub fn stop(&mut self) {
+        let unknown = self.proposals.take_all().map(|client| Effect::Command(client, CommandOutcome::Unknown));
+        self.due.extend(unknown);
+        let no_leader = self.reads.take_all().map(|client| Effect::Read(client, ReadOutcome::NoLeader));
+        self.due.extend(no_leader);
+        let given_up = SnapshotRefused::Failed("the node is shutting down".to_owned());
+        let failed = self.compactor.take_all().map(|asker| Effect::Snapshot(asker, Err(given_up.clone())));
+        self.due.extend(failed);
+    }
+}
