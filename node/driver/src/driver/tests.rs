@@ -181,7 +181,7 @@ fn what_rests_on_a_leaders_snapshot_waits_until_its_state_is_restored() {
     let mut bench = Bench::new(3, Recovered::default());
     bench.ask(1, install(7));
     bench.wants(&["restore 7"]);
-    [8, 9].map(|index| bench.ask(index, committed(index)));
+    [8, 9].into_iter().for_each(|index| bench.ask(index, committed(index)));
     bench.wants(&[]);
     assert!(bench.driver.is_restoring());
     assert_eq!((bench.driver.server().commit_index(), bench.driver.machine().last_applied()), (9, 0));
@@ -197,7 +197,7 @@ fn what_rests_on_a_leaders_snapshot_waits_until_its_state_is_restored() {
 #[test]
 fn a_second_snapshot_waits_for_the_first() {
     let mut bench = Bench::new(3, Recovered::default());
-    [(1, 7), (2, 20)].map(|(call, index)| bench.ask(call, install(index)));
+    [(1, 7), (2, 20)].into_iter().for_each(|(call, index)| bench.ask(call, install(index)));
     bench.ask(3, committed(21));
     bench.wants(&["restore 7"]);
     bench.restore();
