@@ -1,7 +1,7 @@
 //! The durable log, snapshot and hard state of a server, on a disk that may fail.
 //!
 //! [`Wal`] implements the core's [`Storage`](raftian_raft::Storage) on a [`Disk`]: [`RealDisk`], or [`MemDisk`] for
-//! tests and simulation. Opening it gives back what was durable, [`Recovered`].
+//! tests and simulation. Opening it gives back what was durable, [`Recovered`]. [`locate()`] says where a record stands.
 //!
 //! Invariant: what a successful sync covered is there after any crash, or the log refuses to open. It never cuts, skips
 //! or resets anything that somebody may have been told of.
@@ -98,6 +98,7 @@
 
 mod disk;
 mod error;
+mod locate;
 mod mark;
 mod mem_disk;
 mod record;
@@ -111,6 +112,7 @@ mod wal;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
+pub use locate::{Located, Part, locate};
 pub use mem_disk::{MemDisk, MemFile};
 pub use recovery::{Recovered, TornTail, is_begun};
 pub use stage::{StageError, Stager};

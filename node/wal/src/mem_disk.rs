@@ -4,7 +4,8 @@
 //! writes between the two. A kill leaves the first, so dropping a log and opening it again on the same disk is a kill.
 //!
 //! Invariant: nothing that was synced is ever lost in a crash. Like the directory of a real disk here, creating,
-//! renaming and removing files is durable at once. Deliberately absent: time, and randomness (the caller draws).
+//! renaming and removing files is durable at once. As with any Unix, a handle stays on its file when that gets another
+//! name or none. Deliberately absent: time, and randomness (the caller draws).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,12 +26,16 @@ pub struct MemDisk {
 #[derive(Debug)]
 pub struct MemFile {
     disk: MemDisk,
-    name: String,
+    /// Its place among the contents.
+    place: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    files: BTreeMap<String, Content>,
+    /// Where among the contents each file is.
+    names: BTreeMap<String, usize>,
+    /// Those of removed files too, empty, so that a handle on one is not on another file.
+    contents: Vec<Content>,
     writes: u64,
     capacity_bytes: Option<usize>,
     next_sync_fails: bool,
@@ -42,13 +47,19 @@ struct Content {
     cached: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Unsynced>,
+    /// What the unsynced writes wrote, one after the other.
+    written: Vec<u8>,
 }
 
-#[derive(Clone, Debug)]
+/// A write that a power cut may lose.
+#[derive(Clone, Copy, Debug)]
 struct Unsynced {
+    /// Counts the writes to the disk.
     number: u64,
     offset: usize,
-    bytes: Vec<u8>,
+    /// Where its bytes begin among those written.
+    start: usize,
+    length: usize,
 }
 
 impl MemDisk {
@@ -62,6 +73,11 @@ impl MemDisk {
         MemDisk { state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
+    /// Everything written so far reaches the disk, as an operating system sees to after a while. No process notices.
+    pub fn write_back(&self) {
+        self.state().contents.iter_mut().for_each(Content::write_back);
+    }
+
     /// Cuts the power: everything unsynced is lost.
     pub fn crash(&self) {
         self.crash_keeping(0);
@@ -70,40 +86,33 @@ impl MemDisk {
     /// Cuts the power when exactly this many of the unsynced bytes, in the order they were written, are on the disk.
     pub fn crash_keeping(&self, bytes: usize) {
         let mut state = self.state();
-        let mut order: Vec<(u64, String)> = Vec::new();
-        for (name, content) in &state.files {
-            order.extend(content.unsynced.iter().map(|write| (write.number, name.clone())));
-        }
-        order.sort();
+        let contents = state.contents.iter().enumerate();
+        let mut order: Vec<(usize, Unsynced)> =
+            contents.flat_map(|(place, content)| content.unsynced.iter().map(move |&write| (place, write))).collect();
+        order.sort_unstable_by_key(|(_, write)| write.number);
         let mut room = bytes;
-        for (_, name) in order {
-            let content = state.content(&name);
-            let write = content.unsynced.remove(0);
-            let kept = room.min(write.bytes.len());
-            put(&mut content.durable, write.offset, &write.bytes[..kept]);
+        for (place, write) in order {
+            let kept = room.min(write.length);
+            state.contents[place].reach(Unsynced { length: kept, ..write });
             room -= kept;
         }
-        state.files.values_mut().for_each(Content::read_again);
+        state.contents.iter_mut().for_each(Content::read_again);
     }
 
     /// Cuts the power while the disk writes in an order of its own: of the 512-byte sectors with unsynced bytes, those
     /// reach the disk for which `keep` says so.
     pub fn crash_scattered(&self, mut keep: impl FnMut() -> bool) {
-        for content in self.state().files.values_mut() {
-            for start in (0..content.cached.len()).step_by(SECTOR) {
-                let end = content.cached.len().min(start + SECTOR);
-                let dirty = |write: &Unsynced| write.offset < end && write.offset + write.bytes.len() > start;
-                if content.unsynced.iter().any(dirty) && keep() {
-                    put(&mut content.durable, start, &content.cached[start..end]);
-                }
-            }
-            content.read_again();
+        let mut state = self.state();
+        let State { names, contents, .. } = &mut *state;
+        for &place in names.values() {
+            contents[place].scatter(&mut keep);
         }
+        contents.iter_mut().for_each(Content::read_again);
     }
 
     /// How many bytes a power cut may lose.
     pub fn unsynced_bytes(&self) -> usize {
-        self.state().files.values().flat_map(|content| &content.unsynced).map(|write| write.bytes.len()).sum()
+        self.state().contents.iter().map(|content| content.written.len()).sum()
     }
 
     /// Makes the next sync fail the way Linux does: the file reads as before, but what was unsynced will not reach the
@@ -130,7 +139,8 @@ impl MemDisk {
     /// When there is no such file or it is too short.
     pub fn flip_bit(&self, file: &str, offset: usize, bit: u8) {
         let mut state = self.state();
-        let content = state.content(file);
+        let place = state.place(file).unwrap_or_else(|_| panic!("no file `{file}`"));
+        let content = &mut state.contents[place];
         content.cached[offset] ^= 1 << bit;
         if let Some(byte) = content.durable.get_mut(offset) {
             *byte ^= 1 << bit;
@@ -139,7 +149,8 @@ impl MemDisk {
 
     /// The files as a process reads them now.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        self.state().files.iter().map(|(name, content)| (name.clone(), content.cached.clone())).collect()
+        let state = self.state();
+        state.names.iter().map(|(name, &place)| (name.clone(), state.contents[place].cached.clone())).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,8 +158,8 @@ impl MemDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handle(&self, file: &str) -> MemFile {
-        MemFile { disk: self.clone(), name: file.to_owned() }
+    fn handle(&self, place: usize) -> MemFile {
+        MemFile { disk: self.clone(), place }
     }
 }
 
@@ -156,38 +167,54 @@ impl Disk for MemDisk {
     type File = MemFile;
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.state().files.keys().cloned().collect())
+        Ok(self.state().names.keys().cloned().collect())
     }
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
         let state = self.state();
-        state.files.get(file).map(|content| content.cached.clone()).ok_or_else(not_found)
+        let place = state.place(file)?;
+        Ok(state.contents[place].cached.clone())
     }
 
     fn create(&mut self, file: &str) -> io::Result<MemFile> {
         let mut state = self.state();
         state.change()?;
-        state.files.insert(file.to_owned(), Content::default());
-        Ok(self.handle(file))
+        let place = match state.place(file) {
+            Ok(place) => {
+                state.contents[place] = Content::default();
+                place
+            }
+            Err(_) => {
+                let place = state.contents.len();
+                state.contents.push(Content::default());
+                state.names.insert(file.to_owned(), place);
+                place
+            }
+        };
+        Ok(self.handle(place))
     }
 
     fn open(&mut self, file: &str) -> io::Result<MemFile> {
-        let known = self.state().files.contains_key(file);
-        if known { Ok(self.handle(file)) } else { Err(not_found()) }
+        let place = self.state().place(file)?;
+        Ok(self.handle(place))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.change()?;
-        let content = state.files.remove(from).ok_or_else(not_found)?;
-        state.files.insert(to.to_owned(), content);
+        let place = state.names.remove(from).ok_or_else(not_found)?;
+        if let Some(replaced) = state.names.insert(to.to_owned(), place) {
+            state.contents[replaced] = Content::default();
+        }
         Ok(())
     }
 
     fn remove(&mut self, file: &str) -> io::Result<()> {
         let mut state = self.state();
         state.change()?;
-        state.files.remove(file).map(drop).ok_or_else(not_found)
+        let place = state.names.remove(file).ok_or_else(not_found)?;
+        state.contents[place] = Content::default();
+        Ok(())
     }
 
     fn room(&self) -> io::Result<u64> {
@@ -203,10 +230,9 @@ impl DiskFile for MemFile {
         let room = state.room_bytes();
         state.writes += 1;
         let number = state.writes;
-        let content = state.content(&self.name);
+        let content = &mut state.contents[self.place];
         let fitting = bytes.len().min((content.cached.len().saturating_add(room)).saturating_sub(offset));
-        put(&mut content.cached, offset, &bytes[..fitting]);
-        content.unsynced.push(Unsynced { number, offset, bytes: bytes[..fitting].to_vec() });
+        content.write(number, offset, &bytes[..fitting]);
         if fitting == bytes.len() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
@@ -214,14 +240,12 @@ impl DiskFile for MemFile {
         let mut state = self.disk.state();
         state.change()?;
         let fails = std::mem::take(&mut state.next_sync_fails);
-        let content = state.content(&self.name);
-        let unsynced = std::mem::take(&mut content.unsynced);
+        let content = &mut state.contents[self.place];
         if fails {
+            content.forget_unsynced();
             return Err(io::Error::other("the disk failed"));
         }
-        for write in unsynced {
-            put(&mut content.durable, write.offset, &write.bytes);
-        }
+        content.write_back();
         Ok(())
     }
 }
@@ -240,19 +264,55 @@ impl State {
     }
 
     fn room_bytes(&self) -> usize {
-        let used: usize = self.files.values().map(|content| content.cached.len()).sum();
-        self.capacity_bytes.map_or(usize::MAX, |capacity| capacity.saturating_sub(used))
+        let Some(capacity) = self.capacity_bytes else { return usize::MAX };
+        let used: usize = self.contents.iter().map(|content| content.cached.len()).sum();
+        capacity.saturating_sub(used)
     }
 
-    fn content(&mut self, file: &str) -> &mut Content {
-        self.files.get_mut(file).unwrap_or_else(|| panic!("no file `{file}`"))
+    fn place(&self, file: &str) -> io::Result<usize> {
+        self.names.get(file).copied().ok_or_else(not_found)
     }
 }
 
 impl Content {
+    fn write(&mut self, number: u64, offset: usize, bytes: &[u8]) {
+        put(&mut self.cached, offset, bytes);
+        self.unsynced.push(Unsynced { number, offset, start: self.written.len(), length: bytes.len() });
+        self.written.extend_from_slice(bytes);
+    }
+
+    /// An unsynced write, or the beginning of one, reaches the platter.
+    fn reach(&mut self, write: Unsynced) {
+        put(&mut self.durable, write.offset, &self.written[write.start..write.start + write.length]);
+    }
+
+    /// All of them do.
+    fn write_back(&mut self) {
+        for write in 0..self.unsynced.len() {
+            self.reach(self.unsynced[write]);
+        }
+        self.forget_unsynced();
+    }
+
+    /// Of the sectors with unsynced bytes, some reach the platter.
+    fn scatter(&mut self, mut keep: impl FnMut() -> bool) {
+        for start in (0..self.cached.len()).step_by(SECTOR) {
+            let end = self.cached.len().min(start + SECTOR);
+            let is_dirty = |write: &Unsynced| write.offset < end && write.offset + write.length > start;
+            if self.unsynced.iter().any(is_dirty) && keep() {
+                put(&mut self.durable, start, &self.cached[start..end]);
+            }
+        }
+    }
+
+    fn forget_unsynced(&mut self) {
+        self.unsynced.clear();
+        self.written.clear();
+    }
+
     /// After a power cut the page cache is filled from the platter.
     fn read_again(&mut self) {
-        self.unsynced.clear();
+        self.forget_unsynced();
         self.cached.clone_from(&self.durable);
     }
 }
@@ -261,10 +321,15 @@ fn put(image: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    if image.len() < offset + bytes.len() {
-        image.resize(offset + bytes.len(), 0);
+    let end = offset + bytes.len();
+    if image.len() == offset {
+        image.extend_from_slice(bytes);
+        return;
     }
-    image[offset..offset + bytes.len()].copy_from_slice(bytes);
+    if image.len() < end {
+        image.resize(end, 0);
+    }
+    image[offset..end].copy_from_slice(bytes);
 }
 
 fn not_found() -> io::Error {
@@ -333,6 +398,47 @@ mod tests {
         assert_eq!(disk.read("f").unwrap(), b"new");
         disk.crash();
         assert_eq!(disk.read("f").unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_was_written_back_survives_a_power_cut_without_a_sync() {
+        let (mut disk, mut file) = disk_with(b"old");
+        let mut other = disk.create("g").unwrap();
+        file.write_at(0, b"new").unwrap();
+        other.write_at(0, b"other").unwrap();
+        disk.set_changes_left(Some(0));
+        disk.write_back();
+        assert_eq!(disk.unsynced_bytes(), 0);
+        disk.set_changes_left(None);
+        file.write_at(0, b"now").unwrap();
+        disk.crash();
+        assert_eq!((disk.read("f").unwrap(), disk.read("g").unwrap()), (b"new".to_vec(), b"other".to_vec()));
+    }
+
+    #[test]
+    fn what_a_failed_sync_lost_is_not_written_back() {
+        let (disk, mut file) = disk_with(b"old");
+        file.write_at(0, b"new").unwrap();
+        disk.fail_next_sync();
+        assert!(file.sync().is_err());
+        disk.write_back();
+        assert_eq!(disk.read("f").unwrap(), b"new");
+        disk.crash();
+        assert_eq!(disk.read("f").unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_handle_stays_on_its_file_whatever_becomes_of_the_name() {
+        let (mut disk, mut file) = disk_with(b"old");
+        disk.rename("f", "g").unwrap();
+        let mut other = disk.create("f").unwrap();
+        file.write_at(0, b"new").unwrap();
+        other.write_at(0, b"other").unwrap();
+        assert_eq!((disk.read("f").unwrap(), disk.read("g").unwrap()), (b"other".to_vec(), b"new".to_vec()));
+        disk.remove("g").unwrap();
+        disk.create("h").unwrap();
+        file.write_at(0, b"gone").unwrap();
+        assert_eq!(disk.files(), BTreeMap::from([("f".to_owned(), b"other".to_vec()), ("h".to_owned(), vec![])]));
     }
 
     #[test]

@@ -101,6 +101,16 @@ pub(crate) fn read_frame(segment: &Bytes, at: Position) -> Option<Frame> {
     (stored == computed).then(|| Frame { batch, end, kind, payload: segment.slice(payload) })
 }
 
+/// The frames of a segment with their places, up to the first that does not verify.
+pub(crate) fn frames(bytes: &Bytes, segment: u32) -> impl Iterator<Item = (Position, Frame)> {
+    let mut next = Position { segment, offset: segment::HEADER };
+    std::iter::from_fn(move || {
+        let frame = read_frame(bytes, next)?;
+        let at = std::mem::replace(&mut next, Position { segment, offset: frame.end });
+        Some((at, frame))
+    })
+}
+
 /// The checksum stored at `at`, and the one computed from what a frame there would cover as far as the file goes.
 pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     let bytes = segment.get(at.offset as usize..).unwrap_or_default();

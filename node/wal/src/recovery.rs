@@ -233,10 +233,10 @@ fn check_snapshot<D: Disk>(
 fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay) -> Result<Scan, WalError> {
     let end = Position { segment: number, offset: segment::HEADER };
     let mut scan = Scan { file, bytes, end, newest_batch: None };
-    while let Some(frame) = record::read_frame(&scan.bytes, scan.end) {
+    for (at, frame) in record::frames(&scan.bytes, number) {
         frame.record().and_then(|record| replay.take(record)).map_err(|problem| WalError::Inconsistent {
             file: scan.file.clone(),
-            offset: scan.end.offset.into(),
+            offset: at.offset.into(),
             problem,
         })?;
         scan.newest_batch = Some(frame.batch);

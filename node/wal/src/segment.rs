@@ -25,6 +25,8 @@ pub(crate) const HEADER: u32 = 48;
 pub(crate) const VERSION: u32 = 3;
 /// The length in bytes of the part of a header that is the same in every version.
 const PREFACE: usize = 24;
+/// Where a header names the node.
+const NODE: usize = PREFACE;
 const MAGIC: &[u8; 8] = b"raft-wal";
 
 /// A place in the log. Later places are greater.
@@ -76,6 +78,12 @@ pub(crate) fn number_of(file: &str) -> Option<u32> {
     (number > 0 && file_name(number) == file).then_some(number)
 }
 
+/// Whose log a file says that it is of. Its header need not verify, nor be whole.
+pub(crate) fn owner(file: &[u8]) -> Option<NodeId> {
+    let byte = |offset: usize| file.get(offset).copied().unwrap_or_default();
+    NodeId::new(u16::from_le_bytes([byte(NODE), byte(NODE + 1)]))
+}
+
 impl Header {
     /// The header of the first segment of all.
     pub(crate) const fn first(node: NodeId) -> Header {
@@ -89,7 +97,7 @@ impl Header {
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.previous_end.to_le_bytes());
         seal(&mut bytes[..PREFACE]);
-        bytes[24..26].copy_from_slice(&self.node.number().to_le_bytes());
+        bytes[NODE..NODE + 2].copy_from_slice(&self.node.number().to_le_bytes());
         bytes[26..34].copy_from_slice(&self.hard_state.term.to_le_bytes());
         bytes[34..36].copy_from_slice(&self.hard_state.voted_for.map_or(0, NodeId::number).to_le_bytes());
         bytes[36..44].copy_from_slice(&self.last_index.to_le_bytes());
@@ -107,13 +115,13 @@ impl Header {
             VERSION => check(&bytes, length == bytes.len())?,
             other => return Err(BadHeader::OtherVersion(other)),
         }
-        let id_at = |offset: usize| NodeId::new(u16::from_le_bytes([bytes[offset], bytes[offset + 1]]));
+        let voted_for = NodeId::new(u16::from_le_bytes([bytes[34], bytes[35]]));
         let (stored_crc, computed_crc) = checksums(&bytes);
         Ok(Header {
-            node: id_at(24).ok_or(BadHeader::Damaged { stored_crc, computed_crc })?,
+            node: owner(&bytes).ok_or(BadHeader::Damaged { stored_crc, computed_crc })?,
             segment: u32_at(&bytes, 12),
             previous_end: u32_at(&bytes, 16),
-            hard_state: HardState { term: u64_at(&bytes, 26), voted_for: id_at(34) },
+            hard_state: HardState { term: u64_at(&bytes, 26), voted_for },
             last_index: u64_at(&bytes, 36),
         })
     }

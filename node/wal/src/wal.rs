@@ -33,10 +33,17 @@ pub struct Options {
     pub chunk_bytes: u32,
 }
 
+impl Options {
+    /// Segments of so many bytes that grow by so many.
+    pub const fn new(segment_bytes: u32, chunk_bytes: u32) -> Options {
+        Options { segment_bytes, chunk_bytes }
+    }
+}
+
 impl Default for Options {
     /// Segments of 16 MiB that grow by 1 MiB.
     fn default() -> Options {
-        Options { segment_bytes: 16 << 20, chunk_bytes: 1 << 20 }
+        Options::new(16 << 20, 1 << 20)
     }
 }
 

@@ -102,7 +102,7 @@ fn an_append_larger_than_a_segment_fits() {
 #[test]
 fn a_log_may_be_opened_with_another_layout() {
     let disk = three_batches();
-    let (mut wal, _) = Wal::open_with(disk.clone(), node(), Options { segment_bytes: 0, chunk_bytes: 7 }).unwrap();
+    let (mut wal, _) = Wal::open_with(disk.clone(), node(), Options::new(0, 7)).unwrap();
     commit(&mut wal, &entries(2, 7, 7));
     commit(&mut wal, &entries(2, 8, 8));
     assert_eq!(Wal::open(disk, node()).unwrap().1.entries.last(), Some(&entry(2, 8)));

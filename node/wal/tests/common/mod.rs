@@ -21,7 +21,7 @@ pub const SNAPSHOT: &str = "snapshot.json";
 pub const HEADER: usize = 48;
 
 /// Segments that fill quickly.
-pub const SMALL: Options = Options { segment_bytes: 1024, chunk_bytes: 256 };
+pub const SMALL: Options = Options::new(1024, 256);
 
 /// A command entry whose content tells its term and index.
 pub fn entry(term: Term, index: Index) -> Entry {
