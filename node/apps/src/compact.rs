@@ -19,10 +19,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::snapshot::SnapshotError;
 
-/// Longer JSON than this is compressed, in bytes. Up to here it costs a disk and a link of one machine next to nothing,
-/// and people can read it as it is.
-pub const MAX_PLAIN_BYTES: usize = 1 << 20;
-
 /// No compact form stands for longer JSON than this, in bytes; what is longer stays as it is.
 const MAX_JSON_BYTES: usize = 1 << 30;
 
@@ -45,9 +41,9 @@ struct Sizes {
     json_bytes: usize,
 }
 
-/// The form in which JSON is kept: as it is, or compact if it is long.
-pub(crate) fn pack(json: Vec<u8>) -> Vec<u8> {
-    if !(MAX_PLAIN_BYTES + 1..=MAX_JSON_BYTES).contains(&json.len()) {
+/// The form in which JSON is kept: as it is, or compact if it is longer than `max_plain_bytes`.
+pub(crate) fn pack(json: Vec<u8>, max_plain_bytes: usize) -> Vec<u8> {
+    if json.len() <= max_plain_bytes || json.len() > MAX_JSON_BYTES {
         return json;
     }
     let info = FrameInfo::new().block_size(BlockSize::Max256KB).content_checksum(true);
@@ -102,6 +98,8 @@ fn decompress(frame: &[u8], json_bytes: usize) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    const MAX_PLAIN_BYTES: usize = 1 << 20;
+
     /// Text that is long enough, and compresses well but not all too well.
     fn long() -> Vec<u8> {
         let mut random = fastrand::Rng::with_seed(1);
@@ -130,20 +128,20 @@ mod tests {
     #[test]
     fn only_what_is_long_is_compressed_and_it_comes_back() {
         let json = long();
-        let packed = pack(json.clone());
+        let packed = pack(json.clone(), MAX_PLAIN_BYTES);
         let frame = frame_of(&packed);
         assert_eq!(packed, with_head(frame.len(), json.len(), frame));
         assert!(packed.len() < json.len() / 10, "{}", packed.len());
         assert_eq!(unpack(&packed).unwrap(), Some(json.clone()));
-        assert_eq!(pack(json), packed, "the same text, the same bytes");
+        assert_eq!(pack(json, MAX_PLAIN_BYTES), packed, "the same text, the same bytes");
         let longest_plain = vec![b' '; MAX_PLAIN_BYTES];
-        assert_eq!(pack(longest_plain.clone()), longest_plain);
+        assert_eq!(pack(longest_plain.clone(), MAX_PLAIN_BYTES), longest_plain);
         assert_eq!(unpack(&longest_plain).unwrap(), None);
     }
 
     #[test]
     fn one_that_is_cut_anywhere_is_refused() {
-        let packed = pack(long());
+        let packed = pack(long(), MAX_PLAIN_BYTES);
         let head = packed.len() - frame_of(&packed).len();
         let middle = (head..packed.len()).step_by(61);
         for length in (PREFIX.len()..head).chain(middle).chain(packed.len() - 20..packed.len()) {
@@ -157,7 +155,7 @@ mod tests {
 
     #[test]
     fn one_with_a_flipped_bit_is_refused() {
-        let packed = pack(long());
+        let packed = pack(long(), MAX_PLAIN_BYTES);
         let json = unpack(&packed).unwrap();
         for offset in (0..200).chain((200..packed.len()).step_by(97)).chain(packed.len() - 20..packed.len()) {
             let mut flipped = packed.clone();
@@ -174,7 +172,7 @@ mod tests {
 
     #[test]
     fn one_that_lies_about_its_sizes_is_refused_before_it_takes_up_memory() {
-        let packed = pack(long());
+        let packed = pack(long(), MAX_PLAIN_BYTES);
         let frame = frame_of(&packed);
         let (bytes, json_bytes) = (frame.len(), long().len());
         for (said, expected) in [

@@ -16,6 +16,7 @@ mod command;
 mod compact;
 mod digest;
 mod kv;
+mod limits;
 mod machine;
 mod mutant;
 mod response;
@@ -28,14 +29,13 @@ pub use attack::{
 };
 pub use board::{BOARD_PX, HEADER_PX, SQUARE_PX, WINDOW_HEIGHT_PX, WINDOW_WIDTH_PX, position};
 pub use command::{Command, CommandError, MAX_CLIENT_BYTES, MAX_COMMAND_BYTES, MAX_OP_BYTES};
-pub use compact::MAX_PLAIN_BYTES;
 pub use digest::{Digest, ParseDigestError};
 pub use kv::{Kv, KvOp, KvReply, KvReplyKind, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use limits::Limits;
 pub use machine::{Applied, Effect, Machine};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
 pub use response::{Refusal, Response};
-pub use session::{MAX_REMEMBERED_BYTES, MAX_SESSIONS};
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotError};
 
 pub use raftian_raft::{Configuration, Entry, Index, NodeId, Payload, Term};

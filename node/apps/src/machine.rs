@@ -12,6 +12,7 @@ use crate::app::{App, AppKind, NotARead};
 use crate::attack::PlayersOutOfRange;
 use crate::command::Command;
 use crate::digest::Digest;
+use crate::limits::Limits;
 #[cfg(feature = "mutants")]
 use crate::mutant::Mutant;
 use crate::mutant::Planted;
@@ -26,6 +27,7 @@ pub struct Machine {
     app: Box<dyn App>,
     sessions: Sessions,
     last_applied: Index,
+    limits: Limits,
     planted: Planted,
 }
 
@@ -65,7 +67,7 @@ impl Machine {
     /// When the application's board does not hold that many.
     pub fn new(app: AppKind, players: u16) -> Result<Machine, PlayersOutOfRange> {
         let (app, sessions) = (app.start(players)?, Sessions::default());
-        Ok(Machine { app, sessions, last_applied: 0, planted: Planted::NONE })
+        Ok(Machine { app, sessions, last_applied: 0, limits: Limits::default(), planted: Planted::NONE })
     }
 
     /// The machine that a snapshot was taken of, which must be one of `app`.
@@ -78,7 +80,7 @@ impl Machine {
         let impossible = |what| SnapshotError::Impossible { app, what };
         let sessions = Sessions::load(snapshot.sessions).ok_or(impossible("sessions"))?;
         let app = app.load(&snapshot.state).ok_or(impossible("state"))?;
-        let machine = Machine { app, sessions, last_applied, planted: Planted::NONE };
+        let machine = Machine { app, sessions, last_applied, limits: Limits::default(), planted: Planted::NONE };
         match machine.digest() {
             found if found == said => Ok(machine),
             found => Err(SnapshotError::Altered { what: "digest", said, found }),
@@ -88,7 +90,14 @@ impl Machine {
     /// The state as it is now.
     pub fn snapshot(&self) -> Snapshot {
         let sessions = self.sessions.iter().cloned().collect();
-        Snapshot::new(self.app.kind(), self.last_applied, self.digest(), sessions, self.app.save())
+        Snapshot::new(self.app.kind(), self.last_applied, self.digest(), sessions, self.app.save(), &self.limits)
+    }
+
+    /// The same machine with these limits, which are those of its cluster. One that was restored from a snapshot must be
+    /// given them again, before it applies an entry.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Machine {
+        Machine { limits, ..self }
     }
 
     /// The same machine with a bug. A machine restored from a snapshot needs it planted again.
@@ -150,7 +159,8 @@ impl Machine {
             }
             Standing::New => {
                 let response = self.app.apply(command.op());
-                self.sessions.record(Session { client: client.into(), serial, index, response: response.clone() });
+                let session = Session { client: client.into(), serial, index, response: response.clone() };
+                self.sessions.record(session, &self.limits);
                 Effect::Executed(response)
             }
             Standing::Repeated(first) => {
@@ -196,7 +206,6 @@ impl Applied {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::MAX_SESSIONS;
 
     const HIT_70: &str = r#"{"outcome":"hit","player":3,"hp":70}"#;
     const HIT_40: &str = r#"{"outcome":"hit","player":3,"hp":40}"#;
@@ -268,10 +277,11 @@ mod tests {
 
     #[test]
     fn a_session_expires_when_enough_others_came_after_it_and_its_client_is_then_refused() {
-        let mut machine = machine();
+        let limits = Limits { max_sessions: 3, ..Limits::default() };
+        let mut machine = machine().with_limits(limits);
         attack(&mut machine, "a", 1);
         attack(&mut machine, "a", 2);
-        for other in 1..MAX_SESSIONS {
+        for other in 1..limits.max_sessions {
             attack(&mut machine, &format!("b{other}"), 1);
         }
         assert!(attack(&mut machine, "a", 2).is_duplicate());

@@ -4,10 +4,10 @@
 //! *one* outstanding at a time: it sends the next only when it has the response or gives the command up. So the last
 //! serial and its response are all that need be kept.
 //!
-//! At most [`MAX_SESSIONS`] sessions and [`MAX_REMEMBERED_BYTES`] of responses are kept; beyond that the session whose
+//! As many sessions and bytes of responses are kept as the cluster's [`Limits`] allow; beyond that the session whose
 //! last command lies furthest back in the log expires. That is a function of the log, so every server expires the same
-//! one at the same entry. Who has no session and sends a serial above 1 is refused: the command may have been carried
-//! out before. Whoever is refused goes on under a new name.
+//! one at the same entry. A client without a session that sends a serial above 1 is refused: the command may have been
+//! carried out before. A client that is refused goes on under a new name.
 //!
 //! Invariants: at most one effect per (client, serial) while its session lasts, and none with a serial above 1 after;
 //! a repeated serial gets the first response. Deliberately absent: a memory of names that expired. A copy of a client's
@@ -20,23 +20,17 @@ use raftian_raft::Index;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::{Digest, SetDigest};
+use crate::limits::Limits;
 use crate::response::Response;
 
-/// The most sessions kept.
-pub const MAX_SESSIONS: usize = 16_384;
-
-/// The most bytes of responses kept, the newest aside.
-pub const MAX_REMEMBERED_BYTES: usize = 256 << 20;
-
 /// The sessions of all clients.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sessions {
     /// By the index of the last command, so that the first is the one to expire. The one place that is iterated.
     by_index: BTreeMap<Index, Session>,
     index_of: HashMap<Box<str>, Index>,
     remembered_bytes: usize,
     digest: SetDigest,
-    limits: Limits,
 }
 
 /// A client's last command that was carried out.
@@ -60,18 +54,6 @@ pub(crate) enum Standing<'a> {
     Stale { last_serial: u64 },
     /// Nothing is known of the client, and this serial does not open a session.
     NoSession,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    sessions: usize,
-    remembered_bytes: usize,
-}
-
-impl Default for Sessions {
-    fn default() -> Sessions {
-        Sessions::within(Limits { sessions: MAX_SESSIONS, remembered_bytes: MAX_REMEMBERED_BYTES })
-    }
 }
 
 impl Sessions {
@@ -98,13 +80,14 @@ impl Sessions {
     }
 
     /// Remembers a command that was carried out, at an index above all before; expires what is then too much.
-    pub(crate) fn record(&mut self, session: Session) {
+    pub(crate) fn record(&mut self, session: Session, limits: &Limits) {
         if let Some(last) = self.index_of.get(&*session.client) {
             self.remove(*last);
         }
         self.insert(session);
-        let is_full =
-            |s: &Sessions| s.by_index.len() > s.limits.sessions || s.remembered_bytes > s.limits.remembered_bytes;
+        let is_full = |sessions: &Sessions| {
+            sessions.by_index.len() > limits.max_sessions || sessions.remembered_bytes > limits.max_remembered_bytes
+        };
         while self.by_index.len() > 1 && is_full(self) {
             let (oldest, expired) = self.by_index.first_key_value().expect("more than one session");
             let (oldest, client) = (*oldest, expired.client.clone());
@@ -121,16 +104,6 @@ impl Sessions {
     /// The digest of all sessions. It costs no time.
     pub(crate) fn digest(&self) -> Digest {
         self.digest.digest()
-    }
-
-    fn within(limits: Limits) -> Sessions {
-        Sessions {
-            by_index: BTreeMap::new(),
-            index_of: HashMap::new(),
-            remembered_bytes: 0,
-            digest: SetDigest::default(),
-            limits,
-        }
     }
 
     fn of(&self, client: &str) -> Option<&Session> {
@@ -179,9 +152,9 @@ mod tests {
     }
 
     fn sessions_of(limits: Limits, records: &[(&str, u64, Index)]) -> Sessions {
-        let mut sessions = Sessions::within(limits);
+        let mut sessions = Sessions::default();
         for &(client, serial, index) in records {
-            sessions.record(session(client, serial, index));
+            sessions.record(session(client, serial, index), &limits);
         }
         sessions
     }
@@ -190,17 +163,17 @@ mod tests {
         sessions.iter().map(|session| &*session.client).collect()
     }
 
-    const ROOMY: Limits = Limits { sessions: 100, remembered_bytes: 1000 };
+    const ROOMY: Limits = Limits { max_sessions: 100, max_remembered_bytes: 1000, compact_above_bytes: 0 };
 
     #[test]
     fn a_serial_is_new_then_repeated_then_stale() {
         let mut sessions = Sessions::default();
         assert!(matches!(sessions.standing("a", 1), Standing::New));
-        sessions.record(session("a", 1, 10));
+        sessions.record(session("a", 1, 10), &ROOMY);
         let Standing::Repeated(first) = sessions.standing("a", 1) else { panic!("serial 1 was carried out") };
         assert_eq!((first.index, first.response.get()), (10, "1"));
         assert!(matches!(sessions.standing("a", 4), Standing::New));
-        sessions.record(session("a", 4, 11));
+        sessions.record(session("a", 4, 11), &ROOMY);
         assert!(matches!(sessions.standing("a", 1), Standing::Stale { last_serial: 4 }));
         assert!(matches!(sessions.standing("a", 3), Standing::Stale { last_serial: 4 }));
     }
@@ -215,21 +188,21 @@ mod tests {
 
     #[test]
     fn the_session_with_the_oldest_command_expires() {
-        let two = Limits { sessions: 2, ..ROOMY };
+        let two = Limits { max_sessions: 2, ..ROOMY };
         let mut sessions = sessions_of(two, &[("a", 1, 1), ("b", 1, 2), ("a", 2, 3), ("c", 1, 4)]);
         assert_eq!(clients(&sessions), ["a", "c"]);
         assert!(matches!(sessions.standing("b", 1), Standing::New));
         assert!(matches!(sessions.standing("b", 2), Standing::NoSession));
-        sessions.record(session("b", 1, 5));
+        sessions.record(session("b", 1, 5), &two);
         assert_eq!(clients(&sessions), ["c", "b"]);
     }
 
     #[test]
     fn sessions_expire_when_their_responses_take_too_much_memory_but_never_the_newest() {
-        let four_bytes = Limits { remembered_bytes: 4, ..ROOMY };
+        let four_bytes = Limits { max_remembered_bytes: 4, ..ROOMY };
         let records = [("a", 10, 1), ("b", 20, 2), ("c", 30, 3)];
         assert_eq!(clients(&sessions_of(four_bytes, &records)), ["b", "c"]);
-        assert_eq!(clients(&sessions_of(Limits { remembered_bytes: 1, ..ROOMY }, &records)), ["c"]);
+        assert_eq!(clients(&sessions_of(Limits { max_remembered_bytes: 1, ..ROOMY }, &records)), ["c"]);
     }
 
     #[test]
@@ -237,7 +210,7 @@ mod tests {
         let digest = |limits, records: &[_]| sessions_of(limits, records).digest();
         let straight = digest(ROOMY, &[("b", 1, 2), ("a", 2, 3)]);
         assert_eq!(digest(ROOMY, &[("a", 1, 1), ("b", 1, 2), ("a", 2, 3)]), straight);
-        assert_eq!(digest(Limits { sessions: 2, ..ROOMY }, &[("c", 1, 1), ("b", 1, 2), ("a", 2, 3)]), straight);
+        assert_eq!(digest(Limits { max_sessions: 2, ..ROOMY }, &[("c", 1, 1), ("b", 1, 2), ("a", 2, 3)]), straight);
         for other in [[("b", 1, 2), ("a", 3, 3)], [("b", 1, 2), ("a", 2, 4)], [("c", 1, 2), ("a", 2, 3)]] {
             assert_ne!(digest(ROOMY, &other), straight, "{other:?}");
         }

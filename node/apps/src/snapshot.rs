@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::app::AppKind;
 use crate::compact;
 use crate::digest::Digest;
+use crate::limits::Limits;
 use crate::session::Session;
 
 /// The version of the format that is written, and the only one that is read.
@@ -35,6 +36,13 @@ pub struct Snapshot {
     seal: Digest,
     pub(crate) sessions: Vec<Session>,
     pub(crate) state: Box<RawValue>,
+    /// How it is to be encoded; no part of what it says.
+    #[serde(skip, default = "default_compact_above_bytes")]
+    compact_above_bytes: usize,
+}
+
+fn default_compact_above_bytes() -> usize {
+    Limits::default().compact_above_bytes
 }
 
 /// Why something cannot be restored from.
@@ -96,9 +104,11 @@ impl Snapshot {
         digest: Digest,
         sessions: Vec<Session>,
         state: Box<RawValue>,
+        limits: &Limits,
     ) -> Snapshot {
         let seal = seal(SNAPSHOT_VERSION, app, last_applied, digest);
-        Snapshot { version: SNAPSHOT_VERSION, app, last_applied, digest, seal, sessions, state }
+        let compact_above_bytes = limits.compact_above_bytes;
+        Snapshot { version: SNAPSHOT_VERSION, app, last_applied, digest, seal, sessions, state, compact_above_bytes }
     }
 
     /// The application it is of.
@@ -116,10 +126,11 @@ impl Snapshot {
         self.digest
     }
 
-    /// The snapshot as JSON text, or where that is longer than [`MAX_PLAIN_BYTES`](crate::MAX_PLAIN_BYTES) in a compact
-    /// form.
+    /// The snapshot as JSON text, or in a compact form where that is longer than the
+    /// [`Limits`] of its machine say. A snapshot that was read back has the default ones.
     pub fn encode(&self) -> Vec<u8> {
-        compact::pack(serde_json::to_vec(self).expect("names, numbers and JSON text always serialise"))
+        let json = serde_json::to_vec(self).expect("names, numbers and JSON text always serialise");
+        compact::pack(json, self.compact_above_bytes)
     }
 
     /// Reads a snapshot in either form. Whether it is unaltered shows when a [`Machine`](crate::Machine) is restored

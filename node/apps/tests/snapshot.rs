@@ -1,8 +1,6 @@
 //! A snapshot stands for the log it replaces, and one that was damaged stands for nothing.
 
-use raftian_apps::{
-    AppKind, Applied, Digest, Effect, Entry, MAX_PLAIN_BYTES, Machine, Payload, Snapshot, SnapshotError,
-};
+use raftian_apps::{AppKind, Applied, Digest, Effect, Entry, Limits, Machine, Payload, Snapshot, SnapshotError};
 
 const PLAYERS: u16 = 5;
 
@@ -155,7 +153,7 @@ fn a_snapshot_names_the_state_as_the_status_does() {
 fn large_machine() -> Machine {
     let mut machine = machine(AppKind::Kv);
     for index in 1..=4 {
-        let value = "v".repeat(MAX_PLAIN_BYTES / 3);
+        let value = "v".repeat(Limits::default().compact_above_bytes / 3);
         let set = format!(r#"{{"client":"a","serial":{index},"op":{{"set":["k{index}","{value}"]}}}}"#);
         machine.apply(&Entry { index, term: 1, payload: Payload::Command(set.into()) });
     }
@@ -166,7 +164,8 @@ fn large_machine() -> Machine {
 fn a_long_snapshot_is_compact_and_the_same_machine_comes_back() {
     let machine = large_machine();
     let bytes = machine.snapshot().encode();
-    assert!(bytes.starts_with(b"{\"lz4\":{\"bytes\":") && bytes.len() < MAX_PLAIN_BYTES / 10, "{} bytes", bytes.len());
+    let max_plain_bytes = Limits::default().compact_above_bytes;
+    assert!(bytes.starts_with(b"{\"lz4\":{\"bytes\":") && bytes.len() < max_plain_bytes / 10, "{} bytes", bytes.len());
     let restored = Machine::restore(AppKind::Kv, Snapshot::decode(&bytes).unwrap()).unwrap();
     assert_eq!((restored.last_applied(), restored.digest()), (4, machine.digest()));
     assert_eq!(restored.snapshot().encode(), bytes, "the same state, the same bytes");
@@ -190,5 +189,39 @@ fn a_compact_snapshot_that_was_cut_or_altered_is_refused() {
         let mut altered = bytes.clone();
         altered[place] ^= 0x10;
         assert!(Snapshot::decode(&altered).is_err(), "byte {place} altered");
+    }
+}
+
+#[test]
+fn the_same_machine_comes_back_from_either_form_whatever_the_limits_of_the_reader() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let log = random_log(AppKind::Kv, 40, &mut random);
+    let with =
+        |compact_above_bytes| machine(AppKind::Kv).with_limits(Limits { compact_above_bytes, ..Limits::default() });
+    let (mut compact, mut plain) = (with(0), with(usize::MAX));
+    apply_all(&mut compact, &log);
+    apply_all(&mut plain, &log);
+    let (compact, plain) = (compact.snapshot().encode(), plain.snapshot().encode());
+    assert!(compact.starts_with(b"{\"lz4\":") && plain.starts_with(b"{\"version\":"));
+    let restored = [&compact, &plain].map(|bytes| {
+        let limits = Limits { compact_above_bytes: plain.len(), ..Limits::default() };
+        Machine::restore(AppKind::Kv, Snapshot::decode(bytes).unwrap()).unwrap().with_limits(limits)
+    });
+    assert!(restored.iter().all(|machine| machine.snapshot().encode() == plain), "not longer than the limit");
+}
+
+#[test]
+fn a_restored_machine_with_the_limits_of_its_cluster_expires_the_same_sessions() {
+    let limits = Limits { max_sessions: 3, ..Limits::default() };
+    let mut random = fastrand::Rng::with_seed(5);
+    for _ in 0..50 {
+        let log = random_log(AppKind::Kv, 60, &mut random);
+        let cut = random.usize(0..=log.len());
+        let mut straight = machine(AppKind::Kv).with_limits(limits);
+        apply_all(&mut straight, &log[..cut]);
+        let snapshot = Snapshot::decode(&straight.snapshot().encode()).unwrap();
+        let mut restored = Machine::restore(AppKind::Kv, snapshot).unwrap().with_limits(limits);
+        assert_eq!(apply_all(&mut restored, &log[cut..]), apply_all(&mut straight, &log[cut..]));
+        assert_eq!(restored.digest(), straight.digest());
     }
 }

@@ -14,9 +14,6 @@ use crate::{
     Persist, ReadOutcome, ReadTicket, Ready, Recovered, Reply, Request, Snapshot, Term, Time,
 };
 
-/// The most committed entries handed out at once, so that a long replay does not starve the heartbeats.
-const MAX_COMMITTED_PER_READY: usize = 4096;
-
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) options: Options,
@@ -289,7 +286,7 @@ impl Core {
 
         let first = self.delivered + 1;
         let due = usize::try_from(self.commit_index - self.delivered).unwrap_or(usize::MAX);
-        let committed = self.log.from(first, due.min(MAX_COMMITTED_PER_READY)).to_vec();
+        let committed = self.log.from(first, due.min(self.options.max_committed_per_ready.max(1))).to_vec();
         self.delivered += committed.len() as Index;
         Ready {
             messages,

@@ -39,6 +39,9 @@ pub struct Options {
     pub max_append_bytes: usize,
     /// The most bytes of a snapshot in one InstallSnapshot; at least one goes.
     pub max_snapshot_chunk_bytes: usize,
+    /// The most committed entries in one [`Ready`](crate::Ready), so that a long replay does not starve the heartbeats;
+    /// at least one goes.
+    pub max_committed_per_ready: usize,
     /// Leaders answer reads without a round of messages while a quorum cannot have elected another (thesis §6.4.1).
     /// Needs `check_quorum`, without which nobody protects a leader; all servers must have the same.
     pub lease: Option<Lease>,
@@ -70,6 +73,7 @@ impl Options {
             max_append_entries: 4096,
             max_append_bytes: 1024 * 1024,
             max_snapshot_chunk_bytes: 512 * 1024,
+            max_committed_per_ready: 4096,
             lease: None,
             seed,
             #[cfg(feature = "mutants")]

@@ -11,23 +11,48 @@
 use crate::log::LogVersion;
 use crate::{Entry, Event, HardState, Index, Message, ReadOutcome, Snapshot};
 
-/// Everything a driver must do after feeding a server its inputs. The parts are independent of each other: a
-/// leader's AppendEntries may leave before its own disk has the entries (thesis §10.2.1).
+/// Everything a driver must do after feeding a server its inputs.
+///
+/// A driver may take the next `Ready` before this one is carried out. What each part waits for:
+///
+/// 1. [`messages`](Ready::messages) wait for nothing: they may leave before the write, beside it and beside a restore.
+/// 2. [`restore`](Ready::restore) comes before everything else that touches storage or the application. Until it has
+///    succeeded, no write of this `Ready` or of a later one is handed to storage, and nothing of them is restored or
+///    applied. If it fails, the server must stop; its disk is then as if the snapshot had never come.
+/// 3. [`persist`](Ready::persist): writes are handed to storage, become durable and are given back to
+///    [`Server::persisted`](crate::Server::persisted) in the order in which they were given. What was sealed with a
+///    write leaves then.
+/// 4. [`committed`](Ready::committed) is applied in order, whether the write is durable or not.
+/// 5. [`reads`](Ready::reads) are served when the state is fresh enough for them.
+/// 6. [`events`](Ready::events) wait for nothing, and nothing waits for them.
 #[must_use = "effects that are not carried out are lost"]
 #[derive(Debug, Default)]
 pub struct Ready {
-    /// Messages that may leave at once.
+    /// Messages that may leave at once: all that they promise is durable already, or they promise nothing. A leader's
+    /// AppendEntries, for instance, may leave before its own disk has the entries, since it counts itself only when they
+    /// are there (thesis §10.2.1).
     pub messages: Vec<Message>,
-    /// What to write, with the messages that wait for it. Persist these in the order they were given.
+    /// What to write, with the messages that wait for it. When a write or a sync fails, the server must stop.
     pub persist: Option<Persist>,
-    /// A state to put in the place of the application's, before anything else is applied: the snapshot found at the
-    /// start, or a leader's (§7).
+    /// A state to put in the place of the application's: the snapshot found on the disk at the start, or a leader's
+    /// (§7). Whether its bytes are a state is known only to the application, and a leader's snapshot that is none must
+    /// not take the place of the log: so it is restored before its own write, and the acknowledgement that is sealed
+    /// with that, are handed over. A leader's snapshot always comes with its write in this `persist`; the one found at
+    /// the start is on the disk already.
     pub restore: Option<Snapshot>,
-    /// Entries that became committed, in log order, each exactly once per incarnation; apply them in order.
+    /// Entries that became committed, in log order, each exactly once per incarnation; apply them in order. At most
+    /// [`max_committed_per_ready`](crate::Options::max_committed_per_ready) at once; when more are left,
+    /// [`Server::deadline`](crate::Server::deadline) is not in the future.
+    ///
+    /// They may be applied, and their clients answered, before the write of this `Ready` is durable: a quorum has them on
+    /// stable storage, perhaps without this server. If it crashes first, it lacks some of them, but then the applied
+    /// state is lost as well, and both come back, from the leader. So that state must not outlive the server in
+    /// another form than as a snapshot that goes through [`Server::compact`](crate::Server::compact).
     pub committed: Vec<Entry>,
-    /// What became of reads. One with an index may be served once that index is applied (§8).
+    /// What became of reads. One with an index may be served from any state in which that index is applied (§8); that
+    /// may be later than this `Ready`, since entries are handed out in parts. One without is to be refused.
     pub reads: Vec<ReadOutcome>,
-    /// What happened, for the trace.
+    /// What happened, in order, for the trace only: nothing may rest on it.
     pub events: Vec<Event>,
 }
 

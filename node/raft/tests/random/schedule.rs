@@ -52,11 +52,14 @@ impl Schedule {
         let mut random = Rng::with_seed(seed);
         let (pre_vote, check_quorum) = (random.u8(0..4) > 0, random.u8(0..4) > 0);
         let batch = if random.bool() { random.usize(1..4) } else { 4096 };
+        let batch_bytes = if random.bool() { random.usize(1..10) } else { 1 << 20 };
         let chunk = random.usize(1..20);
+        let portion = if random.bool() { random.usize(1..4) } else { 4096 };
         let lease = random.bool().then_some(Lease { drift_percent: 10 });
         let count = if random.bool() { 3 } else { 5 };
         let mut cluster = Cluster::new(count, seed, |options| {
             (options.pre_vote, options.check_quorum, options.max_append_entries) = (pre_vote, check_quorum, batch);
+            (options.max_append_bytes, options.max_committed_per_ready) = (batch_bytes, portion);
             (options.max_snapshot_chunk_bytes, options.lease) = (chunk, lease);
             adjust(options);
         });
