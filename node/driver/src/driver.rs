@@ -13,7 +13,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raftian_apps::{AppKind, Machine};
+use raftian_apps::{AppKind, Limits, Machine};
 use raftian_raft::{
     Change, ChangeRefused, Message, NodeId, NotLeader, Persisted, ProposeRefused, Proposed, Ready, Server, Time,
     TransferRefused,
@@ -34,6 +34,8 @@ pub use snapshots::{RestoreJob, StageJob};
 pub struct Options {
     /// The replicated application.
     pub app: AppKind,
+    /// The limits of the applied state; the same for all servers.
+    pub limits: Limits,
     /// When a snapshot is taken that nobody asked for.
     pub compaction: Compaction,
     /// The bug to be found.
@@ -46,6 +48,7 @@ impl Options {
     pub fn new(app: AppKind) -> Options {
         Options {
             app,
+            limits: Limits::default(),
             compaction: Compaction::default(),
             #[cfg(feature = "mutants")]
             mutant: None,

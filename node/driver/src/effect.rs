@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use raftian_apps::{Applied, Response};
-use raftian_raft::{Contradiction, Event, Index, Message, NodeId, Persist, Snapshot, Term};
+use raftian_raft::{Contradiction, Entry, Event, Index, Message, NodeId, Persist, Snapshot, Term};
 use serde_json::value::RawValue;
 
 use crate::compactor::{SnapshotRefused, SnapshotTaken};
@@ -58,7 +58,12 @@ pub enum Effect<H: Host> {
     /// Tell somebody what became of the snapshot that was asked for.
     Snapshot(H::Snapshot, Result<SnapshotTaken, SnapshotRefused>),
     /// An entry was applied; the state is the one right after it.
-    Applied(Applied),
+    Applied {
+        /// The entry.
+        entry: Entry,
+        /// What it did.
+        applied: Applied,
+    },
     /// The state was replaced by that of a snapshot; entries were skipped.
     Replaced,
     /// A snapshot of the state was given up, for this reason; the log goes on without it.

@@ -38,13 +38,13 @@ impl<H: Host> Driver<H> {
             let turn = self.turns.front_mut()?;
             if let Some(snapshot) = turn.restore.take() {
                 self.restoring = true;
-                return Some(Effect::Restore(RestoreJob::new(self.options.app, &self.server, snapshot)));
+                return Some(Effect::Restore(RestoreJob::new(&self.options, &self.server, snapshot)));
             }
             if let Some(persist) = turn.persist.take() {
                 return Some(self.write(persist));
             }
             if let Some(entry) = turn.committed.next() {
-                return Some(self.apply(&entry));
+                return Some(self.apply(entry));
             }
             let decisions = std::mem::take(&mut turn.decisions);
             self.turns.pop_front();
@@ -83,13 +83,13 @@ impl<H: Host> Driver<H> {
         Effect::Write(persist)
     }
 
-    fn apply(&mut self, entry: &Entry) -> Effect<H> {
-        let applied = self.machine.apply(entry);
+    fn apply(&mut self, entry: Entry) -> Effect<H> {
+        let applied = self.machine.apply(&entry);
         self.counters.applied += 1;
-        self.compactor.applied(entry);
-        let answered = self.proposals.applied(entry, &applied);
+        self.compactor.applied(&entry);
+        let answered = self.proposals.applied(&entry, &applied);
         self.due.extend(answered.map(|(client, outcome)| Effect::Command(client, outcome)));
-        Effect::Applied(applied)
+        Effect::Applied { entry, applied }
     }
 
     /// All entries of a turn are applied: reads are served, and a snapshot is begun if one is due.

@@ -10,10 +10,10 @@
 //! Deliberately absent: when a snapshot is due, and who waits for it (see `compactor`).
 
 use bytes::Bytes;
-use raftian_apps::{AppKind, Machine, Snapshot as State};
+use raftian_apps::{AppKind, Limits, Machine, Snapshot as State};
 use raftian_raft::{CompactRefused, NodeId, Server, Snapshot};
 
-use super::Driver;
+use super::{Driver, Options};
 use crate::compactor::{SnapshotRefused, SnapshotTaken};
 use crate::effect::{CommandOutcome, Effect, Host};
 use crate::mutant::Mutant;
@@ -31,6 +31,7 @@ pub struct StageJob {
 pub struct RestoreJob {
     node: NodeId,
     app: AppKind,
+    limits: Limits,
     /// Where it comes from, for people.
     origin: String,
     snapshot: Snapshot,
@@ -44,9 +45,9 @@ impl StageJob {
 }
 
 impl RestoreJob {
-    pub(super) fn new(app: AppKind, server: &Server, snapshot: Snapshot) -> RestoreJob {
+    pub(super) fn new(options: &Options, server: &Server, snapshot: Snapshot) -> RestoreJob {
         let origin = server.leader().map_or("on its disk".to_owned(), |leader| format!("that {leader} sent"));
-        RestoreJob { node: server.id(), app, origin, snapshot }
+        RestoreJob { node: server.id(), app: options.app, limits: options.limits, origin, snapshot }
     }
 
     /// The snapshot.
@@ -62,7 +63,7 @@ impl RestoreJob {
         let index = self.snapshot.last_index();
         let state = State::decode(&self.snapshot.data).and_then(|state| Machine::restore(self.app, state));
         let problem = match state {
-            Ok(machine) if machine.last_applied() == index => return Ok(machine),
+            Ok(machine) if machine.last_applied() == index => return Ok(machine.with_limits(self.limits)),
             Ok(machine) => format!("it has a state up to index {}", machine.last_applied()),
             Err(error) => error.to_string(),
         };

@@ -101,7 +101,7 @@ impl Bench {
                 Effect::Snapshot(asker, outcome) => format!("{asker}: {outcome:?}"),
                 Effect::Forward { leader, question: Question::Command(_, client) } => format!("{client} to {leader}"),
                 Effect::Forward { leader, question: Question::Read(_, client) } => format!("{client} to {leader}"),
-                Effect::Applied(applied) => format!("apply {}", applied.index),
+                Effect::Applied { entry, .. } => format!("apply {}", entry.index),
                 Effect::Replaced => "replaced".to_owned(),
                 Effect::Call(_) | Effect::Event(_) | Effect::Refused(_) | Effect::SnapshotGivenUp(_) => continue,
             };
