@@ -87,6 +87,8 @@ counted! {
     Rare {
         /// A message found its receiver down.
         ArrivedAtNobody = "arrived_at_nobody",
+        /// A crash found nothing that waited for the disk.
+        CrashedIdle = "crashed_idle",
         /// A crash lost writes that were not synced.
         WritesLost = "writes_lost",
         /// A crash kept a part of a write.
@@ -103,10 +105,32 @@ counted! {
         SyncFailed = "sync_failed",
         /// A write found no room.
         DiskFull = "disk_full",
-        /// Bits flipped in a record of a disk.
+        /// Recovery cut a torn tail off.
+        TailTorn = "tail_torn",
+        /// A bit flipped in a record of a disk.
         RecordDamaged = "record_damaged",
         /// A node did not start, because its disk is damaged.
         StartRefused = "start_refused",
+        /// The disk of a node that no configuration needs was emptied.
+        Wiped = "wiped",
+        /// Several inputs were taken in together.
+        InputsTogether = "inputs_together",
+        /// A message was lost on its way.
+        MessageLost = "message_lost",
+        /// A message was delivered twice.
+        MessageTwice = "message_twice",
+        /// A request that was on its way when its link was cut was refused by its receiver.
+        RefusedAtCut = "refused_at_cut",
+        /// A transport gave a call up.
+        CallGivenUp = "call_given_up",
+        /// A reply came after its call was given up or answered.
+        LateReply = "late_reply",
+        /// A node passed a client's question on to the leader.
+        Forwarded = "forwarded",
+        /// A snapshot that was written beside the log came too late.
+        StagedInVain = "staged_in_vain",
+        /// A snapshot could not be written beside the log.
+        SnapshotGivenUp = "snapshot_given_up",
         /// A configuration was discarded.
         RolledBack = "rolled_back",
         /// A joint configuration was in force at a crash of the leader.
@@ -131,9 +155,11 @@ counted! {
         StaleSerial = "stale_serial",
         /// A client's entry was replaced by another.
         ProposalLost = "proposal_lost",
+        /// What became of a client's entry could not be known any more.
+        ProposalUnknown = "proposal_unknown",
         /// A read was served.
         ReadServed = "read_served",
-        /// A read failed because the lead was lost.
+        /// A read failed because the leader was deposed.
         ReadFailed = "read_failed",
         /// A client gave up.
         GaveUp = "gave_up",

@@ -12,9 +12,9 @@ use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
 
-use crate::disk::Part;
+use raftian_wal::Part;
 use crate::invariant::id_at;
-use crate::luck::luck;
+use crate::random::random;
 use crate::schedule::{Action, Op, Schedule, Timed, Whom};
 use crate::settings::Plan;
 
@@ -44,7 +44,7 @@ impl Schedule {
 }
 
 fn generator(seed: u64, stream: u64) -> Rng {
-    Rng::with_seed(luck([seed, 100, stream]))
+    Rng::with_seed(random([seed, 100, stream]))
 }
 
 fn draw_plan(seed: u64) -> Plan {

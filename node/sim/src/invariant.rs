@@ -66,6 +66,14 @@ invariants! {
     ReadRound = "read_round",
     /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
     ExactlyOnce = "exactly_once",
+    /// Every question of a client that a node took in is pending, or was answered or passed on.
+    Answered = "answered",
+    /// A disk gives back what was synced on it, and beyond that at most a beginning of what was being written.
+    RecoveryTruth = "recovery_truth",
+    /// Nothing crosses a link of which one end knows that it is cut.
+    PartitionTight = "partition_tight",
+    /// A server does not want to be called again and again without time passing.
+    TimePasses = "time_passes",
     /// Messages are in proportion to what causes them.
     MessageBudget = "message_budget",
     /// A server takes what honest servers send, and does not panic.

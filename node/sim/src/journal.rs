@@ -4,10 +4,10 @@
 
 use raftian_raft::{Event, Index, Message, NodeId, ReadOutcome};
 
-use crate::disk::Part;
 use crate::invariant::Violation;
 use crate::queue::MessageId;
 use crate::schedule::Op;
+use raftian_wal::Part;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,9 +27,9 @@ pub enum What {
     Sent(MessageId, Box<Message>),
     /// A message left, and will never arrive.
     Lost(Box<Message>),
-    /// A message arrived (at nobody, if the server is down).
+    /// A message arrived (and is lost, if the server is down).
     Delivered(MessageId, Box<Message>),
-    /// A server has something to tell.
+    /// Something happened inside a server.
     Event(NodeId, Event),
     /// A server's disk has synced.
     Synced(NodeId),
@@ -37,8 +37,10 @@ pub enum What {
     Crashed(NodeId),
     /// A server started.
     Started(NodeId),
-    /// Bits flipped in a record of its disk.
+    /// A bit flipped in a record of its disk.
     Damaged(NodeId, Part),
+    /// Its disk was emptied.
+    Wiped(NodeId),
     /// A server did not start, because of this.
     Refused(NodeId, Part),
     /// A server does nothing for a while.
@@ -58,7 +60,7 @@ pub enum What {
         /// For what.
         op: Op,
     },
-    /// A client was told that what it wanted is done.
+    /// A client learnt that what it wanted is done.
     Told {
         /// Which client, from 0 on.
         client: usize,

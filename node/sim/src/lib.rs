@@ -1,7 +1,7 @@
 //! Whole Raft clusters in one thread and one seed, with every invariant checked after every step.
 //!
 //! ```text
-//!   seed ──draw──▶ Schedule ──▶ World ──step──▶ Server, Machine, Disk, Network, clients ──▶ RunReport
+//!   seed ──draw──▶ Schedule ──▶ World ──step──▶ Driver, Wal, Links (all as they ship), clients ──▶ RunReport
 //!                  (actions)      │                        │
 //!                                 └────── Oracle ◀─────────┘   what changed, after every step
 //! ```
@@ -12,42 +12,40 @@
 //! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests; a [`Scenario`] is a text
 //! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen.
 //!
-//! Where to read on: [`Schedule`] is the script, `draw` how a seed makes one; `world` is the clockwork, and `settle` in it
-//! what becomes of a server's effects; `oracle` is the judge, one file per subject; [`Invariant`] names what it knows.
+//! Where to read on: [`Schedule`] is the script, `draw` how a seed makes one; `world` is the clockwork: `turn` in it feeds a
+//! node's driver, and `effects` carries out what it wants; `storage` is a log on a disk in memory; `oracle` is the judge, one file per subject; [`Invariant`] names what it knows.
 //!
 //! Invariants: the same schedule gives the same [`RunReport::hash`] in every build. Taking an action out of a schedule
-//! does not change the luck of anything else: the fate of a message follows from the seed, its link and its number on that
+//! changes nothing for anything else: the fate of a message follows from the seed, its link and its number on that
 //! link. Nothing a server does can make a run panic: what is wrong is a [`Violation`].
 //!
-//! Deliberately absent: bytes on disks (how `raftian-wal` tells torn frames from damage, its own tests show), threads, and
-//! clocks.
+//! Deliberately absent: a driver, a log or a filter of its own; threads, and clocks.
 
 pub mod chart;
 mod client;
 mod coverage;
-mod disk;
 mod draw;
 mod invariant;
 mod journal;
-mod luck;
 mod members;
 mod minimise;
 mod network;
 mod node;
 mod oracle;
 mod queue;
+mod random;
 mod run;
 mod scenario;
 mod schedule;
 mod settings;
 mod shadow;
+mod storage;
 mod tally;
 mod world;
 #[cfg(feature = "mutants")]
 pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
-pub use disk::{Disk, Part};
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
@@ -59,7 +57,9 @@ pub use scenario::{
 };
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
-pub use settings::{DiskMutant, Mutant, ServiceMutant};
+pub use settings::Mutant;
 pub use settings::{NotPlanted, Plan, Settings};
+pub use storage::Crashes;
 pub use tally::Tally;
 pub use world::{Held, World};
+pub use raftian_wal::Part;

@@ -1,11 +1,19 @@
-//! The links between the nodes: what is lost, what comes late, and what comes twice.
+//! The network between the nodes: what is lost, what comes late, and what comes twice.
+//!
+//! Each node asks its own [`Links`], the code that ships, and hears of cuts when the lab's news reaches it. So for a while
+//! one end of a link may know of a cut, and the other not.
 //!
 //! Invariant: the fate of the k-th message over a link depends on the seed, the link, k and the faults on that link at
-//! that moment, and on nothing else; a fault that is taken out of a run leaves the luck of all other links alone.
+//! that moment, and on nothing else; a fault that is taken out of a run changes nothing for other links.
 
 use std::time::Duration;
 
-use raftian_faults::{Effect, Filter, Link, Rule, Verdict};
+use raftian_driver::Links;
+use raftian_faults::{Effect, Rule, Verdict};
+use raftian_raft::{Body, Message};
+
+use crate::invariant::{id_at, place};
+use crate::random::random;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,73 +25,150 @@ pub(crate) enum Fate {
     Twice(u64, u64),
 }
 
+/// The links that are cut: by sender, the receivers as bits.
+type Cuts = Vec<u64>;
+
 /// All links.
 #[derive(Debug)]
 pub(crate) struct Network {
-    filter: Filter,
-    nodes: usize,
+    seed: u64,
     effects: Vec<Effect>,
-    /// By sender: the receivers, as bits, that nothing reaches.
-    cut: Vec<u64>,
+    /// As the lab has them.
+    cuts: Cuts,
+    /// Whether nodes are still to hear of that.
+    is_news: bool,
+    version: u64,
+    /// How long news takes to reach a node, in microseconds, at most.
+    news_us: u64,
+    ends: Vec<End>,
     /// By sender and receiver: nothing arrives before.
     clogged_until_us: Vec<u64>,
 }
 
+/// One node's end of its links.
+#[derive(Debug)]
+struct End {
+    links: Links,
+    /// The cuts it knows of.
+    known: Cuts,
+    /// What it will know, and when, oldest first.
+    coming: Vec<News>,
+}
+
+#[derive(Debug)]
+struct News {
+    at_us: u64,
+    version: u64,
+    cuts: Cuts,
+    rules: Vec<Rule>,
+}
+
 impl Network {
-    /// A network of which every link has these effects.
-    pub(crate) fn new(seed: u64, nodes: usize, effects: Vec<Effect>) -> Network {
+    /// A network of which every link has these effects. `plant` gives each node its links, with a bug or without.
+    pub(crate) fn new(
+        seed: u64,
+        nodes: usize,
+        effects: Vec<Effect>,
+        news_us: u64,
+        plant: impl Fn(Links) -> Links,
+    ) -> Network {
+        let end = |at| {
+            let links = plant(Links::new(id_at(at), random([seed, at as u64])));
+            End { links, known: vec![0; nodes], coming: Vec::new() }
+        };
         let mut network = Network {
-            filter: Filter::new(seed),
-            nodes,
-            effects: Vec::new(),
-            cut: vec![0; nodes],
+            seed,
+            effects,
+            cuts: vec![0; nodes],
+            is_news: true,
+            version: 0,
+            news_us: 0,
+            ends: (0..nodes).map(end).collect(),
             clogged_until_us: vec![0; nodes * nodes],
         };
-        network.set_effects(effects);
+        network.spread(0);
+        network.news_us = news_us;
         network
     }
 
-    /// Every link has these effects from now on.
+    /// Every link has these effects from now on, and news takes no time.
     pub(crate) fn set_effects(&mut self, effects: Vec<Effect>) {
-        self.effects = effects;
-        let links = (0..self.nodes).flat_map(|from| (0..self.nodes).map(move |to| link(from, to)));
-        let effects = &self.effects;
-        let rules =
-            links.flat_map(|Link { from, to }| effects.iter().map(move |effect| Rule { from, to, effect: *effect }));
-        self.filter.set_rules(rules.collect());
+        (self.effects, self.news_us, self.is_news) = (effects, 0, true);
     }
 
     /// The link loses everything from now on, or works again.
     pub(crate) fn set_cut(&mut self, from: usize, to: usize, cut: bool) {
         match cut {
-            true => self.cut[from] |= 1 << to,
-            false => self.cut[from] &= !(1 << to),
+            true => self.cuts[from] |= 1 << to,
+            false => self.cuts[from] &= !(1 << to),
         }
+        self.is_news = true;
     }
 
     pub(crate) fn is_cut(&self, from: usize, to: usize) -> bool {
-        self.cut[from] & (1 << to) != 0
+        has(&self.cuts, from, to)
     }
 
     /// What is sent over the link arrives no earlier than this.
     pub(crate) fn clog(&mut self, from: usize, to: usize, until_us: u64) {
-        self.clogged_until_us[from * self.nodes + to] = until_us;
+        let nodes = self.ends.len();
+        self.clogged_until_us[from * nodes + to] = until_us;
     }
 
     /// All links work, and nothing is held up.
     pub(crate) fn heal(&mut self) {
-        self.cut.fill(0);
+        self.cuts.fill(0);
         self.clogged_until_us.fill(0);
+        self.is_news = true;
     }
 
-    /// The fate of the next message over a link.
-    pub(crate) fn judge(&mut self, from: usize, to: usize, now_us: u64) -> Fate {
-        // A cut comes last, so that it shifts nobody's luck.
-        let verdict = self.filter.judge(link(from, to));
-        if self.is_cut(from, to) {
-            return Fate::Lost;
+    /// The lab tells all nodes how things are, if that has changed since; and each knows what has reached it.
+    fn spread(&mut self, now_us: u64) {
+        if std::mem::take(&mut self.is_news) {
+            self.version += 1;
+            let nodes = self.ends.len();
+            for at in 0..nodes {
+                let takes_us = match self.news_us {
+                    0 => 0,
+                    longest => random([self.seed, 11, at as u64, self.version]) % longest,
+                };
+                let others = (0..nodes).filter(|other| *other != at);
+                let links = others.flat_map(|other| [(at, other), (other, at)]);
+                let rules = links.flat_map(|(from, to)| self.rules(from, to)).collect();
+                let (version, cuts) = (self.version, self.cuts.clone());
+                self.ends[at].coming.push(News { at_us: now_us + takes_us, version, cuts, rules });
+            }
         }
-        let held_us = self.clogged_until_us[from * self.nodes + to];
+        for end in self.ends.iter_mut().filter(|end| !end.coming.is_empty()) {
+            for news in end.coming.extract_if(.., |news| news.at_us <= now_us) {
+                if end.links.configure(news.version, news.rules) {
+                    end.known = news.cuts;
+                }
+            }
+        }
+    }
+
+    fn rules(&self, from: usize, to: usize) -> impl Iterator<Item = Rule> {
+        // A cut comes last, so that it changes nothing for what follows on this link.
+        let cut = self.is_cut(from, to).then_some(Effect::CUT);
+        let rule = move |effect| Rule { from: from as u16 + 1, to: to as u16 + 1, effect };
+        self.effects.iter().copied().chain(cut).map(rule)
+    }
+
+    /// What becomes of a message that is about to leave. The caller judges both ways; the node that is called asks whether
+    /// its reply may leave at all.
+    pub(crate) fn judge(&mut self, message: &Message, now_us: u64) -> Fate {
+        self.spread(now_us);
+        let (from, to) = (place(message.from), place(message.to));
+        let verdict = match message.body {
+            Body::Request(_) => self.ends[from].links.request_leaves(message.to),
+            Body::Reply(_) => {
+                // Both ends are asked, whatever the first one says, so that a cut changes nothing for what follows.
+                let returns = self.ends[to].links.reply_returns(message.from);
+                self.ends[from].links.reply_leaves(message.to).map_or(Verdict::Drop, |()| returns)
+            }
+        };
+        let held_us = self.clogged_until_us[from * self.ends.len() + to];
         let arrives = |delay: Duration| (now_us + delay.as_micros() as u64).max(held_us);
         match verdict {
             Verdict::Drop => Fate::Lost,
@@ -92,8 +177,33 @@ impl Network {
             Verdict::Twice(first, second) => Fate::Twice(arrives(first), arrives(second)),
         }
     }
+
+    /// Whether a node that is called takes a request in.
+    pub(crate) fn admits(&mut self, from: usize, to: usize, now_us: u64) -> bool {
+        self.spread(now_us);
+        self.ends[to].links.request_arrives(id_at(from)).is_ok()
+    }
+
+    /// Whether one of the two ends knows that the link is cut.
+    pub(crate) fn is_known_cut(&self, from: usize, to: usize) -> bool {
+        has(&self.ends[from].known, from, to) || has(&self.ends[to].known, from, to)
+    }
+
+    /// Whether a client's question gets from one node to another, and how long it takes; the same for its answer.
+    pub(crate) fn forward(&mut self, from: usize, to: usize, is_answer: bool, now_us: u64) -> Option<u64> {
+        self.spread(now_us);
+        let verdict = match is_answer {
+            false => self.ends[from].links.request_leaves(id_at(to)),
+            true => self.ends[to].links.reply_returns(id_at(from)),
+        };
+        match verdict {
+            Verdict::Drop => None,
+            Verdict::Pass => Some(0),
+            Verdict::Delay(delay) | Verdict::Twice(delay, _) => Some(delay.as_micros() as u64),
+        }
+    }
 }
 
-fn link(from: usize, to: usize) -> Link {
-    Link { from: from as u16 + 1, to: to as u16 + 1 }
+fn has(cuts: &Cuts, from: usize, to: usize) -> bool {
+    cuts[from] & (1 << to) != 0
 }

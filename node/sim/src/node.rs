@@ -1,13 +1,53 @@
-//! One node: its server, its application, its disk, its clock, and what it is in the middle of.
+//! One node: its driver, its storage, its clock, and what it is in the middle of.
 //!
-//! Invariant: what is in memory is gone when the server is: a crash leaves the disk alone.
+//! Invariant: what is in memory is gone when the driver is: a crash leaves only the disk.
 
-use raftian_apps::Machine;
-use raftian_raft::{Index, NodeId, Options, Persist, Server, Term, Time};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::disk::Disk;
-use crate::queue::Event;
+use raftian_apps::Machine;
+use raftian_driver::{Driver, Host, RestoreJob};
+use raftian_raft::{Message, NodeId, Options, Persisted, Server, Snapshot, Time};
+
+use crate::queue::{Event, MessageId, Request};
+use crate::schedule::Op;
+use crate::storage::Storage;
+
+/// The simulator as a host of drivers.
+#[derive(Debug)]
+pub(crate) struct SimHost;
+
+impl Host for SimHost {
+    /// A reply carries all that it takes to find the caller.
+    type Call = ();
+    type Command = Asker;
+    type Read = Asker;
+    type Snapshot = ();
+}
+
+/// Who waits for the answer to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asker {
+    /// Which client; `None` for a step by hand, whose answer is in the state.
+    pub(crate) client: Option<usize>,
+    /// The place of its operation in the history.
+    pub(crate) place: u64,
+    /// What it wants.
+    pub(crate) op: Op,
+    /// The node that passed the question on, in which of its lives.
+    pub(crate) via: Option<(usize, u32)>,
+}
+
+/// Something that a node takes in with its next turn.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Message(MessageId, Message),
+    Ask(Request),
+    Persisted(Vec<Persisted>),
+    Encoded,
+    Restored,
+    CallsTimeOut,
+}
 
 /// A node, running or not.
 #[derive(Debug)]
@@ -15,35 +55,28 @@ pub(crate) struct Node {
     pub(crate) options: Options,
     pub(crate) clock: Clock,
     /// `None` while it is down.
-    pub(crate) server: Option<Server>,
-    pub(crate) machine: Machine,
-    pub(crate) disk: Disk,
+    pub(crate) driver: Option<Driver<SimHost>>,
+    pub(crate) storage: Storage,
     /// How often it was started: what was meant for an earlier life finds nobody.
     pub(crate) epoch: u32,
-    /// When it wants to be called, on the clock of the world; `u64::MAX` while nobody can call it.
+    /// When it wants to be called, on the clock of the world; `u64::MAX` while it cannot be called.
     pub(crate) deadline_us: u64,
     /// While it is paused, what has arrived.
     pub(crate) paused: Option<Vec<Event>>,
-    /// What waits for the disk, and what the disk is busy with.
-    pub(crate) waiting: Vec<Persist>,
-    pub(crate) syncing: Vec<Persist>,
-    pub(crate) syncs: u64,
-    /// How its disk is.
-    pub(crate) health: Health,
     pub(crate) armed: Option<Armed>,
-    pub(crate) waiters: Vec<Waiter>,
-    pub(crate) reads: Vec<Read>,
-}
-
-/// How a disk is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Health {
-    /// How long a sync takes; `None` if it takes until somebody says so.
-    pub(crate) sync_us: Option<u64>,
-    /// The next sync fails.
-    pub(crate) fails: bool,
-    /// There is no room for a write.
-    pub(crate) is_full: bool,
+    /// What has arrived since its last turn, while that takes time; and until when it does.
+    pub(crate) inbox: VecDeque<Input>,
+    pub(crate) busy_until_us: u64,
+    pub(crate) has_turn_planned: bool,
+    /// A snapshot that is being encoded, and one that is being restored.
+    pub(crate) encoding: Option<Snapshot>,
+    pub(crate) restoring: Option<(RestoreJob, Machine)>,
+    pub(crate) calls: Calls,
+    /// How many questions it took in in this life, and how many it answered or passed on.
+    pub(crate) asked: u64,
+    pub(crate) answered: u64,
+    /// How many of the reads it took in it put to its core.
+    pub(crate) tickets: u64,
 }
 
 /// A crash to come: when so many more boundaries are crossed. A boundary is a write handed over, a sync that is done but
@@ -57,23 +90,12 @@ pub(crate) struct Armed {
     pub(crate) keep: usize,
 }
 
-/// A client waits for an entry.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiter {
-    pub(crate) index: Index,
-    pub(crate) term: Term,
-    pub(crate) client: usize,
-    pub(crate) op: u64,
-}
-
-/// A client waits for a read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Read {
-    pub(crate) ticket: u64,
-    /// From which index on it may be served, once that is known.
-    pub(crate) index: Option<Index>,
-    pub(crate) client: usize,
-    pub(crate) op: u64,
+/// The calls that wait for a reply, where a transport gives calls up.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// By number: whom it called, and when the call is given up.
+    waiting: BTreeMap<u64, (NodeId, u64)>,
+    pub(crate) has_timer: bool,
 }
 
 /// A clock that is too fast or too slow.
@@ -96,24 +118,49 @@ impl Clock {
     }
 }
 
+impl Calls {
+    pub(crate) fn begin(&mut self, call: u64, peer: NodeId, until_us: u64) {
+        self.waiting.insert(call, (peer, until_us));
+    }
+
+    /// A reply has come. Says whether it was waited for.
+    pub(crate) fn end(&mut self, call: u64) -> bool {
+        self.waiting.remove(&call).is_some()
+    }
+
+    /// When the first call is given up.
+    pub(crate) fn next_us(&self) -> Option<u64> {
+        self.waiting.values().map(|(_, until_us)| *until_us).min()
+    }
+
+    /// Takes out a call that has waited for long enough.
+    pub(crate) fn take_late(&mut self, now_us: u64) -> Option<(NodeId, u64)> {
+        let (&call, &(peer, _)) = self.waiting.iter().find(|(_, (_, until_us))| *until_us <= now_us)?;
+        self.waiting.remove(&call);
+        Some((peer, call))
+    }
+}
+
 impl Node {
-    pub(crate) fn new(options: Options, rate_permille: u64, machine: Machine, sync_us: Option<u64>) -> Node {
+    pub(crate) fn new(options: Options, rate_permille: u64, storage: Storage) -> Node {
         Node {
             options,
             clock: Clock { rate_permille },
-            server: None,
-            machine,
-            disk: Disk::default(),
+            driver: None,
+            storage,
             epoch: 0,
             deadline_us: u64::MAX,
             paused: None,
-            waiting: Vec::new(),
-            syncing: Vec::new(),
-            syncs: 0,
-            health: Health { sync_us, fails: false, is_full: false },
             armed: None,
-            waiters: Vec::new(),
-            reads: Vec::new(),
+            inbox: VecDeque::new(),
+            busy_until_us: 0,
+            has_turn_planned: false,
+            encoding: None,
+            restoring: None,
+            calls: Calls::default(),
+            asked: 0,
+            answered: 0,
+            tickets: 0,
         }
     }
 
@@ -122,13 +169,40 @@ impl Node {
     }
 
     pub(crate) fn is_up(&self) -> bool {
-        self.server.is_some()
+        self.driver.is_some()
+    }
+
+    /// Its server, if it is up.
+    pub(crate) fn server(&self) -> Option<&Server> {
+        self.driver.as_ref().map(Driver::server)
+    }
+
+    /// A life begins.
+    pub(crate) fn begin(&mut self, driver: Driver<SimHost>) {
+        self.driver = Some(driver);
+        self.epoch += 1;
+    }
+
+    /// A life ends, and with it all that is not on the disk.
+    pub(crate) fn end(&mut self) -> Option<Driver<SimHost>> {
+        let driver = self.driver.take()?;
+        (self.armed, self.paused) = (None, None);
+        self.inbox.clear();
+        (self.busy_until_us, self.has_turn_planned) = (0, false);
+        (self.encoding, self.restoring) = (None, None);
+        self.calls = Calls::default();
+        (self.asked, self.answered, self.tickets) = (0, 0, 0);
+        self.wind();
+        Some(driver)
     }
 
     /// Sets when it wants to be called.
     pub(crate) fn wind(&mut self) {
-        self.deadline_us = match (&self.server, &self.paused) {
-            (Some(server), None) => self.clock.when(server.deadline()),
+        let deadline = self.driver.as_ref().and_then(Driver::deadline);
+        self.deadline_us = match (deadline, &self.paused) {
+            // What has gathered comes before the clock; then a turn is planned already.
+            (Some(_), None) if self.has_turn_planned => u64::MAX,
+            (Some(deadline), None) => self.clock.when(deadline).max(self.busy_until_us),
             _ => u64::MAX,
         };
     }
@@ -142,6 +216,17 @@ impl Node {
             self.armed = None;
             keep
         })
+    }
+}
+
+impl Asker {
+    /// A step by hand.
+    pub(crate) const HAND: Asker = Asker { client: None, place: 0, op: Op::Read(0), via: None };
+}
+
+impl From<&Request> for Asker {
+    fn from(request: &Request) -> Asker {
+        Asker { client: Some(request.client), place: request.place, op: request.op, via: request.via }
     }
 }
 
@@ -159,5 +244,18 @@ mod tests {
                 assert!(clock.time(when - 1) < Time(Duration::from_micros(local_us)));
             }
         }
+    }
+
+    #[test]
+    fn a_call_is_answered_or_given_up_once() {
+        let peer = NodeId::new(2).unwrap();
+        let mut calls = Calls::default();
+        for (call, until_us) in [(3, 30), (4, 20), (5, 40)] {
+            calls.begin(call, peer, until_us);
+        }
+        assert_eq!((calls.next_us(), calls.take_late(19)), (Some(20), None));
+        assert_eq!((calls.take_late(30), calls.take_late(30), calls.take_late(30)), (Some((peer, 3)), Some((peer, 4)), None));
+        assert!(calls.end(5) && !calls.end(5) && !calls.end(3));
+        assert_eq!(calls.next_us(), None);
     }
 }

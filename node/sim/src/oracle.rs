@@ -57,6 +57,8 @@ struct View {
     seen: Option<Seen>,
     log: Shadow,
     applied: Index,
+    /// It began anew with an empty disk, and knows no configuration by itself.
+    is_wiped: bool,
     disk: DiskView,
     reads: ReadsView,
 }
@@ -312,12 +314,13 @@ impl Oracle {
         })
     }
 
-    /// A server has carried out a step to its end: snapshot ≤ lastApplied ≤ commitIndex ≤ last index.
-    pub(crate) fn settled(&mut self, at: usize, server: &Server) -> Check {
+    /// A server has carried out a step to its end: snapshot ≤ lastApplied ≤ commitIndex ≤ last index, unless the snapshot is
+    /// still being restored.
+    pub(crate) fn settled(&mut self, at: usize, server: &Server, is_restoring: bool) -> Check {
         let View { applied, .. } = self.views[at];
         let snapshot = server.snapshot().map_or(0, Snapshot::last_index);
         let (commit, last) = (server.commit_index(), server.last().index);
-        let is_ordered = snapshot <= applied && applied <= commit && commit <= last;
+        let is_ordered = (snapshot <= applied || is_restoring) && applied <= commit && commit <= last;
         self.jury.require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
             format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", id_at(at))
         })

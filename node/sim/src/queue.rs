@@ -23,10 +23,18 @@ pub(crate) enum Event {
     Deliver { slot: u32, id: MessageId },
     /// A disk is done with what it was given.
     Synced { node: usize, epoch: u32 },
+    /// A snapshot is encoded and can be written beside the log.
+    Encoded { node: usize, epoch: u32 },
+    /// The state of a snapshot is restored.
+    Restored { node: usize, epoch: u32 },
+    /// The first of a node's calls that were not answered is given up.
+    CallsTimeOut { node: usize, epoch: u32 },
+    /// A node is done with its last inputs, and takes those that have gathered.
+    Turn { node: usize, epoch: u32 },
     /// A client's request arrives.
     Request { node: usize, request: Box<Request> },
-    /// An answer arrives at a client.
-    Answer { client: usize, op: u64, answer: Box<Answer> },
+    /// An answer arrives at a client, by way of this node, if it still lives.
+    Answer { client: usize, op: u64, answer: Box<Answer>, via: Option<(usize, u32)> },
     /// A client has waited long enough for a request.
     TimeOut { client: usize, call: u64 },
 }
@@ -39,14 +47,16 @@ pub(crate) struct Request {
     pub(crate) place: u64,
     pub(crate) op: Op,
     pub(crate) command: Bytes,
+    /// The node that passed it on, in which of its lives; none if the client sent it here itself.
+    pub(crate) via: Option<(usize, u32)>,
 }
 
-/// What a client is told.
+/// What a client hears.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     /// It took effect, or was read, at this index.
     Done { index: Index, response: Response },
-    /// Somebody else leads.
+    /// The node does not lead.
     NotLeader { leader: Option<NodeId> },
     /// It was proposed, and another entry took its place.
     Lost,

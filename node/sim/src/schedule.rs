@@ -5,12 +5,12 @@
 use raftian_raft::{Change, NodeId};
 
 use crate::Plan;
-use crate::disk::Part;
+use raftian_wal::Part;
 
 /// A whole run, before it is played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// The seed, from which the luck of messages and servers follows.
+    /// The seed, from which all random numbers of messages and servers follow.
     pub seed: u64,
     /// The parameters.
     pub plan: Plan,
@@ -114,14 +114,16 @@ pub enum Action {
         /// Whether it is full.
         is_full: bool,
     },
-    /// Bits flip on a disk. Its server finds out when it starts, and does not start then. Not done where a configuration
+    /// A bit flips on a disk. Its node finds out when it starts, and does not start then. Not done where a configuration
     /// would lose its quorum for good; nor is a change of the members, later, by which one would.
-    DiskRots {
+    FlipBit {
         /// Whose disk.
         node: NodeId,
         /// In which record.
         part: Part,
     },
+    /// The disk of a node that is down is emptied. Not done while any configuration may still need the node.
+    Wipe(NodeId),
     /// The leader is asked for other members.
     Change(Change),
     /// The leader is asked to hand over.

@@ -5,9 +5,12 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use raftian_apps::{AppKind, Machine};
+use raftian_apps::{AppKind, DEFAULT_PLAYERS, Limits, Machine};
+use raftian_driver::{Compaction, Links};
 use raftian_faults::Effect;
 use raftian_raft::{Configuration, Lease, NodeId, Options};
+
+use crate::storage::Crashes;
 
 /// What holds for all seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,43 +29,9 @@ pub enum Mutant {
     /// A bug of the replicated state machine.
     App(raftian_apps::Mutant),
     /// A bug of the storage.
-    Disk(DiskMutant),
-    /// A bug of whoever answers clients.
-    Service(ServiceMutant),
-}
-
-/// A planted bug of the storage.
-#[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DiskMutant {
-    /// A log with a damaged record is cut there, with all that was durable after it, where the node should refuse to
-    /// start.
-    CutsCorruptLog,
-    /// A hard state that is damaged is taken for that of a new server, where the node should refuse to start.
-    ForgetsCorruptHardState,
-    /// What a snapshot takes the place of is discarded before the snapshot is durable.
-    DiscardsFirst,
-    /// A sync that failed is tried again, and believed when it succeeds: the second one vouches for pages that the first
-    /// one lost.
-    RetriesFailedSync,
-}
-
-#[cfg(feature = "mutants")]
-impl DiskMutant {
-    const ALL: [DiskMutant; 4] = [
-        DiskMutant::CutsCorruptLog,
-        DiskMutant::ForgetsCorruptHardState,
-        DiskMutant::DiscardsFirst,
-        DiskMutant::RetriesFailedSync,
-    ];
-}
-
-/// A planted bug of whoever answers clients.
-#[cfg_attr(not(feature = "mutants"), expect(unreachable_pub))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceMutant {
-    /// Whoever waits for an index is told what the entry there did, though it may be of another term, and another's.
-    AnswersByIndex,
+    Wal(raftian_wal::Mutant),
+    /// A bug of what stands around the core.
+    Driver(raftian_driver::Mutant),
 }
 
 #[cfg(feature = "mutants")]
@@ -71,8 +40,9 @@ impl Mutant {
     pub fn all() -> impl Iterator<Item = Mutant> {
         let raft = raftian_raft::Mutant::ALL.iter().copied().map(Mutant::Raft);
         let apps = raftian_apps::Mutant::ALL.into_iter().map(Mutant::App);
-        let service = [ServiceMutant::AnswersByIndex].map(Mutant::Service);
-        raft.chain(apps).chain(DiskMutant::ALL.map(Mutant::Disk)).chain(service)
+        let wal = raftian_wal::Mutant::ALL.iter().copied().map(Mutant::Wal);
+        let driver = raftian_driver::Mutant::ALL.iter().copied().map(Mutant::Driver);
+        raft.chain(apps).chain(wal).chain(driver)
     }
 }
 
@@ -98,7 +68,13 @@ pub struct Plan {
     /// See [`Options`].
     pub max_append_entries: usize,
     /// See [`Options`].
+    pub max_append_bytes: usize,
+    /// See [`Options`].
+    pub max_committed_per_ready: usize,
+    /// See [`Options`].
     pub max_snapshot_chunk_bytes: usize,
+    /// The limits of the applied state.
+    pub limits: Limits,
     /// A node takes a snapshot when it has applied so many entries since the last one; `None` if only on demand.
     pub snapshot_every: Option<u64>,
     /// How many entries that a snapshot covers stay.
@@ -107,6 +83,21 @@ pub struct Plan {
     pub effects: Vec<Effect>,
     /// How long a sync takes, in microseconds; `None` if it takes until it is told to end.
     pub sync_us: Option<Range<u64>>,
+    /// A segment of a node's log that has so many bytes gets no more.
+    pub segment_bytes: u32,
+    /// What a crash leaves of what was being written.
+    pub crashes: Crashes,
+    /// A node takes up to so long for its inputs, in microseconds; what arrives meanwhile is taken in together. 0 if each
+    /// input is taken in by itself, and takes no time.
+    pub turn_us: u64,
+    /// To encode a state, or to restore one, takes up to so long, in microseconds.
+    pub job_us: u64,
+    /// A node hears within so long, in microseconds, that links are cut or heal.
+    pub news_us: u64,
+    /// Whether a call that is not answered for two of the longest election time-outs is given up.
+    pub call_timeout: bool,
+    /// Whether nodes pass clients' questions on to the leader.
+    pub forwarding: bool,
     /// How fast the clock of each node is, in thousandths; a node without a rate has a true clock.
     pub clock_permille: Vec<u64>,
     /// How many clients there are.
@@ -132,11 +123,21 @@ impl Plan {
             check_quorum: true,
             lease: None,
             max_append_entries: 4096,
+            max_append_bytes: 1024 * 1024,
+            max_committed_per_ready: 4096,
             max_snapshot_chunk_bytes: 512 * 1024,
+            limits: Limits::default(),
             snapshot_every: None,
             keep: 0,
             effects: Vec::new(),
             sync_us: Some(0..1),
+            segment_bytes: 16 << 10,
+            crashes: Crashes::Whole,
+            turn_us: 0,
+            job_us: 0,
+            news_us: 0,
+            call_timeout: false,
+            forwarding: false,
             clock_permille: Vec::new(),
             clients: 0,
             client_patience_us: 400_000,
@@ -161,9 +162,41 @@ impl Plan {
         options.heartbeat_interval = self.heartbeat_interval;
         (options.pre_vote, options.check_quorum, options.lease) = (self.pre_vote, self.check_quorum, self.lease);
         options.max_append_entries = self.max_append_entries;
+        options.max_append_bytes = self.max_append_bytes;
+        options.max_committed_per_ready = self.max_committed_per_ready;
         options.max_snapshot_chunk_bytes = self.max_snapshot_chunk_bytes;
         settings.plant(&mut options);
         options
+    }
+
+    pub(crate) fn driver_options(&self, settings: &Settings) -> raftian_driver::Options {
+        let compaction = Compaction { log_bytes: None, log_entries: self.snapshot_every, keep_entries: self.keep };
+        let mut options = raftian_driver::Options::new(self.app);
+        (options.limits, options.compaction) = (self.limits, compaction);
+        settings.plant_driver(&mut options);
+        options
+    }
+
+    /// How the files of a log are laid out: small, so that segments end, and growing by little at a time.
+    pub(crate) fn layout(&self, settings: &Settings) -> raftian_wal::Options {
+        let (segment_bytes, chunk_bytes) = (self.segment_bytes, (self.segment_bytes / 4).clamp(256, 1 << 20));
+        let mut options = raftian_wal::Options { segment_bytes, chunk_bytes, ..Default::default() };
+        settings.plant_wal(&mut options);
+        options
+    }
+
+    /// The application before any entry.
+    pub(crate) fn first_machine(&self) -> Machine {
+        let machine = Machine::new(self.app, DEFAULT_PLAYERS).expect("the board holds the default players");
+        machine.with_limits(self.limits)
+    }
+
+    /// A read that the application can answer without an entry, as JSON.
+    pub(crate) fn any_read(&self) -> String {
+        match self.app {
+            AppKind::Kv => r#"{"get":"k0"}"#.to_owned(),
+            AppKind::Attack => r#"{"player":1}"#.to_owned(),
+        }
     }
 }
 
@@ -246,28 +279,39 @@ impl Settings {
     #[cfg(not(feature = "mutants"))]
     fn plant(&self, _: &mut Options) {}
 
-    /// Whether this bug of the storage is planted.
     #[cfg(feature = "mutants")]
-    pub(crate) fn disk_mutant(&self, mutant: DiskMutant) -> bool {
-        self.mutant == Some(Mutant::Disk(mutant))
+    fn plant_driver(&self, options: &mut raftian_driver::Options) {
+        if let Some(Mutant::Driver(mutant)) = self.mutant {
+            options.mutant = Some(mutant);
+        }
     }
 
-    /// Whether this bug of the storage is planted.
     #[cfg(not(feature = "mutants"))]
-    pub(crate) fn disk_mutant(&self, _: DiskMutant) -> bool {
-        false
-    }
+    fn plant_driver(&self, _: &mut raftian_driver::Options) {}
 
-    /// Whether this bug of the service is planted.
     #[cfg(feature = "mutants")]
-    pub(crate) fn service_mutant(&self, mutant: ServiceMutant) -> bool {
-        self.mutant == Some(Mutant::Service(mutant))
+    fn plant_wal(&self, options: &mut raftian_wal::Options) {
+        if let Some(Mutant::Wal(mutant)) = self.mutant {
+            options.mutant = Some(mutant);
+        }
     }
 
-    /// Whether this bug of the service is planted.
     #[cfg(not(feature = "mutants"))]
-    pub(crate) fn service_mutant(&self, _: ServiceMutant) -> bool {
-        false
+    fn plant_wal(&self, _: &mut raftian_wal::Options) {}
+
+    /// The links as they are on the nodes.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn links(&self, links: Links) -> Links {
+        match self.mutant {
+            Some(Mutant::Driver(mutant)) => links.plant(mutant),
+            _ => links,
+        }
+    }
+
+    /// The links as they are on the nodes.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) fn links(&self, links: Links) -> Links {
+        links
     }
 
     /// The machine as it runs on the nodes.

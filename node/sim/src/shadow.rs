@@ -8,7 +8,7 @@ use raftian_raft::{Entry, Index, Payload, Term};
 
 use raftian_apps::Digest;
 
-use crate::luck::luck;
+use crate::random::random;
 use crate::members::Members;
 
 /// An entry and all before it.
@@ -33,10 +33,10 @@ impl Mark {
             Payload::Command(bytes) => Digest::of(bytes).0,
             Payload::Configuration(configuration) => {
                 let Members { voters, outgoing, learners } = Members::of(configuration);
-                luck([2, voters, outgoing, learners])
+                random([2, voters, outgoing, learners])
             }
         };
-        Mark { term: entry.term, chain: luck([self.chain, entry.term, payload]) }
+        Mark { term: entry.term, chain: random([self.chain, entry.term, payload]) }
     }
 }
 

@@ -4,36 +4,42 @@
 //! (or one of the finer steps of `manual`) says so; after every step the oracle has seen the server that took it; a
 //! violation is a value, and a world in which one was found stands still, unless all judges are to be heard out.
 //!
-//! What a server's effects become stands in `settle`, what clients are told in `serve`, what is done from outside in
-//! `act`.
+//! What arrives at a node, and its turns, stand in `turn`; what its driver wants done in `effects`; disks in `storage`,
+//! clients in `clients`; what is done from outside in `act`.
 
 mod act;
-mod disks;
+mod clients;
+mod effects;
 mod live;
 mod manual;
-mod serve;
-mod settle;
+mod storage;
 #[cfg(test)]
 mod teeth;
+mod turn;
 
 pub use manual::Held;
-use raftian_apps::{DEFAULT_PLAYERS, Machine};
+use raftian_apps::Machine;
 use raftian_check::Operation;
-use raftian_raft::{Body, Contradiction, Message, NodeId, Reply, RoleKind, Server};
+use raftian_driver::Driver;
+use raftian_raft::{Message, NodeId, RoleKind, Server};
+use raftian_wal::{Recovered, WalError};
 
 use crate::client::{Client, History};
-use crate::coverage::{Coverage, Kind, Rare};
-use crate::disk::Disk;
-use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
+use crate::coverage::{Coverage, Rare};
+use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place, require};
 use crate::journal::{Happening, Journal, What};
-use crate::luck::{Trace, luck};
 use crate::members::{MAX_NODES, Members};
 use crate::network::Network;
-use crate::node::Node;
+use crate::node::{Input, Node};
 use crate::oracle::Oracle;
 use crate::queue::{Event, MessageId, Queue};
+use crate::random::{Trace, random};
 use crate::schedule::{Schedule, Timed};
 use crate::settings::{Plan, Settings};
+use crate::storage::Storage;
+
+/// The most steps that may be taken without time passing, for each node: a bug may want to be called again and again.
+const MAX_STEPS_WITHOUT_TIME: u64 = 20_000;
 
 /// A cluster and all that happens to it.
 #[derive(Debug)]
@@ -56,6 +62,8 @@ pub struct World {
     history: History,
     oracle: Oracle,
     budget: Budget,
+    /// How many steps were taken since time passed.
+    steps_without_time: u64,
     trace: Trace,
     coverage: Coverage,
     journal: Journal,
@@ -80,12 +88,14 @@ impl World {
         let Schedule { seed, plan, actions, .. } = schedule;
         let count = plan.nodes();
         assert!(plan.founders > 0 && count <= MAX_NODES, "a cluster has 1 to {MAX_NODES} nodes");
-        let machine = || Machine::new(plan.app, DEFAULT_PLAYERS).expect("the board holds the default players");
         let sync_us = plan.sync_us.as_ref().map(|range| range.start);
         let new_node = |at: usize| {
             let rate = plan.clock_permille.get(at).copied().unwrap_or(1000);
-            Node::new(plan.options(id_at(at), *seed, &settings), rate, settings.machine(machine()), sync_us)
+            let storage = Storage::new(id_at(at), plan.layout(&settings), sync_us);
+            Node::new(plan.options(id_at(at), *seed, &settings), rate, storage)
         };
+        let network_seed = random([*seed, 1]);
+        let links = |links| settings.links(links);
         let mut world = World {
             seed: *seed,
             settings,
@@ -96,14 +106,21 @@ impl World {
             done: 0,
             performed: 0,
             nodes: (0..count).map(new_node).collect(),
-            network: Network::new(luck([*seed, 1]), count, plan.effects.clone()),
+            network: Network::new(network_seed, count, plan.effects.clone(), plan.news_us, links),
             clients: (0..plan.clients)
                 .map(|client| Client::new(client, client % count, u64::MAX >> (64 - count)))
                 .collect(),
             calls: 0,
             history: History::default(),
-            oracle: Oracle::new(count, Members::of(&plan.configuration()), plan.app, machine(), plan.lease.is_some()),
+            oracle: Oracle::new(
+                count,
+                Members::of(&plan.configuration()),
+                plan.app,
+                plan.first_machine(),
+                plan.lease.is_some(),
+            ),
             budget: Budget::default(),
+            steps_without_time: 0,
             trace: Trace::default(),
             coverage: Coverage::default(),
             journal: Journal::default(),
@@ -142,17 +159,20 @@ impl World {
 
     /// A server; `None` if it is down or there is none of this name.
     pub fn server(&self, id: NodeId) -> Option<&Server> {
-        self.nodes.get(place(id))?.server.as_ref()
+        self.nodes.get(place(id))?.server()
     }
 
-    /// The disk of a node; `None` if there is no such node.
-    pub fn disk(&self, id: NodeId) -> Option<&Disk> {
-        self.nodes.get(place(id)).map(|node| &node.disk)
+    /// What the disk of a node would give back if the power were cut now; `None` if there is no such node.
+    ///
+    /// # Errors
+    /// When the node's log would refuse to open.
+    pub fn durable(&self, id: NodeId) -> Option<Result<Recovered, WalError>> {
+        self.nodes.get(place(id)).map(|node| node.storage.durable())
     }
 
     /// The applied state of a node; `None` if it is down or there is none of this name.
     pub fn machine(&self, id: NodeId) -> Option<&Machine> {
-        self.nodes.get(place(id)).filter(|node| node.is_up()).map(|node| &node.machine)
+        self.nodes.get(place(id))?.driver.as_ref().map(Driver::machine)
     }
 
     /// The messages on their way, in the order they were sent.
@@ -162,7 +182,7 @@ impl World {
 
     /// The leader of the latest term that has one now.
     pub fn leader(&self) -> Option<NodeId> {
-        let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
+        let servers = self.nodes.iter().filter_map(Node::server);
         let leaders = servers.filter(|server| server.role() == RoleKind::Leader);
         leaders.max_by_key(|server| server.hard_state().term).map(Server::id)
     }
@@ -240,13 +260,15 @@ impl World {
         if next == u64::MAX {
             return Ok(false);
         }
+        let passes = next > self.now_us;
         self.now_us = self.now_us.max(next);
         self.steps += 1;
-        let outcome = match () {
+        let goes_on = self.bound_steps(passes);
+        let outcome = goes_on.and_then(|()| match () {
             () if next == action => self.next_action(),
             () if next == event => self.next_event(),
             () => self.tick_at(at),
-        };
+        });
         self.conclude(outcome).map(|()| true)
     }
 
@@ -294,6 +316,15 @@ impl World {
         self.violation.insert(violation).clone()
     }
 
+    /// Steps that take no time come to an end.
+    fn bound_steps(&mut self, passes: bool) -> Check {
+        self.steps_without_time = if passes { 0 } else { self.steps_without_time + 1 };
+        let (steps, nodes) = (self.steps_without_time, self.nodes.len() as u64);
+        require(steps <= MAX_STEPS_WITHOUT_TIME * nodes, Invariant::TimePasses, || {
+            format!("{steps} steps were taken, and no time passes")
+        })
+    }
+
     fn next_event(&mut self) -> Check {
         match self.queue.pop() {
             Some(event) => self.happen(event),
@@ -307,63 +338,66 @@ impl World {
                 Some(to) => to,
                 None => return Ok(()),
             },
-            Event::Synced { node, .. } | Event::Request { node, .. } => *node,
+            Event::Synced { node, epoch }
+            | Event::Encoded { node, epoch }
+            | Event::Restored { node, epoch }
+            | Event::CallsTimeOut { node, epoch }
+            | Event::Turn { node, epoch } => match self.nodes[*node].epoch == *epoch {
+                true => *node,
+                false => return Ok(()),
+            },
+            Event::Request { node, .. } => *node,
             Event::Answer { .. } | Event::TimeOut { .. } => return self.client_event(event),
         };
         if let Some(backlog) = &mut self.nodes[at].paused {
             backlog.push(event);
             return Ok(());
         }
+        let is_up = self.nodes[at].is_up();
         match event {
             Event::Deliver { slot, id } => match self.queue.take(slot, id) {
                 Some(message) => self.receive(id, message),
                 None => Ok(()),
             },
-            Event::Synced { node, epoch } if self.nodes[node].epoch == epoch => self.synced(node),
             Event::Request { node, request } => self.request(node, *request),
-            _ => Ok(()),
+            _ if !is_up => Ok(()),
+            Event::Synced { node, .. } => self.synced(node),
+            Event::Turn { node, .. } => self.take_turn(node),
+            Event::Encoded { node, .. } => self.arrive(node, Input::Encoded),
+            Event::Restored { node, .. } => self.arrive(node, Input::Restored),
+            Event::CallsTimeOut { node, .. } => self.calls_time_out(node),
+            Event::Answer { .. } | Event::TimeOut { .. } => Ok(()),
         }
     }
 
-    /// A message arrives. At a server that is down it is lost.
+    /// A message arrives. At a node that is down it is lost.
     fn receive(&mut self, id: MessageId, message: Message) -> Check {
-        let (at, from, kind) = (place(message.to), place(message.from), Kind::of(&message));
-        self.trace.note([1 + kind as u64, at as u64 | (from as u64) << 8 | message.term << 16, self.now_us]);
-        self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message.clone())));
-        let node = &mut self.nodes[at];
-        let Some(server) = &mut node.server else {
-            self.coverage.note_rare(Rare::ArrivedAtNobody);
-            return Ok(());
-        };
-        let (call, term) = (message.call, message.term);
-        let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
-        if let Err(contradiction) = server.receive(node.clock.time(self.now_us), message) {
-            let invariant = match contradiction {
-                Contradiction::SecondLeader { .. } => Invariant::ElectionSafety,
-                Contradiction::Committed { .. } => Invariant::StateMachineSafety,
-                _ => Invariant::Composure,
-            };
-            // It takes no notice of such a message.
-            let id = node.id();
-            let text = || format!("{id} refuses what {} sent: {contradiction}", id_at(from));
-            self.oracle.jury.protest(invariant, text)?;
-            return self.settle(at, Some(kind));
+        let at = place(message.to);
+        if self.nodes[at].is_up() {
+            return self.arrive(at, Input::Message(id, message));
         }
-        if answers_append {
-            self.oracle.answered(at, from, term, call);
-            self.oracle.check_match_index(at, server, from)?;
-        }
-        self.settle(at, Some(kind))
+        self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message)));
+        self.coverage.note_rare(Rare::ArrivedAtNobody);
+        Ok(())
     }
 
-    /// A server looks at its clock.
-    fn tick_at(&mut self, at: usize) -> Check {
-        self.trace.note([0, at as u64, self.now_us]);
+    /// The first of a node's calls may have waited for long enough.
+    fn calls_time_out(&mut self, at: usize) -> Check {
         let node = &mut self.nodes[at];
-        let Some(server) = &mut node.server else { return Ok(()) };
-        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
-        server.tick(node.clock.time(self.now_us));
-        self.settle(at, None)
+        let is_late = node.calls.next_us().is_some_and(|next_us| next_us <= self.now_us);
+        if is_late {
+            self.arrive(at, Input::CallsTimeOut)?;
+        }
+        let node = &mut self.nodes[at];
+        node.calls.has_timer = false;
+        let later = node.calls.next_us().filter(|_| node.is_up() && !node.calls.has_timer);
+        if let Some(next_us) = later {
+            node.calls.has_timer = true;
+            // A call that is late already is taken off with the node's next turn.
+            let at_us = next_us.max(self.now_us + 1);
+            self.queue.plan(at_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
+        }
+        Ok(())
     }
 }
 

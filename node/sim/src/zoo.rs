@@ -85,8 +85,8 @@ impl Mutant {
         match self {
             Mutant::Raft(mutant) => snake_case(&format!("{mutant:?}")),
             Mutant::App(mutant) => format!("app_{}", snake_case(&format!("{mutant:?}"))),
-            Mutant::Service(mutant) => format!("service_{}", snake_case(&format!("{mutant:?}"))),
-            Mutant::Disk(mutant) => format!("disk_{}", snake_case(&format!("{mutant:?}"))),
+            Mutant::Wal(mutant) => format!("wal_{}", snake_case(&format!("{mutant:?}"))),
+            Mutant::Driver(mutant) => format!("driver_{}", snake_case(&format!("{mutant:?}"))),
         }
     }
 }
@@ -141,7 +141,7 @@ mod tests {
             "{names:?}"
         );
         assert_eq!(PSEUDOCODE_2025[1].name(), "half_of_followers_commit");
-        assert!(names.contains(&"disk_retries_failed_sync".to_owned()));
+        assert!(names.contains(&"wal_retries_failed_sync".to_owned()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use raftian_raft::{
     Reply, Request, RoleKind, SnapshotReply,
 };
 
-use crate::disk::Part;
+use raftian_wal::Part;
 use crate::schedule::Op;
 
 /// What the letters of a chart mean.

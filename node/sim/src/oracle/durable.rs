@@ -1,14 +1,31 @@
 //! Disks, and what may be said before they have it (Figure 2: "updated on stable storage before responding to RPCs").
 
 use raftian_raft::{
-    AppendReply, Body, Discard, HardState, Index, LastEntry, Message, NodeId, Recovered, Reply, Request, SnapshotReply,
-    Term,
+    AppendReply, Body, Discard, Entry, HardState, Index, LastEntry, Message, NodeId, Reply, Request, Snapshot,
+    SnapshotReply, Term, Write,
 };
+use raftian_wal::Recovered;
 
 use super::{Jury, Oracle};
-use crate::disk::Record;
-use crate::invariant::{Check, Invariant, id_at, place};
+use crate::invariant::{Check, Finding, Invariant, id_at, place};
 use crate::shadow::{Mark, Shadow};
+
+/// A part of a write that is on the disk as a whole or not at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Record<'a> {
+    HardState(HardState),
+    Snapshot(&'a Snapshot),
+    Discard(Discard),
+    Entry(&'a Entry),
+}
+
+/// The records of a write, in order: a snapshot comes before what it makes superfluous is discarded.
+fn records(write: &Write) -> impl Iterator<Item = Record<'_>> {
+    let hard_state = write.hard_state.map(Record::HardState);
+    let snapshot = write.snapshot.as_ref().map(Record::Snapshot);
+    let discard = write.discard.map(Record::Discard);
+    hard_state.into_iter().chain(snapshot).chain(discard).chain(write.entries.iter().map(Record::Entry))
+}
 
 /// What is known to be on a disk.
 #[derive(Debug, Default)]
@@ -41,6 +58,23 @@ impl DiskView {
     /// Whether the disk has this entry and all before it, as entries or in its snapshot.
     pub(super) fn stores(&self, index: Index, mark: Mark) -> bool {
         index <= self.snapshot.0 || self.log.at(index) == Some(mark)
+    }
+
+    /// Whether this is what the disk gives back now.
+    fn is(&self, recovered: &Recovered) -> bool {
+        let snapshot = recovered.snapshot.as_ref().map_or((0, 0), |snapshot| (snapshot.last.index, snapshot.last.term));
+        self.hard_state == recovered.hard_state && self.snapshot == snapshot && self.has_entries(&recovered.entries)
+    }
+
+    /// Whether these are its entries, but for some at the beginning that the snapshot stands for.
+    fn has_entries(&self, entries: &[Entry]) -> bool {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return self.log.last_index() <= self.snapshot.0.max(self.discarded);
+        };
+        let Some(before) = self.log.at(first.index - 1).filter(|_| first.index <= self.snapshot.0 + 1) else {
+            return false;
+        };
+        last.index == self.log.last_index() && entries.iter().fold(before, |mark, entry| mark.then(entry)) == self.log.last()
     }
 
     fn note(&mut self, id: NodeId, now: HardState, jury: &mut Jury) -> Check {
@@ -99,16 +133,65 @@ impl Oracle {
         Ok(())
     }
 
-    /// Entries that were durable are gone, from this index on.
-    pub(crate) fn destroyed(&mut self, at: usize, from: Index) {
-        self.views[at].disk.log.truncate(from - 1);
+    /// A node is given an empty disk.
+    pub(crate) fn replaced(&mut self, at: usize) {
+        self.views[at].disk = DiskView::default();
     }
 
-    /// A node is given another disk, on which this has always been.
-    pub(crate) fn replaced(&mut self, at: usize, recovered: &Recovered) -> Check {
-        self.views[at].disk = DiskView::default();
-        self.kept(at, Record::HardState(recovered.hard_state))?;
-        recovered.entries.iter().try_for_each(|entry| self.kept(at, Record::Entry(entry)))
+    /// A node's disk is emptied; it begins anew, and waits to be added.
+    pub(crate) fn wiped(&mut self, at: usize) {
+        self.replaced(at);
+        self.views[at].is_wiped = true;
+    }
+
+    /// A write is durable.
+    pub(crate) fn writes(&mut self, at: usize, write: &Write) -> Check {
+        records(write).try_for_each(|record| self.kept(at, record))
+    }
+
+    /// A disk was read back, on which these writes had been begun: it must hold what was durable, and beyond that a
+    /// beginning of their records.
+    pub(crate) fn recovered(&mut self, at: usize, recovered: &Recovered, begun: &[Write]) -> Check {
+        let mut rest = begun.iter().flat_map(records);
+        while !self.views[at].disk.is(recovered) {
+            let Some(record) = rest.next() else {
+                let DiskView { hard_state, log, snapshot: (snapshot, _), .. } = &self.views[at].disk;
+                let (id, last) = (id_at(at), recovered.entries.last().map(|entry| (entry.index, entry.term)));
+                let text = format!(
+                    "the disk of {id} gives back {:?}, snapshot {:?}, last entry {last:?}; it held {hard_state:?}, \
+                     snapshot {snapshot}, last entry {}",
+                    recovered.hard_state,
+                    recovered.snapshot.as_ref().map(Snapshot::last_index),
+                    log.last_index()
+                );
+                // What it gives back is what there is, whatever it should be.
+                self.jury.protest(Invariant::RecoveryTruth, || text)?;
+                return self.reread_disk(at, recovered);
+            };
+            self.kept(at, record)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what a disk gives back for what it holds.
+    fn reread_disk(&mut self, at: usize, recovered: &Recovered) -> Check {
+        let Recovered { hard_state, snapshot, entries, .. } = recovered;
+        let first = entries.first().map_or(1, |entry| entry.index);
+        let last = snapshot.as_ref().map_or(LastEntry { term: 0, index: 0 }, |snapshot| snapshot.last);
+        let mut log = match self.views[at].disk.log.at(first - 1) {
+            Some(_) => self.views[at].disk.log.up_to(first - 1),
+            None => self.beginning(last)?,
+        };
+        for entry in entries {
+            if entry.index != log.last_index() + 1 {
+                let text = format!("the disk of {} gives back a log that cannot be", id_at(at));
+                return Err(Finding { invariant: Invariant::RecoveryTruth, text });
+            }
+            log.push(entry);
+        }
+        let disk = &mut self.views[at].disk;
+        (disk.hard_state, disk.log, disk.snapshot) = (*hard_state, log, (last.index, last.term));
+        Ok(())
     }
 
     /// A message leaves its sender.

@@ -1,6 +1,6 @@
 //! Configurations: which is in force, and which may follow which (§6; thesis §4).
 
-use raftian_raft::{Entry, Payload, RoleKind, Server};
+use raftian_raft::{Entry, NodeId, Payload, RoleKind, Server};
 
 use super::{Oracle, View};
 use crate::invariant::{Check, Invariant, id_at};
@@ -10,7 +10,7 @@ impl Oracle {
     /// A server uses the latest configuration in its log.
     pub(super) fn check_active(&mut self, at: usize, server: &Server) -> Check {
         let id = id_at(at);
-        let knows_first = self.first.contains(id) || server.snapshot().is_some();
+        let knows_first = self.is_founder(at) || server.snapshot().is_some();
         let latest = self.views[at].log.changes().last().map(|(_, members)| *members);
         let expected = latest.or(Some(self.first).filter(|_| knows_first));
         let active = server.configuration().map(Members::of);
@@ -23,6 +23,27 @@ impl Oracle {
     /// Whether every configuration there ever was has a quorum without these nodes, as bits.
     pub(crate) fn can_spare(&self, lost: u64) -> bool {
         std::iter::once(&self.first).chain(&self.later).all(|members| members.is_quorum(!lost))
+    }
+
+    /// Whether no configuration that another node uses, or may come to use again, has this node: so its name means nothing
+    /// to any of them.
+    pub(crate) fn is_forgotten(&self, id: NodeId) -> bool {
+        let others = (0..self.views.len()).filter(|at| id_at(*at) != id);
+        others.map(|at| (at, &self.views[at])).all(|(at, view)| {
+            let log = if view.seen.is_some() { &view.log } else { view.disk.log() };
+            let agreed = log.last_index().min(self.committed.log().last_index());
+            // Where a log departs from what is committed, an earlier configuration may come back.
+            let is_true = log.at(agreed) == self.committed.log().at(agreed);
+            let first = Some(self.first).filter(|_| self.is_founder(at));
+            let settled = log.changes_up_to(agreed).last().map(|(_, members)| *members).or(first);
+            let later = log.changes().iter().filter(|(since, _)| *since > agreed).map(|(_, members)| *members);
+            is_true && settled.into_iter().chain(later).all(|members| !members.contains(id))
+        })
+    }
+
+    /// Whether a node knew the first configuration when its disk was empty.
+    fn is_founder(&self, at: usize) -> bool {
+        self.first.contains(id_at(at)) && !self.views[at].is_wiped
     }
 
     /// An entry that nobody had before: if it brings a configuration, that may follow the one before it; a leader that

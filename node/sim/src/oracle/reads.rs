@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{Body, Index, Message, Term};
+use raftian_raft::{Body, Index, Message, Server, Term};
 
 use super::{Oracle, View};
 use crate::invariant::{Check, Invariant, id_at};
@@ -42,9 +42,9 @@ impl ReadsView {
 
 impl Oracle {
     /// A server of this term has the answer of another to a call.
-    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64) {
-        let View { seen, reads, .. } = &mut self.views[at];
-        if seen.is_some_and(|seen| seen.term == term) {
+    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64, server: &Server) {
+        let View { reads, .. } = &mut self.views[at];
+        if server.hard_state().term == term {
             let latest = reads.answered.entry(from).or_default();
             *latest = call.max(*latest);
         }

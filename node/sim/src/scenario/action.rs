@@ -8,7 +8,7 @@ use std::fmt;
 use raftian_raft::{Change, NodeId};
 
 use super::words::{Micros, Unreadable, Words};
-use crate::disk::Part;
+use raftian_wal::Part;
 use crate::invariant::id_at;
 use crate::schedule::{Action, Op, Whom};
 

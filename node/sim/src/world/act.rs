@@ -3,7 +3,7 @@
 //! Invariant: what cannot be done when its time comes is not done, and nothing is drawn here: a script does the same
 //! whatever was taken out of it.
 
-use raftian_raft::{Change, NodeId, RoleKind};
+use raftian_raft::{Change, NodeId};
 
 use super::{Budget, World};
 use crate::coverage::Rare;
@@ -52,18 +52,20 @@ impl World {
             }
             Action::Heal => self.heal_links(),
             Action::Clog { from, to, for_us } => self.network.clog(place(from), place(to), self.now_us + for_us),
-            Action::SyncTakes { node, us } => self.nodes[place(node)].health.sync_us = Some(us),
+            Action::SyncTakes { node, us } => self.nodes[place(node)].storage.health.sync_us = Some(us),
             Action::SyncFails(whom) => {
                 let at = self.whom(whom);
-                self.nodes[at].health.fails = self.nodes[at].is_up();
+                self.nodes[at].storage.health.fails = self.nodes[at].is_up();
             }
-            Action::DiskFull { node, is_full } => self.nodes[place(node)].health.is_full = is_full,
-            Action::DiskRots { node, part } => self.rot(place(node), part),
+            Action::DiskFull { node, is_full } => self.nodes[place(node)].storage.health.is_full = is_full,
+            Action::FlipBit { node, part } => self.flip_bit(place(node), part),
+            Action::Wipe(node) => self.wipe(place(node)),
             Action::Change(change) => return self.change_members(change),
             Action::Transfer(to) => return self.transfer_to(to),
             Action::Compact { node, keep } => {
                 let at = self.whom(node);
-                if self.nodes[at].paused.is_none() && self.compact_at(at, keep) {
+                if let Some(driver) = self.nodes[at].driver.as_mut().filter(|_| self.nodes[at].paused.is_none()) {
+                    driver.snapshot(keep, ());
                     return self.settle(at, None);
                 }
             }
@@ -101,6 +103,8 @@ impl World {
         let id = id_at(at);
         let node = &mut self.nodes[at];
         let Some(backlog) = node.paused.take() else { return };
+        // What has arrived meanwhile comes before the clock.
+        node.busy_until_us = node.busy_until_us.max(self.now_us);
         node.wind();
         self.coverage.note_rare(Rare::Resumed);
         self.journal.note(self.now_us, self.steps, || What::Resumed(id));
@@ -139,10 +143,9 @@ impl World {
         if self.needs_damaged(at, &change) {
             return Ok(());
         }
-        let node = &mut self.nodes[at];
-        let Some(server) = &mut node.server else { return Ok(()) };
         // Most changes are refused, at the wrong time or at all: that they do no harm is part of what is tested.
-        if server.propose_configuration(node.clock.time(self.now_us), change).is_ok() {
+        let (now, driver) = self.driver(at);
+        if driver.change(now, change).is_ok() {
             self.coverage.note_rare(Rare::ChangeBegun);
         }
         self.settle(at, None)
@@ -150,12 +153,9 @@ impl World {
 
     fn transfer_to(&mut self, to: NodeId) -> Check {
         let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
-        let node = &mut self.nodes[at];
-        let Some(server) = node.server.as_mut().filter(|server| server.role() == RoleKind::Leader) else {
-            return Ok(());
-        };
+        let (now, driver) = self.driver(at);
         // Refused if it is to no voter, or while another one is under way.
-        let _ = server.transfer(node.clock.time(self.now_us), to);
+        let _ = driver.transfer(now, to);
         self.settle(at, None)
     }
 }

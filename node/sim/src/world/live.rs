@@ -11,9 +11,11 @@ use raftian_raft::{Configuration, RoleKind};
 use super::World;
 use crate::client::Client;
 use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
-use crate::luck::luck;
+use crate::random::random;
 use crate::members::Members;
+use crate::node::Node;
 use crate::schedule::Op;
+use crate::storage::Health;
 
 /// How many election time-outs a healed core may take.
 const PATIENCE: u32 = 10;
@@ -76,19 +78,21 @@ impl World {
         self.done = self.actions.len();
         self.plan.sync_us = Some(0..200);
         self.plan.client_loss_percent = 0;
+        (self.plan.turn_us, self.plan.job_us) = (self.plan.turn_us.min(1_000), self.plan.job_us.min(10_000));
         self.network.set_effects(Effect::latency(0.6, 0.4).ok().into_iter().collect());
         self.heal_links();
         for at in 0..self.nodes.len() {
             self.resume_at(at);
             let node = &mut self.nodes[at];
-            (node.health.sync_us, node.health.fails, node.health.is_full, node.armed) = (Some(0), false, false, None);
+            node.storage.health = Health { sync_us: Some(0), fails: false, is_full: false };
+            node.armed = None;
             self.begin_sync(at);
             self.restart_at(at)?;
         }
         self.clients.iter_mut().for_each(Client::give_up);
         let core = self.draw_core();
         let outside: Vec<usize> = (0..self.nodes.len()).filter(|at| core >> at & 1 == 0).collect();
-        match luck([self.seed, 6]) % 2 {
+        match random([self.seed, 6]) % 2 {
             0 => self.isolate(core),
             _ => outside.into_iter().try_for_each(|at| self.crash_at(at, 0))?,
         }
@@ -97,11 +101,11 @@ impl World {
 
     /// Nodes that are a quorum of every configuration in use, in an order that is drawn; as many as it takes, or more.
     fn draw_core(&self) -> u64 {
-        let servers = self.nodes.iter().filter_map(|node| node.server.as_ref());
+        let servers = self.nodes.iter().filter_map(Node::server);
         let in_use: Vec<Members> = servers.filter_map(|server| server.configuration()).map(Members::of).collect();
         let mut order: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_up()).collect();
-        order.sort_unstable_by_key(|at| luck([self.seed, 7, *at as u64]));
-        let least = luck([self.seed, 8]) as usize % self.nodes.len();
+        order.sort_unstable_by_key(|at| random([self.seed, 7, *at as u64]));
+        let least = random([self.seed, 8]) as usize % self.nodes.len();
         let mut core = 0;
         for (count, at) in order.into_iter().enumerate() {
             if count > least && in_use.iter().all(|members| members.is_quorum(core)) {
@@ -125,12 +129,13 @@ impl World {
     fn has_converged(&self, core: u64) -> bool {
         let leader = self.nodes.iter().enumerate().filter(|(at, _)| core >> at & 1 == 1);
         let leader =
-            leader.filter_map(|(_, node)| node.server.as_ref()).filter(|server| server.role() == RoleKind::Leader);
+            leader.filter_map(|(_, node)| node.server()).filter(|server| server.role() == RoleKind::Leader);
         let Some(leader) = leader.max_by_key(|server| server.hard_state().term) else { return false };
         let is_member =
             |at: usize| leader.configuration().is_some_and(|members: &Configuration| members.contains(id_at(at)));
         let mut members = (0..self.nodes.len()).filter(|at| core >> at & 1 == 1 && is_member(*at));
-        members.all(|at| self.nodes[at].is_up() && self.nodes[at].machine.last_applied() >= leader.commit_index())
+        let applied = |at: usize| self.nodes[at].driver.as_ref().map(|driver| driver.machine().last_applied());
+        members.all(|at| applied(at).is_some_and(|applied| applied >= leader.commit_index()))
     }
 
     /// What is checked once, when all is over: whole logs.
@@ -140,7 +145,7 @@ impl World {
     pub fn check_logs(&mut self) -> Result<(), Violation> {
         let servers = self.nodes.iter().enumerate();
         let checked: Check = servers
-            .filter_map(|(at, node)| Some((at, node.server.as_ref()?)))
+            .filter_map(|(at, node)| Some((at, node.server()?)))
             .try_for_each(|(at, server)| self.oracle.check_whole_log(at, server));
         self.conclude(checked)
     }

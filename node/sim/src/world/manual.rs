@@ -5,16 +5,14 @@
 
 use bytes::Bytes;
 use raftian_apps::Command;
-use raftian_raft::{
-    Change, ChangeRefused, Message, NodeId, NotLeader, ProposeRefused, Proposed, ReadTicket, Recovered, Server, Time,
-    TransferRefused,
-};
+use raftian_driver::Route;
+use raftian_raft::{Change, ChangeRefused, Message, NodeId, Proposed, Recovered, TransferRefused};
+use serde_json::value::RawValue;
 
 use super::{Budget, World};
-use crate::disk::Disk;
 use crate::invariant::{Finding, Invariant, Violation, place, require};
 use crate::journal::What;
-use crate::node::Node;
+use crate::node::{Asker, Node};
 use crate::queue::MessageId;
 use crate::schedule::{Action, Op, Schedule};
 use crate::settings::{Plan, Settings};
@@ -111,7 +109,10 @@ impl World {
     /// # Errors
     /// The invariant that this broke.
     pub fn finish_syncs(&mut self) -> Result<(), Violation> {
-        let is_due = |node: &Node| node.health.sync_us == Some(0) && node.paused.is_none() && !node.syncing.is_empty();
+        let is_due = |node: &Node| {
+            let storage = &node.storage;
+            storage.health.sync_us == Some(0) && node.paused.is_none() && !storage.syncing.is_empty()
+        };
         while let Some(at) = self.nodes.iter().position(is_due) {
             self.by_hand(|world| world.synced(at))?;
         }
@@ -163,7 +164,7 @@ impl World {
     /// The invariant that this broke.
     pub fn hold_disk(&mut self, id: NodeId, is_held: bool) -> Result<(), Violation> {
         self.by_hand(|world| {
-            world.nodes[place(id)].health.sync_us = (!is_held).then_some(0);
+            world.nodes[place(id)].storage.health.sync_us = (!is_held).then_some(0);
             world.begin_sync(place(id));
             Ok(())
         })
@@ -171,8 +172,8 @@ impl World {
 
     /// How many writes wait for a disk.
     pub fn waiting(&self, id: NodeId) -> usize {
-        let node = &self.nodes[place(id)];
-        node.syncing.len() + node.waiting.len()
+        let storage = &self.nodes[place(id)].storage;
+        storage.syncing.len() + storage.waiting.len()
     }
 
     /// A disk that is held syncs the first `count` writes that wait for it.
@@ -181,24 +182,32 @@ impl World {
     /// The invariant that this broke.
     pub fn sync(&mut self, id: NodeId, count: usize) -> Result<(), Violation> {
         self.by_hand(|world| {
-            let node = &mut world.nodes[place(id)];
-            let count = count.min(node.waiting.len());
-            node.syncing.extend(node.waiting.drain(..count));
+            let storage = &mut world.nodes[place(id)].storage;
+            let count = count.min(storage.waiting.len());
+            storage.syncing.extend(storage.waiting.drain(..count));
             world.synced(place(id))
         })
     }
 
-    /// A server is given a command of a client, or says why it takes none; nobody waits for the answer.
+    /// A server is given a command of a client, and says whether it takes it: only a leader does, unless it is about to hand
+    /// over. Nothing waits for the answer. `None` if it is down.
     ///
     /// # Errors
     /// The invariant that this broke.
-    pub fn propose(
-        &mut self,
-        id: NodeId,
-        command: &Command,
-    ) -> Result<Option<Result<Proposed, ProposeRefused>>, Violation> {
+    pub fn propose(&mut self, id: NodeId, command: &Command) -> Result<Option<bool>, Violation> {
         let bytes = Bytes::from(command.encode());
-        self.ask_server(id, |server, now| server.propose(now, [bytes]))
+        self.by_hand(|world| {
+            let at = place(id);
+            if !world.nodes[at].is_up() {
+                return Ok(None);
+            }
+            world.nodes[at].asked += 1;
+            let (now, driver) = world.driver(at);
+            let proposed = driver.counters().proposed;
+            driver.submit(now, bytes, Route::Forwarded, Asker::HAND);
+            let is_taken = driver.counters().proposed > proposed;
+            world.settle(at, None).map(|()| Some(is_taken))
+        })
     }
 
     /// A server is asked for other members; `None` if it is down.
@@ -206,7 +215,10 @@ impl World {
     /// # Errors
     /// The invariant that this broke.
     pub fn change(&mut self, id: NodeId, change: Change) -> Result<Option<Result<Proposed, ChangeRefused>>, Violation> {
-        self.ask_server(id, |server, now| server.propose_configuration(now, change))
+        self.ask_server(id, |world, at| {
+            let (now, driver) = world.driver(at);
+            driver.change(now, change)
+        })
     }
 
     /// A server is asked to hand over; `None` if it is down.
@@ -214,24 +226,20 @@ impl World {
     /// # Errors
     /// The invariant that this broke.
     pub fn transfer(&mut self, id: NodeId, to: NodeId) -> Result<Option<Result<(), TransferRefused>>, Violation> {
-        self.ask_server(id, |server, now| server.transfer(now, to))
+        self.ask_server(id, |world, at| {
+            let (now, driver) = world.driver(at);
+            driver.transfer(now, to)
+        })
     }
 
-    /// Somebody wants to read at a server; `None` if it is down. What becomes of it is in the journal.
+    /// A read is put to a server; says the number of its ticket if the server takes it, and `None` if it is down. What
+    /// becomes of the read is in the journal.
     ///
     /// # Errors
     /// The invariant that this broke.
-    pub fn read(&mut self, id: NodeId) -> Result<Option<Result<ReadTicket, NotLeader>>, Violation> {
-        self.by_hand(|world| {
-            let (at, now_us) = (place(id), world.now_us);
-            let node = &mut world.nodes[at];
-            let Some(server) = &mut node.server else { return Ok(None) };
-            let asked = server.read(node.clock.time(now_us));
-            if let Ok(ticket) = asked {
-                world.oracle.read_asked(at, ticket.number());
-            }
-            world.settle(at, None).map(|()| Some(asked))
-        })
+    pub fn read(&mut self, id: NodeId) -> Result<Option<Option<u64>>, Violation> {
+        let op = RawValue::from_string(self.plan.any_read()).expect("ops are JSON");
+        self.ask_server(id, |world, at| world.read_at(at, op, Route::Forwarded, Asker::HAND))
     }
 
     /// A client, from 0 on, wants something; see [`Plan::clients`].
@@ -254,8 +262,7 @@ impl World {
         self.by_hand(|world| {
             let at = place(id);
             world.crash_at(at, 0)?;
-            world.oracle.replaced(at, &recovered)?;
-            world.nodes[at].disk = Disk::with(recovered);
+            world.replace_disk(at, recovered)?;
             world.start(at)
         })
     }
@@ -263,14 +270,15 @@ impl World {
     fn ask_server<T>(
         &mut self,
         id: NodeId,
-        question: impl FnOnce(&mut Server, Time) -> T,
+        question: impl FnOnce(&mut World, usize) -> T,
     ) -> Result<Option<T>, Violation> {
         self.by_hand(|world| {
-            let now_us = world.now_us;
-            let node = &mut world.nodes[place(id)];
-            let Some(server) = &mut node.server else { return Ok(None) };
-            let answer = question(server, node.clock.time(now_us));
-            world.settle(place(id), None).map(|()| Some(answer))
+            let at = place(id);
+            if !world.nodes[at].is_up() {
+                return Ok(None);
+            }
+            let answer = question(world, at);
+            world.settle(at, None).map(|()| Some(answer))
         })
     }
 

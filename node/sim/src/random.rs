@@ -1,9 +1,9 @@
-//! Luck: numbers that follow from a seed and a name, so that one choice never shifts another.
+//! Random numbers that follow from a seed and a name, so that one choice never shifts another.
 //!
 //! Invariant: the same words give the same number, on every machine and in every build. Deliberately absent: a state.
 
 /// A number that follows from these words, and that has nothing in common with that of any others.
-pub(crate) fn luck<const N: usize>(words: [u64; N]) -> u64 {
+pub(crate) fn random<const N: usize>(words: [u64; N]) -> u64 {
     words.into_iter().fold(0, |hash, word| mix(hash ^ word))
 }
 

@@ -2,17 +2,17 @@
 //!
 //! Invariant: a client is told that something happened only when it is so; everything else is unknown to it.
 
+use bytes::Bytes;
 use raftian_apps::{Refusal, Response};
-use raftian_raft::{Index, NotLeader, ProposeRefused};
-use serde_json::value::RawValue;
+use raftian_raft::Index;
 
-use super::{Budget, World};
+use super::World;
 use crate::client::Current;
 use crate::coverage::Rare;
-use crate::invariant::{Check, id_at, place};
+use crate::invariant::{Check, place};
 use crate::journal::What;
-use crate::luck::luck;
-use crate::node::{Read, Waiter};
+use crate::random::random;
+use crate::node::{Asker, Input};
 use crate::queue::{Answer, Event, Request};
 use crate::schedule::Op;
 
@@ -44,94 +44,72 @@ impl World {
         (current.call, current.attempts) = (call, current.attempts + 1);
         let name = [self.seed, 4, client as u64, current.serial, u64::from(current.attempts)];
         let Current { place, op, ref command, .. } = *current;
-        let request = Box::new(Request { client, place: place as u64, op, command: command.clone() });
+        let request = Box::new(Request { client, place: place as u64, op, command: command.clone(), via: None });
         let patience_us = self.plan.client_patience_us;
-        if let Some(latency_us) = self.client_latency(luck(name)) {
+        if let Some(latency_us) = self.client_latency(random(name)) {
             self.queue.plan(self.now_us + latency_us, Event::Request { node, request });
         }
         self.queue.plan(self.now_us + patience_us, Event::TimeOut { client, call });
     }
 
     /// How long a message from or to a client takes; `None` if it is lost.
-    fn client_latency(&self, luck: u64) -> Option<u64> {
-        (luck % 100 >= self.plan.client_loss_percent).then(|| 50 + (luck >> 8) % CLIENT_LATENCY_US)
+    fn client_latency(&self, random: u64) -> Option<u64> {
+        (random % 100 >= self.plan.client_loss_percent).then(|| 50 + (random >> 8) % CLIENT_LATENCY_US)
     }
 
-    /// A request arrives at a node, which cannot know whether its client still waits for the answer.
+    /// A request arrives at a node.
     pub(super) fn request(&mut self, at: usize, request: Request) -> Check {
-        let Request { client, place, op, command } = request;
-        self.trace.note([30, client as u64 | (at as u64) << 32, self.now_us]);
-        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
-        let node = &mut self.nodes[at];
-        let Some(server) = &mut node.server else { return Ok(()) };
-        self.journal.note(self.now_us, self.steps, || What::Asked { client, node: id_at(at), op });
-        let now = node.clock.time(self.now_us);
-        let refused = match op.is_read() {
-            true => match server.read(now) {
-                Ok(ticket) => {
-                    node.reads.push(Read { ticket: ticket.number(), index: None, client, op: place });
-                    self.oracle.read_asked(at, ticket.number());
-                    None
-                }
-                Err(NotLeader { leader }) => Some(leader),
-            },
-            false => match server.propose(now, [command]) {
-                Ok(proposed) => {
-                    node.waiters.push(Waiter { index: proposed.first, term: proposed.term, client, op: place });
-                    None
-                }
-                Err(ProposeRefused::NotLeader(NotLeader { leader })) => Some(leader),
-                Err(ProposeRefused::Transferring { to }) => Some(Some(to)),
-            },
+        if !self.nodes[at].is_up() {
+            return Ok(());
+        }
+        if let Some((via, _)) = request.via
+            && !self.network.admits(via, at, self.now_us)
+        {
+            // The node that passed it on hears so, and knows of no other leader.
+            self.answer(at, Asker::from(&request), Answer::NotLeader { leader: None });
+            return Ok(());
+        }
+        self.arrive(at, Input::Ask(request))
+    }
+
+    /// A node passes a client's question on to the leader.
+    pub(super) fn pass_on(&mut self, at: usize, leader: usize, asker: Asker, command: Bytes) {
+        let Asker { client: Some(client), place, op, .. } = asker else { return };
+        let via = Some((at, self.nodes[at].epoch));
+        let request = Box::new(Request { client, place, op, command, via });
+        if let Some(latency_us) = self.network.forward(at, leader, false, self.now_us) {
+            self.queue.plan(self.now_us + latency_us, Event::Request { node: leader, request });
+        }
+    }
+
+    /// A node answers a client, by way of the node that passed the question on, if one did.
+    pub(super) fn answer(&mut self, at: usize, asker: Asker, answer: Answer) {
+        let Asker { client: Some(client), place: op, via, .. } = asker else { return };
+        let way_us = match via {
+            Some((via, _)) => self.network.forward(at, via, true, self.now_us),
+            None => Some(0),
         };
-        if let Some(leader) = refused {
-            self.answer(at, client, place, Answer::NotLeader { leader });
-        }
-        self.settle(at, None)
-    }
-
-    /// A node answers a client.
-    pub(super) fn answer(&mut self, at: usize, client: usize, op: u64, answer: Answer) {
-        self.calls += 1;
-        if let Some(latency_us) = self.client_latency(luck([self.seed, 5, client as u64, op, at as u64])) {
-            self.queue.plan(self.now_us + latency_us, Event::Answer { client, op, answer: Box::new(answer) });
-        }
-    }
-
-    /// A read may be served from an index on, or not at all.
-    pub(super) fn read_decided(&mut self, at: usize, ticket: u64, index: Result<Index, NotLeader>) {
-        let reads = &mut self.nodes[at].reads;
-        let Some(place) = reads.iter().position(|read| read.ticket == ticket) else { return };
-        match index {
-            Ok(index) => reads[place].index = Some(index),
-            Err(NotLeader { leader }) => {
-                let read = reads.swap_remove(place);
-                self.coverage.note_rare(Rare::ReadFailed);
-                self.answer(at, read.client, read.op, Answer::NotLeader { leader });
-            }
-        }
-    }
-
-    /// Serves the reads whose index is applied.
-    pub(super) fn serve_reads(&mut self, at: usize) {
-        let applied = self.nodes[at].machine.last_applied();
-        let is_due = |read: &Read| read.index.is_some_and(|index| index <= applied);
-        while let Some(place) = self.nodes[at].reads.iter().position(is_due) {
-            let Read { client, op, .. } = self.nodes[at].reads.swap_remove(place);
-            let wanted = self.clients.get(client).and_then(|client| client.current.as_ref());
-            let Some(current) = wanted.filter(|current| current.place as u64 == op) else { continue };
-            let query = RawValue::from_string(current.op.json()).expect("ops are JSON");
-            let response = self.nodes[at].machine.query(&query).expect("a read");
-            self.coverage.note_rare(Rare::ReadServed);
-            self.answer(at, client, op, Answer::Done { index: applied, response });
+        // What one leader told the other is that it does not lead; to the client, no leader is known.
+        let answer = match answer {
+            Answer::NotLeader { .. } if via.is_some() => Answer::NotLeader { leader: None },
+            answer => answer,
+        };
+        let name = [self.seed, 5, client as u64, op, at as u64];
+        if let (Some(way_us), Some(latency_us)) = (way_us, self.client_latency(random(name))) {
+            let event = Event::Answer { client, op, answer: Box::new(answer), via };
+            self.queue.plan(self.now_us + way_us + latency_us, event);
         }
     }
 
     /// Something happens at a client.
     pub(super) fn client_event(&mut self, event: Event) -> Check {
         match event {
-            Event::Answer { client, op, answer } => {
+            Event::Answer { client, op, answer, via } => {
                 self.trace.note([31, client as u64, self.now_us]);
+                let lives = |(at, epoch): (usize, u32)| self.nodes[at].is_up() && self.nodes[at].epoch == epoch;
+                if !via.is_none_or(lives) {
+                    return Ok(());
+                }
                 let current = self.clients[client].current.as_ref();
                 match current.is_some_and(|current| current.place as u64 == op) {
                     true => self.answered(client, *answer),

@@ -1,0 +1,287 @@
+//! A node's storage: the log that ships, on a disk in memory.
+//!
+//! What waits for the disk is handed to the log when the disk gets to it, in one batch that is synced once, as the node's
+//! storage thread does it. A crash strikes before, after or amid that; what it leaves depends on [`Crashes`].
+//!
+//! Invariant: nothing here knows what a record means. What the disk gives back at the next start is what the log's own
+//! recovery makes of the bytes.
+
+use raftian_raft::{Discard, NodeId, Persist, Persisted, Snapshot, Write};
+use raftian_wal::{Disk as _, Located, MemDisk, Part, Recovered, Wal, WalError, locate};
+
+use crate::random::random;
+
+/// What a crash leaves of what was being written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crashes {
+    /// The power is cut at the end of a record.
+    #[default]
+    Whole,
+    /// The power is cut anywhere: within a record, or between two changes of the folder.
+    Torn,
+    /// The power is cut while the disk writes sectors in an order of its own.
+    Scattered,
+    /// The process is killed: what it had written is in the page cache, and stays.
+    Killed,
+}
+
+impl Crashes {
+    /// All of them, with their names.
+    pub(crate) const NAMES: [(&'static str, Crashes); 4] = [
+        ("whole", Crashes::Whole),
+        ("torn", Crashes::Torn),
+        ("scattered", Crashes::Scattered),
+        ("killed", Crashes::Killed),
+    ];
+}
+
+/// How a disk is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// How long a sync takes; `None` if it takes until somebody says so.
+    pub(crate) sync_us: Option<u64>,
+    /// The next sync fails.
+    pub(crate) fails: bool,
+    /// There is no room for a write.
+    pub(crate) is_full: bool,
+}
+
+/// The storage of one node.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    node: NodeId,
+    layout: raftian_wal::Options,
+    disk: MemDisk,
+    /// `None` while the node is down.
+    wal: Option<Wal<MemDisk>>,
+    /// What waits for the disk, and what the disk is busy with.
+    pub(crate) waiting: Vec<Persist>,
+    pub(crate) syncing: Vec<Persist>,
+    pub(crate) syncs: u64,
+    pub(crate) health: Health,
+    /// What was being written when the node went down: the disk may have a beginning of it.
+    unsettled: Vec<Write>,
+    /// Where bits flipped.
+    damage: Option<Located>,
+}
+
+impl Storage {
+    pub(crate) fn new(node: NodeId, layout: raftian_wal::Options, sync_us: Option<u64>) -> Storage {
+        Storage {
+            node,
+            layout,
+            disk: MemDisk::new(),
+            wal: None,
+            waiting: Vec::new(),
+            syncing: Vec::new(),
+            syncs: 0,
+            health: Health { sync_us, fails: false, is_full: false },
+            unsettled: Vec::new(),
+            damage: None,
+        }
+    }
+
+    /// Opens the log. Gives back what was being written when it was closed.
+    ///
+    /// # Errors
+    /// When the log refuses: its node must not start.
+    pub(crate) fn open(&mut self) -> Result<(Recovered, Vec<Write>), WalError> {
+        let (wal, recovered) = Wal::open_with(self.disk.clone(), self.node, self.layout)?;
+        self.wal = Some(wal);
+        self.damage = None;
+        Ok((recovered, std::mem::take(&mut self.unsettled)))
+    }
+
+    /// What would be found if the power were cut now and the log opened.
+    ///
+    /// # Errors
+    /// When the log would refuse.
+    pub(crate) fn durable(&self) -> Result<Recovered, WalError> {
+        let disk = self.disk.fork();
+        disk.crash();
+        Wal::open_with(disk, self.node, self.layout).map(|(_, recovered)| recovered)
+    }
+
+    /// A disk on which this has always been.
+    pub(crate) fn replace(&mut self, write: &Write) {
+        self.wipe();
+        let opened = Wal::open_with(self.disk.clone(), self.node, self.layout).expect("an empty disk opens");
+        let mut wal = opened.0;
+        raftian_raft::Storage::append(&mut wal, write).expect("there is room");
+        wal.close().expect("the disk works");
+    }
+
+    /// The disk is empty.
+    pub(crate) fn wipe(&mut self) {
+        self.disk = MemDisk::new();
+        self.unsettled.clear();
+        self.damage = None;
+    }
+
+    // Writing.
+
+    /// The disk takes on all that waits, unless it is busy or held. Says how long it takes at least, and whether anything
+    /// is to be written.
+    pub(crate) fn begin_sync(&mut self) -> Option<(u64, bool)> {
+        if !self.syncing.is_empty() || self.waiting.is_empty() {
+            return None;
+        }
+        let least_us = self.health.sync_us?;
+        std::mem::swap(&mut self.syncing, &mut self.waiting);
+        self.syncs += 1;
+        // What promises nothing new needs no disk.
+        Some((least_us, self.is_writing()))
+    }
+
+    /// Whether the disk is busy with anything but promises.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.syncing.iter().any(|persist| !persist.write().is_empty())
+    }
+
+    /// The batch that the disk is busy with.
+    pub(crate) fn batch(&self) -> impl Iterator<Item = &Write> {
+        self.syncing.iter().map(Persist::write)
+    }
+
+    /// Writes the batch and syncs it once, as the node's storage thread does.
+    ///
+    /// # Errors
+    /// When the disk fails or is full: the node must stop.
+    pub(crate) fn sync(&mut self) -> Result<Vec<Persisted>, WalError> {
+        let wal = self.wal.as_mut().expect("a node that is up has its log open");
+        if self.health.fails {
+            self.disk.fail_next_sync();
+        }
+        self.disk.set_capacity_bytes(self.health.is_full.then_some(0));
+        self.health.fails = false;
+        Persist::sync_all(std::mem::take(&mut self.syncing), wal)
+    }
+
+    /// Writes a snapshot beside the log.
+    ///
+    /// # Errors
+    /// Why it could not be written; the log goes on without it.
+    pub(crate) fn stage(&mut self, snapshot: &Snapshot) -> Result<(), String> {
+        self.disk.set_capacity_bytes(self.health.is_full.then_some(0));
+        let wal = self.wal.as_ref().expect("a node that is up has its log open");
+        wal.stager().stage(snapshot).map_err(|error| error.to_string())
+    }
+
+    /// A snapshot beside the log is not wanted any more.
+    pub(crate) fn discard_staged(&mut self, snapshot: &Snapshot) {
+        let wal = self.wal.as_ref().expect("a node that is up has its log open");
+        wal.stager().discard(snapshot);
+    }
+
+    // Ends.
+
+    /// The node stops by itself, because its disk has failed amid these writes: nothing more is written.
+    pub(crate) fn stop(&mut self, doubtful: Vec<Write>) {
+        self.wal = None;
+        self.waiting.clear();
+        self.unsettled = doubtful;
+        self.settle_health();
+    }
+
+    /// The node crashes. The first `keep` records of what waited have been written; the disk has them, and what else
+    /// `crashes` leaves. `name` is the name of this crash among those of the run. Says how many records were lost.
+    pub(crate) fn crash(&mut self, crashes: Crashes, keep: usize, name: u64) -> usize {
+        let batch = self.syncing.drain(..).chain(self.waiting.drain(..));
+        let writes: Vec<Write> = batch.map(|persist| persist.write().clone()).collect();
+        let records: Vec<Write> = writes.iter().flat_map(records).collect();
+        let mut wal = self.wal.take().expect("a node that is up has its log open");
+        self.disk.set_capacity_bytes(None);
+        let keep = keep.min(records.len());
+        for record in &records[..keep] {
+            raftian_raft::Storage::append(&mut wal, record).expect("there is room, and the disk works");
+        }
+        let whole = self.disk.unsynced_bytes();
+        match crashes {
+            Crashes::Whole => self.disk.crash_keeping(usize::MAX),
+            Crashes::Killed => {}
+            Crashes::Torn => {
+                self.tear(&mut wal, records.get(keep), name);
+                // Before the first record only marks wait for the disk, and a power cut may take those.
+                let floor = if keep == 0 { 0 } else { whole };
+                let torn = self.disk.unsynced_bytes().saturating_sub(floor) as u64;
+                self.disk.crash_keeping(floor + random([name, 2]).checked_rem(torn).unwrap_or(0) as usize);
+            }
+            Crashes::Scattered => {
+                for record in &records[keep..] {
+                    raftian_raft::Storage::append(&mut wal, record).expect("there is room, and the disk works");
+                }
+                let mut sector = 0;
+                self.disk.crash_scattered(|| {
+                    sector += 1;
+                    random([name, 3, sector]) % 2 == 0
+                });
+            }
+        }
+        self.unsettled = writes;
+        self.settle_health();
+        records.len() - keep
+    }
+
+    /// A record is written, or a part of it: frames are cut off later, changes of the folder end here.
+    fn tear(&self, wal: &mut Wal<MemDisk>, record: Option<&Write>, name: u64) {
+        let Some(record) = record else { return };
+        if record.snapshot.is_some() || record.discard.is_some() {
+            self.disk.set_changes_left(Some(random([name, 1]) % 8));
+        }
+        // That it does not come to its end is what is wanted.
+        let _ = raftian_raft::Storage::append(wal, record);
+        self.disk.set_changes_left(None);
+    }
+
+    fn settle_health(&mut self) {
+        self.health.fails = false;
+        self.disk.set_capacity_bytes(None);
+    }
+
+    // Damage.
+
+    /// A bit flips in a record. Says in which; in none if there is no such record, or one that is damaged already.
+    pub(crate) fn flip(&mut self, part: Part, name: u64) -> Option<Part> {
+        if self.is_damaged() {
+            return None;
+        }
+        // What the kernel does by itself after a while: or a power cut could take back the proof that this was durable.
+        self.disk.write_back();
+        let found = locate(&self.disk, part).ok().flatten().filter(|found| found.vouched)?;
+        let offset = found.offset + random([name, 4]) % found.length.max(1);
+        self.disk.flip_bit(&found.file, offset as usize, (random([name, 5]) % 8) as u8);
+        let part = found.part;
+        self.damage = Some(found);
+        Some(part)
+    }
+
+    /// Whether the log would refuse to open, because of a bit that flipped.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damage.is_some() && locate(&self.disk, Part::HardState).is_err()
+    }
+
+    /// Where bits flipped since the log was opened.
+    pub(crate) fn damage(&self) -> Option<Part> {
+        self.damage.as_ref().map(|found| found.part)
+    }
+
+    /// The names of all files, for tests.
+    #[cfg(test)]
+    pub(crate) fn files(&self) -> Vec<String> {
+        self.disk.list().expect("a disk in memory")
+    }
+}
+
+/// The parts of a write that can be appended one after another, in its order.
+fn records(write: &Write) -> Vec<Write> {
+    let hard_state = write.hard_state.map(|hard_state| Write { hard_state: Some(hard_state), ..Write::default() });
+    let snapshot = write.snapshot.clone().map(|snapshot| Write { snapshot: Some(snapshot), ..Write::default() });
+    let discard = write.discard.map(|discard| Write { discard: Some(discard), ..Write::default() });
+    let entries = write.entries.iter().map(|entry| Write { entries: vec![entry.clone()], ..Write::default() });
+    hard_state.into_iter().chain(snapshot).chain(discard).chain(entries).collect()
+}
+
+/// Whether this write puts a leader's snapshot in the place of the log.
+pub(crate) fn is_install(write: &Write) -> bool {
+    write.discard == Some(Discard::All)
+}

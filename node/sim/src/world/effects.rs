@@ -1,0 +1,370 @@
+//! What a node's driver wants done: writes on a disk, messages on links, answers to clients.
+//!
+//! Invariant: the oracle sees a server's step before anything of it is done, and a disk's content before anything that
+//! rests on it is said. Effects are carried out one by one, and a crash may come between any two.
+
+use raftian_apps::{Effect as Applied, Machine, Refusal};
+use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, RestoreJob};
+use raftian_raft::{Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Persist, RoleKind, Server, Write};
+
+use super::{Budget, World};
+use crate::coverage::{Kind, Rare};
+use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::journal::What;
+use crate::network::Fate;
+use crate::node::{Asker, SimHost};
+use crate::queue::{Answer, Event};
+use crate::random::random;
+use crate::storage::is_install;
+
+impl World {
+    /// Starts a node with what its disk holds, if its log opens.
+    pub(super) fn start(&mut self, at: usize) -> Check {
+        let Some(recovered) = self.open_log(at)? else { return Ok(()) };
+        let node = &mut self.nodes[at];
+        let recovered = raftian_raft::Recovered {
+            hard_state: recovered.hard_state,
+            snapshot: recovered.snapshot,
+            entries: recovered.entries,
+        };
+        let server = Server::new(node.options.clone(), recovered, node.clock.time(self.now_us));
+        self.oracle.started(at, &server)?;
+        let first = self.settings.machine(self.plan.first_machine());
+        let mut driver = Driver::new(self.plan.driver_options(&self.settings), server, first);
+        driver.take_part();
+        self.nodes[at].begin(driver);
+        self.trace.note([20, at as u64, self.now_us]);
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        self.journal.note(self.now_us, self.steps, || What::Started(id_at(at)));
+        self.settle(at, None)
+    }
+
+    /// A node crashes. Of what waited for its disk, the first `keep` records have reached it all the same.
+    pub(super) fn crash_at(&mut self, at: usize, keep: usize) -> Check {
+        let name = random([self.seed, 13, at as u64, self.steps]);
+        let Some(driver) = self.nodes[at].end() else { return Ok(()) };
+        self.trace.note([21, at as u64, keep as u64, self.now_us]);
+        self.note_end(at, driver.server());
+        let storage = &mut self.nodes[at].storage;
+        let installs = storage.batch().any(is_install);
+        let lost = storage.crash(self.plan.crashes, keep, name);
+        self.coverage.note_rare(match (lost > 0, installs) {
+            (true, true) if keep > 0 => Rare::InstallTorn,
+            (true, _) => Rare::WritesLost,
+            (false, _) => Rare::CrashedIdle,
+        });
+        if keep > 0 {
+            self.coverage.note_rare(Rare::WriteTorn);
+        }
+        Ok(())
+    }
+
+    /// A node stops by itself, because its disk has failed.
+    pub(super) fn stop_at(&mut self, at: usize, doubtful: Vec<Write>) {
+        let Some(driver) = self.nodes[at].end() else { return };
+        self.trace.note([23, at as u64, self.now_us]);
+        self.note_end(at, driver.server());
+        self.nodes[at].storage.stop(doubtful);
+    }
+
+    fn note_end(&mut self, at: usize, server: &Server) {
+        self.journal.note(self.now_us, self.steps, || What::Crashed(id_at(at)));
+        let is_joint = server.configuration().is_some_and(Configuration::is_joint);
+        if is_joint && server.role() == RoleKind::Leader {
+            self.coverage.note_rare(Rare::JointLeaderCrashed);
+        }
+        self.oracle.crashed(at);
+    }
+
+    /// The inputs of a node are used up: carries out what its driver wants, until it wants no more.
+    pub(super) fn settle(&mut self, at: usize, mut kind: Option<Kind>) -> Check {
+        loop {
+            let node = &mut self.nodes[at];
+            let now = node.clock.time(self.now_us);
+            let Some(driver) = &mut node.driver else { return Ok(()) };
+            let (oracle, mut seen, mut decisions) = (&mut self.oracle, None, Vec::new());
+            driver.turn(now, |server, ready| {
+                seen = Some(oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write)));
+                decisions.clone_from(&ready.reads);
+            });
+            let moved = seen.expect("a turn shows what the core wants")?;
+            if let Some(kind) = kind.take() {
+                self.coverage.note(kind, &moved);
+            }
+            if moved.rolled_back {
+                self.coverage.note_rare(Rare::RolledBack);
+            }
+            for decision in decisions {
+                self.journal.note(self.now_us, self.steps, || What::Read(id_at(at), decision));
+                self.oracle.read_answered(at, decision.ticket.number(), decision.index.ok())?;
+            }
+            let now = moved.now;
+            self.trace.note([now.term << 8 | now.role as u64, now.last_index, now.commit_index]);
+            match self.carry_out(at)? {
+                Carried::Crashed => return Ok(()),
+                Carried::Finished => break,
+                Carried::Again => {}
+            }
+        }
+        self.check_settled(at)?;
+        self.nodes[at].wind();
+        Ok(())
+    }
+
+    fn check_settled(&mut self, at: usize) -> Check {
+        let node = &self.nodes[at];
+        let Some(driver) = &node.driver else { return Ok(()) };
+        self.oracle.settled(at, driver.server(), driver.is_restoring())?;
+        let (asked, answered, pending) = (node.asked, node.answered, driver.pending() as u64);
+        self.oracle.jury.require(asked == answered + pending, Invariant::Answered, || {
+            let id = id_at(at);
+            format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
+        })
+    }
+
+    /// Carries out effects, one by one.
+    fn carry_out(&mut self, at: usize) -> Result<Carried, Finding> {
+        let mut again = false;
+        while let Some(effect) = self.nodes[at].driver.as_mut().and_then(Driver::next_effect) {
+            match effect {
+                Effect::Call(message) | Effect::Reply((), Ok(message)) => {
+                    if self.crosses(at, false, Rare::CrashedAtSend)? {
+                        return Ok(Carried::Crashed);
+                    }
+                    self.send(message)?;
+                }
+                // What was refused comes as an effect of its own.
+                Effect::Reply((), Err(_)) => {}
+                Effect::Write(persist) => {
+                    let is_install = is_install(persist.write());
+                    self.nodes[at].storage.waiting.push(persist);
+                    if self.crosses(at, is_install, Rare::CrashedAtWrite)? {
+                        return Ok(Carried::Crashed);
+                    }
+                    self.begin_sync(at);
+                }
+                Effect::Restore(job) => again |= self.begin_restoring(at, job)?,
+                Effect::Stage(job) => again |= self.begin_encoding(at, job.encode()),
+                Effect::DiscardStaged(snapshot) => {
+                    self.coverage.note_rare(Rare::StagedInVain);
+                    self.nodes[at].storage.discard_staged(&snapshot);
+                }
+                Effect::Forward { leader, question } => self.forward(at, leader, question),
+                Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome),
+                Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome),
+                Effect::Applied { entry, applied } => self.note_applied(at, &entry, &applied)?,
+                Effect::Refused(contradiction) => self.refused(at, contradiction)?,
+                Effect::Event(event) => self.note_event(at, event),
+                Effect::SnapshotGivenUp(_) => self.coverage.note_rare(Rare::SnapshotGivenUp),
+                Effect::Snapshot((), _) | Effect::Replaced => {}
+            }
+        }
+        Ok(if again { Carried::Again } else { Carried::Finished })
+    }
+
+    /// A boundary is crossed. Says whether the node crashed there.
+    pub(super) fn crosses(&mut self, at: usize, is_install: bool, rare: Rare) -> Result<bool, Finding> {
+        let Some(keep) = self.nodes[at].cross(is_install) else { return Ok(false) };
+        self.coverage.note_rare(rare);
+        self.crash_at(at, keep).map(|()| true)
+    }
+
+    // Messages.
+
+    fn send(&mut self, message: Message) -> Check {
+        self.oracle.sent(&message)?;
+        self.budget.spend()?;
+        let (from, to) = (place(message.from), place(message.to));
+        if to >= self.nodes.len() {
+            return Ok(());
+        }
+        let is_request = matches!(message.body, raftian_raft::Body::Request(_));
+        if is_request && self.plan.call_timeout {
+            self.begin_call(from, &message);
+        }
+        let fate = self.network.judge(&message, self.now_us);
+        if fate != Fate::Lost {
+            self.require_open(from, to)?;
+        }
+        let (first_us, second_us) = match fate {
+            Fate::Lost => {
+                self.coverage.note_rare(Rare::MessageLost);
+                self.journal.note(self.now_us, self.steps, || What::Lost(Box::new(message)));
+                return Ok(());
+            }
+            Fate::Arrives(at_us) => (at_us, None),
+            Fate::Twice(first_us, second_us) => (first_us, Some(second_us)),
+        };
+        if let Some(at_us) = second_us {
+            // A copy of a request has a reply of its own.
+            self.coverage.note_rare(Rare::MessageTwice);
+            self.budget.granted += Budget::PER_CAUSE;
+            self.send_copy(at_us, message.clone());
+        }
+        self.send_copy(first_us, message);
+        Ok(())
+    }
+
+    fn send_copy(&mut self, at_us: u64, message: Message) {
+        let told = self.journal.is_on().then(|| message.clone());
+        let id = self.queue.send(at_us, message);
+        self.journal.note(self.now_us, self.steps, || What::Sent(id, Box::new(told.expect("it is being recorded"))));
+    }
+
+    /// The transport waits for the reply, for twice the longest election time-out.
+    fn begin_call(&mut self, at: usize, message: &Message) {
+        let node = &mut self.nodes[at];
+        let until_us = self.now_us + 2 * self.plan.election_timeout.end.as_micros() as u64;
+        node.calls.begin(message.call, message.to, until_us);
+        if !std::mem::replace(&mut node.calls.has_timer, true) {
+            self.queue.plan(until_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
+        }
+    }
+
+    fn refused(&mut self, at: usize, contradiction: Contradiction) -> Check {
+        let invariant = match contradiction {
+            Contradiction::SecondLeader { .. } => Invariant::ElectionSafety,
+            Contradiction::Committed { .. } => Invariant::StateMachineSafety,
+            _ => Invariant::Composure,
+        };
+        // It takes no notice of such a message.
+        self.oracle.jury.protest(invariant, || format!("{} refuses what it was sent: {contradiction}", id_at(at)))
+    }
+
+    // Snapshots.
+
+    /// A state is being encoded. Says whether that is done at once.
+    fn begin_encoding(&mut self, at: usize, snapshot: raftian_raft::Snapshot) -> bool {
+        self.nodes[at].encoding = Some(snapshot);
+        self.begin_job(at, 14, |node, epoch| Event::Encoded { node, epoch }, World::finish_encoding)
+    }
+
+    pub(super) fn finish_encoding(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if let (Some(snapshot), Some(driver)) = (node.encoding.take(), &mut node.driver) {
+            let staged = node.storage.stage(&snapshot);
+            driver.staged(staged.map(|()| snapshot));
+        }
+    }
+
+    /// A snapshot's state is being restored. Says whether that is done at once.
+    fn begin_restoring(&mut self, at: usize, job: RestoreJob) -> Result<bool, Finding> {
+        let machine = job.restore().map_err(|text| Finding { invariant: Invariant::SnapshotTruth, text })?;
+        self.nodes[at].restoring = Some((job, self.settings.machine(machine)));
+        if self.plan.job_us == 0 {
+            return self.finish_restoring(at).map(|()| true);
+        }
+        Ok(self.begin_job(at, 15, |node, epoch| Event::Restored { node, epoch }, |_, _| {}))
+    }
+
+    pub(super) fn finish_restoring(&mut self, at: usize) -> Check {
+        let Some((job, machine)) = self.nodes[at].restoring.take() else { return Ok(()) };
+        self.oracle.restored(at, job.snapshot())?;
+        let (_, driver) = self.driver(at);
+        driver.restored(machine);
+        Ok(())
+    }
+
+    /// A job takes its time, or none. Says whether it is done.
+    fn begin_job(
+        &mut self,
+        at: usize,
+        stream: u64,
+        event: impl Fn(usize, u32) -> Event,
+        finish: impl Fn(&mut World, usize),
+    ) -> bool {
+        if self.plan.job_us == 0 {
+            finish(self, at);
+            return true;
+        }
+        let takes_us = random([self.seed, stream, at as u64, self.steps]) % self.plan.job_us;
+        self.queue.plan(self.now_us + takes_us, event(at, self.nodes[at].epoch));
+        false
+    }
+
+    // Answers.
+
+    fn forward(&mut self, at: usize, leader: NodeId, question: Question<SimHost>) {
+        self.nodes[at].answered += 1;
+        self.coverage.note_rare(Rare::Forwarded);
+        match question {
+            Question::Command(command, asker) => self.pass_on(at, place(leader), asker, command),
+            Question::Read(op, asker) => self.pass_on(at, place(leader), asker, String::from(op.get()).into()),
+        }
+    }
+
+    fn tell_command(&mut self, at: usize, asker: Asker, outcome: CommandOutcome) {
+        self.nodes[at].answered += 1;
+        let answer = match outcome {
+            CommandOutcome::Applied { index, response, .. } => Answer::Done { index, response },
+            CommandOutcome::Replaced => {
+                self.coverage.note_rare(Rare::ProposalLost);
+                Answer::Lost
+            }
+            CommandOutcome::Unknown => {
+                self.coverage.note_rare(Rare::ProposalUnknown);
+                Answer::Lost
+            }
+            CommandOutcome::NotLeader { leader } => Answer::NotLeader { leader },
+            CommandOutcome::NoLeader => Answer::NotLeader { leader: None },
+        };
+        self.answer(at, asker, answer);
+    }
+
+    fn tell_read(&mut self, at: usize, asker: Asker, outcome: ReadOutcome) {
+        self.nodes[at].answered += 1;
+        let answer = match outcome {
+            ReadOutcome::Served { index, response } => {
+                self.coverage.note_rare(Rare::ReadServed);
+                Answer::Done { index, response }
+            }
+            ReadOutcome::NotLeader { leader } => {
+                self.coverage.note_rare(Rare::ReadFailed);
+                Answer::NotLeader { leader }
+            }
+            ReadOutcome::NoLeader => Answer::NotLeader { leader: None },
+            ReadOutcome::NotARead(why) => unreachable!("clients read what can be read: {why}"),
+        };
+        self.answer(at, asker, answer);
+    }
+
+    // What is seen.
+
+    fn note_applied(&mut self, at: usize, entry: &Entry, applied: &raftian_apps::Applied) -> Check {
+        self.oracle.applies(at, entry)?;
+        let digest = self.nodes[at].driver.as_ref().map(Driver::machine).map(Machine::digest);
+        self.oracle.applied(at, applied, digest.expect("it has just applied an entry"))?;
+        match &applied.effect {
+            Applied::Duplicate { .. } => self.coverage.note_rare(Rare::Duplicate),
+            Applied::Refused(response) => match response.refusal() {
+                Some(Refusal::NoSession) => self.coverage.note_rare(Rare::NoSession),
+                _ => self.coverage.note_rare(Rare::StaleSerial),
+            },
+            Applied::Noop | Applied::Executed(_) => {}
+        }
+        self.journal.note(self.now_us, self.steps, || What::Applied(id_at(at), entry.index));
+        Ok(())
+    }
+
+    fn note_event(&mut self, at: usize, event: Told) {
+        match &event {
+            Told::QuorumLost { .. } => self.coverage.note_rare(Rare::QuorumLost),
+            Told::TransferStarted { .. } => self.coverage.note_rare(Rare::TransferBegun),
+            Told::TransferAborted { .. } => self.coverage.note_rare(Rare::TransferAborted),
+            Told::SnapshotTaken { .. } => self.coverage.note_rare(Rare::SnapshotTaken),
+            Told::SnapshotInstalled { .. } => self.coverage.note_rare(Rare::SnapshotInstalled),
+            _ => {}
+        }
+        self.journal.note(self.now_us, self.steps, || What::Event(id_at(at), event));
+    }
+}
+
+/// How far effects were carried out.
+enum Carried {
+    /// The node crashed amid them.
+    Crashed,
+    /// All of them.
+    Finished,
+    /// All of them, and something is done at once, so that there are more.
+    Again,
+}

@@ -1,0 +1,187 @@
+//! What arrives at a node, and its turns: inputs first, then the clock, then all that comes of them.
+//!
+//! Where turns take no time, each input has a turn of its own. Where they do, what arrives meanwhile gathers, and is taken
+//! in together, as a node's driver does it.
+//!
+//! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
+
+use raftian_driver::{Consistency, Driver, Route};
+use raftian_raft::{Body, Message, Reply};
+use serde_json::value::RawValue;
+
+use super::{Budget, World};
+use crate::coverage::{Kind, Rare};
+use crate::invariant::{Check, Invariant, place};
+use crate::journal::What;
+use crate::node::{Asker, Input};
+use crate::queue::{Event, MessageId, Request};
+use crate::random::random;
+
+impl World {
+    /// Something arrives at a node that runs.
+    pub(super) fn arrive(&mut self, at: usize, input: Input) -> Check {
+        if self.plan.turn_us == 0 {
+            let kind = self.take_in(at, input)?;
+            return self.settle(at, kind);
+        }
+        self.nodes[at].inbox.push_back(input);
+        self.plan_turn(at);
+        Ok(())
+    }
+
+    /// The node takes a turn as soon as it is done with the last one.
+    pub(super) fn plan_turn(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if !std::mem::replace(&mut node.has_turn_planned, true) {
+            let at_us = node.busy_until_us.max(self.now_us);
+            self.queue.plan(at_us, Event::Turn { node: at, epoch: node.epoch });
+            node.wind();
+        }
+    }
+
+    /// A node takes in all that has gathered, and looks at its clock.
+    pub(super) fn take_turn(&mut self, at: usize) -> Check {
+        self.nodes[at].has_turn_planned = false;
+        let epoch = self.nodes[at].epoch;
+        let inputs: Vec<Input> = self.nodes[at].inbox.drain(..).collect();
+        let mut kind = None;
+        let is_batch = inputs.len() > 1;
+        if is_batch {
+            self.coverage.note_rare(Rare::InputsTogether);
+        }
+        for input in inputs {
+            let taken = self.take_in(at, input)?;
+            if self.nodes[at].epoch != epoch || !self.nodes[at].is_up() {
+                return Ok(());
+            }
+            kind = taken.filter(|_| !is_batch);
+        }
+        let takes_us = random([self.seed, 12, at as u64, self.steps]) % self.plan.turn_us.max(1);
+        self.nodes[at].busy_until_us = self.now_us + takes_us;
+        self.settle(at, kind)
+    }
+
+    /// Feeds one input to a node's driver. Says what kind of message it was, if it was one.
+    fn take_in(&mut self, at: usize, input: Input) -> Result<Option<Kind>, crate::invariant::Finding> {
+        match input {
+            Input::Message(id, message) => return self.take_message(at, id, message),
+            Input::Ask(request) => self.take_question(at, request),
+            Input::Persisted(persisted) => {
+                let (now, driver) = self.driver(at);
+                driver.persisted(now, persisted);
+            }
+            Input::Encoded => self.finish_encoding(at),
+            Input::Restored => self.finish_restoring(at)?,
+            Input::CallsTimeOut => {
+                while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
+                    self.coverage.note_rare(Rare::CallGivenUp);
+                    let (now, driver) = self.driver(at);
+                    driver.lost(now, peer, call);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn take_message(
+        &mut self,
+        at: usize,
+        id: MessageId,
+        message: Message,
+    ) -> Result<Option<Kind>, crate::invariant::Finding> {
+        let (from, kind) = (place(message.from), Kind::of(&message));
+        self.trace.note([1 + kind as u64, at as u64 | (from as u64) << 8 | message.term << 16, self.now_us]);
+        if matches!(message.body, Body::Request(_)) {
+            if !self.network.admits(from, at, self.now_us) {
+                self.coverage.note_rare(Rare::RefusedAtCut);
+                self.journal.note(self.now_us, self.steps, || What::Lost(Box::new(message)));
+                return Ok(None);
+            }
+            self.require_open(from, at)?;
+        } else if self.plan.call_timeout && !self.nodes[at].calls.end(message.call) {
+            // The transport answers a call once, and not after it has given it up.
+            self.coverage.note_rare(Rare::LateReply);
+            return Ok(None);
+        }
+        self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message.clone())));
+        let (call, term) = (message.call, message.term);
+        let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
+        let is_request = matches!(message.body, Body::Request(_));
+        let (now, driver) = self.driver(at);
+        match is_request {
+            true => driver.request(now, message, ()),
+            false => driver.reply(now, message),
+        }
+        if answers_append {
+            let server = self.nodes[at].server().expect("it has just taken a message in");
+            self.oracle.answered(at, from, term, call, server);
+            self.oracle.check_match_index(at, server, from)?;
+        }
+        Ok(Some(kind))
+    }
+
+    /// A link of which one end knows that it is cut lets nothing through.
+    pub(super) fn require_open(&mut self, from: usize, to: usize) -> Check {
+        let is_cut = self.network.is_known_cut(from, to);
+        self.oracle.jury.require(!is_cut, Invariant::PartitionTight, || {
+            format!("a message crosses the link n{} -> n{}, of which an end knows that it is cut", from + 1, to + 1)
+        })
+    }
+
+    /// A client's question. The node cannot know whether its client still waits for the answer.
+    fn take_question(&mut self, at: usize, request: Request) {
+        let asker = Asker::from(&request);
+        let Request { client, op, command, via, .. } = request;
+        self.trace.note([30, client as u64 | (at as u64) << 32, self.now_us]);
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        let id = self.nodes[at].id();
+        self.journal.note(self.now_us, self.steps, || What::Asked { client, node: id, op });
+        let may_forward = via.is_none() && self.plan.forwarding;
+        let route = if may_forward { Route::Direct } else { Route::Forwarded };
+        match op.is_read() {
+            true => {
+                let op = RawValue::from_string(op.json()).expect("ops are JSON");
+                self.read_at(at, op, route, asker);
+            }
+            false => {
+                self.nodes[at].asked += 1;
+                let (now, driver) = self.driver(at);
+                driver.submit(now, command, route, asker);
+            }
+        }
+    }
+
+    /// A read is put to a node. Says the number of its ticket, if its core took it.
+    pub(super) fn read_at(&mut self, at: usize, op: Box<RawValue>, route: Route, asker: Asker) -> Option<u64> {
+        let pending = self.nodes[at].driver.as_ref().map_or(0, Driver::pending);
+        self.nodes[at].asked += 1;
+        let (now, driver) = self.driver(at);
+        driver.read(now, op, Consistency::Linearizable, route, asker);
+        let is_taken = driver.pending() > pending;
+        is_taken.then(|| {
+            let node = &mut self.nodes[at];
+            node.tickets += 1;
+            self.oracle.read_asked(at, node.tickets);
+            node.tickets
+        })
+    }
+
+    /// A node looks at its clock.
+    pub(super) fn tick_at(&mut self, at: usize) -> Check {
+        self.trace.note([0, at as u64, self.now_us]);
+        if !self.nodes[at].is_up() {
+            return Ok(());
+        }
+        self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        match self.plan.turn_us {
+            0 => self.settle(at, None),
+            _ => self.take_turn(at),
+        }
+    }
+
+    /// A node's driver, and the time on its clock.
+    pub(super) fn driver(&mut self, at: usize) -> (raftian_raft::Time, &mut Driver<crate::node::SimHost>) {
+        let node = &mut self.nodes[at];
+        (node.clock.time(self.now_us), node.driver.as_mut().expect("a node that is up"))
+    }
+}
