@@ -101,6 +101,7 @@ mod error;
 mod locate;
 mod mark;
 mod mem_disk;
+mod mutant;
 mod record;
 mod recovery;
 mod replay;
@@ -114,6 +115,8 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
 pub use locate::{Located, Part, locate};
 pub use mem_disk::{MemDisk, MemFile};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use recovery::{Recovered, TornTail, is_begun};
 pub use stage::{StageError, Stager};
 pub use wal::{Options, Wal};

@@ -10,7 +10,7 @@ use raftian_raft::{Index, NodeId};
 
 use crate::record::Record;
 use crate::segment::Position;
-use crate::{Disk, WalError, record, recovery, segment, snapshot};
+use crate::{Disk, Options, WalError, record, recovery, segment, snapshot};
 
 /// A part of what a log holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +82,11 @@ pub fn locate<D: Disk>(disk: &D, part: Part) -> Result<Option<Located>, WalError
     let first = numbers.first().map_or(Ok(Bytes::new()), |&number| read(disk, &segment::file_name(number)))?;
     // A file without the name of a node has the same meaning for every node.
     let owner = segment::owner(&first).or(NodeId::new(1)).expect("1 names a node");
-    let plan = recovery::plan(disk, owner)?;
+    let plan = recovery::plan(disk, owner, &Options::default())?;
     let mut places = Places::default();
     for number in numbers {
         let bytes = read(disk, &segment::file_name(number))?;
-        for (at, frame) in record::frames(&bytes, number) {
+        for (at, frame) in record::frames(&bytes, number, false) {
             let record = frame.record().expect("the log can be read");
             places.take(&record, Place { at, end: frame.end });
         }

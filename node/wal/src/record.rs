@@ -101,14 +101,28 @@ pub(crate) fn read_frame(segment: &Bytes, at: Position) -> Option<Frame> {
     (stored == computed).then(|| Frame { batch, end, kind, payload: segment.slice(payload) })
 }
 
-/// The frames of a segment with their places, up to the first that does not verify.
-pub(crate) fn frames(bytes: &Bytes, segment: u32) -> impl Iterator<Item = (Position, Frame)> {
+/// The frames of a segment with their places, up to the first that does not verify; or, if it `skips`, to the last that
+/// does.
+pub(crate) fn frames(bytes: &Bytes, segment: u32, skips: bool) -> impl Iterator<Item = (Position, Frame)> {
     let mut next = Position { segment, offset: segment::HEADER };
     std::iter::from_fn(move || {
-        let frame = read_frame(bytes, next)?;
-        let at = std::mem::replace(&mut next, Position { segment, offset: frame.end });
+        let end = if skips { written(bytes) } else { next.offset + 1 };
+        let (at, frame) = find_frame(bytes, next, end)?;
+        next.offset = frame.end;
         Some((at, frame))
     })
+}
+
+/// The first frame from `at` on, but before the end, that verifies. Since a frame verifies only where it was written,
+/// looking for one at every byte is safe.
+fn find_frame(segment: &Bytes, at: Position, end: u32) -> Option<(Position, Frame)> {
+    let mut places = (at.offset..end).map(|offset| Position { offset, ..at });
+    places.find_map(|at| Some((at, read_frame(segment, at)?)))
+}
+
+/// The length of a file up to its last byte that is not zero.
+fn written(file: &[u8]) -> u32 {
+    file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1) as u32
 }
 
 /// The checksum stored at `at`, and the one computed from what a frame there would cover as far as the file goes.
@@ -122,20 +136,13 @@ pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     (u32::from_le_bytes(stored_crc), checksum(at, covered))
 }
 
-/// The latest batch that any frame after `at` tells of. Since a frame verifies only where it was written, looking for
-/// one at every byte is safe.
-pub(crate) fn latest_batch_after(segment: &Bytes, at: Position) -> Option<u32> {
-    let written = segment.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1) as u32;
-    let mut latest = None;
-    let mut offset = at.offset + 1;
-    while offset < written {
-        match read_frame(segment, Position { offset, ..at }) {
-            Some(frame) => {
-                latest = latest.max(Some(frame.batch));
-                offset = frame.end;
-            }
-            None => offset += 1,
-        }
+/// The latest batch that any frame after `at` tells of.
+pub(crate) fn latest_batch_after(segment: &Bytes, mut at: Position) -> Option<u32> {
+    let (mut latest, end) = (None, written(segment));
+    at.offset += 1;
+    while let Some((_, frame)) = find_frame(segment, at, end) {
+        latest = latest.max(Some(frame.batch));
+        at.offset = frame.end;
     }
     latest
 }

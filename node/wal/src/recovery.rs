@@ -8,9 +8,10 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use raftian_raft::{Entry, HardState, NodeId, Snapshot};
 
+use crate::mutant::Mutant;
 use crate::replay::Replay;
 use crate::segment::{self, BadHeader, Header, Position, VERSION};
-use crate::{Disk, WalError, mark, record, snapshot};
+use crate::{Disk, Options, WalError, mark, record, snapshot};
 
 /// What the log held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +81,7 @@ struct Scan {
 ///
 /// # Errors
 /// When the files cannot be read, or are not what a crash can leave.
-pub(crate) fn plan<D: Disk>(disk: &D, node: NodeId) -> Result<Plan, WalError> {
+pub(crate) fn plan<D: Disk>(disk: &D, node: NodeId, options: &Options) -> Result<Plan, WalError> {
     let files = disk.list().map_err(|error| WalError::io("list", &disk.locate("."), error))?;
     let mark = mark::read(disk, &files)?;
     let marked = mark.as_ref().map(|found| found.mark);
@@ -113,9 +114,9 @@ pub(crate) fn plan<D: Disk>(disk: &D, node: NodeId) -> Result<Plan, WalError> {
             }
             Err(bad) => return Err(refuse_header(file, bad)),
         }
-        last = Some(scan(file, Bytes::from(bytes), number, &mut replay)?);
+        last = Some(scan(file, Bytes::from(bytes), number, &mut replay, options)?);
     }
-    let (last, torn_tail) = last.map(|scan| judge_tail(scan, marked, &replay)).transpose()?.unzip();
+    let (last, torn_tail) = last.map(|scan| judge_tail(scan, marked, &replay, options)).transpose()?.unzip();
     if last.is_none() && snapshot.is_some() {
         return Err(WalError::Missing { file: disk.locate(&segment::file_name(*numbers.start())) });
     }
@@ -230,10 +231,10 @@ fn check_snapshot<D: Disk>(
 }
 
 /// Takes the frames of a segment into the log, up to the first that does not verify.
-fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay) -> Result<Scan, WalError> {
+fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay, options: &Options) -> Result<Scan, WalError> {
     let end = Position { segment: number, offset: segment::HEADER };
     let mut scan = Scan { file, bytes, end, newest_batch: None };
-    for (at, frame) in record::frames(&scan.bytes, number) {
+    for (at, frame) in record::frames(&scan.bytes, number, options.has(Mutant::SkipsCorruptRecord)) {
         frame.record().and_then(|record| replay.take(record)).map_err(|problem| WalError::Inconsistent {
             file: scan.file.clone(),
             offset: at.offset.into(),
@@ -246,16 +247,25 @@ fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay) -> Result<
 }
 
 /// Tells a torn tail from damage at the end of the last segment.
-fn judge_tail(scan: Scan, marked: Option<Position>, replay: &Replay) -> Result<(Last, Option<TornTail>), WalError> {
+fn judge_tail(
+    scan: Scan,
+    marked: Option<Position>,
+    replay: &Replay,
+    options: &Options,
+) -> Result<(Last, Option<TornTail>), WalError> {
     let Position { segment, offset: end } = scan.end;
     let marked = marked.filter(|mark| mark.segment == segment).map(|mark| mark.offset);
-    let synced_to = marked.max(scan.newest_batch).max(record::latest_batch_after(&scan.bytes, scan.end));
+    let synced_to = match options.has(Mutant::CutsCorruptLog) {
+        true => scan.newest_batch,
+        false => marked.max(scan.newest_batch).max(record::latest_batch_after(&scan.bytes, scan.end)),
+    };
     if synced_to > Some(end) {
         return Err(corrupt(&scan, replay));
     }
     let torn = scan.bytes[end as usize..].iter().rposition(|&byte| byte != 0);
     let torn = torn.map(|last| TornTail { file: scan.file, offset: end.into(), discarded_bytes: last as u64 + 1 });
-    Ok((Last { end: scan.end, content: scan.bytes, rewrite_from: synced_to.unwrap_or(0) }, torn))
+    let rewrite_from = if options.has(Mutant::TailNotRewritten) { end } else { synced_to.unwrap_or(0) };
+    Ok((Last { end: scan.end, content: scan.bytes, rewrite_from }, torn))
 }
 
 /// The refusal of what stands at the end of a scan.
@@ -314,7 +324,7 @@ mod tests {
     }
 
     fn refusal(disk: &MemDisk) -> String {
-        plan(disk, node()).unwrap_err().to_string()
+        plan(disk, node(), &Options::default()).unwrap_err().to_string()
     }
 
     fn noop(index: Index) -> Record {
@@ -332,7 +342,7 @@ mod tests {
     }
 
     fn entries_of(disk: &MemDisk) -> Vec<Index> {
-        plan(disk, node()).unwrap().replay.entries.iter().map(|entry| entry.index).collect()
+        plan(disk, node(), &Options::default()).unwrap().replay.entries.iter().map(|entry| entry.index).collect()
     }
 
     #[test]
@@ -393,7 +403,7 @@ mod tests {
     #[test]
     fn a_snapshot_of_a_later_term_than_the_log_is_refused() {
         let disk = disk_with(&first(), &[term(4)]);
-        assert!(plan(&with_snapshot(disk.fork(), 4, 7), node()).is_ok());
+        assert!(plan(&with_snapshot(disk.fork(), 4, 7), node(), &Options::default()).is_ok());
         let message = refusal(&with_snapshot(disk, 5, 7));
         let expected = "`snapshot.json` makes no sense at byte 0: it is of term 5, and the log ends in term 4;";
         assert!(message.starts_with(expected), "{message}");

@@ -16,8 +16,9 @@
 
 use raftian_raft::{HardState, Index, NodeId};
 
+use crate::mutant::Mutant;
 use crate::record::{u32_at, u64_at};
-use crate::{Disk, DiskFile, WalError};
+use crate::{Disk, DiskFile, Options, WalError};
 
 /// The length of a segment's header in bytes.
 pub(crate) const HEADER: u32 = 48;
@@ -135,7 +136,12 @@ impl Header {
 
 impl<F: DiskFile> Segment<F> {
     /// Makes a segment with its first chunk of zeros, durably.
-    pub(crate) fn create<D: Disk<File = F>>(disk: &mut D, header: &Header, chunk: u32) -> Result<Segment<F>, WalError> {
+    pub(crate) fn create<D: Disk<File = F>>(
+        disk: &mut D,
+        header: &Header,
+        options: &Options,
+    ) -> Result<Segment<F>, WalError> {
+        let chunk = options.chunk_bytes;
         let name = file_name(header.segment);
         let location = disk.locate(&name);
         let file = disk.create(&name).map_err(|error| WalError::io("create", &location, error))?;
@@ -153,15 +159,18 @@ impl<F: DiskFile> Segment<F> {
         at: Position,
         content: &[u8],
         rewrite_from: u32,
-        chunk: u32,
+        options: &Options,
     ) -> Result<Segment<F>, WalError> {
+        let chunk = options.chunk_bytes;
         let name = file_name(at.segment);
         let location = disk.locate(&name);
         let file = disk.open(&name).map_err(|error| WalError::io("open", &location, error))?;
         let file_len = offset(content.len());
         let mut segment = Segment { file, location, number: at.segment, end: rewrite_from, file_len, chunk };
         let mut tail = content[rewrite_from as usize..at.offset as usize].to_vec();
-        tail.resize(content.len() - rewrite_from as usize, 0);
+        if !options.has(Mutant::TornTailKept) {
+            tail.resize(content.len() - rewrite_from as usize, 0);
+        }
         segment.append(&mut tail)?;
         segment.end = at.offset;
         segment.sync()?;

@@ -9,6 +9,7 @@
 use raftian_raft::{Discard, Entry, HardState, Index, NodeId, Snapshot, Storage, Write};
 
 use crate::mark::MarkFile;
+use crate::mutant::Mutant;
 use crate::recovery::{self, Last, Plan, Recovered};
 use crate::replay::Replay;
 use crate::sealed::Sealed;
@@ -31,12 +32,32 @@ pub struct Options {
     pub segment_bytes: u32,
     /// Files grow by this many bytes of zeros at a time. From 1 byte to 1 GiB.
     pub chunk_bytes: u32,
+    /// The bug to be found.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
 }
 
 impl Options {
     /// Segments of so many bytes that grow by so many.
     pub const fn new(segment_bytes: u32, chunk_bytes: u32) -> Options {
-        Options { segment_bytes, chunk_bytes }
+        Options {
+            segment_bytes,
+            chunk_bytes,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// Whether this bug is planted here.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// No bug is planted here.
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn has(&self, _: Mutant) -> bool {
+        false
     }
 }
 
@@ -91,15 +112,15 @@ impl<D: Disk> Wal<D> {
     pub fn open_with(mut disk: D, node: NodeId, options: Options) -> Result<(Wal<D>, Recovered), WalError> {
         assert!(options.segment_bytes <= 1 << 30, "a segment is at most 1 GiB: {options:?}");
         assert!((1..=1 << 30).contains(&options.chunk_bytes), "a chunk is 1 byte to 1 GiB: {options:?}");
-        let Plan { replay, snapshot, torn_tail, mark, leftovers, last } = recovery::plan(&disk, node)?;
+        let Plan { replay, snapshot, torn_tail, mark, leftovers, last } = recovery::plan(&disk, node, &options)?;
         for file in leftovers {
             disk.remove(&file).map_err(|error| WalError::io("remove", &disk.locate(&file), error))?;
         }
         let segment = match last {
             Some(Last { end, content, rewrite_from }) => {
-                Segment::reopen(&mut disk, end, &content, rewrite_from, options.chunk_bytes)?
+                Segment::reopen(&mut disk, end, &content, rewrite_from, &options)?
             }
-            None => Segment::create(&mut disk, &Header::first(node), options.chunk_bytes)?,
+            None => Segment::create(&mut disk, &Header::first(node), &options)?,
         };
         let marks = MarkFile::start(&mut disk, mark.as_ref(), segment.end())?;
         let mut wal = Wal {
@@ -203,16 +224,29 @@ impl<D: Disk> Wal<D> {
         self.append_parts(hard_state, &write.entries)
     }
 
-    /// Makes the snapshot durable once everything before it is, and only then lets go of what it stands for.
+    /// Makes the snapshot durable, and only then lets go of what it stands for.
     fn compact(&mut self, snapshot: Option<&Snapshot>, discard: Option<Discard>) -> Result<(), WalError> {
-        if let Some(snapshot) = snapshot {
-            let staged = self.staged.clone();
-            let _held = staged.ready(&mut self.disk, snapshot)?;
-            self.sync_batch()?;
-            snapshot::put_in_force(&mut self.disk)?;
-            self.snapshot_index = snapshot.last_index();
+        self.snapshot_index = snapshot.map_or(self.snapshot_index, Snapshot::last_index);
+        if self.options.has(Mutant::DiscardsFirst) {
+            self.discard(discard)?;
         }
+        self.put_in_force(snapshot)?;
+        self.discard(discard)
+    }
+
+    /// Makes the snapshot durable once everything before it is.
+    fn put_in_force(&mut self, snapshot: Option<&Snapshot>) -> Result<(), WalError> {
+        let Some(snapshot) = snapshot else { return Ok(()) };
+        let staged = self.staged.clone();
+        let _held = staged.ready(&mut self.disk, snapshot)?;
+        self.sync_batch()?;
+        snapshot::put_in_force(&mut self.disk)
+    }
+
+    /// Lets go of entries, and of the segments that have no others.
+    fn discard(&mut self, discard: Option<Discard>) -> Result<(), WalError> {
         let up_to = match discard {
+            Some(Discard::UpTo(_)) if self.options.has(Mutant::SegmentsDiscardedEarly) => Index::MAX,
             Some(Discard::UpTo(index)) => index,
             Some(Discard::All) => {
                 self.restart()?;
@@ -231,7 +265,9 @@ impl<D: Disk> Wal<D> {
     /// Declares all entries void. The log goes on after the snapshot.
     fn restart(&mut self) -> Result<(), WalError> {
         let index = self.snapshot_index;
-        self.append_frames(|frames, at, batch| record::put_restart(frames, at, batch, index))?;
+        if !self.options.has(Mutant::RestartNotWritten) {
+            self.append_frames(|frames, at, batch| record::put_restart(frames, at, batch, index))?;
+        }
         self.sealed.truncate(0);
         self.last_index = index;
         Ok(())
@@ -289,7 +325,13 @@ impl<D: Disk> Wal<D> {
         if end.offset == self.batch {
             return Ok(());
         }
-        self.segment.sync()?;
+        if self.options.has(Mutant::MarkBeforeSync) {
+            self.marks.set(end)?;
+        }
+        match self.segment.sync() {
+            Err(_) if self.options.has(Mutant::RetriesFailedSync) => self.segment.sync()?,
+            outcome => outcome?,
+        }
         self.syncs += 1;
         self.batch = end.offset;
         self.marks.set(end)
@@ -297,16 +339,19 @@ impl<D: Disk> Wal<D> {
 
     /// Goes on in a new segment. The old one is synced first: a batch never spans two segments.
     fn rotate(&mut self) -> Result<(), WalError> {
-        self.sync_batch()?;
+        if !self.options.has(Mutant::RotatesBeforeSync) {
+            self.sync_batch()?;
+        }
         let end = self.segment.end();
+        let forgets = self.options.has(Mutant::HeaderForgetsHardState);
         let header = Header {
             node: self.node,
             segment: end.segment + 1,
             previous_end: end.offset,
-            hard_state: self.hard_state,
+            hard_state: if forgets { HardState::default() } else { self.hard_state },
             last_index: self.last_index,
         };
-        self.segment = Segment::create(&mut self.disk, &header, self.options.chunk_bytes)?;
+        self.segment = Segment::create(&mut self.disk, &header, &self.options)?;
         self.sealed.push(end.segment, self.last_index);
         self.batch = self.segment.end().offset;
         self.marks.set(self.segment.end())?;
