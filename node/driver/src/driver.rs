@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use raftian_apps::{AppKind, Limits, Machine};
 use raftian_raft::{
-    Change, ChangeRefused, Message, NodeId, NotLeader, Persisted, ProposeRefused, Proposed, Ready, Server, Time,
+    Change, ChangeRefused, Message, NodeId, NotLeader, Persisted, ProposeRefused, Proposed, Server, Time,
     TransferRefused,
 };
 use serde_json::value::RawValue;
@@ -168,7 +168,7 @@ impl<H: Host> Driver<H> {
         self.counters
     }
 
-    /// When [`Driver::turn`] wants to be called at the latest, if it takes part at all.
+    /// When [`Driver::tick`] wants to be called at the latest, if it takes part at all.
     pub fn deadline(&self) -> Option<Time> {
         self.takes_part.then(|| self.server.deadline())
     }
@@ -283,16 +283,14 @@ impl<H: Host> Driver<H> {
         self.server.transfer(now, to)
     }
 
-    // Effects; see also [`Driver::next_effect`].
+    // Effects; see also [`Driver::turn`] and [`Driver::next_effect`].
 
-    /// The inputs at hand are used up: looks at the clock, and takes what the core wants done. `observe` sees that before
-    /// anything of it is done. The inputs come before the clock: what a leader has sent must be read before the election
-    /// time-out is looked at.
-    pub fn turn(&mut self, now: Time, observe: impl FnOnce(&Server, &Ready)) {
+    /// Time has passed. Call it after the inputs at hand and before the turn: what a leader has sent must be read before the
+    /// election time-out is looked at.
+    pub fn tick(&mut self, now: Time) {
         if self.takes_part {
             self.server.tick(now);
         }
-        self.take_ready(observe);
     }
 
     /// The node stops: answers all that wait, as far as is known.

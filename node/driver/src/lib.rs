@@ -11,7 +11,7 @@
 //!   a reply, a call given up          ──▶ reply, lost
 //!   a sync is done                    ──▶ persisted
 //!   a state is encoded or decoded     ──▶ staged, restored
-//!                                         turn: tick, then Server::ready
+//!   time passes                       ──▶ tick, then turn             ──▶ Server::ready
 //!   sockets, disk, clients            ◀── next_effect, until there is none
 //! ```
 //!

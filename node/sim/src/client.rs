@@ -27,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) target: usize,
     /// The nodes it knows, as bits: it asks no others.
     pub(crate) knows: u64,
+    /// Whether its first command under a name only reads.
+    opens_by_reading: bool,
 }
 
 /// The operation under way.
@@ -61,7 +63,7 @@ pub(crate) struct History {
 }
 
 impl Client {
-    pub(crate) fn new(number: usize, target: usize, knows: u64) -> Client {
+    pub(crate) fn new(number: usize, target: usize, knows: u64, opens_by_reading: bool) -> Client {
         let mut client = Client {
             number,
             life: 0,
@@ -71,6 +73,7 @@ impl Client {
             current: None,
             target,
             knows,
+            opens_by_reading,
         };
         client.rename();
         client
@@ -81,7 +84,14 @@ impl Client {
         if self.current.is_some() {
             return false;
         }
-        let Some(op) = self.wishes.pop_front() else { return false };
+        let Some(&wish) = self.wishes.front() else { return false };
+        // Where sessions expire soon, a copy of a first command may come up after its session has gone and be carried out
+        // again: so that one changes nothing.
+        let opens = self.opens_by_reading && self.serial == 0 && !wish.is_read();
+        let op = if opens { Op::Get(0) } else { wish };
+        if !opens {
+            self.wishes.pop_front();
+        }
         // A read opens no session, so it takes no number away from the commands.
         self.serial += u64::from(!op.is_read());
         let serial = self.serial.max(1);

@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
-use raftian_apps::{AppKind, DEFAULT_PLAYERS};
+use raftian_apps::{AppKind, DEFAULT_PLAYERS, Limits};
 use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
 
-use raftian_wal::Part;
 use crate::invariant::id_at;
 use crate::random::random;
 use crate::schedule::{Action, Op, Schedule, Timed, Whom};
 use crate::settings::Plan;
+use crate::storage::Crashes;
+use raftian_wal::Part;
 
 /// By how much clocks drift where leases rest on them, in percent; and at most where they do not, in thousandths.
 const LEASE_DRIFT_PERCENT: u8 = 10;
@@ -34,7 +35,7 @@ impl Schedule {
         for draw in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
             actions.extend(draw(&drawing));
         }
-        for draw in [Drawing::disks, Drawing::rots, Drawing::changes, Drawing::transfers, Drawing::compactions] {
+        for draw in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
             actions.extend(draw(&drawing));
         }
         actions.retain(|timed| timed.at_us < end_us);
@@ -57,9 +58,23 @@ fn draw_plan(seed: u64) -> Plan {
     let is_skewed = random.bool();
     let joiners = if random.bool() { random.u16(0..3) } else { 0 };
     let clocks = (0..founders + joiners).map(|_| if is_skewed { random.u64(1000 - skew..=1000 + skew) } else { 1000 });
+    let clocks = clocks.collect();
+    let app = if random.u8(0..4) == 0 { AppKind::Attack } else { AppKind::Kv };
+    let mut hosts = generator(seed, 13);
+    let is_limited = hosts.u8(0..3) == 0;
     Plan {
-        clock_permille: clocks.collect(),
-        app: if random.u8(0..4) == 0 { AppKind::Attack } else { AppKind::Kv },
+        max_append_bytes: if is_limited { hosts.usize(1..400) } else { 1024 * 1024 },
+        max_committed_per_ready: if is_limited { hosts.usize(1..8) } else { 4096 },
+        limits: draw_limits(&mut hosts, app),
+        segment_bytes: [512, 2 << 10, 16 << 10][hosts.usize(0..3)],
+        crashes: [Crashes::Whole, Crashes::Torn, Crashes::Torn, Crashes::Scattered, Crashes::Killed][hosts.usize(0..5)],
+        turn_us: [0, 0, 300, 3_000, 20_000][hosts.usize(0..5)],
+        job_us: [0, 2_000, 50_000][hosts.usize(0..3)],
+        news_us: [0, 0, 20_000][hosts.usize(0..3)],
+        call_timeout: hosts.bool(),
+        forwarding: hosts.bool(),
+        clock_permille: clocks,
+        app,
         founders,
         joiners,
         election_timeout: Duration::from_millis(timeout_ms)..Duration::from_millis(2 * timeout_ms),
@@ -87,6 +102,15 @@ fn draw_effects(random: &mut Rng) -> Vec<Effect> {
     let duplicate = Effect::duplicate(random.f64() * 0.15).ok().filter(|_| random.u8(0..3) == 0);
     let reorder = Effect::reorder(random.f64() * 0.2, random.f64() * 100.0).ok().filter(|_| random.u8(0..3) == 0);
     latency.ok().into_iter().chain(drop).chain(duplicate).chain(reorder).collect()
+}
+
+fn draw_limits(random: &mut Rng, app: AppKind) -> Limits {
+    let quiet = Limits::default();
+    Limits {
+        max_sessions: if random.u8(0..4) == 0 && app == AppKind::Kv { random.usize(1..4) } else { quiet.max_sessions },
+        compact_above_bytes: if random.bool() { random.usize(0..400) } else { quiet.compact_above_bytes },
+        ..quiet
+    }
 }
 
 fn draw_sync(random: &mut Rng) -> std::ops::Range<u64> {
@@ -272,8 +296,8 @@ impl Drawing {
         actions
     }
 
-    /// Bits flip. Mostly the server stops soon after and finds out, before the record is discarded.
-    fn rots(&self) -> Vec<Timed> {
+    /// Bits flip. Mostly the node stops soon after and finds out, before the record is discarded.
+    fn flips(&self) -> Vec<Timed> {
         let mut random = generator(self.seed, 12);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 2, 1_000_000..4_000_000) {
@@ -283,7 +307,7 @@ impl Drawing {
                 1 => Part::Snapshot,
                 _ => Part::Entry(random.u64(1..400)),
             };
-            actions.push(Timed { at_us, action: Action::DiskRots { node, part } });
+            actions.push(Timed { at_us, action: Action::FlipBit { node, part } });
             if random.u8(0..4) > 0 {
                 let stops_us = at_us + random.u64(0..300_000);
                 let action = Action::Crash { node: Whom::Node(node), keep: random.usize(0..3) };

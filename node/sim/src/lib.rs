@@ -50,6 +50,7 @@ pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
+pub use raftian_wal::Part;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
     Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, Played, ReadFate, Scenario, Statement,
@@ -62,4 +63,3 @@ pub use settings::{NotPlanted, Plan, Settings};
 pub use storage::Crashes;
 pub use tally::Tally;
 pub use world::{Held, World};
-pub use raftian_wal::Part;

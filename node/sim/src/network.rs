@@ -184,9 +184,9 @@ impl Network {
         self.ends[to].links.request_arrives(id_at(from)).is_ok()
     }
 
-    /// Whether one of the two ends knows that the link is cut.
-    pub(crate) fn is_known_cut(&self, from: usize, to: usize) -> bool {
-        has(&self.ends[from].known, from, to) || has(&self.ends[to].known, from, to)
+    /// Whether a node knows that a link of its own is cut.
+    pub(crate) fn knows_cut(&self, node: usize, from: usize, to: usize) -> bool {
+        has(&self.ends[node].known, from, to)
     }
 
     /// Whether a client's question gets from one node to another, and how long it takes; the same for its answer.

@@ -254,7 +254,10 @@ mod tests {
             calls.begin(call, peer, until_us);
         }
         assert_eq!((calls.next_us(), calls.take_late(19)), (Some(20), None));
-        assert_eq!((calls.take_late(30), calls.take_late(30), calls.take_late(30)), (Some((peer, 3)), Some((peer, 4)), None));
+        assert_eq!(
+            (calls.take_late(30), calls.take_late(30), calls.take_late(30)),
+            (Some((peer, 3)), Some((peer, 4)), None)
+        );
         assert!(calls.end(5) && !calls.end(5) && !calls.end(3));
         assert_eq!(calls.next_us(), None);
     }

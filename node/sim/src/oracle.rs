@@ -59,6 +59,8 @@ struct View {
     applied: Index,
     /// It began anew with an empty disk, and knows no configuration by itself.
     is_wiped: bool,
+    /// The votes it has given, by term: what a later term on its disk makes final, though they never stood there.
+    cast: BTreeMap<Term, NodeId>,
     disk: DiskView,
     reads: ReadsView,
 }
@@ -134,14 +136,21 @@ impl Table {
 impl Oracle {
     /// A judge of `nodes` servers, of which the members of `first` found the cluster; `machine` is the application in
     /// its first state.
-    pub(crate) fn new(nodes: usize, first: Members, app: AppKind, machine: Machine, has_leases: bool) -> Oracle {
+    pub(crate) fn new(
+        nodes: usize,
+        first: Members,
+        app: AppKind,
+        machine: Machine,
+        has_leases: bool,
+        max_sessions: usize,
+    ) -> Oracle {
         Oracle {
             first,
             later: Vec::new(),
             has_leases,
             leaders: BTreeMap::new(),
             table: Table::default(),
-            committed: Committed::new(app, machine),
+            committed: Committed::new(app, machine, max_sessions),
             views: (0..nodes).map(|_| View::default()).collect(),
             jury: Jury::default(),
         }
@@ -187,6 +196,16 @@ impl Oracle {
         let view = &mut self.views[at];
         view.seen = None;
         view.reads = ReadsView::default();
+        let durable = view.disk.term();
+        view.cast.retain(|term, _| *term < durable);
+    }
+
+    /// A server gives its vote: once in a term, whatever becomes of it on the disk.
+    pub(crate) fn voted(&mut self, at: usize, term: Term, candidate: NodeId) -> Check {
+        let first = *self.views[at].cast.entry(term).or_insert(candidate);
+        self.jury.require(first == candidate, Invariant::VoteImmutable, || {
+            format!("{} voted for {first} and for {candidate} in term {term}", id_at(at))
+        })
     }
 
     /// A server has taken a step, and wants this written.

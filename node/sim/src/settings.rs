@@ -191,6 +191,11 @@ impl Plan {
         machine.with_limits(self.limits)
     }
 
+    /// Whether a client's session may expire while copies of its commands are still on their way.
+    pub(crate) fn has_short_sessions(&self) -> bool {
+        self.app == AppKind::Kv && self.limits.max_sessions < Limits::default().max_sessions
+    }
+
     /// A read that the application can answer without an entry, as JSON.
     pub(crate) fn any_read(&self) -> String {
         match self.app {

@@ -8,8 +8,8 @@ use raftian_raft::{Entry, Index, Payload, Term};
 
 use raftian_apps::Digest;
 
-use crate::random::random;
 use crate::members::Members;
+use crate::random::random;
 
 /// An entry and all before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 //! recovery makes of the bytes.
 
 use raftian_raft::{Discard, NodeId, Persist, Persisted, Snapshot, Write};
-use raftian_wal::{Disk as _, Located, MemDisk, Part, Recovered, Wal, WalError, locate};
+use raftian_wal::{Located, MemDisk, Part, Recovered, Wal, WalError, locate};
 
 use crate::random::random;
 
@@ -148,13 +148,17 @@ impl Storage {
     /// # Errors
     /// When the disk fails or is full: the node must stop.
     pub(crate) fn sync(&mut self) -> Result<Vec<Persisted>, WalError> {
-        let wal = self.wal.as_mut().expect("a node that is up has its log open");
-        if self.health.fails {
+        if self.health.fails && self.is_writing() {
             self.disk.fail_next_sync();
         }
+        let wal = self.wal.as_mut().expect("a node that is up has its log open");
         self.disk.set_capacity_bytes(self.health.is_full.then_some(0));
-        self.health.fails = false;
         Persist::sync_all(std::mem::take(&mut self.syncing), wal)
+    }
+
+    /// Whether the sync that was to fail did so, whatever the log made of it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.health.fails && !self.disk.next_sync_fails()
     }
 
     /// Writes a snapshot beside the log.
@@ -235,6 +239,7 @@ impl Storage {
 
     fn settle_health(&mut self) {
         self.health.fails = false;
+        self.disk.spare_next_sync();
         self.disk.set_capacity_bytes(None);
     }
 
@@ -263,12 +268,6 @@ impl Storage {
     /// Where bits flipped since the log was opened.
     pub(crate) fn damage(&self) -> Option<Part> {
         self.damage.as_ref().map(|found| found.part)
-    }
-
-    /// The names of all files, for tests.
-    #[cfg(test)]
-    pub(crate) fn files(&self) -> Vec<String> {
-        self.disk.list().expect("a disk in memory")
     }
 }
 

@@ -62,6 +62,8 @@ pub struct World {
     history: History,
     oracle: Oracle,
     budget: Budget,
+    /// Whether a step is taken by hand: then clocks are looked at only where this is the step.
+    is_by_hand: bool,
     /// How many steps were taken since time passed.
     steps_without_time: u64,
     trace: Trace,
@@ -108,7 +110,7 @@ impl World {
             nodes: (0..count).map(new_node).collect(),
             network: Network::new(network_seed, count, plan.effects.clone(), plan.news_us, links),
             clients: (0..plan.clients)
-                .map(|client| Client::new(client, client % count, u64::MAX >> (64 - count)))
+                .map(|client| Client::new(client, client % count, u64::MAX >> (64 - count), plan.has_short_sessions()))
                 .collect(),
             calls: 0,
             history: History::default(),
@@ -118,8 +120,10 @@ impl World {
                 plan.app,
                 plan.first_machine(),
                 plan.lease.is_some(),
+                plan.limits.max_sessions,
             ),
             budget: Budget::default(),
+            is_by_hand: false,
             steps_without_time: 0,
             trace: Trace::default(),
             coverage: Coverage::default(),
@@ -365,7 +369,7 @@ impl World {
             Event::Turn { node, .. } => self.take_turn(node),
             Event::Encoded { node, .. } => self.arrive(node, Input::Encoded),
             Event::Restored { node, .. } => self.arrive(node, Input::Restored),
-            Event::CallsTimeOut { node, .. } => self.calls_time_out(node),
+            Event::CallsTimeOut { node, .. } => self.arrive(node, Input::CallsTimeOut),
             Event::Answer { .. } | Event::TimeOut { .. } => Ok(()),
         }
     }
@@ -378,25 +382,6 @@ impl World {
         }
         self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message)));
         self.coverage.note_rare(Rare::ArrivedAtNobody);
-        Ok(())
-    }
-
-    /// The first of a node's calls may have waited for long enough.
-    fn calls_time_out(&mut self, at: usize) -> Check {
-        let node = &mut self.nodes[at];
-        let is_late = node.calls.next_us().is_some_and(|next_us| next_us <= self.now_us);
-        if is_late {
-            self.arrive(at, Input::CallsTimeOut)?;
-        }
-        let node = &mut self.nodes[at];
-        node.calls.has_timer = false;
-        let later = node.calls.next_us().filter(|_| node.is_up() && !node.calls.has_timer);
-        if let Some(next_us) = later {
-            node.calls.has_timer = true;
-            // A call that is late already is taken off with the node's next turn.
-            let at_us = next_us.max(self.now_us + 1);
-            self.queue.plan(at_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
-        }
         Ok(())
     }
 }

@@ -50,16 +50,16 @@ fn an_election_goes_message_by_message() {
 fn what_a_disk_has_not_synced_is_lost_with_its_server() {
     let mut world = led();
     world.hold_disk(n(2), true).unwrap();
-    world.propose(n(1), &command(1)).unwrap().unwrap().unwrap();
+    assert_eq!(world.propose(n(1), &command(1)), Ok(Some(true)));
     world.step_all().unwrap();
     assert_eq!((world.committed(), world.waiting(n(2)) > 0), (2, true));
-    assert_eq!(world.disk(n(2)).unwrap().durable().entries.len(), 1);
+    assert_eq!(world.durable(n(2)).unwrap().unwrap().entries.len(), 1);
     world.perform(Action::Crash { node: Whom::Node(n(2)), keep: 0 }).unwrap();
     world.perform(Action::Restart(n(2))).unwrap();
     assert_eq!(world.server(n(2)).unwrap().last().index, 1);
     world.hold_disk(n(2), false).unwrap();
     world.run_until(world.now_us() + 500_000).unwrap();
-    assert_eq!(world.disk(n(2)).unwrap().durable().entries.len(), 2);
+    assert_eq!(world.durable(n(2)).unwrap().unwrap().entries.len(), 2);
     world.come_to_life().unwrap();
 }
 
@@ -67,7 +67,7 @@ fn what_a_disk_has_not_synced_is_lost_with_its_server() {
 fn a_leader_that_is_cut_off_is_replaced_and_its_entries_with_it() {
     let mut world = led();
     world.perform(Action::IsolateLeader).unwrap();
-    world.propose(n(1), &command(1)).unwrap().unwrap().unwrap();
+    assert_eq!(world.propose(n(1), &command(1)), Ok(Some(true)));
     world.record();
     world.run_until(2_000_000).unwrap();
     assert!(world.leader().is_some_and(|leader| leader != n(1)));

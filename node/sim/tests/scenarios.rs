@@ -96,7 +96,7 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
         ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
         (
-            "servers 3\ndisk n2 rots entries",
+            "servers 3\ndisk n2 flips entries",
             "line 2, column 14: expected `entry`, `hard_state` or `snapshot`, found `entries`",
         ),
         ("servers 3\ndisk @leader or n1 full", "line 2, column 20: only `fails` can be said"),
@@ -169,23 +169,23 @@ fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
     let restart = "crash n2 keeping 3\nrestart n2\nadvance 1s";
     for part in ["entry 3", "entry 1", "hard_state", "snapshot"] {
         let stays_out = format!("{restart}\nrestart all\nexpect role n2 down\nexpect durable n2 1\nfinish");
-        assert_eq!(played(&format!("{begin}\ndisk n2 rots {part}\n{stays_out}")), None, "{part}");
+        assert_eq!(played(&format!("{begin}\ndisk n2 flips {part}\n{stays_out}")), None, "{part}");
     }
     for part in ["entry 3", "snapshot"] {
         let comes_back = format!("compact n2\nadvance 10ms\n{restart}\nexpect role n2 follower\nexpect value all y 1");
-        assert_eq!(played(&format!("{begin}\ndisk n2 rots {part}\n{comes_back}")), None, "{part}");
+        assert_eq!(played(&format!("{begin}\ndisk n2 flips {part}\n{comes_back}")), None, "{part}");
     }
 }
 
 #[test]
 fn no_damage_costs_a_quorum_for_good() {
     let restart_all = "crash all\nrestart all\nadvance 1s";
-    let of_three = format!("elect n1\ndisk n2 rots entry 1\ndisk n3 rots entry 1\n{restart_all}");
+    let of_three = format!("elect n1\ndisk n2 flips entry 1\ndisk n3 flips entry 1\n{restart_all}");
     assert_eq!(played(&format!("{of_three}\nexpect role n2 down\nexpect role n3 follower\nfinish")), None);
     // A change that would need the damaged one is not asked for either.
-    let without_n1 = format!("elect n1\ndisk n2 rots entry 1\ntry remove n1\n{restart_all}");
+    let without_n1 = format!("elect n1\ndisk n2 flips entry 1\ntry remove n1\n{restart_all}");
     assert_eq!(played(&format!("{without_n1}\nexpect members n1 n1,n2,n3\nfinish")), None);
-    let without_n2 = format!("elect n1\ndisk n2 rots entry 1\ntry remove n2\nadvance 1s\n{restart_all}");
+    let without_n2 = format!("elect n1\ndisk n2 flips entry 1\ntry remove n2\nadvance 1s\n{restart_all}");
     assert_eq!(played(&format!("{without_n2}\nexpect members n1 n1,n3\nfinish")), None);
 }
 

@@ -121,6 +121,16 @@ impl MemDisk {
         self.state().next_sync_fails = true;
     }
 
+    /// Whether the next sync will fail.
+    pub fn next_sync_fails(&self) -> bool {
+        self.state().next_sync_fails
+    }
+
+    /// The next sync will not fail after all.
+    pub fn spare_next_sync(&self) {
+        self.state().next_sync_fails = false;
+    }
+
     /// Sets how many bytes all files together may have; `None` is no limit. A write that would go beyond writes what
     /// fits, and fails.
     pub fn set_capacity_bytes(&self, capacity_bytes: Option<usize>) {

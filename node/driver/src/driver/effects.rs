@@ -52,8 +52,8 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// Takes what the core wants done. What need not wait is due at once.
-    pub(super) fn take_ready(&mut self, observe: impl FnOnce(&Server, &Ready)) {
+    /// The inputs at hand are used up: takes what the core wants done. `observe` sees that before anything of it is done.
+    pub fn turn(&mut self, observe: impl FnOnce(&Server, &Ready)) {
         let ready = self.server.ready();
         observe(&self.server, &ready);
         let Ready { messages, mut persist, restore, committed, reads: decisions, events } = ready;

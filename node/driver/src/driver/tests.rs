@@ -77,7 +77,8 @@ impl Bench {
 
     /// What is wanted now, carried out as far as this is possible.
     fn turn(&mut self) {
-        self.driver.turn(Time::default(), |_, _| {});
+        self.driver.tick(Time::default());
+        self.driver.turn(|_, _| {});
         while let Some(effect) = self.driver.next_effect() {
             let words = match effect {
                 Effect::Write(persist) => {

@@ -243,9 +243,13 @@ impl Drawing {
                 self.roles[place(*id)] = RoleKind::Follower;
                 self.turn(*id, Lane::Up(RoleKind::Follower), Mark::Started, format!("{id} starts"), found);
             }
+            What::Wiped(id) => {
+                found.mark(*id, Mark::Damaged);
+                found.texts.push(format!("the disk of {id} is emptied"));
+            }
             What::Damaged(id, part) => {
                 found.mark(*id, Mark::Damaged);
-                found.texts.push(format!("bits flip in {} of {id}", words::part(*part)));
+                found.texts.push(format!("a bit flips in {} of {id}", words::part(*part)));
             }
             What::Refused(id, part) => {
                 found.mark(*id, Mark::Refuses);
@@ -337,7 +341,7 @@ fn servers(what: &What) -> impl Iterator<Item = usize> {
         What::Event(id, _) | What::Synced(id) | What::Crashed(id) | What::Started(id) | What::Paused(id) => {
             [Some(*id), None]
         }
-        What::Resumed(id) | What::Damaged(id, _) | What::Refused(id, _) => [Some(*id), None],
+        What::Resumed(id) | What::Damaged(id, _) | What::Wiped(id) | What::Refused(id, _) => [Some(*id), None],
         What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
         What::Asked { node, .. } => [Some(*node), None],
         What::Told { .. } | What::Broken(_) => [None, None],

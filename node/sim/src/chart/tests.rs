@@ -41,13 +41,13 @@ fn damage_is_told_when_it_comes_about_and_when_it_is_found() {
     world.record();
     world.tick(n(1)).unwrap();
     world.step_all().unwrap();
-    world.perform(Action::DiskRots { node: n(2), part: Part::Entry(1) }).unwrap();
+    world.perform(Action::FlipBit { node: n(2), part: Part::Entry(1) }).unwrap();
     world.perform(Action::Crash { node: Whom::Node(n(2)), keep: 0 }).unwrap();
     world.perform(Action::Restart(n(2))).unwrap();
     let story = world.take_journal();
     let lines: Vec<String> = text(&story, &View::default()).lines().map(str::to_owned).collect();
     let [damaged, crashed, refused] = &lines[lines.len() - 7..lines.len() - 4] else { panic!("{lines:#?}") };
-    assert!(damaged.ends_with("║     %     │     bits flip in entry 1 of n2"), "{damaged}");
+    assert!(damaged.ends_with("║     %     │     a bit flips in entry 1 of n2"), "{damaged}");
     assert!(crashed.ends_with("║     ✗     │     n2 crashes"), "{crashed}");
     assert!(refused.ends_with("║     !     │     n2 does not start: entry 1 is damaged"), "{refused}");
 }

@@ -7,8 +7,8 @@ use raftian_raft::{
     Reply, Request, RoleKind, SnapshotReply,
 };
 
-use raftian_wal::Part;
 use crate::schedule::Op;
+use raftian_wal::Part;
 
 /// What the letters of a chart mean.
 pub(super) const LEGEND: &str = "5@3 is entry 5, of term 3; t3 is term 3; an arrow ends where and when its message \

@@ -41,14 +41,16 @@ pub(super) struct Committed {
     effects: Vec<(Effect, Digest)>,
     /// Which command each entry carried.
     commands: Vec<Option<Command>>,
-    /// The last serial that took effect, of every client.
-    executed: HashMap<String, u64>,
+    /// The last serial that took effect, of every client, and where.
+    executed: HashMap<String, (u64, Index)>,
+    /// How many sessions there are at most: the one whose last command is furthest back expires.
+    max_sessions: usize,
     /// Snapshots that were found to be true, by index.
     snapshots: HashMap<Index, Digest>,
 }
 
 impl Committed {
-    pub(super) fn new(app: AppKind, machine: Machine) -> Committed {
+    pub(super) fn new(app: AppKind, machine: Machine, max_sessions: usize) -> Committed {
         Committed {
             log: Shadow::default(),
             furthest: 0,
@@ -59,6 +61,7 @@ impl Committed {
             effects: Vec::new(),
             commands: Vec::new(),
             executed: HashMap::new(),
+            max_sessions,
             snapshots: HashMap::new(),
         }
     }
@@ -88,17 +91,22 @@ impl Committed {
         let Applied { command, effect, .. } = self.machine.apply(entry);
         if let (Effect::Executed(_), Some(command)) = (&effect, &command) {
             let (client, serial) = (command.client(), command.serial());
-            let last = match self.executed.get_mut(client) {
-                Some(last) => std::mem::replace(last, serial),
-                None => self.executed.insert(client.to_owned(), serial).unwrap_or(0),
-            };
-            jury.require(last < serial, Invariant::ExactlyOnce, || {
+            let (last, at) = self.executed.get(client).copied().unwrap_or_default();
+            // A first command whose session has expired cannot be told from that of a new client.
+            let is_lawful = last < serial || (serial == 1 && self.has_expired(at));
+            self.executed.insert(client.to_owned(), (serial, entry.index));
+            jury.require(is_lawful, Invariant::ExactlyOnce, || {
                 format!("{client}#{serial} took effect after {client}#{last}, at index {}", entry.index)
             })?;
         }
         self.effects.push((effect, self.machine.digest()));
         self.commands.push(command);
         Ok(())
+    }
+
+    /// Whether so many other clients had commands after this index that a session of which it is the last is gone.
+    fn has_expired(&self, index: Index) -> bool {
+        self.executed.values().filter(|(_, last)| *last > index).count() >= self.max_sessions
     }
 }
 

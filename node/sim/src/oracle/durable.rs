@@ -1,12 +1,14 @@
 //! Disks, and what may be said before they have it (Figure 2: "updated on stable storage before responding to RPCs").
 
+use std::collections::BTreeMap;
+
 use raftian_raft::{
     AppendReply, Body, Discard, Entry, HardState, Index, LastEntry, Message, NodeId, Reply, Request, Snapshot,
     SnapshotReply, Term, Write,
 };
 use raftian_wal::Recovered;
 
-use super::{Jury, Oracle};
+use super::{Jury, Oracle, View};
 use crate::invariant::{Check, Finding, Invariant, id_at, place};
 use crate::shadow::{Mark, Shadow};
 
@@ -69,12 +71,13 @@ impl DiskView {
     /// Whether these are its entries, but for some at the beginning that the snapshot stands for.
     fn has_entries(&self, entries: &[Entry]) -> bool {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return self.log.last_index() <= self.snapshot.0.max(self.discarded);
+            return self.log.last_index() <= self.discarded;
         };
         let Some(before) = self.log.at(first.index - 1).filter(|_| first.index <= self.snapshot.0 + 1) else {
             return false;
         };
-        last.index == self.log.last_index() && entries.iter().fold(before, |mark, entry| mark.then(entry)) == self.log.last()
+        last.index == self.log.last_index()
+            && entries.iter().fold(before, |mark, entry| mark.then(entry)) == self.log.last()
     }
 
     fn note(&mut self, id: NodeId, now: HardState, jury: &mut Jury) -> Check {
@@ -198,7 +201,7 @@ impl Oracle {
     pub(crate) fn sent(&mut self, message: &Message) -> Check {
         let Message { from, to, term, .. } = *message;
         self.views[place(from)].reads.note_sent(message);
-        let disk = &self.views[place(from)].disk;
+        let View { disk, cast, .. } = &self.views[place(from)];
         let of_its_own_term =
             !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }));
         self.jury.require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
@@ -211,7 +214,8 @@ impl Oracle {
                 })
             }
             Body::Reply(Reply::RequestVote { granted: true }) => {
-                self.jury.require(disk.vote_in(term) == Some(to), Invariant::DurableBeforeSend, || {
+                let is_final = disk.vote_in(term) == Some(to) || is_outlived(disk, cast, term, to);
+                self.jury.require(is_final, Invariant::DurableBeforeSend, || {
                     format!("{from} granted {to} a vote in term {term} that is not durable")
                 })
             }
@@ -237,6 +241,11 @@ impl Oracle {
             format!("{from} acknowledged index {index} to {to}, {what}")
         })
     }
+}
+
+/// Whether a vote that never stood on a disk can be given to no other any more: the disk is in a later term.
+pub(super) fn is_outlived(disk: &DiskView, cast: &BTreeMap<Term, NodeId>, term: Term, candidate: NodeId) -> bool {
+    disk.term() > term && cast.get(&term) == Some(&candidate)
 }
 
 #[cfg(test)]

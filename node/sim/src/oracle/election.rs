@@ -2,7 +2,8 @@
 
 use raftian_raft::{NodeId, Server, Term};
 
-use super::{Oracle, Seen};
+use super::durable::is_outlived;
+use super::{Oracle, Seen, View};
 use crate::invariant::{Check, Invariant, id_at};
 use crate::members::bit;
 
@@ -50,7 +51,10 @@ impl Oracle {
     }
 
     fn durable_votes(&self, term: Term, candidate: NodeId) -> u64 {
-        let voted = self.views.iter().enumerate().filter(|(_, view)| view.disk.vote_in(term) == Some(candidate));
+        let is_final = |View { disk, cast, .. }: &View| {
+            disk.vote_in(term) == Some(candidate) || is_outlived(disk, cast, term, candidate)
+        };
+        let voted = self.views.iter().enumerate().filter(|(_, view)| is_final(view));
         voted.fold(0, |votes, (at, _)| votes | bit(id_at(at)))
     }
 }

@@ -8,9 +8,9 @@ use std::fmt;
 use raftian_raft::{Change, NodeId};
 
 use super::words::{Micros, Unreadable, Words};
-use raftian_wal::Part;
 use crate::invariant::id_at;
 use crate::schedule::{Action, Op, Whom};
+use raftian_wal::Part;
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
 pub(super) const VERBS: [&str; 12] =
@@ -66,7 +66,8 @@ pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result
     match what {
         "takes" => Ok(Action::SyncTakes { node: id, us: words.time_us()? }),
         "fails" => Ok(Action::SyncFails(node)),
-        "rots" => Ok(Action::DiskRots { node: id, part: part(words)? }),
+        "flips" => Ok(Action::FlipBit { node: id, part: part(words)? }),
+        "wiped" => Ok(Action::Wipe(id)),
         _ => Ok(Action::DiskFull { node: id, is_full: what == "full" }),
     }
 }
@@ -247,7 +248,8 @@ impl fmt::Display for Action {
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
-            Action::DiskRots { node, part } => write!(f, "disk {node} rots {part}"),
+            Action::FlipBit { node, part } => write!(f, "disk {node} flips {}", PartName(*part)),
+            Action::Wipe(id) => write!(f, "disk {id} wiped"),
             Action::Change(change) => {
                 let (verb, what) = told(change);
                 write!(f, "try {verb} {what}")
@@ -259,9 +261,12 @@ impl fmt::Display for Action {
     }
 }
 
-impl fmt::Display for Part {
+/// A part of a log, as a scenario says it.
+struct PartName(Part);
+
+impl fmt::Display for PartName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        match self.0 {
             Part::HardState => f.write_str("hard_state"),
             Part::Snapshot => f.write_str("snapshot"),
             Part::Entry(index) => write!(f, "entry {index}"),

@@ -166,8 +166,9 @@ impl Condition {
                 check_terms(&format!("the log of {id}"), server.entries(server.first_index(), usize::MAX), terms)
             }),
             Condition::Durable(nodes, terms) => stage.ids(nodes).try_for_each(|id| {
-                let disk = world.disk(id).map_or(&[][..], |disk| &disk.durable().entries);
-                check_terms(&format!("the disk of {id}"), disk, terms)
+                let recovered = world.durable(id).ok_or_else(|| format!("there is no {id}"))?;
+                let recovered = recovered.map_err(|error| format!("the disk of {id} cannot be read: {error}"))?;
+                check_terms(&format!("the disk of {id}"), &recovered.entries, terms)
             }),
             Condition::Members { nodes, voters, outgoing, learners } => stage.each(nodes, |id, server| {
                 let wanted = Configuration::of(voters.clone(), outgoing.clone(), learners.clone());

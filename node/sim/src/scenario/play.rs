@@ -268,12 +268,12 @@ impl Stage {
             Wish::Propose(name) => {
                 let command = self.command(name, app)?;
                 self.commands.insert(name.clone(), command.clone());
-                answer(self.world.propose(at, &command)?)
+                taken(self.world.propose(at, &command)?)
             }
             Wish::Retry(name) => {
                 let command = self.commands.get(name).cloned();
                 let command = command.ok_or_else(|| Halt::Failed(format!("no command {name} was proposed before")))?;
-                answer(self.world.propose(at, &command)?)
+                taken(self.world.propose(at, &command)?)
             }
             Wish::Change(change) => answer(self.world.change(at, change.clone())?),
             Wish::Transfer(to) => answer(self.world.transfer(at, *to)?),
@@ -281,8 +281,8 @@ impl Stage {
                 self.look();
                 let since = self.journal.len();
                 let ticket = self.world.read(at)?;
-                self.reads.extend(ticket.iter().flatten().map(|ticket| (at, ticket.number(), since)));
-                answer(ticket)
+                self.reads.extend(ticket.flatten().map(|ticket| (at, ticket, since)));
+                taken(ticket.map(|ticket| ticket.is_some()))
             }
         };
         match outcome {
@@ -327,6 +327,15 @@ fn answer<T, E: fmt::Display>(asked: Option<Result<T, E>>) -> Result<(), String>
     match asked {
         Some(Ok(_)) => Ok(()),
         Some(Err(refused)) => Err(refused.to_string()),
+        None => Err("it is down".to_owned()),
+    }
+}
+
+/// Whether a server took what only a leader takes; nothing if it was down.
+fn taken(is_taken: Option<bool>) -> Result<(), String> {
+    match is_taken {
+        Some(true) => Ok(()),
+        Some(false) => Err("this server does not lead, or is about to hand over".to_owned()),
         None => Err("it is down".to_owned()),
     }
 }

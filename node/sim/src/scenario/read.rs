@@ -22,7 +22,7 @@ const BY_HAND: [&str; 19] = [
 ];
 
 /// What can be said of a disk.
-const DISKS: [&str; 7] = ["held", "released", "takes", "fails", "full", "has_room", "rots"];
+const DISKS: [&str; 8] = ["held", "released", "takes", "fails", "full", "has_room", "flips", "wiped"];
 
 /// What can be expected, but for the numbers of a server.
 const CONDITIONS: [&str; 11] =

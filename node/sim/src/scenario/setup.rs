@@ -14,9 +14,10 @@ use super::Scenario;
 use super::words::{Micros, Unreadable, Words};
 use crate::members::MAX_NODES;
 use crate::settings::{Plan, Settings};
+use crate::storage::Crashes;
 
 /// The words that a setting begins with.
-pub(super) const WORDS: [&str; 23] = [
+pub(super) const WORDS: [&str; 34] = [
     "title",
     "see",
     "servers",
@@ -30,11 +31,22 @@ pub(super) const WORDS: [&str; 23] = [
     "check_quorum",
     "lease",
     "batch",
+    "append_bytes",
+    "committed_batch",
     "chunk",
+    "sessions",
+    "compact_above",
     "snapshot_every",
     "keep",
     "links",
     "disks",
+    "segments",
+    "crashes",
+    "turns",
+    "jobs",
+    "news",
+    "call_timeout",
+    "forwarding",
     "clocks",
     "clients",
     "patience",
@@ -65,11 +77,22 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "check_quorum" => plan.check_quorum = switch(words)?,
         "lease" => plan.lease = Some(Lease { drift_percent: percent(words)? }),
         "batch" => plan.max_append_entries = words.number("a number of entries")?,
+        "append_bytes" => plan.max_append_bytes = words.number("a number of bytes")?,
+        "committed_batch" => plan.max_committed_per_ready = words.number("a number of entries")?,
         "chunk" => plan.max_snapshot_chunk_bytes = words.number("a number of bytes")?,
+        "sessions" => plan.limits.max_sessions = words.number("a number of sessions")?,
+        "compact_above" => plan.limits.compact_above_bytes = words.number("a number of bytes")?,
         "snapshot_every" => plan.snapshot_every = Some(words.number("a number of entries")?),
         "keep" => plan.keep = words.number("a number of entries")?,
         "links" => plan.effects.push(effect(words)?),
         "disks" => plan.sync_us = sync(words)?,
+        "segments" => plan.segment_bytes = segment_bytes(words)?,
+        "crashes" => plan.crashes = crashes(words)?,
+        "turns" => plan.turn_us = words.time_us()?,
+        "jobs" => plan.job_us = words.time_us()?,
+        "news" => plan.news_us = words.time_us()?,
+        "call_timeout" => plan.call_timeout = switch(words)?,
+        "forwarding" => plan.forwarding = switch(words)?,
         "clocks" => plan.clock_permille = clocks(words)?,
         "clients" => {
             plan.clients = words.number("a number of clients")?;
@@ -133,6 +156,20 @@ fn switch(words: &mut Words<'_>) -> Result<bool, Unreadable> {
 fn percent(words: &mut Words<'_>) -> Result<u8, Unreadable> {
     let percent = |text: &str| text.strip_suffix('%')?.parse().ok().filter(|percent| *percent <= 100);
     words.parsed("a percentage such as 10%", percent)
+}
+
+fn segment_bytes(words: &mut Words<'_>) -> Result<u32, Unreadable> {
+    let bytes = words.number("a number of bytes")?;
+    match (256..=1 << 30).contains(&bytes) {
+        true => Ok(bytes),
+        false => Err(words.refuse("a segment has 256 bytes to 1 GiB")),
+    }
+}
+
+fn crashes(words: &mut Words<'_>) -> Result<Crashes, Unreadable> {
+    let name = words.one_of(&Crashes::NAMES.map(|(name, _)| name))?;
+    let crashes = Crashes::NAMES.into_iter().find(|(known, _)| *known == name);
+    Ok(crashes.map(|(_, crashes)| crashes).unwrap_or_default())
 }
 
 fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
@@ -211,12 +248,23 @@ fn told(plan: &Plan) -> Vec<String> {
         format!("pre_vote {}", on(plan.pre_vote)),
         format!("check_quorum {}", on(plan.check_quorum)),
         format!("batch {}", plan.max_append_entries),
+        format!("append_bytes {}", plan.max_append_bytes),
+        format!("committed_batch {}", plan.max_committed_per_ready),
         format!("chunk {}", plan.max_snapshot_chunk_bytes),
+        format!("sessions {}", plan.limits.max_sessions),
+        format!("compact_above {}", plan.limits.compact_above_bytes),
         format!("keep {}", plan.keep),
         match &plan.sync_us {
             Some(range) => format!("disks {}..{}", Micros(range.start), Micros(range.end)),
             None => "disks held".to_owned(),
         },
+        format!("segments {}", plan.segment_bytes),
+        format!("crashes {}", name_of(plan.crashes)),
+        format!("turns {}", Micros(plan.turn_us)),
+        format!("jobs {}", Micros(plan.job_us)),
+        format!("news {}", Micros(plan.news_us)),
+        format!("call_timeout {}", on(plan.call_timeout)),
+        format!("forwarding {}", on(plan.forwarding)),
         format!("clients {}", plan.clients),
         format!("patience {}", Micros(plan.client_patience_us)),
         format!("attempts {}", plan.client_attempts),
@@ -233,4 +281,8 @@ fn told(plan: &Plan) -> Vec<String> {
         lines.push(rates);
     }
     lines
+}
+
+fn name_of(crashes: Crashes) -> &'static str {
+    Crashes::NAMES.into_iter().find(|(_, known)| *known == crashes).map_or("whole", |(name, _)| name)
 }

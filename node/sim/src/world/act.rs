@@ -64,7 +64,8 @@ impl World {
             Action::Transfer(to) => return self.transfer_to(to),
             Action::Compact { node, keep } => {
                 let at = self.whom(node);
-                if let Some(driver) = self.nodes[at].driver.as_mut().filter(|_| self.nodes[at].paused.is_none()) {
+                if self.nodes[at].is_up() && self.nodes[at].paused.is_none() {
+                    let (_, driver) = self.driver(at);
                     driver.snapshot(keep, ());
                     return self.settle(at, None);
                 }

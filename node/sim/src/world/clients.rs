@@ -11,9 +11,9 @@ use crate::client::Current;
 use crate::coverage::Rare;
 use crate::invariant::{Check, place};
 use crate::journal::What;
-use crate::random::random;
 use crate::node::{Asker, Input};
 use crate::queue::{Answer, Event, Request};
+use crate::random::random;
 use crate::schedule::Op;
 
 /// How long a request or an answer of a client is on its way at most, in microseconds.

@@ -5,7 +5,9 @@
 
 use raftian_apps::{Effect as Applied, Machine, Refusal};
 use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, RestoreJob};
-use raftian_raft::{Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Persist, RoleKind, Server, Write};
+use raftian_raft::{
+    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Persist, RoleKind, Server, Write,
+};
 
 use super::{Budget, World};
 use crate::coverage::{Kind, Rare};
@@ -82,9 +84,18 @@ impl World {
             let node = &mut self.nodes[at];
             let now = node.clock.time(self.now_us);
             let Some(driver) = &mut node.driver else { return Ok(()) };
+            if !self.is_by_hand {
+                driver.tick(now);
+            }
             let (oracle, mut seen, mut decisions) = (&mut self.oracle, None, Vec::new());
-            driver.turn(now, |server, ready| {
-                seen = Some(oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write)));
+            driver.turn(|server, ready| {
+                let votes = ready.events.iter().filter_map(|event| match event {
+                    Told::Voted { term, candidate } => Some((*term, *candidate)),
+                    _ => None,
+                });
+                let voted = votes.map(|(term, candidate)| oracle.voted(at, term, candidate)).collect::<Check>();
+                seen =
+                    Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
                 decisions.clone_from(&ready.reads);
             });
             let moved = seen.expect("a turn shows what the core wants")?;
@@ -184,7 +195,10 @@ impl World {
         }
         let fate = self.network.judge(&message, self.now_us);
         if fate != Fate::Lost {
-            self.require_open(from, to)?;
+            self.require_open(from, from, to)?;
+            if !is_request {
+                self.require_open(to, from, to)?;
+            }
         }
         let (first_us, second_us) = match fate {
             Fate::Lost => {

@@ -11,9 +11,9 @@ use raftian_raft::{Configuration, RoleKind};
 use super::World;
 use crate::client::Client;
 use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
-use crate::random::random;
 use crate::members::Members;
 use crate::node::Node;
+use crate::random::random;
 use crate::schedule::Op;
 use crate::storage::Health;
 
@@ -119,7 +119,8 @@ impl World {
     /// A client that knows the core alone.
     fn start_probe(&mut self, core: u64) -> usize {
         let number = self.clients.len();
-        self.clients.push(Client::new(number, core.trailing_zeros() as usize, core));
+        let opens_by_reading = self.plan.has_short_sessions();
+        self.clients.push(Client::new(number, core.trailing_zeros() as usize, core, opens_by_reading));
         self.plan.client_attempts = u32::MAX;
         self.plan.client_patience_us = 2 * self.plan.heartbeat_interval.as_micros() as u64 + 10_000;
         number
@@ -128,8 +129,7 @@ impl World {
     /// Whether everybody in the core whom the leader counts among the members has applied all it knows.
     fn has_converged(&self, core: u64) -> bool {
         let leader = self.nodes.iter().enumerate().filter(|(at, _)| core >> at & 1 == 1);
-        let leader =
-            leader.filter_map(|(_, node)| node.server()).filter(|server| server.role() == RoleKind::Leader);
+        let leader = leader.filter_map(|(_, node)| node.server()).filter(|server| server.role() == RoleKind::Leader);
         let Some(leader) = leader.max_by_key(|server| server.hard_state().term) else { return false };
         let is_member =
             |at: usize| leader.configuration().is_some_and(|members: &Configuration| members.contains(id_at(at)));

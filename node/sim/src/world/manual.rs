@@ -288,7 +288,9 @@ impl World {
         }
         self.steps += 1;
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        self.is_by_hand = true;
         let outcome = act(self);
+        self.is_by_hand = false;
         self.conclude(outcome)
     }
 }

@@ -1,9 +1,9 @@
 //! Invariants that no planted bug breaks can be broken all the same: by tampering with what the oracle is shown.
 
-use raftian_raft::{Body, Entry, HardState, Message, NodeId, Payload, Recovered, Reply, Request, Write};
+use raftian_raft::{Body, Entry, HardState, Message, NodeId, Payload, Reply, Request, Write};
+use raftian_wal::Recovered;
 
 use super::{Budget, World};
-use crate::disk::Record;
 use crate::invariant::{Check, Invariant, id_at};
 use crate::settings::{Plan, Settings};
 
@@ -32,7 +32,7 @@ fn a_leader_that_rewrites_its_log_is_seen() {
     world.isolate(1);
     let command = raftian_apps::Command::new("a", 1, serde_json::from_str("1").unwrap()).unwrap();
     world.propose(id_at(0), &command).unwrap();
-    let server = world.nodes[0].server.as_ref().unwrap();
+    let server = world.nodes[0].server().unwrap();
     let again = Write { entries: server.entries(2, 1).to_vec(), ..Write::default() };
     check(world.oracle.stepped(0, server, Some(&again)).map(|_| ()), Invariant::LeaderAppendOnly);
 }
@@ -40,16 +40,18 @@ fn a_leader_that_rewrites_its_log_is_seen() {
 #[test]
 fn a_match_index_that_is_not_on_the_followers_disk_is_seen() {
     let mut world = led();
-    let hard_state = HardState { term: 1, voted_for: None };
-    world.oracle.replaced(1, &Recovered { hard_state, ..Recovered::default() }).unwrap();
-    let server = world.nodes[0].server.as_ref().unwrap();
+    let hard_state = Some(HardState { term: 1, voted_for: None });
+    world.oracle.replaced(1);
+    world.oracle.writes(1, &Write { hard_state, ..Write::default() }).unwrap();
+    let server = world.nodes[0].server().unwrap();
     check(world.oracle.check_match_index(0, server, 1), Invariant::MatchIndexTruth);
 }
 
 #[test]
 fn a_gap_on_a_disk_and_a_skipped_entry_are_seen() {
     let mut world = led();
-    check(world.oracle.kept(0, Record::Entry(&noop(3, 1))), Invariant::IndexOrder);
+    let gap = Write { entries: vec![noop(3, 1)], ..Write::default() };
+    check(world.oracle.writes(0, &gap), Invariant::IndexOrder);
     check(world.oracle.applies(0, &noop(3, 1)), Invariant::IndexOrder);
 }
 
@@ -57,7 +59,7 @@ fn a_gap_on_a_disk_and_a_skipped_entry_are_seen() {
 fn another_entry_than_the_committed_one_is_seen_when_it_is_applied() {
     let mut world = led();
     world.oracle.crashed(2);
-    let server = world.nodes[2].server.as_ref().unwrap();
+    let server = world.nodes[2].server().unwrap();
     world.oracle.started(2, server).unwrap();
     check(world.oracle.applies(2, &noop(1, 2)), Invariant::StateMachineSafety);
 }
@@ -104,11 +106,12 @@ fn a_read_without_a_round_of_its_own_is_seen() {
     check(oracle.read_answered(0, 1, Some(1)), Invariant::ReadRound);
     // An answer to a call that left before the read counts for nothing, and neither does one of another term.
     oracle.read_asked(0, 2);
-    oracle.answered(0, 1, 1, 1);
-    oracle.answered(0, 2, 0, 1_000);
+    let server = world.nodes[0].server().unwrap();
+    oracle.answered(0, 1, 1, 1, server);
+    oracle.answered(0, 2, 0, 1_000, server);
     check(oracle.read_answered(0, 2, Some(1)), Invariant::ReadRound);
     oracle.read_asked(0, 3);
-    oracle.answered(0, 1, 1, 1_000);
+    oracle.answered(0, 1, 1, 1_000, server);
     assert!(oracle.read_answered(0, 3, Some(1)).is_ok());
 }
 
@@ -118,4 +121,23 @@ fn a_storm_is_seen() {
     let calm = (0..Budget::SLACK).try_for_each(|_| budget.spend());
     assert!(calm.is_ok());
     check(budget.spend(), Invariant::MessageBudget);
+}
+
+#[test]
+fn a_disk_that_gives_back_too_little_or_what_was_never_written_is_seen() {
+    let mut world = led();
+    let hard_state = HardState { term: 1, voted_for: NodeId::new(1) };
+    let held = Recovered { hard_state, entries: vec![noop(1, 1)], ..Recovered::default() };
+    assert!(world.oracle.recovered(1, &held, &[]).is_ok());
+    let cases = [
+        Recovered { entries: Vec::new(), ..held.clone() },
+        Recovered { entries: vec![noop(1, 1), noop(2, 1)], ..held.clone() },
+        Recovered { hard_state: HardState::default(), ..held.clone() },
+    ];
+    for gives_back in cases {
+        check(world.oracle.recovered(1, &gives_back, &[]), Invariant::RecoveryTruth);
+    }
+    let begun = Write { entries: vec![noop(2, 1), noop(3, 1)], ..Write::default() };
+    let more = Recovered { entries: vec![noop(1, 1), noop(2, 1)], ..held };
+    assert!(world.oracle.recovered(1, &more, &[begun]).is_ok(), "a beginning of what was being written");
 }

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{Budget, World};
 use crate::coverage::{Kind, Rare};
-use crate::invariant::{Check, Invariant, place};
+use crate::invariant::{Check, Invariant, id_at, place};
 use crate::journal::What;
 use crate::node::{Asker, Input};
 use crate::queue::{Event, MessageId, Request};
@@ -72,13 +72,7 @@ impl World {
             }
             Input::Encoded => self.finish_encoding(at),
             Input::Restored => self.finish_restoring(at)?,
-            Input::CallsTimeOut => {
-                while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
-                    self.coverage.note_rare(Rare::CallGivenUp);
-                    let (now, driver) = self.driver(at);
-                    driver.lost(now, peer, call);
-                }
-            }
+            Input::CallsTimeOut => self.give_up_calls(at),
         }
         Ok(None)
     }
@@ -97,7 +91,7 @@ impl World {
                 self.journal.note(self.now_us, self.steps, || What::Lost(Box::new(message)));
                 return Ok(None);
             }
-            self.require_open(from, at)?;
+            self.require_open(at, from, at)?;
         } else if self.plan.call_timeout && !self.nodes[at].calls.end(message.call) {
             // The transport answers a call once, and not after it has given it up.
             self.coverage.note_rare(Rare::LateReply);
@@ -120,11 +114,27 @@ impl World {
         Ok(Some(kind))
     }
 
-    /// A link of which one end knows that it is cut lets nothing through.
-    pub(super) fn require_open(&mut self, from: usize, to: usize) -> Check {
-        let is_cut = self.network.is_known_cut(from, to);
+    /// Gives up the calls that have waited for long enough, and sets the timer of the next one.
+    fn give_up_calls(&mut self, at: usize) {
+        while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
+            self.coverage.note_rare(Rare::CallGivenUp);
+            let (now, driver) = self.driver(at);
+            driver.lost(now, peer, call);
+        }
+        let node = &mut self.nodes[at];
+        let next_us = node.calls.next_us();
+        node.calls.has_timer = next_us.is_some();
+        if let Some(next_us) = next_us {
+            self.queue.plan(next_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
+        }
+    }
+
+    /// A node that knows a link of its own to be cut lets nothing through.
+    pub(super) fn require_open(&mut self, node: usize, from: usize, to: usize) -> Check {
+        let is_cut = self.network.knows_cut(node, from, to);
         self.oracle.jury.require(!is_cut, Invariant::PartitionTight, || {
-            format!("a message crosses the link n{} -> n{}, of which an end knows that it is cut", from + 1, to + 1)
+            let (node, from, to) = (id_at(node), id_at(from), id_at(to));
+            format!("a message crosses the link {from} -> {to}, which {node} knows to be cut")
         })
     }
 
@@ -173,6 +183,8 @@ impl World {
             return Ok(());
         }
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        let (now, driver) = self.driver(at);
+        driver.tick(now);
         match self.plan.turn_us {
             0 => self.settle(at, None),
             _ => self.take_turn(at),
