@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use crate::calls::Calls;
 use crate::compactor::{Compaction, Compactor, SnapshotRefused};
 use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
-use crate::mutant::{Mutant, Planted};
+use crate::mutant::Planted;
 use crate::proposals::Proposals;
 use crate::reads::{self, Reads};
 use effects::Turn;
@@ -40,7 +40,7 @@ pub struct Options {
     pub compaction: Compaction,
     /// The bug to be found.
     #[cfg(feature = "mutants")]
-    pub mutant: Option<Mutant>,
+    pub mutant: Option<crate::Mutant>,
 }
 
 impl Options {
@@ -201,7 +201,6 @@ impl<H: Host> Driver<H> {
 
     /// A peer will not answer this call any more, though the request may have arrived.
     pub fn lost(&mut self, now: Time, peer: NodeId, call: u64) {
-        let call = if self.planted.has(Mutant::LosesNextCall) { call + 1 } else { call };
         self.server.lost(now, peer, call);
     }
 

@@ -40,8 +40,6 @@ mutants! {
     WritesBeforeRestore,
     /// A state that was encoded for a snapshot is passed off as the state of this moment.
     SnapshotOfPresentIndex,
-    /// A failed call is reported to the core under the number of the next one.
-    LosesNextCall,
 
     // Links
     /// A request from a peer is taken in, though the link from it is cut.

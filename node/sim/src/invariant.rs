@@ -70,6 +70,8 @@ invariants! {
     Answered = "answered",
     /// A disk gives back what was synced on it, and beyond that at most a beginning of what was being written.
     RecoveryTruth = "recovery_truth",
+    /// Nothing is written that may rest on a snapshot whose state is not restored yet.
+    RestoreFirst = "restore_first",
     /// A node that knows a link of its own to be cut lets nothing through it, in neither direction.
     PartitionTight = "partition_tight",
     /// A server does not want to be called again and again without time passing.

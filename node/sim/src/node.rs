@@ -18,8 +18,8 @@ use crate::storage::Storage;
 pub(crate) struct SimHost;
 
 impl Host for SimHost {
-    /// A reply carries all that it takes to find the caller.
-    type Call = ();
+    /// The number of the call: the reply goes out on the connection of the one that made it.
+    type Call = u64;
     type Command = Asker;
     type Read = Asker;
     type Snapshot = ();
@@ -68,6 +68,8 @@ pub(crate) struct Node {
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) busy_until_us: u64,
     pub(crate) has_turn_planned: bool,
+    /// Whether its core wants a snapshot restored, which is not done yet.
+    pub(crate) awaits_restore: bool,
     /// A snapshot that is being encoded, and one that is being restored.
     pub(crate) encoding: Option<Snapshot>,
     pub(crate) restoring: Option<(RestoreJob, Machine)>,
@@ -155,6 +157,7 @@ impl Node {
             inbox: VecDeque::new(),
             busy_until_us: 0,
             has_turn_planned: false,
+            awaits_restore: false,
             encoding: None,
             restoring: None,
             calls: Calls::default(),
@@ -189,7 +192,7 @@ impl Node {
         (self.armed, self.paused) = (None, None);
         self.inbox.clear();
         (self.busy_until_us, self.has_turn_planned) = (0, false);
-        (self.encoding, self.restoring) = (None, None);
+        (self.encoding, self.restoring, self.awaits_restore) = (None, None, false);
         self.calls = Calls::default();
         (self.asked, self.answered, self.tickets) = (0, 0, 0);
         self.wind();

@@ -237,6 +237,12 @@ impl Storage {
         self.disk.set_changes_left(None);
     }
 
+    /// Nothing is wrong with the disk any more.
+    pub(crate) fn mend(&mut self) {
+        self.health = Health { sync_us: Some(0), fails: false, is_full: false };
+        self.settle_health();
+    }
+
     fn settle_health(&mut self) {
         self.health.fails = false;
         self.disk.spare_next_sync();

@@ -62,8 +62,8 @@ pub struct World {
     history: History,
     oracle: Oracle,
     budget: Budget,
-    /// Whether a step is taken by hand: then clocks are looked at only where this is the step.
-    is_by_hand: bool,
+    /// Whether clocks are looked at only where that is the step.
+    ignores_clocks: bool,
     /// How many steps were taken since time passed.
     steps_without_time: u64,
     trace: Trace,
@@ -123,7 +123,7 @@ impl World {
                 plan.limits.max_sessions,
             ),
             budget: Budget::default(),
-            is_by_hand: false,
+            ignores_clocks: false,
             steps_without_time: 0,
             trace: Trace::default(),
             coverage: Coverage::default(),

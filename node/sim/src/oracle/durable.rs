@@ -209,7 +209,8 @@ impl Oracle {
         })?;
         match message.body {
             Body::Request(Request::RequestVote { .. }) => {
-                self.jury.require(disk.vote_in(term) == Some(from), Invariant::DurableBeforeSend, || {
+                let is_final = disk.vote_in(term) == Some(from) || is_outlived(disk, cast, term, from);
+                self.jury.require(is_final, Invariant::DurableBeforeSend, || {
                     format!("{from} asked for votes in term {term} before its own was durable")
                 })
             }

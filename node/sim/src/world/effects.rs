@@ -84,10 +84,11 @@ impl World {
             let node = &mut self.nodes[at];
             let now = node.clock.time(self.now_us);
             let Some(driver) = &mut node.driver else { return Ok(()) };
-            if !self.is_by_hand {
+            if !self.ignores_clocks {
                 driver.tick(now);
             }
             let (oracle, mut seen, mut decisions) = (&mut self.oracle, None, Vec::new());
+            let awaits_restore = &mut node.awaits_restore;
             driver.turn(|server, ready| {
                 let votes = ready.events.iter().filter_map(|event| match event {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
@@ -97,6 +98,7 @@ impl World {
                 seen =
                     Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
                 decisions.clone_from(&ready.reads);
+                *awaits_restore |= ready.restore.is_some();
             });
             let moved = seen.expect("a turn shows what the core wants")?;
             if let Some(kind) = kind.take() {
@@ -138,16 +140,21 @@ impl World {
         let mut again = false;
         while let Some(effect) = self.nodes[at].driver.as_mut().and_then(Driver::next_effect) {
             match effect {
-                Effect::Call(message) | Effect::Reply((), Ok(message)) => {
-                    if self.crosses(at, false, Rare::CrashedAtSend)? {
+                Effect::Call(message) => {
+                    if self.leaves(at, message)? {
                         return Ok(Carried::Crashed);
                     }
-                    self.send(message)?;
+                }
+                Effect::Reply(call, Ok(message)) => {
+                    if self.leaves(at, Message { call, ..message })? {
+                        return Ok(Carried::Crashed);
+                    }
                 }
                 // What was refused comes as an effect of its own.
-                Effect::Reply((), Err(_)) => {}
+                Effect::Reply(_, Err(_)) => {}
                 Effect::Write(persist) => {
                     let is_install = is_install(persist.write());
+                    self.require_restored(at)?;
                     self.nodes[at].storage.waiting.push(persist);
                     if self.crosses(at, is_install, Rare::CrashedAtWrite)? {
                         return Ok(Carried::Crashed);
@@ -180,7 +187,23 @@ impl World {
         self.crash_at(at, keep).map(|()| true)
     }
 
+    /// What may rest on a snapshot is written after its state is restored.
+    fn require_restored(&mut self, at: usize) -> Check {
+        let waits = self.nodes[at].awaits_restore;
+        self.oracle.jury.require(!waits, Invariant::RestoreFirst, || {
+            format!("{} writes what may rest on a snapshot that is not restored yet", id_at(at))
+        })
+    }
+
     // Messages.
+
+    /// A message leaves. Says whether the node crashed before.
+    fn leaves(&mut self, at: usize, message: Message) -> Result<bool, Finding> {
+        if self.crosses(at, false, Rare::CrashedAtSend)? {
+            return Ok(true);
+        }
+        self.send(message).map(|()| false)
+    }
 
     fn send(&mut self, message: Message) -> Check {
         self.oracle.sent(&message)?;
@@ -274,6 +297,7 @@ impl World {
     pub(super) fn finish_restoring(&mut self, at: usize) -> Check {
         let Some((job, machine)) = self.nodes[at].restoring.take() else { return Ok(()) };
         self.oracle.restored(at, job.snapshot())?;
+        self.nodes[at].awaits_restore = false;
         let (_, driver) = self.driver(at);
         driver.restored(machine);
         Ok(())

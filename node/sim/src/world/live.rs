@@ -15,13 +15,16 @@ use crate::members::Members;
 use crate::node::Node;
 use crate::random::random;
 use crate::schedule::Op;
-use crate::storage::Health;
 
 /// How many election time-outs a healed core may take.
 const PATIENCE: u32 = 10;
 
-/// How long each AppendEntries to a server that is behind may take, in microseconds: a round trip and two syncs.
+/// How long each AppendEntries to a server that is behind may take, in microseconds, beside the nodes' turns: a round trip
+/// and two syncs.
 const CATCH_UP_US: u64 = 5_000;
+
+/// An entry has no more bytes than this, so that so many fit in a message at least.
+const LARGEST_ENTRY_BYTES: usize = 200;
 
 impl World {
     /// Heals a core and waits until it works: within ten election time-outs there is a leader, and a fresh write and a read
@@ -46,7 +49,8 @@ impl World {
             world.history.acknowledged >= goal
         })?;
         // Who is far behind needs many messages where they are small.
-        let end_us = end_us + CATCH_UP_US * self.committed() / self.plan.max_append_entries.max(1) as u64;
+        let fitting = (self.plan.max_append_bytes / LARGEST_ENTRY_BYTES).min(self.plan.max_append_entries).max(1);
+        let end_us = end_us + (CATCH_UP_US + 4 * self.plan.turn_us) * self.committed() / fitting as u64;
         self.await_life(end_us, timeout_us / 40, probe, "the core's agreement", |world| world.has_converged(core))
     }
 
@@ -84,7 +88,7 @@ impl World {
         for at in 0..self.nodes.len() {
             self.resume_at(at);
             let node = &mut self.nodes[at];
-            node.storage.health = Health { sync_us: Some(0), fails: false, is_full: false };
+            node.storage.mend();
             node.armed = None;
             self.begin_sync(at);
             self.restart_at(at)?;

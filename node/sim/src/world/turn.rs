@@ -103,7 +103,7 @@ impl World {
         let is_request = matches!(message.body, Body::Request(_));
         let (now, driver) = self.driver(at);
         match is_request {
-            true => driver.request(now, message, ()),
+            true => driver.request(now, message, call),
             false => driver.reply(now, message),
         }
         if answers_append {
