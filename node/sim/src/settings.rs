@@ -180,7 +180,7 @@ impl Plan {
     /// How the files of a log are laid out: small, so that segments end, and growing by little at a time.
     pub(crate) fn layout(&self, settings: &Settings) -> raftian_wal::Options {
         let (segment_bytes, chunk_bytes) = (self.segment_bytes, (self.segment_bytes / 4).clamp(256, 1 << 20));
-        let mut options = raftian_wal::Options { segment_bytes, chunk_bytes, ..Default::default() };
+        let mut options = raftian_wal::Options::new(segment_bytes, chunk_bytes);
         settings.plant_wal(&mut options);
         options
     }

@@ -90,11 +90,11 @@ impl World {
             let (oracle, mut seen, mut decisions) = (&mut self.oracle, None, Vec::new());
             let awaits_restore = &mut node.awaits_restore;
             driver.turn(|server, ready| {
-                let votes = ready.events.iter().filter_map(|event| match event {
+                let mut votes = ready.events.iter().filter_map(|event| match event {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
                     _ => None,
                 });
-                let voted = votes.map(|(term, candidate)| oracle.voted(at, term, candidate)).collect::<Check>();
+                let voted = votes.try_for_each(|(term, candidate)| oracle.voted(at, term, candidate));
                 seen =
                     Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
                 decisions.clone_from(&ready.reads);
