@@ -6,6 +6,7 @@
 //! Invariant: a leader never discards or overwrites an entry of its own log (Leader Append-Only).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::mutant::Mutant;
@@ -270,9 +271,23 @@ impl Leader {
 
     /// A read came in.
     pub(crate) fn read(&mut self, core: &mut Core, ticket: ReadTicket) {
-        let lease = core.options.lease_span();
-        core.exercised(lease.filter(|_| self.gave_way).map(|_| Rule::LeaseVoidByTransfer));
-        self.reads.add(core, ticket, lease.filter(|_| !self.gave_way));
+        core.exercised(core.options.lease_span().filter(|_| self.gave_way).map(|_| Rule::LeaseVoidByTransfer));
+        self.reads.add(core, ticket, self.lease(core));
+    }
+
+    /// For how long a confirmed round vouches for the lead.
+    fn lease(&self, core: &Core) -> Option<Duration> {
+        core.options.lease_span().filter(|_| !self.gave_way)
+    }
+
+    /// Whether a read that comes now needs no round.
+    pub(crate) fn has_lease(&self, core: &Core, now: Time) -> bool {
+        self.reads.is_leased(now, self.lease(core))
+    }
+
+    /// How many reads are not decided.
+    pub(crate) fn pending_reads(&self) -> usize {
+        self.reads.pending()
     }
 
     /// The lead is lost, and with it the reads that were not confirmed.

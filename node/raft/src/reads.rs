@@ -57,12 +57,22 @@ struct Round {
 impl Reads {
     /// A read came in. With a valid lease it needs no round.
     pub(crate) fn add(&mut self, core: &mut Core, ticket: ReadTicket, lease: Option<Duration>) {
-        let is_leased = matches!((lease, self.confirmed), (Some(lease), Some(began)) if core.now.since(began) < lease);
+        let is_leased = self.is_leased(core.now, lease);
         core.exercised(Rule::of_lease(lease.and(self.confirmed), is_leased));
         match is_leased || core.mutant(Mutant::ReadWithoutQuorum) {
             true => core.finish_read(ticket, Ok(core.commit_index)),
             false => self.waiting.push(ticket),
         }
+    }
+
+    /// Whether a read that comes now needs no round.
+    pub(crate) fn is_leased(&self, now: Time, lease: Option<Duration>) -> bool {
+        matches!((lease, self.confirmed), (Some(lease), Some(began)) if now.since(began) < lease)
+    }
+
+    /// How many reads are not decided.
+    pub(crate) fn pending(&self) -> usize {
+        self.waiting.len() + self.round.as_ref().map_or(0, |round| round.tickets.len())
     }
 
     /// Begins a round if there are reads for it, or `anyway`, unless one is under way. Says whether it did: then

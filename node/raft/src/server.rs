@@ -140,6 +140,23 @@ impl Server {
         }
     }
 
+    /// How many reads it has taken and not decided. Only a leader has any.
+    pub fn pending_reads(&self) -> usize {
+        match &self.role {
+            Role::Leader(leader) => leader.pending_reads(),
+            Role::Follower(_) | Role::Campaigner(_) => 0,
+        }
+    }
+
+    /// Whether a read that came now would be answered without asking anybody (thesis §6.4.1): then nobody else can have
+    /// committed anything that this server does not know.
+    pub fn has_lease(&self, now: Time) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.has_lease(&self.core, now),
+            Role::Follower(_) | Role::Campaigner(_) => false,
+        }
+    }
+
     /// At most `max` entries of the log from index `from` on, committed or not; none if `from` is compacted.
     pub fn entries(&self, from: Index, max: usize) -> &[Entry] {
         self.core.log.from(from, max)
