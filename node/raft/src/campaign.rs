@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::core::Core;
 use crate::mutant::Mutant;
+use crate::rule::Rule;
 use crate::{NodeId, Request, Term, Time};
 
 /// What is being asked.
@@ -57,10 +58,12 @@ impl Campaign {
     }
 
     /// Counts a vote, if it was asked for in this campaign.
-    pub(crate) fn count_vote(&mut self, core: &Core, from: NodeId, term: Term, call: u64) {
+    pub(crate) fn count_vote(&mut self, core: &mut Core, from: NodeId, term: Term, call: u64) {
         let is_of_this_campaign = term == self.term && call >= self.first_call;
         if is_of_this_campaign || core.mutant(Mutant::StaleVoteCounted) {
             self.granted.insert(from);
+        } else {
+            core.exercised(Rule::LateVoteIgnored);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::log::Log;
 use crate::mutant::Mutant;
 use crate::ready::Ticket;
+use crate::rule::{Rule, RuleSet};
 use crate::snapshot::Incoming;
 use crate::{
     Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, NotLeader, Options, Payload,
@@ -24,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) commit_index: Index,
     /// A snapshot of which not all chunks are here.
     pub(crate) incoming: Option<Incoming>,
+    /// The rules followed so far, for those who test.
+    pub(crate) rules: RuleSet,
     hard_state: HardState,
     random: fastrand::Rng,
     calls: u64,
@@ -57,6 +60,7 @@ impl Core {
             started: now,
             commit_index: log.snapshot_index(),
             incoming: None,
+            rules: RuleSet::default(),
             hard_state,
             calls: 0,
             tickets: 0,
@@ -140,9 +144,22 @@ impl Core {
         false
     }
 
+    /// Notes for those who test that a rule was followed. Nothing follows from it.
+    pub(crate) fn exercised(&mut self, rule: impl Into<Option<Rule>>) {
+        if let Some(rule) = rule.into() {
+            self.rules.insert(rule);
+        }
+    }
+
+    pub(crate) fn exercised_if(&mut self, is_followed: bool, rule: Rule) {
+        self.exercised(is_followed.then_some(rule));
+    }
+
     /// Enters a later term, in which nobody has this server's vote yet (§5.1).
     pub(crate) fn enter_term(&mut self, term: Term) {
         debug_assert!(term > self.term(), "a term never falls, and within it a vote never changes");
+        let is_unwritten = self.hard_state != self.handed_hard_state;
+        self.exercised_if(is_unwritten, Rule::HardStateReplacedUnwritten);
         self.hard_state = HardState { term, voted_for: None };
     }
 
@@ -187,10 +204,12 @@ impl Core {
     /// Discards the entries from `from` on, none of which is committed.
     pub(crate) fn truncate(&mut self, from: Index) {
         debug_assert!(from > self.commit_index);
+        self.exercised_if(from <= self.log.handed(), Rule::TruncatedInStorage);
         let rolls_back = !self.mutant(Mutant::ConfigurationNotRolledBack);
         let other_membership = self.log.truncate(from, rolls_back);
         self.record(Event::Truncated { from });
         if other_membership {
+            self.exercised(Rule::ConfigurationRolledBack);
             self.record_membership();
         }
     }
@@ -203,6 +222,8 @@ impl Core {
     /// Puts a leader's snapshot in the place of log and application (§7).
     pub(crate) fn install(&mut self, snapshot: Snapshot) {
         debug_assert!(snapshot.last.index > self.commit_index);
+        let contradicts = snapshot.last.index <= self.log.last_index();
+        self.exercised(if contradicts { Rule::SnapshotReplacesConflict } else { Rule::SnapshotReplacesLog });
         self.commit_index = snapshot.last.index;
         self.delivered = snapshot.last.index;
         self.record(Event::SnapshotInstalled { index: snapshot.last.index });
@@ -227,10 +248,12 @@ impl Core {
 
     /// Says what became of a read.
     pub(crate) fn finish_read(&mut self, ticket: ReadTicket, index: Result<Index, NotLeader>) {
+        self.exercised_if(index.is_err(), Rule::ReadFailed);
         self.reads.push(ReadOutcome { ticket, index });
     }
 
     pub(crate) fn record(&mut self, event: Event) {
+        self.exercised(Rule::of_event(&event));
         self.events.push(event);
     }
 
@@ -252,10 +275,12 @@ impl Core {
 
     /// A reply, which may leave when the present state is durable.
     pub(crate) fn reply(&mut self, to: NodeId, call: u64, term: Term, reply: Reply) {
+        self.exercised(Rule::of_reply(&reply));
         self.promises.push(Message { from: self.id(), to, term, call, body: Body::Reply(reply) });
     }
 
     fn request(&mut self, to: NodeId, term: Term, request: Request) -> Message {
+        self.exercised(Rule::of_request(&request));
         self.calls += 1;
         Message { from: self.id(), to, term, call: self.calls, body: Body::Request(request) }
     }
@@ -270,6 +295,7 @@ impl Core {
         let hard_state = (self.hard_state != self.handed_hard_state).then_some(self.hard_state);
         self.handed_hard_state = self.hard_state;
         let write = self.log.hand_over(self.to_persist(hard_state));
+        self.exercised(Rule::of_write(&write));
 
         let mut messages = std::mem::take(&mut self.messages);
         let mut promises = std::mem::take(&mut self.promises);
@@ -287,6 +313,7 @@ impl Core {
         let first = self.delivered + 1;
         let due = usize::try_from(self.commit_index - self.delivered).unwrap_or(usize::MAX);
         let committed = self.log.from(first, due.min(self.options.max_committed_per_ready.max(1))).to_vec();
+        self.exercised_if(committed.len() < due, Rule::CommittedCapped);
         self.delivered += committed.len() as Index;
         Ready {
             messages,
@@ -321,7 +348,8 @@ impl Core {
         assert_eq!(ticket.number, self.durable + 1, "writes must be persisted in order");
         self.durable = ticket.number;
         self.durable_hard_state = ticket.hard_state;
-        self.log.synced(ticket.log);
+        let is_late = !self.log.synced(ticket.log);
+        self.exercised_if(is_late, Rule::LateSyncIgnored);
     }
 
     /// Whether a candidate whose log ends in `last` is at least as up to date as this server (§5.4.1).

@@ -3,9 +3,12 @@
 //! The rules for voters and for the receivers of AppendEntries (Figure 2) and InstallSnapshot (Figure 13) stand here; a
 //! server in another role that is bound by one of them becomes a follower first.
 
+use std::cmp::Ordering;
+
 use crate::core::Core;
 use crate::mutant::Mutant;
-use crate::refusal::MAX_INDEX;
+use crate::refusal::{MAX_INDEX, VoteRefused};
+use crate::rule::Rule;
 use crate::snapshot::{self, Assembled};
 use crate::{
     AppendEntries, AppendReply, Contradiction, Entry, InstallSnapshot, LastEntry, NodeId, SnapshotReply, Term, Time,
@@ -33,31 +36,47 @@ impl Follower {
     }
 
     /// RequestVote, receiver rule 2 (Figure 2). The term is this server's own; `is_new` if only since this request.
-    pub(crate) fn request_vote(&mut self, core: &mut Core, candidate: NodeId, last: LastEntry, is_new: bool) -> bool {
-        let free = core.voted_for().is_none_or(|given| given == candidate);
-        let granted = match () {
-            () if core.mutant(Mutant::OnlyTermsCompared) => is_new,
-            () if core.mutant(Mutant::VoteTwice) => core.is_up_to_date(last),
-            () => free && core.is_up_to_date(last),
+    pub(crate) fn request_vote(
+        &mut self,
+        core: &mut Core,
+        candidate: NodeId,
+        last: LastEntry,
+        is_new: bool,
+    ) -> Result<(), VoteRefused> {
+        let vote = match () {
+            () if core.mutant(Mutant::OnlyTermsCompared) => is_new.then_some(()).ok_or(VoteRefused::AlreadyVoted),
+            () if core.mutant(Mutant::VoteTwice) => check_log(core, last),
+            () => check_vote(core, candidate).and_then(|()| check_log(core, last)),
         };
-        if granted && core.voted_for().is_none() {
+        if vote.is_ok() && core.voted_for().is_none() {
             core.vote_for(candidate);
         }
-        if granted || core.mutant(Mutant::VoteRequestResetsTimer) {
+        if vote.is_ok() || core.mutant(Mutant::VoteRequestResetsTimer) {
             self.deadline = core.election_deadline();
         }
-        granted
+        vote
     }
 }
 
 /// Whether this server would vote for `candidate` in `term` (thesis §9.6). Asking changes nothing.
-pub(crate) fn would_vote(core: &Core, candidate: NodeId, term: Term, last: LastEntry) -> bool {
-    let free = match term.cmp(&core.term()) {
-        std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => core.voted_for().is_none_or(|given| given == candidate),
-        std::cmp::Ordering::Greater => true,
-    };
-    free && core.is_up_to_date(last)
+pub(crate) fn would_vote(core: &Core, candidate: NodeId, term: Term, last: LastEntry) -> Result<(), VoteRefused> {
+    match term.cmp(&core.term()) {
+        Ordering::Less => return Err(VoteRefused::StaleTerm),
+        Ordering::Equal => check_vote(core, candidate)?,
+        Ordering::Greater => {}
+    }
+    check_log(core, last)
+}
+
+/// "If votedFor is null or candidateId …" (Figure 2).
+fn check_vote(core: &Core, candidate: NodeId) -> Result<(), VoteRefused> {
+    let is_free = core.voted_for().is_none_or(|given| given == candidate);
+    is_free.then_some(()).ok_or(VoteRefused::AlreadyVoted)
+}
+
+/// "… and candidate's log is at least as up-to-date as receiver's log, grant vote" (Figure 2).
+fn check_log(core: &Core, last: LastEntry) -> Result<(), VoteRefused> {
+    core.is_up_to_date(last).then_some(()).ok_or(VoteRefused::LogBehind)
 }
 
 /// AppendEntries, receiver rules 2 to 5 (Figure 2). The sender leads this server's term.
@@ -72,6 +91,7 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
         return Ok(AppendReply::Conflict(conflict));
     }
     check_order(LastEntry { term: prev_log_term, index: prev_log_index }, &entries, core.term())?;
+    core.exercised_if(prev_log_index < core.log.base().index, Rule::AppendBeginsInCompacted);
     let matched = prev_log_index + entries.len() as u64;
     let overwrites = core.mutant(Mutant::TruncatesAlways) || core.mutant(Mutant::StepBackAndOverwrite);
     let overwrites = overwrites && !entries.is_empty();
@@ -84,6 +104,7 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
         () => core.log.agrees(entry.index, entry.term),
     };
     let fresh = entries.iter().position(|entry| !is_here(entry));
+    core.exercised(Rule::of_entries(entries.len(), fresh));
     if let Some(fresh) = fresh {
         let from = entries[fresh].index;
         if from <= core.commit_index {
@@ -105,6 +126,8 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
     // Rule 5, with "index of last new entry" read as: the last entry this message vouches for. Beyond it the log may
     // still hold entries that the leader does not have.
     let vouched = if core.mutant(Mutant::CommitUncapped) { core.log.last_index() } else { matched };
+    core.exercised_if(core.log.last_index() > matched, Rule::LaterEntriesStay);
+    core.exercised_if(leader_commit > vouched, Rule::CommitCapped);
     core.commit_index = core.commit_index.max(leader_commit.min(vouched));
     Ok(AppendReply::Matched(matched))
 }
@@ -139,13 +162,18 @@ pub(crate) fn install_snapshot(core: &mut Core, chunk: InstallSnapshot) -> Resul
         () => core.log.agrees(index, term),
     };
     if is_here {
+        let is_known = index <= core.commit_index;
+        core.exercised(if is_known { Rule::SnapshotAlreadyCovered } else { Rule::SnapshotKeepsSuffix });
         core.commit_index = core.commit_index.max(index);
         core.incoming.take_if(|incoming| incoming.last_index() <= core.commit_index);
         return Ok(SnapshotReply::Installed(index));
     }
-    let leader_term = core.term();
+    let (leader_term, end) = (core.term(), chunk.offset + chunk.data.len() as u64);
     Ok(match snapshot::assemble(&mut core.incoming, leader_term, chunk) {
-        Assembled::Part(received) => SnapshotReply::Received(received),
+        Assembled::Part(received) => {
+            core.exercised(if received == end { Rule::ChunkKept } else { Rule::ChunkOutOfPlace });
+            SnapshotReply::Received(received)
+        }
         Assembled::Whole(snapshot) => {
             core.install(snapshot);
             SnapshotReply::Installed(index)

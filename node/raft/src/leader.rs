@@ -5,12 +5,14 @@
 //!
 //! Invariant: a leader never discards or overwrites an entry of its own log (Leader Append-Only).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::mutant::Mutant;
 use crate::progress::Progress;
 use crate::reads::Reads;
+use crate::rule::Rule;
 use crate::{
     AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ReadTicket, Request,
     SnapshotReply, Time, TransferRefused,
@@ -118,8 +120,8 @@ impl Leader {
     }
 
     /// The transport has given up a call.
-    pub(crate) fn lost(&mut self, to: NodeId, call: u64) {
-        self.followers.entry(to).and_modify(|progress| progress.lost(call));
+    pub(crate) fn lost(&mut self, core: &mut Core, to: NodeId, call: u64) {
+        self.followers.entry(to).and_modify(|progress| progress.lost(core, call));
     }
 
     // Commitment.
@@ -134,7 +136,11 @@ impl Leader {
         };
         let is_of_this_term = core.log.term_at(stored) == Some(core.term()) || core.mutant(Mutant::OldTermCommitted);
         if stored > core.commit_index && is_of_this_term {
+            core.exercised(Rule::EntriesCommitted);
+            core.exercised_if(stored > core.log.durable(), Rule::CommittedBeforeOwnDisk);
             core.commit_index = stored;
+        } else if stored > core.commit_index {
+            core.exercised(Rule::OldTermNotCommitted);
         }
     }
 
@@ -175,6 +181,7 @@ impl Leader {
         let lag = |id| self.followers.get(&id).and_then(|progress| progress.lag(core));
         let answers = |id| self.followers.get(&id).is_none_or(|progress| progress.is_heard(core));
         let next = change.apply(current, lag, answers)?;
+        core.exercised(if next.is_joint() { Rule::JointEntered } else { Rule::LearnersChanged });
         Ok(self.append_configuration(core, next))
     }
 
@@ -184,6 +191,7 @@ impl Leader {
         let may_finish = is_committed || core.mutant(Mutant::JointLeftEarly);
         let joint = core.configuration().filter(|configuration| configuration.is_joint() && may_finish);
         if let Some(settled) = joint.map(Configuration::settled) {
+            core.exercised(Rule::JointLeft);
             self.append_configuration(core, settled);
         }
     }
@@ -197,15 +205,17 @@ impl Leader {
     /// Sends to everybody who takes part now; and for a while to those who did before, so that they hear of it and do
     /// not stand for elections that they cannot win. Who is added soon after it was removed may be another server of
     /// that name, which has nothing of what the first one acknowledged.
-    fn meet_members(&mut self, core: &Core) {
-        let Some(configuration) = core.configuration() else { return };
+    fn meet_members(&mut self, core: &mut Core) {
+        let Some(configuration) = core.configuration().cloned() else { return };
         let former = core.log.membership().previous().into_iter().flat_map(Configuration::members);
+        let peers: BTreeSet<NodeId> = configuration.members().chain(former).filter(|peer| *peer != core.id()).collect();
         let next_index = core.log.last_index() + 1;
         let end = core.now + core.options.election_timeout.end;
-        for peer in configuration.members().chain(former).filter(|peer| *peer != core.id()) {
+        for peer in peers {
             let takes_part = configuration.contains(peer);
             let progress = self.followers.entry(peer).or_insert_with(|| Progress::new(next_index, core));
             if takes_part && progress.leaves_at.is_some() {
+                core.exercised(Rule::MemberAddedAgain);
                 *progress = Progress::new(next_index, core);
             }
             progress.leaves_at = (!takes_part).then_some(end);
@@ -261,8 +271,23 @@ impl Leader {
 
     /// A read came in.
     pub(crate) fn read(&mut self, core: &mut Core, ticket: ReadTicket) {
-        let lease = core.options.lease_span().filter(|_| !self.gave_way);
-        self.reads.add(core, ticket, lease);
+        core.exercised(core.options.lease_span().filter(|_| self.gave_way).map(|_| Rule::LeaseVoidByTransfer));
+        self.reads.add(core, ticket, self.lease(core));
+    }
+
+    /// For how long a confirmed round vouches for the lead.
+    fn lease(&self, core: &Core) -> Option<Duration> {
+        core.options.lease_span().filter(|_| !self.gave_way)
+    }
+
+    /// Whether a read that comes now needs no round.
+    pub(crate) fn has_lease(&self, core: &Core, now: Time) -> bool {
+        self.reads.is_leased(now, self.lease(core))
+    }
+
+    /// How many reads are not decided.
+    pub(crate) fn pending_reads(&self) -> usize {
+        self.reads.pending()
     }
 
     /// The lead is lost, and with it the reads that were not confirmed.

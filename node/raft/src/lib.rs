@@ -22,7 +22,8 @@
 //! Where to read on: [`Server`] dispatches; `follower`, `campaign` and `leader` hold the rules of each role, `progress`
 //! what a leader does for one follower, `reads` what it does for readers; `log` is the log and `snapshot` what stands for
 //! its beginning; [`Configuration`] is quorum arithmetic, `membership` which one is in force, [`Change`] how another
-//! comes to be; [`Ready`] is the contract with storage.
+//! comes to be; [`Ready`] is the contract with storage. For those who test, `rule` names the branches of all these, and
+//! `mutant` what people get wrong in them.
 //!
 //! Invariants: same inputs, same effects (the only randomness is a generator seeded by hash(run seed, id)); nothing a
 //! peer sends can make the core panic; nothing is said before it is durable ([`ready`](Ready)).
@@ -48,6 +49,7 @@ mod progress;
 mod reads;
 mod ready;
 mod refusal;
+mod rule;
 mod server;
 mod snapshot;
 mod status;
@@ -66,6 +68,8 @@ pub use options::{Lease, Options, Time};
 pub use reads::{ReadOutcome, ReadTicket};
 pub use ready::{Discard, Persist, Persisted, Ready, Storage, Write};
 pub use refusal::{CompactRefused, Contradiction, NotLeader, ProposeRefused, TransferRefused};
+#[cfg(feature = "rules")]
+pub use rule::{Rule, RuleSet};
 pub use server::{Proposed, Server};
 pub use snapshot::Snapshot;
 pub use status::{Peer, Standing, Status};

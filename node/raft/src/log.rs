@@ -96,6 +96,11 @@ impl Log {
         &self.membership
     }
 
+    /// The last entry handed to storage.
+    pub(crate) fn handed(&self) -> Index {
+        self.handed
+    }
+
     pub(crate) fn durable(&self) -> Index {
         self.durable
     }
@@ -200,11 +205,14 @@ impl Log {
     }
 
     /// Storage has synced the log as it was in that version. News of a version from before a truncation is dropped: a
-    /// write that replaces the discarded suffix is on its way to the same place and will vouch for the rest as well.
-    pub(crate) fn synced(&mut self, version: LogVersion) {
-        if version.truncations == self.truncations {
+    /// write that replaces the discarded suffix is on its way to the same place and will vouch for the rest as well. Says
+    /// whether it counts.
+    pub(crate) fn synced(&mut self, version: LogVersion) -> bool {
+        let is_current = version.truncations == self.truncations;
+        if is_current {
             self.durable = self.durable.max(version.last_index);
         }
+        is_current
     }
 
     /// Where this log departs from one that has `term` at `prev_index`, or `None` if it has it too (§5.3).

@@ -5,6 +5,7 @@
 
 use crate::core::Core;
 use crate::mutant::Mutant;
+use crate::rule::Rule;
 use crate::{
     AppendEntries, AppendReply, Conflict, Entry, Index, NodeId, Peer, Request, Snapshot, SnapshotReply, Standing, Time,
 };
@@ -98,8 +99,9 @@ impl Progress {
     }
 
     /// The answer to an AppendEntries of this term.
-    pub(crate) fn append_replied(&mut self, core: &Core, call: u64, reply: AppendReply) {
+    pub(crate) fn append_replied(&mut self, core: &mut Core, call: u64, reply: AppendReply) {
         if call < self.first_call {
+            core.exercised(Rule::FormerMemberIgnored);
             if core.mutant(Mutant::FormerServerBelieved) {
                 self.matched(core.log.last_index());
             }
@@ -114,13 +116,16 @@ impl Progress {
             }
             // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
             // follows the rules.
-            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => self.try_later(answered),
+            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => {
+                self.try_later(core, answered);
+            }
         }
     }
 
     /// The answer to an InstallSnapshot of this term.
-    pub(crate) fn snapshot_replied(&mut self, core: &Core, call: u64, reply: SnapshotReply) {
+    pub(crate) fn snapshot_replied(&mut self, core: &mut Core, call: u64, reply: SnapshotReply) {
         if call < self.first_call {
+            core.exercised(Rule::FormerMemberIgnored);
             return;
         }
         let answered = self.note_answer(core, call);
@@ -130,10 +135,10 @@ impl Progress {
                 let goes_on = bytes > sending.received && bytes < sending.snapshot.size();
                 sending.received = if bytes < sending.snapshot.size() { bytes } else { 0 };
                 if !goes_on {
-                    self.try_later(answered);
+                    self.try_later(core, answered);
                 }
             }
-            _ => self.try_later(answered),
+            _ => self.try_later(core, answered),
         }
     }
 
@@ -153,7 +158,7 @@ impl Progress {
     }
 
     /// Goes back at least one entry, and never into what is known to agree: each round makes progress.
-    fn step_back(&mut self, core: &Core, conflict: Conflict) {
+    fn step_back(&mut self, core: &mut Core, conflict: Conflict) {
         let next = match () {
             () if core.mutant(Mutant::NextIndexStuck) => self.next_index,
             () if core.mutant(Mutant::StepBackAndOverwrite) => self.next_index - 1,
@@ -163,24 +168,27 @@ impl Progress {
     }
 
     /// Tries again with the next heartbeat, not at once and for ever.
-    fn try_later(&mut self, answered: Option<InFlight>) {
+    fn try_later(&mut self, core: &mut Core, answered: Option<InFlight>) {
+        core.exercised(if answered.is_some() { Rule::SenselessAnswerPutOff } else { Rule::LateAnswerIgnored });
         if let Some(in_flight) = answered {
             self.in_flight = Some(InFlight { lost: true, ..in_flight });
         }
     }
 
     /// The transport has given up a call. It is sent anew with the next heartbeat: a dead peer refuses calls quickly.
-    pub(crate) fn lost(&mut self, call: u64) {
+    pub(crate) fn lost(&mut self, core: &mut Core, call: u64) {
         if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| in_flight.call == call) {
+            core.exercised(Rule::CallLost);
             in_flight.lost = true;
         }
     }
 
     /// A heartbeat is due. What was not answered for too long counts as lost.
-    pub(crate) fn beat(&mut self, core: &Core) {
+    pub(crate) fn beat(&mut self, core: &mut Core) {
         self.heartbeat_due = true;
         let patience = core.options.election_timeout.start;
-        self.in_flight.take_if(|call| call.lost || core.now.since(call.sent) >= patience);
+        let over = self.in_flight.take_if(|call| call.lost || core.now.since(call.sent) >= patience);
+        core.exercised(over.filter(|call| !call.lost).map(|_| Rule::CallGivenUp));
     }
 
     /// Sends what it needs and may have now: entries it lacks or a snapshot of them, the commitIndex, a heartbeat.
@@ -191,21 +199,26 @@ impl Progress {
             let call = core.call(peer, request);
             self.in_flight = Some(InFlight { call, sent: core.now, lost: false });
         } else if self.heartbeat_due {
+            core.exercised(self.in_flight.as_ref().map(|_| Rule::HeartbeatBesideCall));
             self.send_heartbeat(core, peer);
         }
         self.heartbeat_due = false;
     }
 
-    fn next_request(&mut self, core: &Core) -> Request {
+    fn next_request(&mut self, core: &mut Core) -> Request {
         if self.sending.is_none() && self.next_index <= core.log.base().index {
             // "The leader has already discarded the next log entry that it needs to send" (§7).
             let snapshot = core.log.snapshot().expect("entries are discarded only for a snapshot").clone();
             self.sending = Some(Sending { snapshot, received: 0 });
         }
         if let Some(Sending { snapshot, received }) = &self.sending {
+            let is_old = snapshot.last_index() < core.log.snapshot_index();
+            core.exercised_if(is_old, Rule::SnapshotFinishedFirst);
             return Request::InstallSnapshot(snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes));
         }
         let entries = batch_from(core, self.next_index);
+        let end = self.next_index + entries.len() as Index;
+        core.exercised_if(end <= core.log.last_index(), Rule::AppendCapped);
         self.told_commit = core.commit_index;
         append_request(core, self.next_index - 1, entries)
     }
@@ -236,15 +249,20 @@ fn append_request(core: &Core, prev_log_index: Index, entries: Vec<Entry>) -> Re
 /// Where to go on after a conflict (end of §5.3). If the leader has the follower's conflicting term, the logs may agree
 /// up to the leader's last entry of it; if not, everything the follower holds of that term is wrong. Either way one
 /// round settles a term.
-fn next_after_conflict(core: &Core, conflict: Conflict) -> Index {
-    match conflict.term {
-        None => conflict.index,
-        Some(term) => {
-            let last = core.log.last_up_to_term(term);
-            match core.log.term_at(last) == Some(term) {
-                true => last + 1,
-                false => conflict.index,
-            }
+fn next_after_conflict(core: &mut Core, conflict: Conflict) -> Index {
+    let last_of_term = conflict.term.map(|term| (term, core.log.last_up_to_term(term)));
+    match last_of_term {
+        None => {
+            core.exercised(Rule::StepBackToEnd);
+            conflict.index
+        }
+        Some((term, last)) if core.log.term_at(last) == Some(term) => {
+            core.exercised(Rule::StepBackWithinTerm);
+            last + 1
+        }
+        Some(_) => {
+            core.exercised(Rule::StepBackOverTerm);
+            conflict.index
         }
     }
 }

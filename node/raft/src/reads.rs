@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::mutant::Mutant;
+use crate::rule::Rule;
 use crate::{Index, NodeId, NotLeader, Time};
 
 /// Names a read among those of one server.
@@ -56,20 +57,34 @@ struct Round {
 impl Reads {
     /// A read came in. With a valid lease it needs no round.
     pub(crate) fn add(&mut self, core: &mut Core, ticket: ReadTicket, lease: Option<Duration>) {
-        let is_leased = matches!((lease, self.confirmed), (Some(lease), Some(began)) if core.now.since(began) < lease);
+        let is_leased = self.is_leased(core.now, lease);
+        core.exercised(Rule::of_lease(lease.and(self.confirmed), is_leased));
         match is_leased || core.mutant(Mutant::ReadWithoutQuorum) {
             true => core.finish_read(ticket, Ok(core.commit_index)),
             false => self.waiting.push(ticket),
         }
     }
 
+    /// Whether a read that comes now needs no round.
+    pub(crate) fn is_leased(&self, now: Time, lease: Option<Duration>) -> bool {
+        matches!((lease, self.confirmed), (Some(lease), Some(began)) if now.since(began) < lease)
+    }
+
+    /// How many reads are not decided.
+    pub(crate) fn pending(&self) -> usize {
+        self.waiting.len() + self.round.as_ref().map_or(0, |round| round.tickets.len())
+    }
+
     /// Begins a round if there are reads for it, or `anyway`, unless one is under way. Says whether it did: then
     /// everybody is to be sent something.
-    pub(crate) fn begin_round(&mut self, core: &Core, anyway: bool) -> bool {
+    pub(crate) fn begin_round(&mut self, core: &mut Core, anyway: bool) -> bool {
         let is_due = self.round.is_none() && (anyway || !self.waiting.is_empty());
         let may_begin = core.has_committed_in_term() || core.mutant(Mutant::ReadBeforeNoop);
+        core.exercised_if(is_due && !may_begin, Rule::ReadWaitsForNoop);
+        core.exercised_if(self.round.is_some() && !self.waiting.is_empty(), Rule::ReadWaitsForRound);
         if is_due && may_begin {
             let tickets = std::mem::take(&mut self.waiting);
+            core.exercised(Rule::of_round(tickets.len()));
             let (first_call, index) = (core.next_call(), core.commit_index);
             self.round = Some(Round { first_call, began: core.now, index, tickets });
         }
@@ -84,6 +99,7 @@ impl Reads {
     /// A quorum has answered calls up to this number.
     pub(crate) fn answered(&mut self, core: &mut Core, call: u64) {
         if let Some(round) = self.round.take_if(|round| round.first_call <= call) {
+            core.exercised(Rule::ReadRoundConfirmed);
             self.confirmed = Some(round.began);
             round.tickets.into_iter().for_each(|ticket| core.finish_read(ticket, Ok(round.index)));
         }

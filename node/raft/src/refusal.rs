@@ -86,6 +86,21 @@ pub enum CompactRefused {
     },
 }
 
+/// Why a candidate does not get a vote, or would not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VoteRefused {
+    /// Its term is over (§5.1).
+    StaleTerm,
+    /// This server leads or hears from a leader, and does not help to disrupt it (thesis §4.2.3).
+    LeaderHeard,
+    /// This server may have heard from a leader before it crashed, and a lease may rest on that (thesis §6.4.1).
+    JustStarted,
+    /// The vote of this term is given to another one (§5.2).
+    AlreadyVoted,
+    /// Its log is less up to date than this server's (§5.4.1).
+    LogBehind,
+}
+
 /// A message that no server that follows the rules would send. It was ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {

@@ -14,6 +14,9 @@ use crate::core::Core;
 use crate::follower::Follower;
 use crate::leader::Leader;
 use crate::mutant::Mutant;
+use crate::rule::Rule;
+#[cfg(feature = "rules")]
+use crate::rule::RuleSet;
 use crate::{
     Change, ChangeRefused, CompactRefused, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId,
     NotLeader, Options, Payload, Persisted, ProposeRefused, ReadTicket, Ready, Recovered, RoleKind, Snapshot, Status,
@@ -137,6 +140,23 @@ impl Server {
         }
     }
 
+    /// How many reads it has taken and not decided. Only a leader has any.
+    pub fn pending_reads(&self) -> usize {
+        match &self.role {
+            Role::Leader(leader) => leader.pending_reads(),
+            Role::Follower(_) | Role::Campaigner(_) => 0,
+        }
+    }
+
+    /// Whether a read that came now would be answered without asking anybody (thesis §6.4.1): then nobody else can have
+    /// committed anything that this server does not know.
+    pub fn has_lease(&self, now: Time) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.has_lease(&self.core, now),
+            Role::Follower(_) | Role::Campaigner(_) => false,
+        }
+    }
+
     /// At most `max` entries of the log from index `from` on, committed or not; none if `from` is compacted.
     pub fn entries(&self, from: Index, max: usize) -> &[Entry] {
         self.core.log.from(from, max)
@@ -168,6 +188,12 @@ impl Server {
         }
     }
 
+    /// The rules it has followed since it started, for those who test.
+    #[cfg(feature = "rules")]
+    pub fn rules(&self) -> RuleSet {
+        self.core.rules
+    }
+
     // Inputs; see also [`Server::receive`].
 
     /// Time has passed. Harmless before the deadline.
@@ -195,7 +221,7 @@ impl Server {
     pub fn lost(&mut self, now: Time, to: NodeId, call: u64) {
         self.observe(now);
         if let Role::Leader(leader) = &mut self.role {
-            leader.lost(to, call);
+            leader.lost(&mut self.core, to, call);
         }
     }
 
@@ -212,6 +238,7 @@ impl Server {
     ) -> Result<Proposed, ProposeRefused> {
         let (core, leader) = self.leading(now)?;
         if let Some(to) = leader.transferring_to() {
+            core.exercised(Rule::ProposeRefusedTransferring);
             return Err(ProposeRefused::Transferring { to });
         }
         let first = core.log.last_index() + 1;
@@ -228,7 +255,8 @@ impl Server {
     /// When this server does not lead, or the change cannot be made now, or not at all.
     pub fn propose_configuration(&mut self, now: Time, change: Change) -> Result<Proposed, ChangeRefused> {
         let (core, leader) = self.leading(now)?;
-        let first = leader.change(core, change)?;
+        let first =
+            leader.change(core, change).inspect_err(|refused| core.exercised(Rule::of_refused_change(*refused)))?;
         Ok(Proposed { term: core.term(), first })
     }
 
@@ -239,7 +267,7 @@ impl Server {
     /// When this server does not lead, is handing over already, or the other one could not lead.
     pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
         let (core, leader) = self.leading(now)?;
-        leader.transfer(core, to)
+        leader.transfer(core, to).inspect_err(|refused| core.exercised(Rule::of_refused_transfer(*refused)))
     }
 
     /// Asks from which index on a state is fresh enough for a read that comes now (§8). The answer comes in
@@ -281,7 +309,9 @@ impl Server {
     /// # Errors
     /// When entries up to `last_index` are not applied, or there is a snapshot that reaches as far already.
     pub fn compact(&mut self, last_index: Index, data: Bytes, keep: u64) -> Result<(), CompactRefused> {
-        let snapshot = self.snapshot_of(last_index, data)?;
+        let snapshot = self.snapshot_of(last_index, data);
+        self.core.exercised_if(snapshot.is_err(), Rule::CompactRefused);
+        let snapshot = snapshot?;
         let index = snapshot.last_index();
         self.core.log.compact(snapshot, keep);
         self.core.record(Event::SnapshotTaken { index });

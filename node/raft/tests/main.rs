@@ -4,6 +4,7 @@
 //! - [`paper`] follows the sections of the Raft paper, [`thesis`] what came after its core.
 //! - [`hostile`] sends what no server would send.
 //! - [`random`] plays seeded schedules of faults.
+//! - `rules`, with the feature of that name, asks which rules the random schedules have not reached.
 //! - `mutants`, with the feature of that name, shows that planted bugs do not survive those.
 //!
 //! All of them run on [`cluster`], which checks the invariants of the paper after every step.
@@ -14,5 +15,7 @@ mod hostile;
 mod mutants;
 mod paper;
 mod random;
+#[cfg(feature = "rules")]
+mod rules;
 mod thesis;
 mod transcript;

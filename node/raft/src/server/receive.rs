@@ -6,7 +6,8 @@ use super::{Role, Server};
 use crate::campaign::Stage;
 use crate::follower::{self, Follower};
 use crate::mutant::Mutant;
-use crate::refusal::MAX_TERM;
+use crate::refusal::{MAX_TERM, VoteRefused};
+use crate::rule::Rule;
 use crate::{
     AppendEntries, AppendReply, Body, Contradiction, InstallSnapshot, LastEntry, Message, NodeId, Reply, Request,
     RoleKind, SnapshotReply, Term, Time,
@@ -19,6 +20,10 @@ impl Server {
     /// When no server that follows the rules would have sent it. If it was a request, no reply will follow.
     pub fn receive(&mut self, now: Time, message: Message) -> Result<(), Contradiction> {
         self.observe(now);
+        self.take_in(message).inspect_err(|contradiction| self.core.exercised(Rule::of_contradiction(*contradiction)))
+    }
+
+    fn take_in(&mut self, message: Message) -> Result<(), Contradiction> {
         let Message { from, to, term, call, body } = message;
         if to != self.id() || from == self.id() {
             return Err(Contradiction::Misdirected { from, to });
@@ -43,7 +48,9 @@ impl Server {
 
     /// Thesis §9.6. A leader, and whoever hears from one, would not vote for another.
     fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
-        let granted = !self.protects_leader() && follower::would_vote(&self.core, from, term, last);
+        let vote = self.check_no_leader().and_then(|()| follower::would_vote(&self.core, from, term, last));
+        self.core.exercised(Rule::of_pre_vote(vote));
+        let granted = vote.is_ok();
         // A grant answers for the term asked about, which is not this server's yet.
         let answer_term = if granted { term } else { self.core.term() };
         self.core.reply(from, call, answer_term, Reply::PreVote { granted });
@@ -52,22 +59,25 @@ impl Server {
     /// Servers vote for whoever asks, whether they know it for a member or not (§6).
     fn request_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry, transfer: bool) {
         // Thesis §4.2.3: "does not update its term or grant its vote". The leader itself may want it otherwise (§3.10).
-        let is_new = term > self.core.term() && (transfer || !self.protects_leader());
+        let no_leader = self.check_no_leader();
+        let is_new = term > self.core.term() && (transfer || no_leader.is_ok());
         if is_new {
+            self.core.exercised_if(no_leader.is_err(), Rule::TransferOverridesProtection);
             self.adopt_term(term);
         }
         if term == self.core.term() && self.role() == RoleKind::PreCandidate {
             // It has asked around, but its vote in this term may still be free.
             self.become_follower(None);
         }
-        let granted = match &mut self.role {
-            Role::Follower(follower) if term == self.core.term() => {
-                follower.request_vote(&mut self.core, from, last, is_new)
-            }
-            // Candidates and leaders have voted for themselves.
-            _ => false,
+        let vote = match (&mut self.role, no_leader) {
+            _ if term < self.core.term() => Err(VoteRefused::StaleTerm),
+            (_, Err(refused)) if term > self.core.term() => Err(refused),
+            (Role::Follower(follower), _) => follower.request_vote(&mut self.core, from, last, is_new),
+            // They have voted for themselves.
+            (Role::Campaigner(_) | Role::Leader(_), _) => Err(VoteRefused::AlreadyVoted),
         };
-        self.core.reply(from, call, self.core.term(), Reply::RequestVote { granted });
+        self.core.exercised(Rule::of_vote(vote));
+        self.core.reply(from, call, self.core.term(), Reply::RequestVote { granted: vote.is_ok() });
     }
 
     fn append_entries(
@@ -106,6 +116,8 @@ impl Server {
         let is_from_leader = term == self.core.term() && self.leader() == Some(from);
         if is_from_leader && self.core.may_stand() {
             self.start_campaign(Stage::Vote { transfer: true });
+        } else {
+            self.core.exercised(Rule::TimeoutNowIgnored);
         }
         self.core.reply(from, call, self.core.term(), Reply::TimeoutNow);
     }
@@ -125,7 +137,11 @@ impl Server {
             Role::Follower(follower) if follower.leader.is_some_and(|(known, _)| known == leader) => {
                 *follower = Follower::new(&mut self.core, Some(leader));
             }
-            Role::Follower(_) | Role::Campaigner(_) => self.become_follower(Some(leader)),
+            Role::Follower(_) => self.become_follower(Some(leader)),
+            Role::Campaigner(_) => {
+                self.core.exercised(Rule::CandidateFollowsLeader);
+                self.become_follower(Some(leader));
+            }
         }
         Ok(true)
     }
@@ -137,17 +153,18 @@ impl Server {
         if term > self.core.term() && !is_grant {
             // "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower."
             if !self.core.mutant(Mutant::HigherTermInReplyIgnored) {
+                self.core.exercised(Rule::LaterTermInReply);
                 self.adopt_term(term);
             }
             return;
         }
         match (&mut self.role, reply) {
             (Role::Campaigner(campaign), Reply::PreVote { granted: true }) if campaign.stage == Stage::PreVote => {
-                campaign.count_vote(&self.core, from, term, call);
+                campaign.count_vote(&mut self.core, from, term, call);
                 self.check_election();
             }
             (Role::Campaigner(campaign), Reply::RequestVote { granted: true }) if campaign.stage != Stage::PreVote => {
-                campaign.count_vote(&self.core, from, term, call);
+                campaign.count_vote(&mut self.core, from, term, call);
                 self.check_election();
             }
             (Role::Leader(leader), Reply::AppendEntries(reply)) if term == self.core.term() => {
@@ -158,8 +175,10 @@ impl Server {
                 leader.snapshot_replied(&mut self.core, from, call, reply);
                 self.advance();
             }
-            // Answers to questions of an earlier role or term; and to TimeoutNow, which the election answers.
-            _ => {}
+            // A TimeoutNow is answered by the election.
+            (_, Reply::PreVote { granted: false } | Reply::RequestVote { granted: false } | Reply::TimeoutNow) => {}
+            // Answers to questions of an earlier role or term.
+            _ => self.core.exercised(Rule::LateReplyIgnored),
         }
     }
 }

@@ -7,11 +7,14 @@ use crate::campaign::{Campaign, Stage};
 use crate::follower::Follower;
 use crate::leader::Leader;
 use crate::mutant::Mutant;
+use crate::refusal::VoteRefused;
+use crate::rule::Rule;
 use crate::{Event, NodeId, Term};
 
 impl Server {
     /// Enters a later term as a follower that knows no leader (§5.1).
     pub(super) fn adopt_term(&mut self, term: Term) {
+        self.core.exercised(Rule::of_later_term(self.role()));
         self.core.enter_term(term);
         match &mut self.role {
             // The election time-out runs on: only a leader's message or a granted vote puts it off (§5.2), or a
@@ -40,13 +43,16 @@ impl Server {
     /// The election time-out has elapsed (§5.2). A server without a vote waits on: it could not win, and would only
     /// disturb those who can (§6).
     pub(super) fn election_timed_out(&mut self) {
+        self.core.exercised_if(matches!(self.role, Role::Campaigner(_)), Rule::CampaignRetried);
         if self.core.may_stand() {
+            self.core.exercised_if(!self.core.is_voter(), Rule::RemovedVoterStands);
             // A candidate that could not win asks anew before it starts yet another term.
             let asks_first = self.core.options.pre_vote;
             self.start_campaign(if asks_first { Stage::PreVote } else { Stage::Vote { transfer: false } });
         } else if self.leader().is_some() {
             self.become_follower(None);
         } else {
+            self.core.exercised(Rule::WaitsWithoutVote);
             self.role = Role::Follower(Follower::new(&mut self.core, None));
         }
     }
@@ -81,23 +87,27 @@ impl Server {
         leader.advance_commit_index(&mut self.core);
         leader.finish_change(&mut self.core);
         if self.core.configuration_is_committed() && !self.core.is_voter() {
+            self.core.exercised(Rule::RemovedLeaderStepsDown);
             leader.take_leave(&mut self.core);
             self.become_follower(None);
         }
     }
 
-    /// Whether this server leads or hears from a leader, so that it lets nobody disturb it (thesis §4.2.3). With
-    /// leases, a server that has just started may have heard from one before it crashed.
-    pub(super) fn protects_leader(&self) -> bool {
+    /// Whether this server knows of no leader that lives. One that leads or hears from a leader lets nobody disturb it
+    /// (thesis §4.2.3). With leases, a server that has just started may have heard from one before it crashed.
+    pub(super) fn check_no_leader(&self) -> Result<(), VoteRefused> {
         let shortest = self.core.options.election_timeout.start;
         let has_just_started = self.core.now.since(self.core.started) < shortest;
-        self.core.options.check_quorum
-            && match &self.role {
-                _ if has_just_started && self.core.options.lease.is_some() => true,
-                Role::Follower(follower) => follower.hears_leader(&self.core),
-                Role::Campaigner(_) => false,
-                Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
-            }
+        let leader_lives = match &self.role {
+            Role::Follower(follower) => follower.hears_leader(&self.core),
+            Role::Campaigner(_) => false,
+            Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
+        };
+        match self.core.options.check_quorum {
+            true if has_just_started && self.core.options.lease.is_some() => Err(VoteRefused::JustStarted),
+            true if leader_lives => Err(VoteRefused::LeaderHeard),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn announce(&mut self) {

@@ -1,7 +1,7 @@
 //! A cluster in memory, moved by hand: servers, disks, a pool of messages, links that can be cut, and one clock.
 //!
-//! Invariant: after every step the [`Witness`] has seen the server that took it, and no server speaks before the
-//! witness has seen what its disk holds.
+//! Invariant: after every step, or every batch of steps, the [`Witness`] has seen the server that took it, and no server
+//! speaks before the witness has seen what its disk holds.
 //!
 //! Deliberately absent: any will of its own. Nothing is delivered, no time passes, unless a test says so.
 
@@ -37,8 +37,13 @@ pub(crate) struct Cluster {
     /// What has happened since a test last took it.
     pub(crate) journal: Vec<Happening>,
     pub(crate) witness: Witness,
+    /// The rules that any server has followed.
+    #[cfg(feature = "rules")]
+    pub(crate) rules: raftian_raft::RuleSet,
     /// Links, from and to, that lose what is sent into them.
     cut: BTreeSet<(NodeId, NodeId)>,
+    /// During a batch: the servers that have effects to be taken.
+    batch: Option<BTreeSet<NodeId>>,
     nodes: BTreeMap<NodeId, Node>,
 }
 
@@ -69,7 +74,10 @@ impl Cluster {
             pool: Vec::new(),
             journal: Vec::new(),
             witness: Witness::new(configuration.clone()),
+            #[cfg(feature = "rules")]
+            rules: raftian_raft::RuleSet::default(),
             cut: BTreeSet::new(),
+            batch: None,
             nodes: BTreeMap::new(),
         };
         for id in NodeId::first(count) {
@@ -181,7 +189,10 @@ impl Cluster {
         server.tick(now);
         self.settle(id);
         let deadline = self.server(id).expect("it was up").deadline();
-        assert!(deadline > self.now, "{id} has nothing to do and wants to be called at once: a busy loop");
+        assert!(
+            deadline > self.now || self.batch.is_some(),
+            "{id} has nothing to do and wants to be called at once: a busy loop"
+        );
     }
 
     /// The time passes to the deadline of `id`, which is called. The others are not: the test says when.
@@ -313,6 +324,17 @@ impl Cluster {
         self.settle(id);
     }
 
+    /// From now on servers take inputs, and keep the effects until the batch ends, as they do when a driver has many
+    /// inputs at hand.
+    pub(crate) fn begin_batch(&mut self) {
+        self.batch = Some(BTreeSet::new());
+    }
+
+    /// The effects of all that came in since the batch began are taken.
+    pub(crate) fn end_batch(&mut self) {
+        self.batch.take().into_iter().flatten().for_each(|id| self.settle(id));
+    }
+
     fn node(&mut self, id: NodeId) -> &mut Node {
         self.nodes.get_mut(&id).unwrap_or_else(|| panic!("there is no {id}"))
     }
@@ -327,6 +349,10 @@ impl Cluster {
 
     /// Carries out the effects of a server until it has no more, and shows it to the witness.
     fn settle(&mut self, id: NodeId) {
+        if let Some(batch) = &mut self.batch {
+            batch.insert(id);
+            return;
+        }
         let mut delivered = Vec::new();
         while let Some(server) = self.server_mut(id) {
             let ready = server.ready();
@@ -340,6 +366,10 @@ impl Cluster {
             }
         }
         if let Some(server) = &self.nodes[&id].server {
+            #[cfg(feature = "rules")]
+            {
+                self.rules |= server.rules();
+            }
             self.witness.stepped(server, &delivered, self.nodes[&id].app);
         }
     }

@@ -30,6 +30,8 @@ struct Faults {
     changes: u16,
     transfers: u16,
     reads: u16,
+    /// In a thousand steps: so often several are a batch, of which the effects are taken together.
+    batches: u16,
     /// The most messages that arrive in a step; where it is low, they pile up and come late.
     pace: usize,
 }
@@ -75,6 +77,7 @@ impl Schedule {
             changes: if random.bool() { random.u16(0..80) } else { 0 },
             transfers: if random.bool() { random.u16(0..20) } else { 0 },
             reads: if random.bool() { random.u16(0..100) } else { 0 },
+            batches: if random.bool() { random.u16(0..500) } else { 0 },
             pace: random.usize(1..12),
         };
         let ids = cluster.ids();
@@ -92,7 +95,13 @@ impl Schedule {
     /// When an invariant is broken, or the cluster does not come to life afterwards.
     pub(crate) fn play(mut self) -> Seen {
         for _ in 0..STEPS {
-            self.step();
+            if self.random.u16(0..1000) < self.faults.batches {
+                self.cluster.begin_batch();
+                (0..self.random.u8(2..6)).for_each(|_| self.step());
+                self.cluster.end_batch();
+            } else {
+                self.step();
+            }
             self.note();
         }
         self.come_to_life();
@@ -103,6 +112,10 @@ impl Schedule {
         self.seen.changes_committed = witness.changes();
         self.seen.changes_rolled_back = witness.changes_rolled_back;
         self.seen.leaders_removed = witness.leaders_removed;
+        #[cfg(feature = "rules")]
+        {
+            self.seen.rules = self.cluster.rules;
+        }
         self.seen
     }
 
@@ -202,7 +215,7 @@ impl Schedule {
             _ => {
                 let is_member = self.cluster.status(id).configuration.is_some_and(|members| members.contains(node));
                 let leaves = self.random.u8(0..3) == 0;
-                if !is_member {
+                if !is_member || self.random.u8(0..20) == 0 {
                     Change::AddLearner(node)
                 } else if leaves {
                     Change::Remove(node)
@@ -225,6 +238,10 @@ impl Schedule {
         let (id, to) = (self.leader_or_any(), self.any());
         if self.cluster.server(id).is_some() {
             let _ = self.cluster.transfer(id, to);
+            if self.random.bool() {
+                // The server that gives way may be asked to read before it hears of the next leader.
+                let _ = self.cluster.read(id);
+            }
         }
     }
 

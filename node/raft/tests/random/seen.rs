@@ -12,11 +12,18 @@ macro_rules! seen {
         #[derive(Debug, Default)]
         pub(crate) struct Seen {
             $($(#[$doc])* pub(super) $name: u64,)*
+            /// The rules that any server has followed.
+            #[cfg(feature = "rules")]
+            pub(crate) rules: raftian_raft::RuleSet,
         }
 
         impl AddAssign for Seen {
             fn add_assign(&mut self, other: Seen) {
                 $(self.$name += other.$name;)*
+                #[cfg(feature = "rules")]
+                {
+                    self.rules |= other.rules;
+                }
             }
         }
 
