@@ -399,6 +399,16 @@ mod tests {
     }
 
     #[test]
+    fn a_flipped_bit_is_read_and_survives_a_power_cut() {
+        let (disk, mut file) = disk_with(b"\x00\xff");
+        file.write_at(2, b"\xff").unwrap();
+        (0..3).for_each(|offset| disk.flip_bit("f", offset, 6));
+        assert_eq!(disk.read("f").unwrap(), b"\x40\xbf\xbf");
+        disk.crash();
+        assert_eq!(disk.read("f").unwrap(), b"\x40\xbf");
+    }
+
+    #[test]
     fn a_failed_sync_loses_the_bytes_but_they_can_still_be_read() {
         let (disk, mut file) = disk_with(b"old");
         file.write_at(0, b"new").unwrap();

@@ -2,12 +2,14 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 
 use common::*;
 use raftian_raft::Write;
-use raftian_wal::{Disk, RealDisk, Wal, WalError};
+use raftian_wal::{Disk, DiskFile, RealDisk, Wal, WalError};
 
 #[test]
 fn a_killed_log_comes_back_whole() {
@@ -63,6 +65,23 @@ fn damage_is_refused_by_its_full_path_and_nothing_is_touched() {
     let error = Wal::open(RealDisk::open(directory.path()).unwrap(), node()).map(|(_, found)| found).unwrap_err();
     assert!(error.to_string().contains(&format!("`{}` is damaged at byte", path.display())), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_sync_that_the_system_refuses_is_an_error() {
+    // A pipe has no disk behind it.
+    let (_reader, writer) = io::pipe().unwrap();
+    let mut file = File::from(OwnedFd::from(writer));
+    assert_eq!(file.sync().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_snapshot_is_staged_where_the_system_tells_no_limit() {
+    let directory = TempDir::new();
+    let mut wal = open(RealDisk::open(directory.path()).unwrap()).unwrap().0;
+    commit(&mut wal, &Write { hard_state: Some(hard_state(1, 1)), ..entries(1, 1, 3) });
+    wal.stager().stage(&snapshot(1, 2)).unwrap();
+    assert!(directory.path().join("snapshot.json.new").exists());
 }
 
 #[test]
