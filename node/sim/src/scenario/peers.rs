@@ -17,7 +17,9 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "etcd__TestCandidateSelfVoteAfterLostElection",
     "etcd__TestCommitAfterRemoveNode",
     "etcd__TestDisruptiveFollower",
+    "etcd__TestDisruptiveFollowerPreVote",
     "etcd__TestDuelingCandidates",
+    "etcd__TestDuelingPreCandidates",
     "etcd__TestFastLogRejection_1",
     "etcd__TestFastLogRejection_3",
     "etcd__TestFastLogRejection_5",
@@ -25,9 +27,11 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "etcd__TestFastLogRejection_many_terms",
     "etcd__TestFreeStuckCandidateWithCheckQuorum",
     "etcd__TestLeaderCyclePreVote",
+    "etcd__TestLeaderElectionOverwriteNewerLogs",
     "etcd__TestLeaderMsgAppSelfAckAfterTermChange",
     "etcd__TestLeaderStepdownWhenQuorumLost",
     "etcd__TestLeaderSuperseding_leader_without_contact",
+    "etcd__TestLeaderTransferAfterSnapshot",
     "etcd__TestLeaderTransferAfterSnapshot_slow",
     "etcd__TestLeaderTransferDemoteNode",
     "etcd__TestLeaderTransferRemoveNode",
@@ -35,22 +39,28 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "etcd__TestLeaderTransferTimeout",
     "etcd__TestLeaderTransferToSlowFollower",
     "etcd__TestLearnerCampaign",
+    "etcd__TestLearnerPromotion",
     "etcd__TestLogReplicationWithReorderedMessage",
+    "etcd__TestNewLeaderPendingConfig",
     "etcd__TestNodeWithSmallerTermCanCompleteElection",
     "etcd__TestOldMessages",
     "etcd__TestPreVoteWithSplitVote",
     "etcd__TestReadOnlyForNewLeader",
+    "etcd__TestReadOnlyOptionLease",
     "etcd__TestReadOnlyWithLearner",
     "etcd__TestRestoreIgnoreSnapshot_fast_forward",
     "etcd__TestRestoreVoterToLearner",
+    "etcd__TestRestoreWithVotersOutgoing",
     "etcd__TestSnapshotAbort",
     "etcd__TestVoteFromAnyState",
     "etcd__async_storage_writes_append_aba_race",
+    "etcd__campaign_learner_must_vote",
     "etcd__checkquorum",
     "etcd__confchange_demote_and_promote",
     "etcd__confchange_demoted_leader",
     "etcd__confchange_v1_remove_leader",
     "etcd__confchange_v2_add_double",
+    "etcd__confchange_v2_replace_leader",
     "etcd__lagging_commit",
     "etcd__prevote_checkquorum",
     "etcd__probe_and_replicate",
@@ -63,6 +73,8 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "hashicorp__LeadershipTransferWithSevenNodes",
     "hashicorp__PreVoteAvoidElectionWithPartition",
     "hashicorp__RemoveFollower_SplitCluster",
+    "hashicorp__RemoveLeader_SplitCluster",
+    "hashicorp__RemoveUnknownPeer",
     "hashicorp__SendSnapshotAndLogsFollower",
     "hashicorp__SnapshotRestore_PeerChange",
     "hashicorp__VerifyLeader_PartialConnect",
@@ -150,26 +162,41 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "toydb__heartbeat_lost_append_single",
     "toydb__heartbeat_lost_read",
     "toydb__heartbeat_match_commits",
+    "toydb__heartbeat_old_commit_index",
     "toydb__heartbeat_probe_divergent",
     "toydb__old_campaign_rejected",
+    "toydb__request_leader_campaign_abort",
     "toydb__request_leader_disconnect",
     "toydb__request_leader_read_quorum_sequence",
     "toydb__request_leader_read_quorum_sequence_together",
     "toydb__request_leader_single",
     "toydb__restart_commit_recover",
     "toydb__restart_term_vote",
+    // Our own, of what they leave out
+    "raftian__joiner_of_a_far_later_term",
+    "raftian__messages_of_a_snapshot",
+    "raftian__messages_of_an_election",
+    "raftian__messages_of_catching_up",
+    "raftian__messages_of_commands",
+    "raftian__messages_of_reads",
+    "raftian__messages_to_a_follower_that_is_down",
+    "raftian__self_vote_lost_with_a_crash",
+    "raftian__throughput_at_ten_percent_loss",
+    "raftian__throughput_of_many_at_ten_percent_loss",
+    "raftian__transfer_while_joint",
 };
 
 /// The page about them, `docs/peers.md`: where each comes from, and whether it holds here.
 pub fn peers_page() -> String {
     let scenarios: Vec<_> = PEERS.iter().map(|figure| (figure.name, figure.scenario())).collect();
     let differ = scenarios.iter().filter(|(_, scenario)| !scenario.differs.is_empty()).count();
+    let own = scenarios.iter().filter(|(name, _)| name.starts_with("raftian__")).count();
     let mut page = format!(
         "# What the peers test\n\n\
-         {} situations that the test suites of other implementations of Raft test, as scenarios in our own words. {} hold\n\
-         here; {differ} differ, and say why: their scenarios expect what this core does, so that a change is noticed.\n\
-         All are played by `raftianctl sim peers`, one with its messages by `raftianctl sim figure NAME --chart text`.\n\
-         `raftianctl sim peers --markdown` writes this page.\n\n\
+         {} situations as scenarios in our own words: what the test suites of other implementations of Raft test, and {own}\n\
+         that they leave out. {} hold here; {differ} differ, and say why: their scenarios expect what this core does, so\n\
+         that a change is noticed. All are played by `raftianctl sim peers`, one with its messages by\n\
+         `raftianctl sim figure NAME --chart text`. `raftianctl sim peers --markdown` writes this page.\n\n\
          | Situation | What is so here | Source | Holds, or differs and why |\n|---|---|---|---|\n",
         scenarios.len(),
         scenarios.len() - differ,
