@@ -105,6 +105,24 @@ fn figures_are_listed_printed_played_and_drawn() {
 }
 
 #[test]
+fn what_the_peers_test_is_played_listed_and_explained() {
+    let (out, _) = expect(&["sim", "peers"], 0);
+    assert!(out.starts_with("SITUATION ") && out.contains(", 0 failed.\n"), "{out}");
+    assert!(out.lines().count() > 140 && out.contains("\ntoydb__append_pipeline differs: "), "{out}");
+    let (out, _) = expect(&["sim", "peers", "etcd__lagging_commit", "-o", "json"], 0);
+    let told: Value = serde_json::from_str(&out).expect("JSON");
+    let [only] = told.as_array().expect("an array").as_slice() else { panic!("{out}") };
+    assert_eq!((&only["holds"], &only["passed"]), (&Value::Bool(false), &Value::Bool(true)));
+    assert!(only["reason"].is_string() && only["source"].is_string() && only.get("why").is_none(), "{out}");
+    let (out, _) = expect(&["sim", "peers", "mit__3A"], 0);
+    assert!(out.ends_with("\n3 situations: 3 hold, 0 differ; 3 passed, 0 failed.\n"), "{out}");
+    let (page, _) = expect(&["sim", "peers", "--markdown"], 0);
+    assert!(page.starts_with("# What the peers test\n") && page.contains("| **differs**: "), "{page}");
+    let (out, _) = expect(&["sim", "figure", "etcd__lagging_commit"], 0);
+    assert!(out.contains("\nDiffers: ") && out.contains("It holds"), "{out}");
+}
+
+#[test]
 fn a_scenario_that_does_not_hold_fails_with_its_line() {
     let file = Scratch::new("wrong", "servers 3\nelect n1\nexpect leader n2\n");
     let (out, _) = expect(&["sim", "script", file.path()], 1);
@@ -146,6 +164,9 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
         (&["sim", "figure", "fig8"], "did you mean `fig8_d`?"),
         (&["sim", "figure", "zebra"], "lists them"),
         (&["sim", "figure", "--chart", "text"], "name the figure"),
+        (&["sim", "peers", "etcd__laging_commit"], "did you mean `etcd__lagging_commit`?"),
+        (&["sim", "peers", "zebra"], "plays all of them"),
+        (&["sim", "peers", "etcd", "--markdown"], "cannot be used with"),
         (&["sim", "figure", "fig8_d", "--to", "x"], "--chart"),
         (&["sim", "replay", "seven"], "`seven` is not a seed; write a whole number"),
         (&["sim", "script"], "<FILE>"),
@@ -165,7 +186,7 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
 
 #[test]
 fn the_words_of_help_are_wrapped_once() {
-    for verb in ["run", "replay", "script", "figure"] {
+    for verb in ["run", "replay", "script", "figure", "peers"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
         let output = command.args(["sim", verb, "--help"]).env("COLUMNS", "80").output().expect("the program runs");
         let help = String::from_utf8(output.stdout).expect("text");

@@ -10,7 +10,8 @@
 //! must come to life, then what clients saw is judged. A run ends with the first invariant that is broken, unless
 //! [`hear_out`] wants to know what every judge would say if it were the only one. [`minimise`] cuts a script that breaks something down to what
 //! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests; a [`Scenario`] is a text
-//! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen.
+//! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen, and the [`PEERS`] are
+//! what other implementations test.
 //!
 //! Where to read on: [`Schedule`] is the script, `draw` how a seed makes one; `world` is the clockwork: `turn` in it feeds a
 //! node's driver, and `effects` carries out what it wants; `storage` is a log on a disk in memory; `oracle` is the judge, one file per subject; [`Invariant`] names what it knows.
@@ -53,8 +54,8 @@ pub use queue::MessageId;
 pub use raftian_wal::Part;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
-    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, Played, ReadFate, Scenario, Statement,
-    Step, Stopped, Unreadable, Which, Wish, nearest,
+    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, PEERS, Played, ReadFate, Scenario,
+    Statement, Step, Stopped, Unreadable, Which, Wish, nearest, peers_page,
 };
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]

@@ -10,6 +10,7 @@
 mod action;
 mod condition;
 mod figures;
+mod peers;
 mod play;
 mod read;
 mod setup;
@@ -24,6 +25,7 @@ use crate::settings::{Plan, Settings};
 
 pub use condition::{Condition, Count, Measure, Nodes, ReadFate};
 pub use figures::{FIGURES, Figure};
+pub use peers::{PEERS, peers_page};
 pub use play::{Played, Stopped};
 pub use words::{Unreadable, nearest};
 
@@ -35,8 +37,12 @@ pub const GRAMMAR: &str = include_str!("../../../docs/scenarios.md");
 pub struct Scenario {
     /// What it is, in a line; may be empty.
     pub title: String,
+    /// Whose test it is taken from: project, file and name; empty if it is our own.
+    pub source: String,
     /// What there is to see, in a paragraph; may be empty.
     pub see: String,
+    /// How this core differs from what that test expects, and why; empty if it does not.
+    pub differs: String,
     /// The seed of all luck.
     pub seed: u64,
     /// The planted bug, if there is one.
@@ -217,12 +223,18 @@ impl PartialEq for Step {
 }
 
 impl Scenario {
+    /// Nothing happens to such a cluster, and nothing is said of it.
+    fn quiet(plan: Plan) -> Scenario {
+        let [title, source, see, differs] = [const { String::new() }; 4];
+        Scenario { title, source, see, differs, seed: 1, settings: Settings::default(), plan, steps: Vec::new() }
+    }
+
     /// A schedule as a scenario.
     pub fn of(schedule: &Schedule, settings: Settings) -> Scenario {
         let Schedule { seed, plan, actions, end_us } = schedule;
         let step = |at_us, statement| Step { line: 0, at_us: Some(at_us), statement };
         let actions = actions.iter().map(|timed| step(timed.at_us, Statement::Do(timed.action.clone())));
         let steps = actions.chain([step(*end_us, Statement::Finish)]).collect();
-        Scenario { title: String::new(), see: String::new(), seed: *seed, settings, plan: plan.clone(), steps }
+        Scenario { seed: *seed, settings, steps, ..Scenario::quiet(plan.clone()) }
     }
 }

@@ -1,7 +1,7 @@
 //! Scenarios read back as written, play as schedules do, and are refused with a hint where they make no sense.
 
 use fastrand::Rng;
-use raftian_sim::{FIGURES, Scenario, Schedule, Settings, Stopped, run};
+use raftian_sim::{FIGURES, PEERS, Scenario, Schedule, Settings, Stopped, run};
 
 fn read(text: &str) -> Scenario {
     text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"))
@@ -41,8 +41,8 @@ fn whatever_is_drawn_reads_back_as_written() {
 }
 
 #[test]
-fn figures_read_back_as_written() {
-    for figure in FIGURES {
+fn what_comes_with_the_program_reads_back_as_written() {
+    for figure in FIGURES.iter().chain(PEERS) {
         let scenario = figure.scenario();
         assert_eq!(read(&scenario.to_string()), scenario, "{}", figure.name);
     }

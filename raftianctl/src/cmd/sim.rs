@@ -4,6 +4,7 @@
 
 mod chart;
 mod figure;
+mod peers;
 mod replay;
 mod run;
 mod script;
@@ -28,6 +29,7 @@ Examples:
   raftianctl sim figure fig8_d
   raftianctl sim replay 7 --chart text --steps 1..200
   raftianctl sim script --grammar
+  raftianctl sim peers
 
 A cluster, and what happens to it, is text: `sim script FILE` plays it, and `sim script --grammar` (docs/scenarios.md) \
 tells all that it can say.")]
@@ -43,6 +45,7 @@ enum Verb {
     Replay(replay::Args),
     Script(script::Args),
     Figure(figure::Args),
+    Peers(peers::Args),
     Zoo(zoo::Args),
 }
 
@@ -54,6 +57,7 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
         Verb::Replay(args) => aside(interrupt, false, move |_| replay::run(&context, &args)).await,
         Verb::Script(args) => aside(interrupt, false, move |_| script::run(&context, &args)).await,
         Verb::Figure(args) => aside(interrupt, false, move |_| figure::run(&context, &args)).await,
+        Verb::Peers(args) => aside(interrupt, false, move |_| peers::run(&context, &args)).await,
         Verb::Zoo(args) => zoo::run(&context, args, interrupt).await,
     }
 }

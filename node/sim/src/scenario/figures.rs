@@ -3,9 +3,9 @@
 //! Invariant: each is a text file of its own, with a title, a paragraph and expectations; a test plays all of them, and
 //! sees them fail where the rule that they show is broken.
 
-use super::Scenario;
+use super::{PEERS, Scenario};
 
-/// A scenario of the library.
+/// A scenario that comes with the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
     /// Its name.
@@ -14,16 +14,16 @@ pub struct Figure {
     pub text: &'static str,
 }
 
+/// Figures whose texts are files of a folder, by their names.
 macro_rules! figures {
-    ($($name:literal,)*) => {
-        /// All of them, in the order in which they are best read.
-        pub const FIGURES: &[Figure] = &[
-            $(Figure { name: $name, text: include_str!(concat!("../../scenarios/", $name, ".scenario")) },)*
-        ];
+    ($folder:literal: $($name:literal,)*) => {
+        &[$(Figure { name: $name, text: include_str!(concat!("../../scenarios/", $folder, $name, ".scenario")) },)*]
     };
 }
+pub(super) use figures;
 
-figures! {
+/// All of them, in the order in which they are best read.
+pub const FIGURES: &[Figure] = figures! { "":
     // The paper's figures (§5.3, §5.4)
     "fig7_a",
     "fig7_b",
@@ -78,12 +78,12 @@ figures! {
     "dedup_across_snapshot",
     // The whole cluster
     "restart_all_then_minority",
-}
+};
 
 impl Figure {
-    /// The figure of this name.
+    /// The figure, or the situation of [`PEERS`], of this name.
     pub fn named(name: &str) -> Option<Figure> {
-        FIGURES.iter().find(|figure| figure.name == name).copied()
+        FIGURES.iter().chain(PEERS).find(|figure| figure.name == name).copied()
     }
 
     /// What it says.

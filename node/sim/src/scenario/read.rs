@@ -13,7 +13,7 @@ use super::{Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, 
 use crate::coverage::Kind;
 use crate::invariant::Invariant;
 use crate::schedule::Whom;
-use crate::settings::{Plan, Settings};
+use crate::settings::Plan;
 
 /// The words that a statement by hand begins with.
 const BY_HAND: [&str; 19] = [
@@ -38,20 +38,13 @@ impl FromStr for Scenario {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Scenario, Unreadable> {
-        let mut scenario = Scenario {
-            title: String::new(),
-            see: String::new(),
-            seed: 1,
-            settings: Settings::default(),
-            plan: Plan::quiet(1),
-            steps: Vec::new(),
-        };
+        let mut scenario = Scenario::quiet(Plan::quiet(1));
         let mut given: BTreeMap<&str, usize> = BTreeMap::new();
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();
             let is_setting = setup::WORDS.contains(&first);
-            let needs_servers = !["title", "see", "servers"].contains(&first);
+            let needs_servers = first != "servers" && !setup::PROSE.contains(&first);
             if needs_servers && !given.contains_key("servers") {
                 let word = words.take("a statement")?;
                 return Err(word.unexpected("`servers` and how many there are, before all else", &["servers", "title"]));

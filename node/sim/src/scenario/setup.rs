@@ -17,9 +17,11 @@ use crate::settings::{Plan, Settings};
 use crate::storage::Crashes;
 
 /// The words that a setting begins with.
-pub(super) const WORDS: [&str; 34] = [
+pub(super) const WORDS: [&str; 36] = [
     "title",
+    "source",
     "see",
+    "differs",
     "servers",
     "joiners",
     "seed",
@@ -54,6 +56,9 @@ pub(super) const WORDS: [&str; 34] = [
     "loss",
 ];
 
+/// Those that are for people, and may stand before all else.
+pub(super) const PROSE: [&str; 4] = ["title", "source", "see", "differs"];
+
 /// What can be said of all links, again and again.
 pub(super) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"];
 
@@ -65,7 +70,9 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
     let plan = &mut scenario.plan;
     match word {
         "title" => scenario.title = words.prose(),
+        "source" => scenario.source = words.prose(),
         "see" => scenario.see = words.prose(),
+        "differs" => scenario.differs = words.prose(),
         "seed" => scenario.seed = words.number("a seed")?,
         "mutant" => scenario.settings = mutant(words)?,
         "servers" => plan.founders = count(words, 1, MAX_NODES - usize::from(plan.joiners))?,
@@ -215,8 +222,8 @@ fn number(text: &str) -> Option<f64> {
 
 /// Writes what a scenario says before anything happens.
 pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Scenario { title, see, seed, settings, plan, .. } = scenario;
-    for (word, text) in [("title", title), ("see", see)] {
+    let Scenario { title, source, see, differs, seed, settings, plan, steps: _ } = scenario;
+    for (word, text) in PROSE.into_iter().zip([title, source, see, differs]) {
         if !text.is_empty() {
             writeln!(f, "{word} {text}")?;
         }

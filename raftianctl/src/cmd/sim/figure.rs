@@ -16,7 +16,7 @@ Examples:
   raftianctl sim figure fig8_d --chart svg --to fig8_d.svg
   raftianctl sim figure fig8_d --text
 
-Without a name, lists them. Exit code 1 if it does not hold; with the bug that it is about planted (--mutant), it \
+Without a name, lists them. A situation of `raftianctl sim peers` can be played by its name, too. Exit code 1 if it does not hold; with the bug that it is about planted (--mutant), it \
 does not.";
 
 /// Play a figure of the paper, or another scenario that everybody should have seen

@@ -120,9 +120,10 @@ pub(crate) fn play(
 /// The scenario's own words, and what came of it.
 fn tell(scenario: &Scenario, finished: &Finished) -> String {
     let mut text = String::new();
-    for part in [&scenario.title, &scenario.see] {
+    let Scenario { title, source, see, differs, .. } = scenario;
+    for (label, part) in [("", title), ("", see), ("Source: ", source), ("Differs: ", differs)] {
         if !part.is_empty() {
-            text.push_str(&wrapped(part, 100));
+            text.push_str(&wrapped(&format!("{label}{part}"), 100));
             text.push_str("\n\n");
         }
     }
@@ -135,7 +136,7 @@ fn tell(scenario: &Scenario, finished: &Finished) -> String {
 }
 
 /// Words in lines of at most so many characters, where they fit.
-fn wrapped(text: &str, width: usize) -> String {
+pub(super) fn wrapped(text: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
