@@ -25,7 +25,7 @@ pub(crate) struct Opened {
     pub(crate) recovered: Recovered,
 }
 
-/// The driver's hand on the storage thread.
+/// The host's hand on the storage thread.
 #[derive(Debug)]
 pub(crate) struct Storage {
     queue: mpsc::UnboundedSender<Persist>,
@@ -63,7 +63,7 @@ impl Storage {
 
     /// Queues a write.
     pub(crate) fn persist(&self, persist: Persist) {
-        // A thread that has ended has reported why; the driver will read that next.
+        // A thread that has ended has reported why; the host will read that next.
         let _ = self.queue.send(persist);
     }
 
@@ -97,7 +97,7 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         let reason = "the storage thread broke down; its last words are in stderr.log".to_owned();
-        // Without a driver there is nobody to warn.
+        // A host that has ended needs no warning.
         let _ = self.0.send(Input::StorageFailed(reason));
     }
 }
@@ -115,7 +115,7 @@ fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
             Ok(persisted) => (Input::Persisted(persisted), false),
             Err(error) => (Input::StorageFailed(error.to_string()), true),
         };
-        // Without a driver there is nobody left to speak, so nothing can be said too early.
+        // Without a host no message leaves, so none can leave too early.
         if inbox.send(input).is_err() || failed {
             return alarm.disarm();
         }

@@ -30,7 +30,7 @@ async fn together(placement: Placement) {
     let mut cluster = Cluster::start_together(3, placement).await;
     commits(&cluster).await;
     let process = cluster.nodes.get_mut(&id(1)).unwrap();
-    assert!(process.bid_farewell().success());
+    assert!(process.shut_down().success());
 }
 
 #[test]
