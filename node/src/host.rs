@@ -10,8 +10,12 @@
 //!
 //! Deliberately absent: decisions. What may be done when, and which answer is due to whom, is the driver's business.
 
+pub(crate) mod disk;
+pub(crate) mod inbox;
+pub(crate) mod pending;
 mod report;
 mod snapshots;
+pub(crate) mod storage;
 
 use std::sync::Arc;
 
@@ -26,12 +30,12 @@ use raftian_rpc::game::GameReport;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::inbox::{Answer, Inbox, Input};
-use crate::orders::Orders;
+use crate::game_link::orders::Orders;
+use crate::host::inbox::{Inbox, Input};
+use crate::host::pending::{Answer, Pending};
+use crate::host::storage::Storage;
+use crate::net::peers::{Configured, Peers};
 use crate::parent;
-use crate::peers::{Configured, Peers};
-use crate::pending::Pending;
-use crate::storage::Storage;
 use crate::trace::{NodeEvent, Trace};
 
 /// The most inputs taken before effects are carried out, so that a flood cannot put off the heartbeats.
@@ -44,7 +48,7 @@ pub(crate) struct Host {
     storage: Storage,
     peers: Arc<Peers>,
     trace: Trace,
-    /// What the game beside it is told, if there is one.
+    /// The way to the game beside it, if there is one.
     orders: Option<Orders>,
     /// Where calls to peers and snapshots report.
     inbox: Inbox,
@@ -118,12 +122,12 @@ impl Host {
         self.driver.machine()
     }
 
-    /// From now on a game is told what happens to the application.
+    /// From now on a game hears what happens to the application.
     pub(crate) fn tell_game(&mut self, orders: Orders) {
         self.orders = Some(orders);
     }
 
-    /// Runs until told to stop, or it cannot go on.
+    /// Runs until it is asked to stop, or cannot go on.
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         let ending = loop {

@@ -166,7 +166,7 @@ async fn combinations_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn a_click_on_a_follower_reaches_the_leader() {
-    // n2 leads for sure: it stands first, and nobody else for a minute.
+    // n2 leads for sure: it stands first, and no other node for a minute.
     let cluster = Cluster::start_with(3, |config| {
         play(config, Hosting::Thread);
         config.timing.election_min_ms = 50_000;

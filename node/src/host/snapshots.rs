@@ -13,7 +13,8 @@ use raftian_rpc::control::SnapshotTaken;
 use raftian_rpc::error::NodeError;
 
 use super::Host;
-use crate::inbox::{Answer, Input};
+use crate::host::inbox::Input;
+use crate::host::pending::Answer;
 
 impl Host {
     /// Has a state encoded and written beside the log.

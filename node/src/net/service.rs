@@ -27,10 +27,10 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::inbox::{Answer, Inbox, Input};
-use crate::peers::Peers;
-use crate::pending::{Heard, Pending};
-use crate::xml;
+use crate::experiment::xml;
+use crate::host::inbox::{Inbox, Input};
+use crate::host::pending::{Answer, Heard, Pending};
+use crate::net::peers::Peers;
 
 /// The handlers of one node.
 #[derive(Clone, Debug)]

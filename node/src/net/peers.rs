@@ -28,8 +28,9 @@ use raftian_rpc::secret::Secret;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::global_lock::GlobalLock;
-use crate::{timer, xml};
+use crate::experiment::global_lock::GlobalLock;
+use crate::experiment::xml;
+use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);

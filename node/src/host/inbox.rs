@@ -9,13 +9,10 @@ use raftian_rpc::control::{ChangeBegun, LogPage, MemberChange, NodeStatus, Snaps
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::peers::Configured;
-use crate::pending::Pending;
-
-/// Where an answer goes. The asker may have left; that is its business.
-pub(crate) type Answer<T> = oneshot::Sender<T>;
+use crate::host::pending::{Answer, Pending};
+use crate::net::peers::Configured;
 
 /// The sending end of a host's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;

@@ -12,18 +12,18 @@ use raftian_rpc::control::{NodeConfig, NodeNotice, ReadMode};
 use raftian_rpc::{VERSION, serve};
 use tokio::task::JoinSet;
 
-use crate::commands;
-use crate::disk::NodeDisk;
-use crate::global_lock::GlobalLock;
+use crate::experiment::global_lock::GlobalLock;
+use crate::game_link::commands;
+use crate::game_link::lanes::Session;
+use crate::game_link::orders::Orders;
+use crate::game_link::port::ServerPort;
+use crate::host::disk::NodeDisk;
+use crate::host::inbox::{Inbox, Mailbox};
+use crate::host::storage::{self, Opened, Storage};
 use crate::host::{Ending, Host};
-use crate::inbox::{Inbox, Mailbox};
-use crate::lanes::Session;
-use crate::orders::Orders;
+use crate::net::peers::Peers;
+use crate::net::service::Service;
 use crate::parent;
-use crate::peers::Peers;
-use crate::port::ServerPort;
-use crate::service::Service;
-use crate::storage::{self, Opened, Storage};
 use crate::trace::{NodeEvent, Trace};
 
 /// How long answers to callers may take to leave when the node does.

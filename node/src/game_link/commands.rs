@@ -14,10 +14,10 @@ use serde_json::value::to_raw_value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
-use crate::inbox::Input;
-use crate::lanes::{Lane, Lanes, MAX_LANES, Session};
-use crate::port::{FromGame, ToGame};
-use crate::service::Service;
+use crate::game_link::lanes::{Lane, Lanes, MAX_LANES, Session};
+use crate::game_link::port::{FromGame, ToGame};
+use crate::host::inbox::Input;
+use crate::net::service::Service;
 
 /// Serves the commands queue until the game has left, and then lets the server leave.
 pub(crate) async fn take(
@@ -78,6 +78,6 @@ fn settle(orders: &mpsc::Sender<ToGame>, serial: u64, lane: Lane, carried: Resul
 }
 
 fn refuse(orders: &mpsc::Sender<ToGame>, serial: u64, why: String) {
-    // A game that has left is told nothing.
+    // A game that has left gets no answer.
     let _ = orders.send(ToGame::Refused { serial, why });
 }

@@ -7,9 +7,11 @@ use raftian_driver::{CommandOutcome, ReadOutcome};
 use raftian_raft::NodeId;
 use raftian_rpc::client::{ReadAnswer, Submitted};
 use raftian_rpc::error::NodeError;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::inbox::Answer;
+/// Where an answer goes. Who asked may have left meanwhile.
+pub(crate) type Answer<T> = oneshot::Sender<T>;
 
 /// A client that waits to hear what becomes of its command or read, by way of the handler of its call.
 #[derive(Debug)]
@@ -76,7 +78,6 @@ impl Pending<ReadAnswer> {
 #[cfg(test)]
 mod tests {
     use raftian_apps::Response;
-    use tokio::sync::oneshot;
 
     use super::*;
 
