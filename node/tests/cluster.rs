@@ -70,30 +70,6 @@ async fn a_leader_that_is_cut_off_steps_down_and_commits_nothing() {
 }
 
 #[tokio::test]
-async fn a_leader_that_is_shut_down_says_of_a_pending_command_that_it_may_still_be_applied() {
-    // n1 leads, and does not mind for a minute that it hears of no quorum.
-    let mut cluster = Cluster::start_with(2, |config| {
-        config.timing.election_min_ms = 50_000;
-        config.timing.election_max_ms = 60_000;
-        config.trim.campaigns_first = config.id == id(1);
-    })
-    .await;
-    assert_eq!(cluster.leader().await, id(1));
-    cluster.kill(id(2));
-    let mut node = cluster.nodes.remove(&id(1)).unwrap();
-    let command = RawValue::from_string(r#"{"client":"a","serial":1,"op":{"attack":3}}"#.into()).unwrap();
-    let client = cluster.client(id(1));
-    let shut_down = async {
-        cluster.wait_until("a proposal", |all| all[0].last_index == 2).await;
-        drop(node.stdin.take());
-    };
-    let (outcome, ()) = tokio::join!(client.submit(command, Some(60_000), None), shut_down);
-    let outcome = outcome.map_err(support::node_error).unwrap_err();
-    assert!(matches!(outcome, NodeError::TimedOut { .. }), "it is no promise that nothing happened: {outcome}");
-    assert!(node.child.wait().unwrap().success());
-}
-
-#[tokio::test]
 async fn a_cluster_of_one_leads_itself() {
     let cluster = Cluster::start(1).await;
     let leader = cluster.leader().await;
