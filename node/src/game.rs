@@ -57,9 +57,9 @@ use screen::Screen;
 pub(crate) use stop::Stop;
 use tally::Tally;
 
-use crate::global_lock::GlobalLock;
+use crate::experiment::global_lock::GlobalLock;
+use crate::game_link::port::{FromGame, GamePort, Order, ToGame};
 use crate::parent;
-use crate::port::{FromGame, GamePort, Order, ToGame};
 use crate::timer::{TaskTimer, Timer};
 
 /// The most orders taken in one frame, so that a flood of them does not stop the picture.

@@ -2,21 +2,21 @@
 //! the thread that draws. And the two that have only one of both: a server alone, and the baseline, a game alone.
 //!
 //! Invariant: every hosting runs [`server::run`] and the same game, joined by the two queues of
-//! [`port`](crate::port) and nothing else. When one of the two ends its queues close, and so the other ends too.
+//! [`port`](crate::game_link::port) and nothing else. When one of the two ends its queues close, and so the other ends too.
 
 mod asynchronous;
 pub(crate) mod process;
+pub(crate) mod runtime;
+pub(crate) mod server;
 mod thread;
 
 use raftian_rpc::assignment::{HostedGame, Hosting, SoloConfig, WindowConfig};
 use raftian_rpc::control::NodeConfig;
-use tokio::runtime::{Builder, Runtime};
 
+use crate::experiment::global_lock::GlobalLock;
 use crate::game::{Game, Stop, window};
-use crate::global_lock::GlobalLock;
-use crate::inbox::Mailbox;
-use crate::node::Failure;
-use crate::{parent, server};
+use crate::host::inbox::Mailbox;
+use crate::parent::{self, Failure};
 
 /// Runs a node to its end.
 ///
@@ -42,7 +42,7 @@ pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
 /// # Errors
 /// A sentence for people, when there is nothing to draw on.
 pub(crate) fn baseline(solo: SoloConfig) -> Result<(), String> {
-    let stop = stop_at_farewell()?;
+    let stop = Stop::when_parent_leaves()?;
     Game::new(&solo.game, solo.players, None, None, stop)?.run().map(drop)
 }
 
@@ -51,31 +51,12 @@ pub(crate) fn baseline(solo: SoloConfig) -> Result<(), String> {
 /// # Errors
 /// A sentence for people, when there is nothing to draw on.
 pub(crate) fn window(config: WindowConfig) -> Result<(), String> {
-    window::run(config, stop_at_farewell()?)
+    window::run(config, Stop::when_parent_leaves()?)
 }
 
 /// Runs a server without a game.
 fn alone(config: NodeConfig) -> Result<(), String> {
     let mailbox = Mailbox::new();
-    parent::on_farewell(mailbox.shutdown())?;
-    runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
-}
-
-/// A game's brake, which the parent's farewell pulls.
-fn stop_at_farewell() -> Result<Stop, String> {
-    let stop = Stop::default();
-    let brake = stop.clone();
-    parent::on_farewell(move || brake.stop())?;
-    Ok(stop)
-}
-
-/// A runtime on the thread that will poll it, which holds `lock` unless it waits.
-pub(crate) fn runtime(lock: &GlobalLock) -> Result<Runtime, String> {
-    let (parking, unparked) = (lock.clone(), lock.clone());
-    Builder::new_current_thread()
-        .enable_all()
-        .on_thread_park(move || parking.give())
-        .on_thread_unpark(move || unparked.take())
-        .build()
-        .map_err(|error| format!("cannot start a runtime: {error}"))
+    parent::on_shutdown(mailbox.shutdown())?;
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
 }

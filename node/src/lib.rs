@@ -1,45 +1,41 @@
 //! One node of a lab: a Raft server, its disk, its peers, its clients, the application it replicates, and a game beside
 //! it.
 //!
+//! | room | subject |
+//! |---|---|
+//! | `host` | the task that owns the server's state and runs the driver (`raftian-driver`); its inbox, its disk |
+//! | `net` | what the node asks of others (`peers`), and what others ask of it (`service`) |
+//! | `game`, `game_link` | the game, and the two queues between it and its server |
+//! | `hosting` | where the server runs relative to the game; `server` is all of a server as one future |
+//! | `experiment` | what only measurements put into a node |
+//! | `node`, `parent`, `trace`, `timer` | the process, and what all rooms use |
+//!
 //! The way of a command through the files:
 //!
-//! `service` takes `client.submit` and puts it in the `inbox` → `driver` proposes it to the core → the core's
-//! effects go out: to `peers` through the fault filter, and to `storage`, whose thread syncs meanwhile → peers answer,
-//! the sync is reported, both through the inbox → the core commits → `driver` applies → `waiters` finds who asked. A read
-//! waits in `readers`, and leaves no entry; `compactor` says when a snapshot takes the place of entries.
+//! `net/service` takes `client.submit` and puts it in the `host/inbox` → `host` hands it to the driver, which proposes it
+//! to the core → the driver's effects go out: to `net/peers`, through the faults of the links, and to `host/storage`, whose
+//! thread syncs meanwhile → peers answer, the sync is reported, both through the inbox → the core commits → the driver
+//! applies, and knows who asked → `host/pending` answers. Where another node leads, the driver says so, and `net/service`
+//! passes the command on, by way of `net/peers`.
 //!
-//! A click in the `game` goes over the `port`: `commands` takes it to `service` as one more client, in one of its
-//! `lanes`, and `orders` tells the game what was applied. `hosting` decides where the server runs relative to the game; `server` is all of the
-//! above but the game, as one future.
+//! A click in the `game` goes over the `game_link/port`: `commands` takes it to `net/service` as one more client, in one of
+//! its `lanes`; `orders` puts what was applied on the way back.
 //!
-//! Invariants: one task owns all state (the driver); everything else sends it `Input`s. A failing disk
-//! stops the node with one line. The node ends when its parent does.
+//! Invariants: one task owns all state (the host); everything else sends it inputs. A failing disk stops the node with one
+//! line. The node ends when its parent does.
 //!
-//! Deliberately absent: consensus rules (`raftian-raft`), and what a command means (`raftian-apps`).
+//! Deliberately absent: consensus rules (`raftian-raft`), what is to be done around them (`raftian-driver`), and what a
+//! command means (`raftian-apps`).
 
-mod commands;
-mod compactor;
-mod disk;
-mod driver;
-mod frames;
+mod experiment;
 mod game;
-mod global_lock;
+mod game_link;
+mod host;
 mod hosting;
-mod inbox;
-mod lanes;
+mod net;
 mod node;
-mod orders;
 mod parent;
-mod peers;
-mod port;
-mod readers;
-mod server;
-mod service;
-mod storage;
 mod timer;
-mod together;
 mod trace;
-mod waiters;
-mod xml;
 
 pub use node::run;

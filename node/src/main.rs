@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// What is said to whoever starts it by hand.
+/// What a person hears who starts it by hand.
 const HELP: &str = "\
 A node of a raftian lab: a Raft server with its disk, its replicated application and, if wanted, its game.
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whoever has closed standard output does not want to know.
+/// A reader that has closed standard output does not want to know.
 fn said(text: &str) -> ExitCode {
     let _ = std::io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS

@@ -9,16 +9,9 @@ use raftian_rpc::assignment::Assignment;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::files;
 
-use crate::{hosting, parent, together};
-
-/// Why a process ends otherwise than in order.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// For this reason, in a sentence for people.
-    Because(String),
-    /// For one that its server's process has said already.
-    Said,
-}
+use crate::experiment::together;
+use crate::hosting;
+use crate::parent::{self, Failure};
 
 /// Runs whatever this process is to be, to its end.
 pub fn run() -> ExitCode {
@@ -38,11 +31,5 @@ pub fn run() -> ExitCode {
             parent::notify(&NodeNotice::Failed { reason });
             ExitCode::FAILURE
         }
-    }
-}
-
-impl From<String> for Failure {
-    fn from(reason: String) -> Failure {
-        Failure::Because(reason)
     }
 }

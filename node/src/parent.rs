@@ -1,4 +1,4 @@
-//! The parent: it speaks through standard input, listens to standard output, and its death is ours.
+//! The parent process: what it says on standard input, what it is told on standard output, and leaving with it.
 //!
 //! Invariant: a node never outlives its parent. The kernel kills it when the parent's thread dies, and the end of
 //! standard input ends it where the parent died before the kernel was asked.
@@ -18,6 +18,21 @@ const MAX_ASSIGNMENT_BYTES: u64 = 1024 * 1024;
 
 /// How long an orphan may take to leave in order.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a process ends otherwise than in order.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// For this reason, in a sentence for people.
+    Because(String),
+    /// For one that its server's process has said already.
+    Said,
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Failure {
+        Failure::Because(reason)
+    }
+}
 
 /// Reads what this process is to be.
 ///
@@ -62,7 +77,7 @@ pub(crate) fn complain(line: &str) {
 ///
 /// # Errors
 /// A sentence for people, when the system says no.
-pub(crate) fn on_farewell(leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
+pub(crate) fn on_shutdown(leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
     on_signal(leave.clone())?;
     spawn("lifeline", move || {
         let mut scratch = [0; 256];

@@ -21,6 +21,7 @@ async fn a_command_given_to_a_follower_is_applied_once_everywhere() {
     assert_eq!(first.response.get(), r#"{"outcome":"hit","player":3,"hp":70}"#);
     let again = cluster.attack(follower, "a", 1).await.unwrap();
     assert!(again.duplicate);
+    assert_eq!(cluster.status(follower).await.counters.forwarded, 2);
     assert_eq!((again.index, again.response.get()), (first.index, first.response.get()));
 
     let all = cluster.wait_until("applied everywhere", |all| all.iter().all(|s| s.last_applied == 3)).await;
@@ -162,7 +163,7 @@ async fn a_node_ends_with_its_parent() {
     let secret = raftian_rpc::secret::Secret::generate().unwrap();
     let mut node = Node::of(config(id(1), &[id(1)], &folder.0, &secret));
     node.ready();
-    assert!(node.bid_farewell().success());
+    assert!(node.shut_down().success());
 }
 
 #[test]

@@ -61,7 +61,7 @@ async fn clicks_become_orders(adjust: fn(&mut NodeConfig), hosting: Hosting) {
 
     let mut player = cluster.nodes.remove(&id(1)).unwrap();
     assert_eq!(all[0].pid == player.child.id(), hosting != Hosting::Process, "{all:?}");
-    assert!(player.bid_farewell().success());
+    assert!(player.shut_down().success());
     let folder = cluster.node_folder(id(1)).join("game");
     assert!(std::fs::metadata(folder.join(FRAMES_FILE)).unwrap().len() > 8);
     let inputs = std::fs::read_to_string(folder.join(INPUTS_FILE)).unwrap();
@@ -137,13 +137,13 @@ async fn a_server_that_cannot_start_ends_its_game_and_says_why_once() {
 #[test]
 fn the_baseline_plays_without_a_server_until_it_is_told_to_end() {
     let folder = Scratch::new();
-    for farewell in [None, Some(Signal::TERM)] {
+    for signal in [None, Some(Signal::TERM)] {
         let game = GameConfig { record: Some(folder.0.join("game")), ..game(Some(50.0)) };
         let solo = SoloConfig { version: VERSION.into(), players: 5, game };
         let mut node = Node::assigned(&Assignment::Game(solo));
         node.told(|notice| matches!(notice, NodeNotice::Playing { .. }).then_some(()));
-        let status = match farewell {
-            None => node.bid_farewell(),
+        let status = match signal {
+            None => node.shut_down(),
             Some(signal) => {
                 kill_process(pid(node.child.id()), signal).unwrap();
                 node.child.wait().unwrap()
@@ -166,7 +166,7 @@ async fn combinations_that_make_no_sense_are_refused() {
 
 #[tokio::test]
 async fn a_click_on_a_follower_reaches_the_leader() {
-    // n2 leads for sure: it stands first, and nobody else for a minute.
+    // n2 leads for sure: it stands first, and no other node for a minute.
     let cluster = Cluster::start_with(3, |config| {
         play(config, Hosting::Thread);
         config.timing.election_min_ms = 50_000;

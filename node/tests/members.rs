@@ -42,9 +42,10 @@ async fn a_node_joins_by_snapshot_gets_a_vote_and_leads_when_the_leader_leaves()
 
     cluster.change(old, MemberChange::Remove(old)).await.unwrap();
     let gone = |all: &[NodeStatus]| {
-        let heir = all.iter().find(|status| status.node == id(2)).expect("it is asked");
-        let membership = heir.membership.as_ref().is_some_and(|m| m.committed && m.configuration.to_string() == "n2");
-        membership && heir.role == RoleKind::Leader
+        let successor = all.iter().find(|status| status.node == id(2)).expect("it is asked");
+        let membership =
+            successor.membership.as_ref().is_some_and(|m| m.committed && m.configuration.to_string() == "n2");
+        membership && successor.role == RoleKind::Leader
     };
     cluster.wait_until("n2 alone", gone).await;
     cluster.kill(old);

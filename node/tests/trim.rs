@@ -30,7 +30,7 @@ async fn together(placement: Placement) {
     let mut cluster = Cluster::start_together(3, placement).await;
     commits(&cluster).await;
     let process = cluster.nodes.get_mut(&id(1)).unwrap();
-    assert!(process.bid_farewell().success());
+    assert!(process.shut_down().success());
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn nodes_that_cannot_share_a_process_are_refused_and_one_that_fails_ends_all() {
 
 #[tokio::test]
 async fn whoever_campaigns_first_leads_the_first_term() {
-    // Nobody else stands for election within a minute.
+    // No other node stands for election within a minute.
     let cluster = Cluster::start_with(3, |config| {
         config.timing.election_min_ms = 50_000;
         config.timing.election_max_ms = 60_000;
@@ -110,7 +110,7 @@ async fn what_has_no_xml_document_goes_over_json_rpc() {
     })
     .await;
     let leader = cluster.leader().await;
-    let [heir, late] = [1, 2].map(|step| id((leader.number() - 1 + step) % 3 + 1));
+    let [successor, late] = [1, 2].map(|step| id((leader.number() - 1 + step) % 3 + 1));
     cluster.kill(late);
     commits(&cluster).await;
     let taken = cluster.client(leader).snapshot(0).await.unwrap();
@@ -120,5 +120,5 @@ async fn what_has_no_xml_document_goes_over_json_rpc() {
     let all = cluster.agree(taken.last_index).await;
     assert!(all.iter().all(|status| status.state["players"][2]["hp"] == 40), "{all:#?}");
 
-    cluster.hand_over(heir).await;
+    cluster.hand_over(successor).await;
 }

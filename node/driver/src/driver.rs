@@ -25,7 +25,7 @@ use crate::compactor::{Compaction, Compactor, SnapshotRefused};
 use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
 use crate::mutant::Planted;
 use crate::proposals::Proposals;
-use crate::reads::{self, Reads};
+use crate::reads::{self, Read, Reads};
 use effects::Turn;
 pub use snapshots::{RestoreJob, StageJob};
 
@@ -115,6 +115,8 @@ pub struct Driver<H: Host> {
     /// What comes after that, in order; while a snapshot is being restored it waits.
     turns: VecDeque<Turn>,
     restoring: bool,
+    /// Whether a turn was taken before.
+    has_turned: bool,
     takes_part: bool,
     counters: Counters,
 }
@@ -134,6 +136,7 @@ impl<H: Host> Driver<H> {
             due: VecDeque::new(),
             turns: VecDeque::new(),
             restoring: false,
+            has_turned: false,
             takes_part: false,
             counters: Counters::default(),
             options,
@@ -231,21 +234,17 @@ impl<H: Host> Driver<H> {
         });
     }
 
-    /// A client wants to read.
+    /// A client wants to read. What is no read is refused by any server, whoever leads.
     pub fn read(&mut self, now: Time, op: Box<RawValue>, consistency: Consistency, route: Route, client: H::Read) {
-        let outcome = match consistency {
-            Consistency::Stale => reads::query(&self.machine, &op),
-            Consistency::Linearizable => match (self.server.read(now), route) {
-                (Ok(ticket), _) => return self.reads.add(ticket, op, client),
-                (Err(NotLeader { leader: Some(leader) }), Route::Direct) => {
-                    let question = Question::Read(op, client);
-                    return self.due.push_back(Effect::Forward { leader, question });
-                }
-                (Err(NotLeader { leader: None }), Route::Direct) => ReadOutcome::NoLeader,
-                (Err(NotLeader { leader }), Route::Forwarded) => ReadOutcome::NotLeader { leader },
-            },
-        };
-        self.answer_read(client, outcome);
+        if consistency == Consistency::Stale || !self.options.app.is_read(&op) {
+            let outcome = reads::query(&self.machine, &op);
+            return self.answer_read(client, outcome);
+        }
+        let read = Read { op, route, client };
+        match self.server.read(now) {
+            Ok(ticket) => self.reads.add(ticket, read),
+            Err(NotLeader { leader }) => self.pass_read_on(read, leader),
+        }
     }
 
     /// Writes are durable, in the order in which they were handed out.

@@ -10,6 +10,7 @@ use raftian_apps::Machine;
 use raftian_raft::{Index, NotLeader, ReadOutcome as Decision, ReadTicket};
 use serde_json::value::RawValue;
 
+use crate::driver::Route;
 use crate::effect::ReadOutcome;
 use crate::mutant::{Mutant, Planted};
 
@@ -22,10 +23,12 @@ pub(crate) struct Reads<C> {
     planted: Planted,
 }
 
+/// What a client wants to read, and how it came here.
 #[derive(Debug)]
-struct Read<C> {
-    op: Box<RawValue>,
-    client: C,
+pub(crate) struct Read<C> {
+    pub(crate) op: Box<RawValue>,
+    pub(crate) route: Route,
+    pub(crate) client: C,
 }
 
 impl<C> Reads<C> {
@@ -34,12 +37,12 @@ impl<C> Reads<C> {
     }
 
     /// A client waits for what becomes of a ticket.
-    pub(crate) fn add(&mut self, ticket: ReadTicket, op: Box<RawValue>, client: C) {
-        self.undecided.insert(ticket, Read { op, client });
+    pub(crate) fn add(&mut self, ticket: ReadTicket, read: Read<C>) {
+        self.undecided.insert(ticket, read);
     }
 
-    /// The core has decided a read. If it cannot be served here, its client and why.
-    pub(crate) fn decide(&mut self, decision: Decision) -> Option<(C, ReadOutcome)> {
+    /// The core has decided a read. If it cannot be served here, it is given back.
+    pub(crate) fn decide(&mut self, decision: Decision) -> Option<(Read<C>, NotLeader)> {
         let read = self.undecided.remove(&decision.ticket)?;
         match decision.index {
             Ok(index) => {
@@ -47,7 +50,7 @@ impl<C> Reads<C> {
                 None
             }
             Err(_) if self.planted.has(Mutant::ForgetsFailedReads) => None,
-            Err(NotLeader { leader }) => Some((read.client, ReadOutcome::NotLeader { leader })),
+            Err(not_leader) => Some((read, not_leader)),
         }
     }
 
@@ -55,7 +58,7 @@ impl<C> Reads<C> {
     pub(crate) fn serve(&mut self, machine: &Machine) -> Option<(C, ReadOutcome)> {
         let applied = machine.last_applied();
         let is_due = |index: Index| index <= applied || self.planted.has(Mutant::ServesReadsUnapplied);
-        let Read { op, client } = self.decided.first_entry().filter(|first| is_due(first.key().0))?.remove();
+        let Read { op, client, .. } = self.decided.first_entry().filter(|first| is_due(first.key().0))?.remove();
         Some((client, query(machine, &op)))
     }
 
@@ -124,8 +127,9 @@ mod tests {
         decisions
     }
 
-    fn get() -> Box<RawValue> {
-        RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap()
+    fn get<C>(client: C) -> Read<C> {
+        let op = RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap();
+        Read { op, route: Route::Direct, client }
     }
 
     #[test]
@@ -135,17 +139,17 @@ mod tests {
         let mut machine = Machine::new(AppKind::Kv, 0).unwrap();
         let mut reads = Reads::new(Planted::default());
         for (decision, client) in decisions.iter().zip(["first", "second"]) {
-            reads.add(decision.ticket, get(), client);
+            reads.add(decision.ticket, get(client));
         }
-        assert_eq!(reads.decide(decisions[0]), None);
+        assert!(reads.decide(decisions[0]).is_none());
         assert_eq!((reads.serve(&machine), reads.len()), (None, 2));
         machine.apply(&Entry { index: 1, term: 1, payload: Payload::Noop });
         let Some(("first", ReadOutcome::Served { index: 1, response })) = reads.serve(&machine) else { panic!() };
         assert_eq!(response.get(), r#"{"outcome":"absent"}"#);
 
         let deposed = Decision { index: Err(NotLeader { leader: NodeId::new(2) }), ..decisions[1] };
-        let expected = Some(("second", ReadOutcome::NotLeader { leader: NodeId::new(2) }));
-        assert_eq!(reads.decide(deposed), expected);
+        let Some((Read { client: "second", .. }, refused)) = reads.decide(deposed) else { panic!() };
+        assert_eq!(refused, NotLeader { leader: NodeId::new(2) });
         assert_eq!((reads.serve(&machine), reads.len()), (None, 0));
     }
 
@@ -153,9 +157,9 @@ mod tests {
     fn all_reads_come_out_at_the_end_decided_or_not() {
         let decisions = decisions();
         let mut reads = Reads::new(Planted::default());
-        reads.add(decisions[0].ticket, get(), 1);
-        reads.add(decisions[1].ticket, get(), 2);
-        assert_eq!(reads.decide(decisions[1]), None);
+        reads.add(decisions[0].ticket, get(1));
+        reads.add(decisions[1].ticket, get(2));
+        assert!(reads.decide(decisions[1]).is_none());
         assert_eq!((reads.take_all().collect::<Vec<_>>(), reads.len()), (vec![1, 2], 0));
     }
 

@@ -11,7 +11,7 @@ use raftian_apps::{FULL_HP, MAX_PLAYERS, Reply, ReplyKind, SQUARE_PX, position};
 use raftian_raft::Index;
 
 use crate::game::canvas::Rect;
-use crate::port::{Order, Standing};
+use crate::game_link::port::{Order, Standing};
 
 /// How long the header says what became of an attack.
 const ATTACK_NS: u64 = 500_000_000;

@@ -14,7 +14,7 @@ use crate::game::canvas::{self, Bitmap, Colour, GROUND, PALETTE, Rect, mix};
 use crate::game::dots::Dots;
 use crate::game::inputs::Inputs;
 use crate::game::text::{Face, Style, Typesetter};
-use crate::port::Standing;
+use crate::game_link::port::Standing;
 
 const WHITE: Colour = 0xffffff;
 const INK: Colour = 0x202020;

@@ -8,7 +8,7 @@ use raftian_rpc::game::{Display, FRAMES_FILE, GameReport, INPUTS_FILE, InputReco
 
 use super::scratch::Scratch;
 use super::*;
-use crate::port::{self, ServerPort, Standing};
+use crate::game_link::port::{self, ServerPort, Standing};
 
 fn config() -> GameConfig {
     GameConfig {

@@ -30,14 +30,14 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{sleep, timeout};
 
+use crate::experiment::global_lock::GlobalLock;
 use crate::game::board::Board;
 use crate::game::canvas::{HEIGHT, WIDTH};
 use crate::game::inputs::Inputs;
 use crate::game::paint::{Painter, View};
 use crate::game::{Game, Stop, picture};
-use crate::global_lock::GlobalLock;
-use crate::lanes::{Lane, Session};
-use crate::port::{self, FromGame, Order, ServerPort, Standing, ToGame};
+use crate::game_link::lanes::{Lane, Session};
+use crate::game_link::port::{self, FromGame, Order, ServerPort, Standing, ToGame};
 
 /// How often the node is asked how it stands.
 const LOOK: Duration = Duration::from_millis(40);

@@ -4,11 +4,12 @@ use raftian_rpc::assignment::Hosting;
 use raftian_rpc::control::NodeConfig;
 use raftian_rpc::game::GameConfig;
 
+use crate::experiment::global_lock::GlobalLock;
 use crate::game::{Game, Stop};
-use crate::global_lock::GlobalLock;
-use crate::hosting::runtime;
-use crate::inbox::Mailbox;
-use crate::{parent, port, server};
+use crate::game_link::port;
+use crate::host::inbox::Mailbox;
+use crate::hosting::{runtime, server};
+use crate::parent;
 
 /// Runs both to their end.
 ///
@@ -18,12 +19,11 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
     let (game_port, server_port) = port::pair(GlobalLock::default());
     let game = Game::new(&game, config.players, Some(Hosting::Async), Some(game_port), Stop::default())?;
     let mailbox = Mailbox::new();
-    parent::on_farewell(mailbox.shutdown())?;
-    runtime(&GlobalLock::default())?.block_on(async {
+    parent::on_shutdown(mailbox.shutdown())?;
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(async {
         let server = tokio::spawn(server::run(config, mailbox, Some(server_port)));
         let played = game.run_as_task().await;
-        let served =
-            server.await.unwrap_or_else(|_| Err("the server broke down; its last words are in stderr.log".into()));
+        let served = server.await.unwrap_or_else(|_| Err("the server panicked; stderr.log has the message".into()));
         served.and(played).map(drop)
     })
 }

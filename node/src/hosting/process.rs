@@ -17,13 +17,13 @@ use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::GameConfig;
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::game::Game;
-use crate::global_lock::GlobalLock;
-use crate::hosting::{runtime, stop_at_farewell};
-use crate::inbox::Mailbox;
-use crate::node::Failure;
-use crate::port::{GamePort, ServerPort};
-use crate::{frames, parent, server};
+use crate::experiment::global_lock::GlobalLock;
+use crate::game::{Game, Stop};
+use crate::game_link::frames;
+use crate::game_link::port::{GamePort, ServerPort};
+use crate::host::inbox::Mailbox;
+use crate::hosting::{runtime, server};
+use crate::parent::{self, Failure};
 
 /// Runs the game in this process and the server in a child, to the end of both.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
     let (told, orders) = mpsc::channel();
     let tell = Box::new(move |command| commands.send(command).is_ok());
     let port = GamePort { tell, orders, lock: GlobalLock::default() };
-    let stop = stop_at_farewell()?;
+    let stop = Stop::when_parent_leaves()?;
     let game = Game::new(&game, config.players, Some(Hosting::Process), Some(port), stop)?;
 
     let cannot = |error: io::Error| format!("cannot start the server's process: {error}");
@@ -45,7 +45,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
     start("orders", move || frames::receive(BufReader::new(reading), |order| told.send(order).is_ok()))?;
     // When the game is over the commands queue closes, and with it the child's standard input.
     let played = game.run();
-    let served = server.wait().map_err(|error| format!("nobody knows how the server's process ended: {error}"))?;
+    let served = server.wait().map_err(|error| format!("cannot tell how the server's process ended: {error}"))?;
     judge(served)?;
     played?;
     Ok(())
@@ -68,13 +68,13 @@ pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
     start("commands", move || frames::receive(io::stdin().lock(), |command| commands.send(command).is_ok()))?;
     start("orders", move || frames::send(&orders, socket))?;
     let port = ServerPort { commands: taken, orders: put, lock: GlobalLock::default() };
-    runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
 }
 
 /// Spawns the same program as this one, and tells it to be the server.
 fn spawn(config: NodeConfig, mut own: &UnixStream, childs: UnixStream) -> io::Result<Child> {
     let child = Command::new(std::env::current_exe()?).stdin(Stdio::from(OwnedFd::from(childs))).spawn()?;
-    // Before the child can say that it is ready: whoever started this should know its processes by then.
+    // Before the child can say that it is ready: the parent should know all processes by then.
     parent::notify(&NodeNotice::ServerProcess { pid: child.id() });
     own.write_all(&Assignment::Server(Box::new(config)).to_line())?;
     Ok(child)

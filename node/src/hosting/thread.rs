@@ -6,11 +6,12 @@ use raftian_rpc::assignment::Hosting;
 use raftian_rpc::control::NodeConfig;
 use raftian_rpc::game::GameConfig;
 
+use crate::experiment::global_lock::GlobalLock;
 use crate::game::{Game, Stop};
-use crate::global_lock::GlobalLock;
-use crate::hosting::runtime;
-use crate::inbox::Mailbox;
-use crate::{parent, port, server};
+use crate::game_link::port;
+use crate::host::inbox::Mailbox;
+use crate::hosting::{runtime, server};
+use crate::parent;
 
 /// Runs both to their end.
 ///
@@ -21,9 +22,9 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
     let (game_port, server_port) = port::pair(lock.clone());
     let game = Game::new(&game, config.players, Some(Hosting::Thread), Some(game_port), Stop::default())?;
     let mailbox = Mailbox::new();
-    parent::on_farewell(mailbox.shutdown())?;
+    parent::on_shutdown(mailbox.shutdown())?;
     let serve = move || {
-        let runtime = runtime(&lock)?;
+        let runtime = runtime::on_this_thread(&lock)?;
         let _held = lock.hold();
         runtime.block_on(server::run(config, mailbox, Some(server_port)))
     };
@@ -32,7 +33,6 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
         .spawn(serve)
         .map_err(|error| format!("cannot start the server's thread: {error}"))?;
     let played = game.run();
-    let served =
-        server.join().unwrap_or_else(|_| Err("the server broke down; its last words are in stderr.log".into()));
+    let served = server.join().unwrap_or_else(|_| Err("the server panicked; stderr.log has the message".into()));
     served.and(played).map(drop)
 }

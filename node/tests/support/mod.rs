@@ -113,7 +113,7 @@ impl Node {
     }
 
     /// Closes its standard input, as a parent that ends does, and waits until it has ended.
-    pub(crate) fn bid_farewell(&mut self) -> ExitStatus {
+    pub(crate) fn shut_down(&mut self) -> ExitStatus {
         drop(self.stdin.take());
         self.child.wait().unwrap()
     }
@@ -138,6 +138,8 @@ pub(crate) struct Cluster {
     /// The processes, each by its node, or by its first one.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) addresses: BTreeMap<NodeId, SocketAddr>,
+    /// Peers that the test plays itself.
+    pub(crate) played: BTreeMap<NodeId, SocketAddr>,
     voters: Vec<NodeId>,
     version: u64,
     adjust: fn(&mut NodeConfig),
@@ -181,6 +183,7 @@ impl Cluster {
             secret: Secret::generate().unwrap(),
             nodes: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            played: BTreeMap::new(),
             voters: NodeId::first(count).collect(),
             version: 0,
             adjust,
@@ -230,7 +233,8 @@ impl Cluster {
     /// Tells all nodes where the others are and what is wrong with the links.
     pub(crate) async fn set_faults(&mut self, rules: Vec<Rule>) {
         self.version += 1;
-        let network = Network { version: self.version, addresses: self.addresses.clone(), rules };
+        let addresses = self.addresses.iter().chain(&self.played).map(|(node, address)| (*node, *address)).collect();
+        let network = Network { version: self.version, addresses, rules };
         for node in self.addresses.keys() {
             self.client(*node).configure(network.clone()).await.unwrap();
         }

@@ -10,16 +10,17 @@
 
 use std::vec;
 
-use raftian_raft::{Body, Entry, Message, Persist, ReadOutcome as Decision, Ready, Server, Snapshot};
+use raftian_raft::{Body, Entry, Message, NodeId, NotLeader, Persist, ReadOutcome as Decision, Ready, Server};
 
-use super::{Driver, RestoreJob};
-use crate::effect::{Effect, Host, ReadOutcome};
+use super::{Driver, RestoreJob, Route};
+use crate::effect::{Effect, Host, Question, ReadOutcome};
 use crate::mutant::Mutant;
+use crate::reads::Read;
 
 /// What is left of a turn after its messages.
 #[derive(Debug)]
 pub(super) struct Turn {
-    restore: Option<Snapshot>,
+    restore: Option<RestoreJob>,
     persist: Option<Persist>,
     committed: vec::IntoIter<Entry>,
     decisions: Vec<Decision>,
@@ -36,9 +37,9 @@ impl<H: Host> Driver<H> {
                 return None;
             }
             let turn = self.turns.front_mut()?;
-            if let Some(snapshot) = turn.restore.take() {
+            if let Some(job) = turn.restore.take() {
                 self.restoring = true;
-                return Some(Effect::Restore(RestoreJob::new(&self.options, &self.server, snapshot)));
+                return Some(Effect::Restore(job));
             }
             if let Some(persist) = turn.persist.take() {
                 return Some(self.write(persist));
@@ -66,6 +67,9 @@ impl<H: Host> Driver<H> {
             self.due.extend(write);
         }
         self.due.extend(events.into_iter().map(Effect::Event));
+        // What the core remembers from its disk comes first.
+        let is_first = !std::mem::replace(&mut self.has_turned, true);
+        let restore = restore.map(|snapshot| RestoreJob::new(&self.options, &self.server, is_first, snapshot));
         self.turns.push_back(Turn { restore, persist, committed: committed.into_iter(), decisions });
     }
 
@@ -95,8 +99,9 @@ impl<H: Host> Driver<H> {
     /// All entries of a turn are applied: reads are served, and a snapshot is begun if one is due.
     fn finish_turn(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
-            let failed = self.reads.decide(decision);
-            self.due.extend(failed.map(|(client, outcome)| Effect::Read(client, outcome)));
+            if let Some((read, NotLeader { leader })) = self.reads.decide(decision) {
+                self.pass_read_on(read, leader);
+            }
         }
         while let Some((client, outcome)) = self.reads.serve(&self.machine) {
             self.answer_read(client, outcome);
@@ -104,6 +109,15 @@ impl<H: Host> Driver<H> {
         if self.turns.is_empty() && self.compactor.is_due() {
             self.begin_snapshot();
         }
+    }
+
+    /// This server does not lead, so a read is for another one to serve.
+    pub(super) fn pass_read_on(&mut self, Read { op, route, client }: Read<H::Read>, leader: Option<NodeId>) {
+        self.due.push_back(match (route, leader) {
+            (Route::Direct, Some(leader)) => Effect::Forward { leader, question: Question::Read(op, client) },
+            (Route::Direct, None) => Effect::Read(client, ReadOutcome::NoLeader),
+            (Route::Forwarded, leader) => Effect::Read(client, ReadOutcome::NotLeader { leader }),
+        });
     }
 
     pub(super) fn answer_read(&mut self, client: H::Read, outcome: ReadOutcome) {

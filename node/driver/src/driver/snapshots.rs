@@ -45,8 +45,13 @@ impl StageJob {
 }
 
 impl RestoreJob {
-    pub(super) fn new(options: &Options, server: &Server, snapshot: Snapshot) -> RestoreJob {
-        let origin = server.leader().map_or("on its disk".to_owned(), |leader| format!("that {leader} sent"));
+    pub(super) fn new(options: &Options, server: &Server, is_from_disk: bool, snapshot: Snapshot) -> RestoreJob {
+        let origin = match server.leader() {
+            _ if is_from_disk => "on its disk".to_owned(),
+            Some(leader) => format!("that {leader} sent"),
+            // Its term is over already.
+            None => "of a leader".to_owned(),
+        };
         RestoreJob { node: server.id(), app: options.app, limits: options.limits, origin, snapshot }
     }
 

@@ -1,10 +1,11 @@
 //! A driver whose host is the test: it hands in inputs one by one, and so knows what happened before what.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use raftian_raft::{
     AppendEntries, AppendReply, Body, Configuration, Entry, Index, InstallSnapshot, LastEntry, Payload, Persist,
-    Recovered, Reply, Request, Snapshot, SnapshotReply, Storage, Write,
+    Recovered, Reply, Request, RoleKind, Snapshot, SnapshotReply, Storage, Term, Write,
 };
 
 use super::*;
@@ -38,6 +39,9 @@ impl Storage for NoDisk {
 /// A driver of n1, and what it wants done.
 struct Bench {
     driver: Driver<Names>,
+    now: Time,
+    /// Calls to peers that are not answered yet.
+    calls: Vec<Message>,
     /// Writes that are not durable yet.
     writes: Vec<Persist>,
     /// The snapshot that is being restored.
@@ -58,9 +62,11 @@ impl Bench {
             ..raftian_raft::Options::new(id(1), Configuration::new(NodeId::first(servers)), 1)
         };
         let machine = Machine::new(AppKind::Kv, 1).unwrap();
-        let server = Server::new(core, recovered, Time::default());
+        let now = Time::default();
+        let server = Server::new(core, recovered, now);
         let driver = Driver::new(Options::new(AppKind::Kv), server, machine);
-        let mut bench = Bench { driver, writes: Vec::new(), restoring: None, log: Vec::new() };
+        let (calls, writes, log) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bench = Bench { driver, now, calls, writes, restoring: None, log };
         bench.driver.take_part();
         bench.turn();
         bench
@@ -75,9 +81,29 @@ impl Bench {
         bench
     }
 
+    /// Gets the votes of the others, after an election time-out.
+    fn elect(&mut self) {
+        self.calls.clear();
+        self.now = Time(self.now.0 + Duration::from_secs(1));
+        self.turn();
+        while self.driver.server().role() != RoleKind::Leader {
+            self.sync();
+            for Message { to, term, call, body, .. } in std::mem::take(&mut self.calls) {
+                let reply = match body {
+                    Body::Request(Request::PreVote(_)) => Reply::PreVote { granted: true },
+                    _ => Reply::RequestVote { granted: true },
+                };
+                self.driver.reply(self.now, Message { from: to, to: id(1), term, call, body: Body::Reply(reply) });
+            }
+            self.turn();
+        }
+        self.sync();
+        self.log.clear();
+    }
+
     /// What is wanted now, carried out as far as this is possible.
     fn turn(&mut self) {
-        self.driver.tick(Time::default());
+        self.driver.tick(self.now);
         self.driver.turn(|_, _| {});
         while let Some(effect) = self.driver.next_effect() {
             let words = match effect {
@@ -104,7 +130,11 @@ impl Bench {
                 Effect::Forward { leader, question: Question::Read(_, client) } => format!("{client} to {leader}"),
                 Effect::Applied { entry, .. } => format!("apply {}", entry.index),
                 Effect::Replaced => "replaced".to_owned(),
-                Effect::Call(_) | Effect::Event(_) | Effect::Refused(_) | Effect::SnapshotGivenUp(_) => continue,
+                Effect::Call(message) => {
+                    self.calls.push(message);
+                    continue;
+                }
+                Effect::Event(_) | Effect::Refused(_) | Effect::SnapshotGivenUp(_) => continue,
             };
             self.log.push(words);
         }
@@ -113,7 +143,7 @@ impl Bench {
     /// All that was written is durable.
     fn sync(&mut self) {
         let Ok(persisted) = Persist::sync_all(std::mem::take(&mut self.writes), &mut NoDisk);
-        self.driver.persisted(Time::default(), persisted);
+        self.driver.persisted(self.now, persisted);
         self.turn();
     }
 
@@ -126,20 +156,25 @@ impl Bench {
 
     /// n2, who leads term 1, asks.
     fn ask(&mut self, call: u64, request: Request) {
-        let message = Message { from: id(2), to: id(1), term: 1, call, body: Body::Request(request) };
-        self.driver.request(Time::default(), message, call);
+        self.ask_in(1, call, request);
+    }
+
+    /// n2, who leads this term, asks.
+    fn ask_in(&mut self, term: Term, call: u64, request: Request) {
+        let message = Message { from: id(2), to: id(1), term, call, body: Body::Request(request) };
+        self.driver.request(self.now, message, call);
         self.turn();
     }
 
     fn submit(&mut self, route: Route, client: &'static str) {
         let command = format!(r#"{{"client":"{client}","serial":1,"op":{{"set":["k","v"]}}}}"#);
-        self.driver.submit(Time::default(), command.into(), route, client);
+        self.driver.submit(self.now, command.into(), route, client);
         self.turn();
     }
 
     fn read(&mut self, route: Route, client: &'static str) {
         let get = RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap();
-        self.driver.read(Time::default(), get, Consistency::Linearizable, route, client);
+        self.driver.read(self.now, get, Consistency::Linearizable, route, client);
         self.turn();
     }
 
@@ -313,12 +348,83 @@ fn a_follower_passes_on_what_comes_from_a_client_and_nothing_else() {
     assert_eq!(bench.driver.counters().forwarded, 1);
 }
 
+/// Entries of n2, who leads this term from the beginning of the log on, and commits them.
+fn entries_of(term: Term, count: Index) -> Request {
+    let command = r#"{"client":"x","serial":1,"op":{"set":["k","x"]}}"#;
+    let entry = |index| Entry { index, term, payload: Payload::Command(command.into()) };
+    let entries = (1..=count).map(entry).collect();
+    Request::AppendEntries(AppendEntries { prev_log_index: 0, prev_log_term: 0, entries, leader_commit: count })
+}
+
+#[test]
+fn a_command_whose_index_went_to_an_entry_of_another_leader_was_replaced() {
+    let mut bench = Bench::new(3, Recovered::default());
+    bench.elect();
+    bench.submit(Route::Direct, "a");
+    bench.log.clear();
+    bench.ask_in(9, 1, entries_of(9, 2));
+    bench.wants(&["write", "apply 1", "apply 2", "a: Replaced"]);
+}
+
+#[test]
+fn a_command_whose_index_another_command_takes_here_has_an_unknown_outcome() {
+    let mut bench = Bench::new(3, Recovered::default());
+    bench.elect();
+    // At 2 and 3, after the no-op.
+    ["a", "b"].into_iter().for_each(|client| bench.submit(Route::Direct, client));
+    // n2 leads, has another first entry, and dies.
+    let Request::AppendEntries(append) = entries_of(9, 1) else { unreachable!() };
+    bench.ask_in(9, 1, Request::AppendEntries(AppendEntries { leader_commit: 0, ..append }));
+    bench.elect();
+    bench.submit(Route::Direct, "c");
+    assert_eq!(bench.driver.server().last().index, 3);
+    bench.wants(&["b: Unknown", "write"]);
+    assert_eq!(bench.driver.pending(), 2, "a may be replaced yet, and c applied");
+}
+
+#[test]
+fn a_read_at_a_deposed_leader_goes_the_way_it_would_have_gone_at_a_follower() {
+    let mut bench = Bench::new(3, Recovered::default());
+    bench.elect();
+    bench.read(Route::Direct, "r");
+    bench.read(Route::Forwarded, "s");
+    bench.wants(&[]);
+    bench.ask_in(9, 1, entries_of(9, 0));
+    bench.wants(&["write", "r: NoLeader", "s: NotLeader { leader: None }"]);
+}
+
+#[test]
+fn what_is_no_read_is_refused_by_any_server() {
+    let mut bench = Bench::new(3, Recovered::default());
+    let set = RawValue::from_string(r#"{"set":["k","v"]}"#.to_owned()).unwrap();
+    bench.driver.read(bench.now, set, Consistency::Linearizable, Route::Direct, "r");
+    bench.turn();
+    let [refused] = &bench.log[..] else { panic!("{:?}", bench.log) };
+    assert!(refused.starts_with("r: NotARead("), "{refused}");
+}
+
+#[test]
+fn a_snapshot_that_stands_for_no_state_is_refused_with_where_it_comes_from() {
+    let reason = |bench: &Bench| bench.restoring.as_ref().expect("a snapshot").restore().unwrap_err();
+    let bad = Snapshot { last: LastEntry { term: 1, index: 9 }, ..snapshot(7) };
+    let recovered = Recovered { snapshot: Some(bad.clone()), ..Recovered::default() };
+    let expected = "n1 cannot go on from the snapshot up to index 9 on its disk: it has a state up to index 7; \
+                    nothing on its disk was changed";
+    assert_eq!(reason(&Bench::new(3, recovered)), expected);
+
+    let mut bench = Bench::new(3, Recovered::default());
+    let Snapshot { last, configuration, data } = bad;
+    let size = data.len() as u64;
+    bench.ask(1, Request::InstallSnapshot(InstallSnapshot { last, configuration, size, offset: 0, data }));
+    assert_eq!(reason(&bench), expected.replace("on its disk: ", "that n2 sent: "));
+}
+
 #[test]
 fn a_request_that_comes_twice_is_answered_twice() {
     let mut bench = Bench::new(3, Recovered::default());
     for _ in 0..2 {
         let message = Message { from: id(2), to: id(1), term: 1, call: 7, body: Body::Request(committed(1)) };
-        bench.driver.request(Time::default(), message, 7);
+        bench.driver.request(bench.now, message, 7);
     }
     bench.turn();
     bench.sync();
@@ -330,7 +436,7 @@ fn a_request_that_comes_twice_is_answered_twice() {
 fn what_no_server_would_send_is_refused_and_changes_nothing() {
     let mut bench = Bench::new(3, Recovered::default());
     let message = Message { from: id(2), to: id(3), term: 1, call: 7, body: Body::Request(committed(1)) };
-    bench.driver.request(Time::default(), message, 7);
+    bench.driver.request(bench.now, message, 7);
     bench.turn();
     bench.wants(&["7: refused"]);
     assert_eq!(bench.driver.server().last().index, 0);

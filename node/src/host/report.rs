@@ -1,4 +1,4 @@
-//! What a driver says of itself when asked.
+//! What a node says of itself when asked.
 //!
 //! Invariant: asking changes nothing.
 
@@ -10,17 +10,18 @@ use raftian_rpc::MAX_BODY_BYTES;
 use raftian_rpc::client::View;
 use raftian_rpc::control::{Counters, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
 
-use super::Driver;
+use super::Host;
 
 /// The most bytes of commands in a page of the log; half of what an answer may have.
 const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
 
-impl Driver {
+impl Host {
     pub(super) fn status(&self) -> NodeStatus {
-        let status = self.server.status();
-        let committed = self.server.configuration_is_settled();
+        let (server, machine) = (self.driver.server(), self.driver.machine());
+        let status = server.status();
+        let committed = server.configuration_is_settled();
         NodeStatus {
-            node: self.server.id(),
+            node: server.id(),
             pid: std::process::id(),
             role: status.role,
             term: status.term,
@@ -33,41 +34,52 @@ impl Driver {
             first_index: status.first_index,
             last_index: status.last_index,
             commit_index: status.commit_index,
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
-            state: self.machine.view(),
+            last_applied: machine.last_applied(),
+            digest: machine.digest().to_string(),
+            state: machine.view(),
             network_version: self.peers.version(),
-            counters: Counters {
-                calls: self.peers.calls.load(Ordering::Relaxed),
-                dropped: self.peers.dropped.load(Ordering::Relaxed),
-                syncs: self.storage.syncs(),
-                ..self.counters
-            },
+            counters: self.counters(),
             game: self.game,
         }
     }
 
+    fn counters(&self) -> Counters {
+        let raftian_driver::Counters { proposed, forwarded, applied, snapshots, reads } = self.driver.counters();
+        Counters {
+            proposed,
+            forwarded,
+            applied,
+            calls: self.peers.calls.load(Ordering::Relaxed),
+            dropped: self.peers.dropped.load(Ordering::Relaxed),
+            syncs: self.storage.syncs(),
+            snapshots,
+            reads,
+        }
+    }
+
     pub(super) fn log_page(&self, from: Index, limit: usize) -> LogPage {
-        let status = self.server.status();
-        let entries = self.server.entries(from.max(status.first_index), limit);
+        let (server, machine) = (self.driver.server(), self.driver.machine());
+        let status = server.status();
+        let entries = server.entries(from.max(status.first_index), limit);
         LogPage {
-            node: self.server.id(),
+            node: server.id(),
             snapshot_index: status.snapshot_index,
             first_index: status.first_index,
             last_index: status.last_index,
             commit_index: status.commit_index,
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
+            last_applied: machine.last_applied(),
+            digest: machine.digest().to_string(),
             entries: page(entries).map(line).collect(),
         }
     }
 
     pub(super) fn view(&self) -> View {
+        let machine = self.driver.machine();
         View {
-            node: self.server.id(),
-            last_applied: self.machine.last_applied(),
-            digest: self.machine.digest().to_string(),
-            state: self.machine.view(),
+            node: self.own(),
+            last_applied: machine.last_applied(),
+            digest: machine.digest().to_string(),
+            state: machine.view(),
         }
     }
 }

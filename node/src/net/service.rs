@@ -1,7 +1,8 @@
-//! The node's side of `raft.*`, `client.*` and `control.*`: checks what comes in and hands it to the driver.
+//! The node's side of `raft.*`, `client.*` and `control.*`: checks what comes in, puts it in the host's inbox, and waits
+//! for the answer. Where the driver says that a client's question is for the leader, the client's handler passes it on.
 //!
 //! Invariant: nothing that changes state happens in a handler. A caller that hangs up cancels its handler, and what it
-//! asked for is in the driver's inbox or has not been asked.
+//! asked for is in the inbox or has not been asked.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use jsonrpsee::core::{ClientError, RpcResult, async_trait};
 use jsonrpsee::{Methods, RpcModule};
 use raftian_apps::{AppKind, Command};
+use raftian_driver::{self as driver, LinkCut, Route};
 use raftian_raft::{AppendEntries, Body, Index, InstallSnapshot, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::client::{
     ClientClient as _, ClientServer, Consistency, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS, ReadAnswer,
@@ -25,9 +27,10 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::inbox::{Answer, Inbox, Input};
-use crate::peers::Peers;
-use crate::xml;
+use crate::experiment::xml;
+use crate::host::inbox::{Inbox, Input};
+use crate::host::pending::{Answer, Heard, Pending};
+use crate::net::peers::Peers;
 
 /// The handlers of one node.
 #[derive(Clone, Debug)]
@@ -48,7 +51,7 @@ impl Service {
         methods.into()
     }
 
-    /// Puts a question to the driver and waits for its answer.
+    /// Puts a question to the host and waits for its answer.
     async fn ask<T>(&self, question: impl FnOnce(Answer<T>) -> Input) -> Result<T, NodeError> {
         let (answer, answered) = oneshot::channel();
         let leaving = NodeError::ShuttingDown { node: self.own };
@@ -56,76 +59,92 @@ impl Service {
         answered.await.map_err(|_| leaving)
     }
 
-    /// Checks a command, proposes it, here or at the leader unless it has been `forwarded` before, and waits until it is
-    /// applied there.
+    /// Checks a command and has it applied, by way of the leader, which is asked if this node does not lead.
     ///
     /// # Errors
     /// When it was not applied within `patience`, or that cannot be known.
-    pub(crate) async fn carry(
+    pub(crate) async fn submit_command(
         &self,
         command: Box<RawValue>,
         patience: Duration,
-        forwarded: bool,
+        route: Route,
     ) -> Result<Submitted, NodeError> {
         self.check(&command)?;
-        let bytes = Bytes::copy_from_slice(command.get().as_bytes());
-        let own = self.own;
-        let here = |answer| Input::Submit(bytes, answer);
-        let there =
-            |leader: Http, patience_ms| async move { leader.submit(command, Some(patience_ms), Some(own)).await };
-        self.ask_leader(patience, forwarded, here, there).await
+        let (own, bytes) = (self.own, Bytes::copy_from_slice(command.get().as_bytes()));
+        let here = |client| Input::Submit(bytes, route, client);
+        let there = move |leader: Http, patience_ms| {
+            let command = command.clone();
+            async move { leader.submit(command, Some(patience_ms), Some(own)).await }
+        };
+        self.ask_as_client(patience, here, there).await
     }
 
-    /// Answers a read as fresh as it should be, here or at the leader unless it has been `forwarded` before.
+    /// Answers a read as fresh as it should be, by way of the leader where it matters.
     async fn read_state(
         &self,
         op: Box<RawValue>,
         consistency: Consistency,
         patience: Duration,
-        forwarded: bool,
+        route: Route,
     ) -> Result<ReadAnswer, NodeError> {
-        // What is no read is refused whoever is asked, so nobody else need be.
-        let consistency = if self.app.is_read(&op) { consistency } else { Consistency::Stale };
-        let own = self.own;
-        let asked = op.clone();
-        let here = |answer| Input::Read(asked, consistency, answer);
-        let there = |leader: Http, patience_ms| async move {
-            leader.read(op, Some(consistency), Some(patience_ms), Some(own)).await
+        let freshness = match consistency {
+            Consistency::Linearizable => driver::Consistency::Linearizable,
+            Consistency::Stale => driver::Consistency::Stale,
         };
-        self.ask_leader(patience, forwarded, here, there).await
+        let (own, asked) = (self.own, op.clone());
+        let here = |client| Input::Read(asked, freshness, route, client);
+        let there = move |leader: Http, patience_ms| {
+            let op = op.clone();
+            async move { leader.read(op, Some(consistency), Some(patience_ms), Some(own)).await }
+        };
+        self.ask_as_client(patience, here, there).await
     }
 
-    /// Puts a question to the driver, or if that is not the leader, and the question has not been `forwarded` before, to
-    /// the one that is.
-    async fn ask_leader<T, F: Future<Output = Result<T, ClientError>>>(
+    /// Puts a client's question to the driver, and passes it on to the leader if the driver says so.
+    async fn ask_as_client<T: Send, F>(
         &self,
         patience: Duration,
-        forwarded: bool,
-        here: impl FnOnce(Answer<Result<T, NodeError>>) -> Input,
-        there: impl FnOnce(Http, u64) -> F,
-    ) -> Result<T, NodeError> {
+        here: impl FnOnce(Pending<T>) -> Input,
+        there: impl Fn(Http, u64) -> F,
+    ) -> Result<T, NodeError>
+    where
+        F: Future<Output = Result<T, ClientError>> + Send + 'static,
+    {
         let deadline = Instant::now() + patience;
-        let late = NodeError::TimedOut { waited_ms: patience.as_millis() as u64 };
-        match timeout_at(deadline, self.ask(here)).await.unwrap_or(Ok(Err(late)))? {
-            Err(NodeError::NotLeader { leader: Some(leader), .. }) if !forwarded => {
-                self.peers.forward(leader, deadline, there).await
-            }
-            Err(NodeError::NotLeader { leader: None, node }) if !forwarded => Err(NodeError::NoLeader { node }),
-            outcome => outcome,
+        match timeout_at(deadline, self.ask(|answer| here(Pending::new(answer)))).await {
+            Err(_) => Err(NodeError::TimedOut { waited_ms: patience.as_millis() as u64 }),
+            Ok(heard) => match heard? {
+                Heard::Outcome(outcome) => outcome,
+                Heard::PassOn(leader) => self.peers.forward(leader, deadline, there).await,
+            },
         }
     }
 
-    /// How long a client wants to wait, if that is a time one may wait, and the client can be heard at all.
-    fn check_caller(&self, timeout_ms: Option<u64>, forwarded_by: Option<NodeId>) -> Result<Duration, NodeError> {
+    /// How long a client wants to wait, if that is a time one may wait; and how its question came here, if it did.
+    fn check_caller(
+        &self,
+        timeout_ms: Option<u64>,
+        forwarded_by: Option<NodeId>,
+    ) -> Result<(Duration, Route), NodeError> {
         let timeout_ms = timeout_ms.unwrap_or(DEFAULT_SUBMIT_TIMEOUT_MS);
         if !(1..=MAX_SUBMIT_TIMEOUT_MS).contains(&timeout_ms) {
             let why = format!("timeout_ms is {timeout_ms}; it must be 1 to {MAX_SUBMIT_TIMEOUT_MS}");
             return Err(NodeError::BadRequest { why });
         }
-        match forwarded_by.filter(|from| self.peers.is_cut(*from, self.own)) {
-            Some(from) => Err(NodeError::LinkCut { from, to: self.own }),
-            None => Ok(Duration::from_millis(timeout_ms)),
+        if let Some(from) = forwarded_by {
+            self.peers.request_arrives(from).map_err(cut)?;
         }
+        let route = if forwarded_by.is_some() { Route::Forwarded } else { Route::Direct };
+        Ok((Duration::from_millis(timeout_ms), route))
+    }
+
+    /// Lets an answer to a client's question leave, if the peer that has passed the question on can be heard.
+    ///
+    /// # Errors
+    /// When it cannot. Whatever has become of the question, its outcome is unknown then.
+    fn answer_leaves(&self, forwarded_by: Option<NodeId>, since: Instant) -> Result<(), NodeError> {
+        let heard = forwarded_by.map_or(Ok(()), |peer| self.peers.reply_leaves(peer));
+        heard.map_err(|_| NodeError::TimedOut { waited_ms: since.elapsed().as_millis() as u64 })
     }
 
     /// Hands a peer's request to the core and waits for its reply.
@@ -133,13 +152,9 @@ impl Service {
         if head.to != self.own {
             return Err(NodeError::WrongNode { node: self.own, meant: head.to });
         }
-        if self.peers.is_cut(head.from, self.own) {
-            return Err(NodeError::LinkCut { from: head.from, to: self.own });
-        }
+        self.peers.request_arrives(head.from).map_err(cut)?;
         let reply = self.ask(|answer| Input::Request(head.request(request), answer)).await??;
-        if self.peers.is_cut(self.own, head.from) {
-            return Err(NodeError::LinkCut { from: self.own, to: head.from });
-        }
+        self.peers.reply_leaves(head.from).map_err(cut)?;
         Ok(reply)
     }
 
@@ -165,6 +180,10 @@ impl Service {
         let parsed = Command::parse(command.get().as_bytes()).map_err(|error| unknown(error.to_string()))?;
         self.app.validate(parsed.op()).map_err(|error| unknown(error.to_string()))
     }
+}
+
+fn cut(LinkCut { from, to }: LinkCut) -> NodeError {
+    NodeError::LinkCut { from, to }
 }
 
 #[async_trait]
@@ -219,8 +238,11 @@ impl ClientServer for Service {
         timeout_ms: Option<u64>,
         forwarded_by: Option<NodeId>,
     ) -> RpcResult<Submitted> {
-        let patience = self.check_caller(timeout_ms, forwarded_by)?;
-        Ok(self.carry(command, patience, forwarded_by.is_some()).await?)
+        let since = Instant::now();
+        let (patience, route) = self.check_caller(timeout_ms, forwarded_by)?;
+        let outcome = self.submit_command(command, patience, route).await;
+        self.answer_leaves(forwarded_by, since)?;
+        Ok(outcome?)
     }
 
     async fn read(
@@ -230,8 +252,11 @@ impl ClientServer for Service {
         timeout_ms: Option<u64>,
         forwarded_by: Option<NodeId>,
     ) -> RpcResult<ReadAnswer> {
-        let patience = self.check_caller(timeout_ms, forwarded_by)?;
-        Ok(self.read_state(op, consistency.unwrap_or_default(), patience, forwarded_by.is_some()).await?)
+        let since = Instant::now();
+        let (patience, route) = self.check_caller(timeout_ms, forwarded_by)?;
+        let outcome = self.read_state(op, consistency.unwrap_or_default(), patience, route).await;
+        self.answer_leaves(forwarded_by, since)?;
+        Ok(outcome?)
     }
 
     async fn view(&self) -> RpcResult<View> {

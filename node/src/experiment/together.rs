@@ -10,10 +10,10 @@ use raftian_rpc::NodeId;
 use raftian_rpc::assignment::{Cohort, Placement};
 use raftian_rpc::control::NodeConfig;
 
-use crate::global_lock::GlobalLock;
-use crate::hosting::runtime;
-use crate::inbox::Mailbox;
-use crate::{parent, server};
+use crate::experiment::global_lock::GlobalLock;
+use crate::host::inbox::Mailbox;
+use crate::hosting::{runtime, server};
+use crate::parent;
 
 /// Runs all of them to their end.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn run(cohort: Cohort) -> Result<(), String> {
     let members: Vec<(NodeConfig, Mailbox)> = cohort.nodes.into_iter().map(|config| (config, Mailbox::new())).collect();
     let shutdowns: Vec<_> = members.iter().map(|(_, mailbox)| mailbox.shutdown()).collect();
     let leave = move || shutdowns.iter().for_each(|shutdown| shutdown());
-    parent::on_farewell(leave.clone())?;
+    parent::on_shutdown(leave.clone())?;
     match cohort.placement {
         Placement::Threads => threads(members, leave),
         Placement::Tasks => tasks(members, leave),
@@ -49,7 +49,7 @@ fn threads(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send 
             let (id, last) = (config.id, Last(leave.clone()));
             let serve = move || {
                 let _last = last;
-                runtime(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
+                runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
             };
             (id, thread::Builder::new().name(id.to_string()).spawn(serve))
         })
@@ -62,7 +62,7 @@ fn threads(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send 
 }
 
 fn tasks(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
-    runtime(&GlobalLock::default())?.block_on(async {
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(async {
         let spawn = |(config, mailbox): (NodeConfig, Mailbox)| {
             let (id, last) = (config.id, Last(leave.clone()));
             let serve = async move {
@@ -90,7 +90,7 @@ impl<F: Fn()> Drop for Last<F> {
 }
 
 fn broke_down() -> Result<(), String> {
-    Err("it broke down; its last words are in stderr.log".into())
+    Err("it panicked; stderr.log has the message".into())
 }
 
 fn first_failure(ends: Vec<(NodeId, Result<(), String>)>) -> Result<(), String> {

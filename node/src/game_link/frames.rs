@@ -1,6 +1,6 @@
 //! A queue across a socket: each item a line of JSON.
 //!
-//! Invariant: whoever puts something on the queue waits for nobody; a thread of its own writes, as much at once as has
+//! Invariant: to put something on the queue never waits; a thread of its own writes, as much at once as has
 //! gathered. The end of the queue is the end of the stream.
 
 use std::io::{BufRead, Write as _};
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::parent;
 
-/// Writes what is on the queue until it is closed, or nobody reads any more.
+/// Writes what is on the queue until it is closed, or the reader has gone.
 pub(crate) fn send<T: Serialize>(queue: &mpsc::Receiver<T>, mut socket: UnixStream) {
     let mut lines = Vec::new();
     while let Ok(first) = queue.recv() {
@@ -52,7 +52,7 @@ mod tests {
     use raftian_apps::Response;
 
     use super::*;
-    use crate::port::{Order, ToGame};
+    use crate::game_link::port::{Order, ToGame};
 
     #[test]
     fn what_is_sent_is_received_in_order_until_the_queue_is_closed() {

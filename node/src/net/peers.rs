@@ -1,20 +1,22 @@
-//! The links to the other nodes: addresses, clients, and the faults on the way.
+//! The other nodes: their addresses, clients that call them, and the faults on the way.
 //!
-//! A call crosses two directed links, there and back. The caller asks the filter about both, so that each message is
-//! judged once; a node that is called asks only whether a link is cut, which is the same however often it is asked,
-//! and keeps a partition tight while one side has not heard of it yet.
+//! What gets through is for [`Links`] to say; here it is carried out: a message waits for its delay, a request is sent
+//! twice, one that is lost is waited for in vain.
 //!
-//! Invariant: to the core a fault is silence, never an error it could not have met without the filter.
+//! Invariant: to the core a fault is silence, never an error that it could not have met without faults.
+//!
+//! Deliberately absent: a second copy of a reply. A reply travels on the connection of its call, which ends with it.
 
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
-use raftian_faults::{Filter, Link, Verdict};
+use raftian_driver::{LinkCut, Links};
+use raftian_faults::Verdict;
 use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::assignment::Framing;
 use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
@@ -26,13 +28,14 @@ use raftian_rpc::secret::Secret;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use crate::global_lock::GlobalLock;
-use crate::{timer, xml};
+use crate::experiment::global_lock::GlobalLock;
+use crate::experiment::xml;
+use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
 
-/// The links of one node.
+/// The peers of one node.
 #[derive(Debug)]
 pub(crate) struct Peers {
     own: NodeId,
@@ -43,7 +46,7 @@ pub(crate) struct Peers {
     /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
     work: Duration,
     lock: GlobalLock,
-    links: Mutex<Links>,
+    network: Mutex<Known>,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
@@ -57,18 +60,17 @@ pub(crate) struct Configured {
     pub(crate) rules: usize,
 }
 
+/// What is known of the network.
 #[derive(Debug)]
-struct Links {
-    version: u64,
+struct Known {
+    links: Links,
     clients: BTreeMap<NodeId, (SocketAddr, Http)>,
-    filter: Filter,
 }
 
 impl Peers {
-    /// Links to nobody yet.
+    /// No peer is known yet.
     pub(crate) fn new(config: &NodeConfig, lock: GlobalLock) -> Peers {
-        // Two nodes must not draw the same luck for the two directions of a link.
-        let filter = Filter::new(config.seed.rotate_left(16) ^ u64::from(config.id.number()));
+        let links = Links::new(config.id, config.seed);
         Peers {
             own: config.id,
             secret: config.secret.clone(),
@@ -77,7 +79,7 @@ impl Peers {
             framing: config.trim.framing,
             work: Duration::from_micros(config.trim.server_work_us.into()),
             lock,
-            links: Mutex::new(Links { version: 0, clients: BTreeMap::new(), filter }),
+            network: Mutex::new(Known { links, clients: BTreeMap::new() }),
             calls: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
@@ -88,8 +90,8 @@ impl Peers {
     /// # Errors
     /// When an address cannot be called.
     pub(crate) fn configure(&self, network: Network) -> Result<Option<Configured>, NodeError> {
-        let mut links = self.links.lock().expect("no panic while the links are locked");
-        if network.version <= links.version {
+        let mut known = self.network();
+        if network.version <= known.links.version() {
             return Ok(None);
         }
         if let Some((node, address)) = network.addresses.iter().find(|(_, address)| !address.ip().is_loopback()) {
@@ -98,38 +100,56 @@ impl Peers {
             return Err(NodeError::BadRequest { why });
         }
         for (node, address) in network.addresses {
-            let known = links.clients.get(&node).is_some_and(|(known, _)| *known == address);
-            if node != self.own && !known {
+            let is_known = known.clients.get(&node).is_some_and(|(before, _)| *before == address);
+            if node != self.own && !is_known {
                 let client = connect::http(address, &self.secret, CLIENT_TIMEOUT)
                     .map_err(|error| NodeError::BadRequest { why: format!("cannot call {node}: {error}") })?;
-                links.clients.insert(node, (address, client));
+                known.clients.insert(node, (address, client));
             }
         }
         let configured = Configured { version: network.version, rules: network.rules.len() };
-        links.filter.set_rules(network.rules);
-        links.version = network.version;
+        known.links.configure(network.version, network.rules);
         Ok(Some(configured))
     }
 
     /// The version of the last configuration; 0 before the first.
     pub(crate) fn version(&self) -> u64 {
-        self.links.lock().expect("no panic while the links are locked").version
+        self.network().links.version()
     }
 
-    /// Whether nothing gets through from `from` to `to`.
-    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
-        self.links.lock().expect("no panic while the links are locked").filter.is_cut(link(from, to))
+    // At the node that is called.
+
+    /// Whether a request of a peer may be taken in.
+    ///
+    /// # Errors
+    /// When the link from the peer is cut.
+    pub(crate) fn request_arrives(&self, peer: NodeId) -> Result<(), LinkCut> {
+        self.network().links.request_arrives(peer)
     }
+
+    /// Whether the reply to a request of a peer may leave.
+    ///
+    /// # Errors
+    /// When the link to the peer is cut.
+    pub(crate) fn reply_leaves(&self, peer: NodeId) -> Result<(), LinkCut> {
+        self.network().links.reply_leaves(peer)
+    }
+
+    // At the caller.
 
     /// Calls a peer: the reply, or `None` when none will come.
-    pub(crate) async fn call(&self, request: Message) -> Option<Message> {
+    pub(crate) async fn call(self: &Arc<Self>, request: Message) -> Option<Message> {
         let peer = request.to;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let exchange = async {
             self.work();
-            self.travel(self.own, peer).await;
+            let copy = || {
+                let (peers, request) = (Arc::clone(self), request.clone());
+                async move { peers.exchange(request).await }
+            };
+            self.request_leaves(peer, copy).await;
             let reply = self.exchange(request).await?;
-            self.travel(peer, self.own).await;
+            self.reply_returns(peer).await;
             self.work();
             Some(reply)
         };
@@ -142,23 +162,29 @@ impl Peers {
     /// # Errors
     /// Whatever the leader answers; [`NodeError::NoLeader`] when the question certainly did not arrive;
     /// [`NodeError::TimedOut`] when that cannot be known.
-    pub(crate) async fn forward<T, F: Future<Output = Result<T, ClientError>>>(
+    pub(crate) async fn forward<T: Send, F>(
         &self,
         leader: NodeId,
         deadline: Instant,
-        call: impl FnOnce(Http, u64) -> F,
-    ) -> Result<T, NodeError> {
+        call: impl Fn(Http, u64) -> F,
+    ) -> Result<T, NodeError>
+    where
+        F: Future<Output = Result<T, ClientError>> + Send + 'static,
+    {
         let started = Instant::now();
         let unknown = || NodeError::TimedOut { waited_ms: started.elapsed().as_millis() as u64 };
         let unreachable = NodeError::NoLeader { node: self.own };
         let Some(client) = self.client(leader) else { return Err(unreachable) };
-        if tokio::time::timeout_at(deadline, self.travel(self.own, leader)).await.is_err() {
+        let ask = || {
+            let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
+            call(client.clone(), remaining_ms.max(1))
+        };
+        if tokio::time::timeout_at(deadline, self.request_leaves(leader, ask)).await.is_err() {
             return Err(unreachable);
         }
-        let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
         let exchange = async {
-            let outcome = call(client, remaining_ms.max(1)).await;
-            self.travel(leader, self.own).await;
+            let outcome = ask().await;
+            self.reply_returns(leader).await;
             outcome
         };
         match tokio::time::timeout_at(deadline, exchange).await {
@@ -186,13 +212,34 @@ impl Peers {
         }
     }
 
+    /// Lets a request cross the link to a peer. Where the link doubles it, `copy` is what the peer is asked once more;
+    /// the answer to that is for no one, as if the network had lost it.
+    async fn request_leaves<F>(&self, peer: NodeId, copy: impl FnOnce() -> F)
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let verdict = self.network().links.request_leaves(peer);
+        if let Verdict::Twice(_, delay) = verdict {
+            let (limit, copy) = (self.call_timeout, copy());
+            tokio::spawn(async move {
+                late(delay).await;
+                let _ = tokio::time::timeout(limit, copy).await;
+            });
+        }
+        self.travel(verdict).await;
+    }
+
+    /// Lets the reply of a peer cross the link back.
+    async fn reply_returns(&self, peer: NodeId) {
+        let verdict = self.network().links.reply_returns(peer);
+        self.travel(verdict).await;
+    }
+
     /// Lets a message cross a link: at once, later, or never.
-    async fn travel(&self, from: NodeId, to: NodeId) {
-        let verdict = self.links.lock().expect("no panic while the links are locked").filter.judge(link(from, to));
+    async fn travel(&self, verdict: Verdict) {
         match verdict {
             Verdict::Pass => {}
-            // A call is answered once: whether it arrives once or twice, its caller hears of the first.
-            Verdict::Delay(delay) | Verdict::Twice(delay, _) => timer::sleep(delay).await,
+            Verdict::Delay(delay) | Verdict::Twice(delay, _) => late(delay).await,
             Verdict::Drop => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 pending::<()>().await;
@@ -223,13 +270,22 @@ impl Peers {
     }
 
     fn client(&self, node: NodeId) -> Option<Http> {
-        let links = self.links.lock().expect("no panic while the links are locked");
-        links.clients.get(&node).map(|(_, client)| client.clone())
+        self.network().clients.get(&node).map(|(_, client)| client.clone())
     }
 
     fn address(&self, node: NodeId) -> Option<SocketAddr> {
-        let links = self.links.lock().expect("no panic while the links are locked");
-        links.clients.get(&node).map(|(address, _)| *address)
+        self.network().clients.get(&node).map(|(address, _)| *address)
+    }
+
+    fn network(&self) -> MutexGuard<'_, Known> {
+        self.network.lock().expect("no panic while the network is locked")
+    }
+}
+
+/// Waits for as long as a message is late.
+async fn late(delay: Duration) {
+    if !delay.is_zero() {
+        timer::sleep(delay).await;
     }
 }
 
@@ -260,8 +316,4 @@ async fn call(client: &Http, head: Head, request: Request) -> Option<(Term, Repl
 fn cpu_time() -> Duration {
     let used = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
-}
-
-fn link(from: NodeId, to: NodeId) -> Link {
-    Link { from: from.number(), to: to.number() }
 }

@@ -1,29 +1,28 @@
-//! Everything that can happen to a driver.
+//! Everything that can happen to a host.
 
 use bytes::Bytes;
 use raftian_apps::Machine;
+use raftian_driver::{Consistency, Route};
 use raftian_raft::{Index, Message, NodeId, Persisted, Snapshot};
-use raftian_rpc::client::{Consistency, ReadAnswer, Submitted, View};
+use raftian_rpc::client::{ReadAnswer, Submitted, View};
 use raftian_rpc::control::{ChangeBegun, LogPage, MemberChange, NodeStatus, SnapshotTaken};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::peers::Configured;
+use crate::host::pending::{Answer, Pending};
+use crate::net::peers::Configured;
 
-/// Where an answer goes. The asker may have left; that is its business.
-pub(crate) type Answer<T> = oneshot::Sender<T>;
-
-/// The sending end of a driver's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
+/// The sending end of a host's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 
-/// A driver's inbox, both ends.
+/// A host's inbox, both ends.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// For those who tell it something.
+    /// For those who have an input.
     pub(crate) inbox: Inbox,
-    /// For the driver.
+    /// For the host.
     pub(crate) inputs: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -34,15 +33,15 @@ impl Mailbox {
         Mailbox { inbox, inputs }
     }
 
-    /// What to call so that the driver leaves in order.
+    /// What to call so that the host leaves in order.
     pub(crate) fn shutdown(&self) -> impl Fn() + Clone + Send + use<> {
         let inbox = self.inbox.clone();
-        // A driver that has ended is leaving already.
+        // A host that has ended is leaving already.
         move || drop(inbox.send(Input::Shutdown))
     }
 }
 
-/// An input to the driver.
+/// An input to a host.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A peer asks.
@@ -52,9 +51,9 @@ pub(crate) enum Input {
     /// A peer will not answer this call.
     Lost(NodeId, u64),
     /// A client's command, as JSON.
-    Submit(Bytes, Answer<Result<Submitted, NodeError>>),
+    Submit(Bytes, Route, Pending<Submitted>),
     /// A client's read, as JSON.
-    Read(Box<RawValue>, Consistency, Answer<Result<ReadAnswer, NodeError>>),
+    Read(Box<RawValue>, Consistency, Route, Pending<ReadAnswer>),
     /// Somebody wants a snapshot taken, and so many entries kept all the same.
     Snapshot(u64, Answer<Result<SnapshotTaken, NodeError>>),
     /// The snapshot that was begun is encoded, and written beside the log; or why it came to nothing.

@@ -1,4 +1,4 @@
-//! The disk of a node: the real one, which may be told not to sync so that syncing can be measured by leaving it out.
+//! The disk of a node: the real one, whose syncs a measurement may leave out to see what they cost.
 //!
 //! Invariant: only [`Durability::Unsynced`] leaves anything out, and no lab asks for it.
 

@@ -1,6 +1,6 @@
 //! A server as one future: from a node's configuration to its end. Who polls it is the hosting's choice.
 //!
-//! Invariant: whatever hosts it, this is the code that runs (design: one driver, three hostings).
+//! Invariant: whatever hosts it, this is the code that runs (design: one server, three hostings).
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,22 +12,22 @@ use raftian_rpc::control::{NodeConfig, NodeNotice, ReadMode};
 use raftian_rpc::{VERSION, serve};
 use tokio::task::JoinSet;
 
-use crate::commands;
-use crate::disk::NodeDisk;
-use crate::driver::{Driver, Ending};
-use crate::global_lock::GlobalLock;
-use crate::inbox::{Inbox, Mailbox};
-use crate::lanes::Session;
-use crate::orders::Orders;
+use crate::experiment::global_lock::GlobalLock;
+use crate::game_link::commands;
+use crate::game_link::lanes::Session;
+use crate::game_link::orders::Orders;
+use crate::game_link::port::ServerPort;
+use crate::host::disk::NodeDisk;
+use crate::host::inbox::{Inbox, Mailbox};
+use crate::host::storage::{self, Opened, Storage};
+use crate::host::{Ending, Host};
+use crate::net::peers::Peers;
+use crate::net::service::Service;
 use crate::parent;
-use crate::peers::Peers;
-use crate::port::ServerPort;
-use crate::service::Service;
-use crate::storage::{self, Opened, Storage};
 use crate::trace::{NodeEvent, Trace};
 
 /// How long answers to callers may take to leave when the node does.
-const FAREWELL: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs a server until its mailbox holds a shutdown, the game at its port has left, or it cannot go on.
 ///
@@ -39,13 +39,13 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     let number = listener.local_addr().map_err(|error| format!("no local address: {error}"))?.port();
     let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
     let peers = Arc::new(Peers::new(&config, lock));
-    let Begun { mut driver, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
+    let Begun { mut host, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
     let service = Service { own: config.id, app: config.app, inbox, peers };
     // Aborted when it is dropped: the last hand on the orders queue goes with it.
     let mut attendants = JoinSet::new();
     if let Some(ServerPort { commands, orders, .. }) = port {
         let session = Session::new("game", config.id);
-        driver.tell_game(Orders::begin(orders.clone(), session.clone(), driver.machine()));
+        host.tell_game(Orders::begin(orders.clone(), session.clone(), host.machine()));
         attendants.spawn(commands::take(commands, orders, session, service.clone()));
     }
     let listening = serve::serve(listener, config.secret, service.methods())
@@ -58,26 +58,26 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
         last_index,
         torn_tail,
     });
-    let ending = driver.run(inputs).await;
-    // The waiters have their answers; give those a moment to leave. A handler that hangs must not keep the node.
+    let ending = host.run(inputs).await;
+    // The callers have their answers; give those a moment to leave. A handler that hangs must not keep the node.
     let _ = listening.stop();
-    let _ = tokio::time::timeout(FAREWELL, listening.stopped()).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, listening.stopped()).await;
     match ending {
         Ending::Shutdown => Ok(()),
         Ending::Failed(reason) => Err(reason),
     }
 }
 
-/// A driver that has not run yet.
+/// A host that has not run yet.
 struct Begun {
-    driver: Driver,
+    host: Host,
     /// The last index of the log it recovered.
     last_index: Index,
     /// What was cut from the end of that, for people.
     torn_tail: Option<String>,
 }
 
-/// Recovers what the disk has, and makes a driver of it.
+/// Recovers what the disk has, and makes a host of it.
 fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Result<Begun, String> {
     fs::create_dir_all(&config.folder)
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
@@ -98,8 +98,8 @@ fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Re
     trace.node(NodeEvent::Started { version: VERSION, pid: std::process::id(), port, last_index, torn_tail: torn });
     let storage = Storage::start(wal, syncs, inbox.clone())
         .map_err(|error| format!("cannot start the storage thread: {error}"))?;
-    let driver = Driver::new(config, core, storage, peers, trace, inbox.clone())?;
-    Ok(Begun { driver, last_index, torn_tail })
+    let host = Host::new(config, core, storage, peers, trace, inbox.clone())?;
+    Ok(Begun { host, last_index, torn_tail })
 }
 
 fn options(config: &NodeConfig) -> Result<Options, String> {

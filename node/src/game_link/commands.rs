@@ -1,22 +1,23 @@
 //! The server's end of the commands queue: takes what a game says, and submits its commands the way a client's are.
 //!
-//! Invariant: a command that does not become an order is refused, with a reason; nothing here blocks the driver.
+//! Invariant: a command that does not become an order is refused, with a reason; nothing here blocks the host.
 //!
 //! Deliberately absent: orders. A command becomes one when its entry is applied on this node (`orders`).
 
 use std::sync::mpsc;
 use std::time::Duration;
 
+use raftian_driver::Route;
 use raftian_rpc::client::DEFAULT_SUBMIT_TIMEOUT_MS;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
-use crate::inbox::Input;
-use crate::lanes::{Lane, Lanes, MAX_LANES, Session};
-use crate::port::{FromGame, ToGame};
-use crate::service::Service;
+use crate::game_link::lanes::{Lane, Lanes, MAX_LANES, Session};
+use crate::game_link::port::{FromGame, ToGame};
+use crate::host::inbox::Input;
+use crate::net::service::Service;
 
 /// Serves the commands queue until the game has left, and then lets the server leave.
 pub(crate) async fn take(
@@ -41,14 +42,14 @@ pub(crate) async fn take(
                     }
                     None => refuse(&orders, serial, format!("{MAX_LANES} commands wait for an answer already")),
                 },
-                // A driver that has ended has no status to put it in.
+                // A host that has ended has no status to put it in.
                 Some(FromGame::Report(report)) => drop(service.inbox.send(Input::Game(report))),
                 None => break,
             },
             Some(lane) = submissions.join_next() => lanes.leave(lane.expect("submissions do not panic")),
         }
     }
-    // A driver that has ended is leaving already.
+    // A host that has ended is leaving already.
     let _ = service.inbox.send(Input::Shutdown);
 }
 
@@ -57,7 +58,8 @@ async fn attack(service: &Service, client: &str, serial: u64, player: u8) -> Res
     let patience = Duration::from_millis(DEFAULT_SUBMIT_TIMEOUT_MS);
     let command = json!({ "client": client, "serial": serial, "op": { "attack": player } });
     let command = to_raw_value(&command).expect("a value is JSON");
-    let submitted = service.carry(command, patience, false).await.map_err(|error| error.to_string())?;
+    let submitted =
+        service.submit_command(command, patience, Route::Direct).await.map_err(|error| error.to_string())?;
     match submitted.response.refusal() {
         None => Ok(()),
         Some(_) => Err(format!("it was answered {}", submitted.response)),
@@ -76,6 +78,6 @@ fn settle(orders: &mpsc::Sender<ToGame>, serial: u64, lane: Lane, carried: Resul
 }
 
 fn refuse(orders: &mpsc::Sender<ToGame>, serial: u64, why: String) {
-    // A game that has left is told nothing.
+    // A game that has left gets no answer.
     let _ = orders.send(ToGame::Refused { serial, why });
 }

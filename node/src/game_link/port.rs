@@ -14,7 +14,7 @@ use raftian_rpc::game::GameReport;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::global_lock::GlobalLock;
+use crate::experiment::global_lock::GlobalLock;
 
 /// What a game tells its server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub(crate) struct Standing {
 
 /// The game's end of the queues.
 pub(crate) struct GamePort {
-    /// Puts something on the commands queue; false when nobody will ever take it. Dropped: the game is over, and the
+    /// Puts something on the commands queue; false when it will never be taken. Dropped: the game is over, and the
     /// server leaves.
     pub(crate) tell: Box<dyn FnMut(FromGame) -> bool + Send>,
     /// The orders queue. Disconnected: the server is gone for good.

@@ -1,9 +1,9 @@
-//! The server's end of the orders queue: what a game is told.
+//! The server's end of the orders queue: what a game hears of its server.
 //!
 //! Invariant: the board comes first, and then every command that took effect, once each and in the order of the log;
 //! where a snapshot takes the place of some, a board does for the game.
 //!
-//! Deliberately absent: waiting. The queue has no end that could be full, and a game that has left is told nothing.
+//! Deliberately absent: waiting. The queue has no end that could be full, and a game that has left hears nothing.
 
 use std::sync::mpsc;
 
@@ -12,8 +12,8 @@ use raftian_raft::Server;
 use raftian_rpc::clock;
 use serde_json::Value;
 
-use crate::lanes::Session;
-use crate::port::{Order, Standing, ToGame};
+use crate::game_link::lanes::Session;
+use crate::game_link::port::{Order, Standing, ToGame};
 
 /// The queue, and what was last said of where the server stands.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Orders {
     }
 
     fn put(&self, said: ToGame) {
-        // A game that has left is told nothing; its end of the commands queue ends the server.
+        // A game that has left hears nothing; its end of the commands queue ends the server.
         let _ = self.queue.send(said);
     }
 }
@@ -80,7 +80,7 @@ mod tests {
     use raftian_raft::{Entry, NodeId, Payload};
 
     use super::*;
-    use crate::lanes::Lane;
+    use crate::game_link::lanes::Lane;
 
     fn entry(index: u64, command: &str) -> Entry {
         Entry { index, term: 1, payload: Payload::Command(command.to_owned().into()) }

@@ -1,7 +1,7 @@
 //! The thread that syncs.
 //!
 //! It takes all writes that have gathered while it was busy and syncs them once: the batch grows with the load, and
-//! nobody waits for a timer (group commit).
+//! no write waits for a timer (group commit).
 //!
 //! Invariant: after the first error nothing more is written or reported.
 
@@ -13,8 +13,8 @@ use raftian_raft::{NodeId, Persist};
 use raftian_wal::{Recovered, Stager, Wal};
 use tokio::sync::mpsc;
 
-use crate::disk::NodeDisk;
-use crate::inbox::{Inbox, Input};
+use crate::host::disk::NodeDisk;
+use crate::host::inbox::{Inbox, Input};
 use crate::parent;
 
 /// A log that is open, with what it held.
@@ -25,7 +25,7 @@ pub(crate) struct Opened {
     pub(crate) recovered: Recovered,
 }
 
-/// The driver's hand on the storage thread.
+/// The host's end of the storage thread.
 #[derive(Debug)]
 pub(crate) struct Storage {
     queue: mpsc::UnboundedSender<Persist>,
@@ -63,11 +63,11 @@ impl Storage {
 
     /// Queues a write.
     pub(crate) fn persist(&self, persist: Persist) {
-        // A thread that has ended has reported why; the driver will read that next.
+        // A thread that has ended has reported why; the host will read that next.
         let _ = self.queue.send(persist);
     }
 
-    /// The hand that writes snapshots beside the log. It need not wait for the thread, nor the thread for it.
+    /// What writes snapshots beside the log. It need not wait for the thread, nor the thread for it.
     pub(crate) fn stager(&self) -> Stager<NodeDisk> {
         self.stager.clone()
     }
@@ -85,25 +85,25 @@ impl Storage {
     }
 }
 
-/// Goes off when the thread ends without having said why, by a panic: a node must not live on without its disk.
-struct Alarm(Inbox);
+/// Reports when the thread ends by a panic: a node must not go on without its disk.
+struct PanicReport(Inbox);
 
-impl Alarm {
+impl PanicReport {
     fn disarm(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Alarm {
+impl Drop for PanicReport {
     fn drop(&mut self) {
-        let reason = "the storage thread broke down; its last words are in stderr.log".to_owned();
-        // Without a driver there is nobody to warn.
+        let reason = "the storage thread panicked; stderr.log has the message".to_owned();
+        // A host that has ended needs no warning.
         let _ = self.0.send(Input::StorageFailed(reason));
     }
 }
 
 fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, count: impl Fn(u64)) {
-    let alarm = Alarm(inbox.clone());
+    let panic_report = PanicReport(inbox.clone());
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];
         while let Ok(next) = writes.try_recv() {
@@ -115,12 +115,12 @@ fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
             Ok(persisted) => (Input::Persisted(persisted), false),
             Err(error) => (Input::StorageFailed(error.to_string()), true),
         };
-        // Without a driver there is nobody left to speak, so nothing can be said too early.
+        // Without a host no message leaves, so none can leave too early.
         if inbox.send(input).is_err() || failed {
-            return alarm.disarm();
+            return panic_report.disarm();
         }
     }
-    alarm.disarm();
+    panic_report.disarm();
     if let Err(error) = wal.close() {
         parent::complain(&format!("the log was not closed in order: {error}"));
     }

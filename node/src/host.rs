@@ -1,0 +1,305 @@
+//! The host of the driver: the one task that owns a server's state, feeds it what comes in, and carries out what it wants.
+//!
+//! It drains its inbox, hands that to the [`Driver`], and then takes all effects: what came in together is sent together,
+//! synced together, and needs no timer to be gathered. It is a future; the hosting decides which thread polls it.
+//!
+//! What takes long is done elsewhere and comes back as an input: the calls to peers, syncs, and both ways between a state
+//! and its snapshot.
+//!
+//! Invariant: effects are carried out in the order in which the driver gives them, each before the next is asked for.
+//!
+//! Deliberately absent: decisions. What may be done when, and which answer is due to whom, is the driver's business.
+
+pub(crate) mod disk;
+pub(crate) mod inbox;
+pub(crate) mod pending;
+mod report;
+mod snapshots;
+pub(crate) mod storage;
+
+use std::sync::Arc;
+
+use raftian_apps::Machine;
+use raftian_driver::{Compaction, Driver, Effect, Options, Question};
+use raftian_raft::{Change, ChangeRefused, Event, Message, NodeId, NotLeader, Server, Time, TransferRefused};
+use raftian_rpc::client::{ReadAnswer, Submitted};
+use raftian_rpc::clock;
+use raftian_rpc::control::{ChangeBegun, MemberChange, NodeConfig, NodeNotice, SnapshotTaken};
+use raftian_rpc::error::NodeError;
+use raftian_rpc::game::GameReport;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::game_link::orders::Orders;
+use crate::host::inbox::{Inbox, Input};
+use crate::host::pending::{Answer, Pending};
+use crate::host::storage::Storage;
+use crate::net::peers::{Configured, Peers};
+use crate::parent;
+use crate::trace::{NodeEvent, Trace};
+
+/// The most inputs taken before effects are carried out, so that a flood cannot put off the heartbeats.
+const MAX_INPUTS: usize = 4096;
+
+/// A driver with everything it works on.
+#[derive(Debug)]
+pub(crate) struct Host {
+    driver: Driver<Callers>,
+    storage: Storage,
+    peers: Arc<Peers>,
+    trace: Trace,
+    /// The way to the game beside it, if there is one.
+    orders: Option<Orders>,
+    /// Where calls to peers and snapshots report.
+    inbox: Inbox,
+    /// The zero of the server's time.
+    epoch: Instant,
+    /// What the game last said of itself.
+    game: Option<GameReport>,
+}
+
+/// Those who wait for an answer of the driver, each at the end of a channel.
+#[derive(Debug)]
+pub(crate) enum Callers {}
+
+impl raftian_driver::Host for Callers {
+    type Call = Answer<Result<Message, NodeError>>;
+    type Command = Pending<Submitted>;
+    type Read = Pending<ReadAnswer>;
+    type Snapshot = Answer<Result<SnapshotTaken, NodeError>>;
+}
+
+/// Why a host ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It was asked to.
+    Shutdown,
+    /// It cannot go on, because its disk failed or a snapshot is not what it should be.
+    Failed(String),
+}
+
+impl Host {
+    /// A host whose time begins now, with the application as the server's snapshot has it.
+    ///
+    /// # Errors
+    /// A sentence for people, when the application cannot begin so.
+    pub(crate) fn new(
+        config: &NodeConfig,
+        server: Server,
+        storage: Storage,
+        peers: Arc<Peers>,
+        trace: Trace,
+        inbox: Inbox,
+    ) -> Result<Host, String> {
+        let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+        let compaction = Compaction {
+            log_bytes: config.compaction.log_bytes,
+            log_entries: None,
+            keep_entries: config.compaction.keep_entries,
+        };
+        let options = Options { compaction, ..Options::new(config.app) };
+        let driver = Driver::new(options, server, machine);
+        let epoch = Instant::now();
+        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None };
+        host.remember()?;
+        Ok(host)
+    }
+
+    /// Carries out what the disk has to say. A snapshot that cannot be restored must fail the start, so this waits for it.
+    fn remember(&mut self) -> Result<(), String> {
+        self.driver.turn(|_, _| {});
+        while let Some(effect) = self.driver.next_effect() {
+            match effect {
+                Effect::Restore(job) => drop(self.driver.restored(job.restore()?)),
+                other => self.carry_out(other),
+            }
+        }
+        Ok(())
+    }
+
+    /// The application.
+    pub(crate) fn machine(&self) -> &Machine {
+        self.driver.machine()
+    }
+
+    /// From now on a game hears what happens to the application.
+    pub(crate) fn tell_game(&mut self, orders: Orders) {
+        self.orders = Some(orders);
+    }
+
+    /// Runs until it is asked to stop, or cannot go on.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
+        let mut batch = Vec::with_capacity(MAX_INPUTS);
+        let ending = loop {
+            let deadline = self.driver.deadline();
+            tokio::select! {
+                // Inputs first: under load, what a leader has sent must be read before the election time-out is
+                // looked at.
+                biased;
+                _ = inputs.recv_many(&mut batch, MAX_INPUTS) => {}
+                () = sleep_until(self.epoch + deadline.unwrap_or_default().0), if deadline.is_some() => {}
+            }
+            let ending = batch.drain(..).find_map(|input| self.handle(input));
+            if let Some(ending) = ending {
+                break ending;
+            }
+            self.turn();
+        };
+        self.leave(&ending);
+        ending
+    }
+
+    /// The inputs at hand are used up: has the driver look at the clock, and does all that it wants done.
+    fn turn(&mut self) {
+        self.driver.tick(self.now());
+        self.driver.turn(|_, _| {});
+        self.carry_out_all();
+        if let Some(orders) = &mut self.orders {
+            orders.stands(self.driver.server());
+        }
+    }
+
+    /// Answers all that wait, as far as is known, and closes the log.
+    fn leave(mut self, ending: &Ending) {
+        self.carry_out_all();
+        self.driver.stop();
+        while let Some(effect) = self.driver.next_effect() {
+            // A command may still be applied. Other callers hear that this node leaves when their answer is dropped.
+            if let Effect::Command(client, outcome) = effect {
+                client.tell(self.own(), outcome);
+            }
+        }
+        match ending {
+            Ending::Shutdown => self.trace.node(NodeEvent::Stopped),
+            Ending::Failed(reason) => self.trace.node(NodeEvent::Failed { reason }),
+        }
+        self.storage.close();
+    }
+
+    fn own(&self) -> NodeId {
+        self.driver.server().id()
+    }
+
+    fn now(&self) -> Time {
+        Time(self.epoch.elapsed())
+    }
+
+    /// Feeds one input to the driver, or answers it.
+    fn handle(&mut self, input: Input) -> Option<Ending> {
+        let now = self.now();
+        match input {
+            Input::Request(message, call) => self.driver.request(now, message, call),
+            Input::Reply(message) => self.driver.reply(now, message),
+            Input::Lost(peer, call) => self.driver.lost(now, peer, call),
+            Input::Submit(command, route, client) => self.driver.submit(now, command, route, client),
+            Input::Read(op, consistency, route, client) => self.driver.read(now, op, consistency, route, client),
+            Input::Persisted(all) => self.driver.persisted(now, all),
+            Input::StorageFailed(reason) => return Some(Ending::Failed(reason)),
+            Input::Snapshot(keep_entries, asker) => self.driver.snapshot(keep_entries, asker),
+            Input::Staged(staged) => self.driver.staged(staged),
+            Input::Restored(Ok(machine)) => self.restored(*machine),
+            Input::Restored(Err(reason)) => return Some(Ending::Failed(reason)),
+            Input::Configured(Configured { version, rules }) => {
+                self.driver.take_part();
+                self.trace.node(NodeEvent::Configured { version, rules });
+            }
+            Input::Game(report) => self.game = Some(report),
+            // An asker that has left meanwhile gets no answer.
+            Input::Change(change, answer) => drop(answer.send(self.change(change))),
+            Input::Transfer(to, answer) => drop(answer.send(self.transfer(to))),
+            Input::Status(answer) => drop(answer.send(self.status())),
+            Input::Log { from, limit, answer } => drop(answer.send(self.log_page(from, limit))),
+            Input::View(answer) => drop(answer.send(self.view())),
+            Input::Shutdown => return Some(Ending::Shutdown),
+        }
+        None
+    }
+
+    fn change(&mut self, change: MemberChange) -> Result<ChangeBegun, NodeError> {
+        let change = match change {
+            MemberChange::AddLearner(node) => Change::AddLearner(node),
+            MemberChange::Promote(node) => Change::Promote(node),
+            MemberChange::Remove(node) => Change::Remove(node),
+        };
+        let begun = self.driver.change(self.now(), change).map_err(|refused| match refused {
+            ChangeRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
+            ChangeRefused::Pending { .. }
+            | ChangeRefused::TermNotCommitted
+            | ChangeRefused::Transferring { .. }
+            | ChangeRefused::Lagging { .. }
+            | ChangeRefused::Silent { .. } => NodeError::NotNow { why: refused.to_string() },
+            _ => NodeError::Refused { why: refused.to_string() },
+        })?;
+        Ok(ChangeBegun { index: begun.first, term: begun.term })
+    }
+
+    fn transfer(&mut self, to: NodeId) -> Result<(), NodeError> {
+        self.driver.transfer(self.now(), to).map_err(|refused| match refused {
+            TransferRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
+            TransferRefused::Transferring { .. } => NodeError::NotNow { why: refused.to_string() },
+            _ => NodeError::Refused { why: refused.to_string() },
+        })
+    }
+
+    fn not_leader(&self, leader: Option<NodeId>) -> NodeError {
+        NodeError::NotLeader { node: self.own(), leader }
+    }
+
+    fn carry_out_all(&mut self) {
+        while let Some(effect) = self.driver.next_effect() {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect<Callers>) {
+        match effect {
+            Effect::Call(message) => self.call(message),
+            Effect::Reply(call, reply) => {
+                let reply = reply.map_err(|contradiction| NodeError::BadRequest { why: contradiction.to_string() });
+                // A caller that gave up has taken its connection with it.
+                let _ = call.send(reply);
+            }
+            Effect::Write(persist) => self.storage.persist(persist),
+            Effect::Restore(job) => self.begin_restoring(job),
+            Effect::Stage(job) => self.begin_staging(job),
+            Effect::DiscardStaged(snapshot) => self.discard(snapshot),
+            // The client's handler has the question as well.
+            Effect::Forward { leader, question: Question::Command(_, client) } => client.pass_on(leader),
+            Effect::Forward { leader, question: Question::Read(_, client) } => client.pass_on(leader),
+            Effect::Command(client, outcome) => client.tell(self.own(), outcome),
+            Effect::Read(client, outcome) => client.tell(self.own(), outcome),
+            Effect::Snapshot(asker, outcome) => self.tell_of_snapshot(asker, outcome),
+            Effect::Applied { applied, .. } => {
+                if let Some(orders) = &self.orders {
+                    orders.applied(&applied);
+                }
+            }
+            Effect::Replaced => {
+                if let Some(orders) = &self.orders {
+                    orders.skipped(self.driver.machine());
+                }
+            }
+            Effect::SnapshotGivenUp(reason) => self.trace.node(NodeEvent::SnapshotGivenUp { reason: &reason }),
+            Effect::Refused(contradiction) => {
+                self.trace.node(NodeEvent::Refused { reason: contradiction.to_string() });
+            }
+            Effect::Event(event) => self.note(event),
+        }
+    }
+
+    fn call(&self, message: Message) {
+        let (peers, inbox) = (Arc::clone(&self.peers), self.inbox.clone());
+        tokio::spawn(async move {
+            let (peer, call) = (message.to, message.call);
+            let input = peers.call(message).await.map_or(Input::Lost(peer, call), Input::Reply);
+            // A host that has ended needs no reply.
+            let _ = inbox.send(input);
+        });
+    }
+
+    fn note(&mut self, event: Event) {
+        let at_ns = clock::monotonic_ns();
+        parent::notify(&NodeNotice::Raft { node: self.own(), at_ns, event: event.clone() });
+        self.trace.raft(at_ns, event);
+    }
+}

@@ -1,0 +1,85 @@
+//! What takes long about snapshots, on threads that may block: to encode a state and write it beside the log, to restore a
+//! leader's, and to let go of what is not wanted any more.
+//!
+//! Invariant: only the driver changes the application's state. A thread works on a job of its own, and its outcome comes
+//! back through the inbox.
+//!
+//! Deliberately absent: when a snapshot is due, and what waits for one; the driver knows.
+
+use raftian_apps::Machine;
+use raftian_driver::{RestoreJob, SnapshotRefused, SnapshotTaken as Taken, StageJob};
+use raftian_raft::Snapshot;
+use raftian_rpc::control::SnapshotTaken;
+use raftian_rpc::error::NodeError;
+
+use super::Host;
+use crate::host::inbox::Input;
+use crate::host::pending::Answer;
+
+impl Host {
+    /// Has a state encoded and written beside the log.
+    pub(super) fn begin_staging(&self, job: StageJob) {
+        let mut stager = self.storage.stager();
+        self.do_elsewhere(Input::Staged, "encode the state", move || {
+            let snapshot = job.encode();
+            stager.stage(&snapshot).map(|()| snapshot).map_err(|error| error.to_string())
+        });
+    }
+
+    /// Has the state of a leader's snapshot restored, and the snapshot written beside the log.
+    pub(super) fn begin_restoring(&self, job: RestoreJob) {
+        let mut stager = self.storage.stager();
+        self.do_elsewhere(Input::Restored, "restore the state", move || {
+            let machine = job.restore()?;
+            // If that fails, storage tries it again, with all the room there is, and says why it cannot.
+            let _ = stager.stage(job.snapshot());
+            Ok(Box::new(machine))
+        });
+    }
+
+    /// The state of a leader's snapshot is there.
+    pub(super) fn restored(&mut self, machine: Machine) {
+        let before = self.driver.restored(machine);
+        // Even to let go of a large state takes a while.
+        tokio::task::spawn_blocking(move || drop(before));
+    }
+
+    /// Removes a snapshot that was written beside the log.
+    pub(super) fn discard(&self, snapshot: Snapshot) {
+        let mut stager = self.storage.stager();
+        tokio::task::spawn_blocking(move || stager.discard(&snapshot));
+    }
+
+    /// Says what became of the snapshot that somebody asked for.
+    pub(super) fn tell_of_snapshot(
+        &self,
+        asker: Answer<Result<SnapshotTaken, NodeError>>,
+        outcome: Result<Taken, SnapshotRefused>,
+    ) {
+        let outcome = match outcome {
+            Ok(Taken { last, bytes, discarded }) => {
+                Ok(SnapshotTaken { node: self.own(), last_index: last.index, last_term: last.term, bytes, discarded })
+            }
+            Err(SnapshotRefused::Refused(why)) => Err(NodeError::Refused { why }),
+            Err(SnapshotRefused::Failed(why)) => Err(NodeError::Failed { why }),
+        };
+        // An asker that has left meanwhile gets no answer.
+        let _ = asker.send(outcome);
+    }
+
+    /// Does what takes long on a thread that may block, and has the outcome put into the inbox.
+    fn do_elsewhere<T: Send + 'static>(
+        &self,
+        outcome: fn(Result<T, String>) -> Input,
+        what: &'static str,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) {
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let done = tokio::task::spawn_blocking(work).await;
+            let done = done.unwrap_or_else(|error| Err(format!("cannot {what}: {error}")));
+            // A host that has ended needs no outcome.
+            let _ = inbox.send(outcome(done));
+        });
+    }
+}

@@ -1,0 +1,270 @@
+//! What gets through the links of a real node, seen by its only peer, which the test plays: each of the four ways, at the
+//! caller and at the node that is called, while one end has not heard of a fault yet.
+
+mod support;
+
+use std::net::TcpListener;
+
+use jsonrpsee::RpcModule;
+use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::server::ServerHandle;
+use raftian_faults::{Effect, Rule};
+use raftian_rpc::client::{ClientClient as _, ClientServer, Consistency, ReadAnswer, Submitted, View};
+use raftian_rpc::control::NodeConfig;
+use raftian_rpc::error::NodeError;
+use raftian_rpc::raft::{
+    Append, AppendAnswer, Chunk, Commands, Head, Last, RaftClient as _, RaftServer, SnapshotAnswer, VoteAnswer,
+};
+use raftian_rpc::{AppKind, NodeId, Response, RoleKind, Term, serve};
+use serde_json::value::RawValue;
+use support::{Cluster, PATIENCE, id, node_error, rule};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// The node, and the peer that the test plays.
+const NODE: u16 = 1;
+const PEER: u16 = 2;
+
+/// A call that the peer got.
+#[derive(Debug, PartialEq)]
+enum Call {
+    PreVote(u64),
+    RequestVote(u64),
+    AppendEntries(u64),
+    Submit(String),
+    Read(String),
+}
+
+/// The peer: it votes for the node, takes every entry, and claims to have applied every command.
+#[derive(Clone)]
+struct Peer(mpsc::UnboundedSender<Call>);
+
+impl Peer {
+    fn got(&self, call: Call) {
+        self.0.send(call).unwrap();
+    }
+}
+
+#[async_trait]
+impl RaftServer for Peer {
+    async fn pre_vote(&self, head: Head, _: Last) -> RpcResult<VoteAnswer> {
+        self.got(Call::PreVote(head.call));
+        Ok(VoteAnswer { term: head.term, granted: true })
+    }
+
+    async fn request_vote(&self, head: Head, _: Last, _: Option<bool>) -> RpcResult<VoteAnswer> {
+        self.got(Call::RequestVote(head.call));
+        Ok(VoteAnswer { term: head.term, granted: true })
+    }
+
+    async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer> {
+        self.got(Call::AppendEntries(head.call));
+        let matched = entries.prev_index + entries.commands.0.len() as u64;
+        Ok(AppendAnswer { term: head.term, matched: Some(matched), conflict: None })
+    }
+
+    async fn install_snapshot(&self, _: Head, _: Chunk) -> RpcResult<SnapshotAnswer> {
+        panic!("the node has no snapshot")
+    }
+
+    async fn timeout_now(&self, _: Head) -> RpcResult<Term> {
+        panic!("the node does not hand over")
+    }
+
+    async fn xml(&self, _: String) -> RpcResult<String> {
+        panic!("the node speaks JSON-RPC")
+    }
+}
+
+#[async_trait]
+impl ClientServer for Peer {
+    async fn submit(&self, command: Box<RawValue>, _: Option<u64>, by: Option<NodeId>) -> RpcResult<Submitted> {
+        assert_eq!(by, Some(id(NODE)));
+        self.got(Call::Submit(command.get().to_owned()));
+        Ok(Submitted { index: 7, term: 1, leader: id(PEER), duplicate: false, response: Response::of(&"done") })
+    }
+
+    async fn read(
+        &self,
+        op: Box<RawValue>,
+        consistency: Option<Consistency>,
+        _: Option<u64>,
+        by: Option<NodeId>,
+    ) -> RpcResult<ReadAnswer> {
+        assert_eq!((consistency, by), (Some(Consistency::Linearizable), Some(id(NODE))));
+        self.got(Call::Read(op.get().to_owned()));
+        Ok(ReadAnswer { node: id(PEER), index: 7, response: Response::of(&"read") })
+    }
+
+    async fn view(&self) -> RpcResult<View> {
+        panic!("the node does not look")
+    }
+}
+
+/// The node and its peer.
+struct Pair {
+    cluster: Cluster,
+    calls: mpsc::UnboundedReceiver<Call>,
+    /// The peer's server; it ends with this.
+    _server: ServerHandle,
+}
+
+const COMMAND: &str = r#"{"client":"a","serial":1,"op":{"set":["k","v"]}}"#;
+
+/// What is wrong with one of the two links.
+fn to_peer(effect: Effect) -> Vec<Rule> {
+    vec![rule(id(NODE), id(PEER), effect)]
+}
+
+fn to_node(effect: Effect) -> Vec<Rule> {
+    vec![rule(id(PEER), id(NODE), effect)]
+}
+
+fn duplicate() -> Effect {
+    Effect::duplicate(1.0).unwrap()
+}
+
+fn store(config: &mut NodeConfig) {
+    config.app = AppKind::Kv;
+}
+
+/// It does not stand for election, for as long as a test takes.
+fn follow(config: &mut NodeConfig) {
+    store(config);
+    config.timing.election_min_ms = 50_000;
+    config.timing.election_max_ms = 60_000;
+}
+
+impl Pair {
+    /// The node and its peer, or the node alone with one that is no voter; with these faults, of which the peer has not
+    /// heard.
+    async fn start(voters: u16, adjust: fn(&mut NodeConfig), rules: Vec<Rule>) -> Pair {
+        let mut cluster = Cluster::new(voters, adjust);
+        let (sender, calls) = mpsc::unbounded_channel();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut methods = RpcModule::new(());
+        methods.merge(RaftServer::into_rpc(Peer(sender.clone()))).unwrap();
+        methods.merge(ClientServer::into_rpc(Peer(sender))).unwrap();
+        let server = serve::serve(listener, cluster.secret.clone(), methods).unwrap();
+        cluster.spawn(id(NODE));
+        cluster.played.insert(id(PEER), address);
+        cluster.set_faults(rules).await;
+        Pair { cluster, calls, _server: server }
+    }
+
+    /// The next call that the peer gets.
+    async fn call(&mut self) -> Call {
+        timeout(PATIENCE, self.calls.recv()).await.expect("a call that was waited for").unwrap()
+    }
+
+    /// The peer says that it leads this term.
+    async fn lead(&self, term: Term) -> Result<AppendAnswer, NodeError> {
+        let head = Head { from: id(PEER), to: id(NODE), term, call: term };
+        let nothing = Append {
+            prev_index: 0,
+            prev_term: 0,
+            commit: 0,
+            terms: Vec::new(),
+            commands: Commands::default(),
+            configurations: Default::default(),
+        };
+        self.cluster.client(id(NODE)).append_entries(head, nothing).await.map_err(node_error)
+    }
+
+    /// A client of the node has a command.
+    async fn submit(&self, by: Option<NodeId>) -> Result<Submitted, NodeError> {
+        let command = RawValue::from_string(COMMAND.into()).unwrap();
+        self.cluster.client(id(NODE)).submit(command, Some(500), by).await.map_err(node_error)
+    }
+
+    /// A client of the node wants to read.
+    async fn read(&self, by: Option<NodeId>) -> Result<ReadAnswer, NodeError> {
+        let op = RawValue::from_string(r#"{"get":"k"}"#.into()).unwrap();
+        self.cluster.client(id(NODE)).read(op, None, Some(500), by).await.map_err(node_error)
+    }
+}
+
+#[tokio::test]
+async fn a_reply_on_a_cut_link_is_not_heard_though_the_peer_has_sent_it() {
+    let mut pair = Pair::start(2, store, to_node(Effect::CUT)).await;
+    for _ in 0..3 {
+        let call = pair.call().await;
+        assert!(matches!(call, Call::PreVote(_)), "the vote that it was promised did not arrive, but {call:?}");
+    }
+    pair.cluster.set_faults(Vec::new()).await;
+    while matches!(pair.call().await, Call::PreVote(_)) {}
+    let status = pair.cluster.wait_until("a leader", |all| all[0].role == RoleKind::Leader).await;
+    assert!(status[0].counters.dropped >= 2, "{status:#?}");
+}
+
+#[tokio::test]
+async fn a_request_on_a_link_that_doubles_arrives_twice_and_is_answered_once() {
+    let mut pair = Pair::start(2, store, to_peer(duplicate())).await;
+    let mut once = Vec::new();
+    // Each call of the node has a number of its own.
+    while let call = pair.call().await
+        && !once.contains(&call)
+    {
+        once.push(call);
+        assert!(once.len() < 100, "each came once: {once:?}");
+    }
+    pair.cluster.wait_until("a leader", |all| all[0].role == RoleKind::Leader).await;
+    assert_eq!(pair.submit(None).await.unwrap().leader, id(NODE));
+}
+
+#[tokio::test]
+async fn a_question_that_a_follower_passes_on_crosses_two_links() {
+    let mut pair = Pair::start(2, follow, Vec::new()).await;
+    pair.lead(1).await.unwrap();
+    let asked = || (Call::Submit(COMMAND.into()), Call::Read(r#"{"get":"k"}"#.into()));
+    assert_eq!(pair.submit(None).await.unwrap().response.get(), r#""done""#);
+    assert_eq!(pair.read(None).await.unwrap().response.get(), r#""read""#);
+    assert_eq!((pair.call().await, pair.call().await), asked());
+
+    pair.cluster.set_faults(to_peer(Effect::CUT)).await;
+    let certainly_not = NodeError::NoLeader { node: id(NODE) };
+    assert_eq!(pair.submit(None).await.unwrap_err(), certainly_not);
+    assert_eq!(pair.read(None).await.unwrap_err(), certainly_not);
+    assert!(pair.calls.try_recv().is_err(), "neither arrived");
+
+    pair.cluster.set_faults(to_node(Effect::CUT)).await;
+    assert!(matches!(pair.submit(None).await, Err(NodeError::TimedOut { .. })));
+    assert!(matches!(pair.read(None).await, Err(NodeError::TimedOut { .. })));
+    assert_eq!((pair.call().await, pair.call().await), asked(), "both arrived");
+
+    pair.cluster.set_faults(to_peer(duplicate())).await;
+    assert_eq!(pair.submit(None).await.unwrap().response.get(), r#""done""#);
+    assert_eq!([pair.call().await, pair.call().await], [asked().0, asked().0]);
+    assert_eq!(pair.read(None).await.unwrap().response.get(), r#""read""#);
+    assert_eq!([pair.call().await, pair.call().await], [asked().1, asked().1]);
+}
+
+#[tokio::test]
+async fn a_node_refuses_what_crosses_a_cut_link_of_which_its_caller_has_not_heard() {
+    let mut pair = Pair::start(2, follow, to_peer(Effect::CUT)).await;
+    let (from_node, from_peer) = ((id(NODE), id(PEER)), (id(PEER), id(NODE)));
+    let cut = |(from, to)| NodeError::LinkCut { from, to };
+    assert_eq!(pair.lead(5).await.unwrap_err(), cut(from_node));
+    assert_eq!(pair.cluster.status(id(NODE)).await.term, 5, "the request was taken in, and the reply lost");
+
+    pair.cluster.set_faults(to_node(Effect::CUT)).await;
+    assert_eq!(pair.lead(6).await.unwrap_err(), cut(from_peer));
+    assert_eq!(pair.cluster.status(id(NODE)).await.term, 5, "the request was lost");
+}
+
+#[tokio::test]
+async fn a_leader_answers_no_question_that_was_passed_on_over_a_cut_link() {
+    let mut pair = Pair::start(1, store, to_node(Effect::CUT)).await;
+    pair.cluster.wait_until("a leader", |all| all[0].last_applied == 1).await;
+    let lost = NodeError::LinkCut { from: id(PEER), to: id(NODE) };
+    assert_eq!(pair.submit(Some(id(PEER))).await.unwrap_err(), lost);
+    assert_eq!(pair.read(Some(id(PEER))).await.unwrap_err(), lost);
+    assert_eq!(pair.cluster.status(id(NODE)).await.last_index, 1, "the command was lost");
+
+    // An error other than this one would be a promise that nothing has happened.
+    pair.cluster.set_faults(to_peer(Effect::CUT)).await;
+    assert!(matches!(pair.submit(Some(id(PEER))).await, Err(NodeError::TimedOut { .. })));
+    assert!(matches!(pair.read(Some(id(PEER))).await, Err(NodeError::TimedOut { .. })));
+    assert_eq!(pair.cluster.status(id(NODE)).await.last_applied, 2, "the answer was lost");
+}
