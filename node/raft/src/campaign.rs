@@ -69,7 +69,8 @@ impl Campaign {
 
     /// Whether a quorum has granted its votes.
     pub(crate) fn is_won(&self, core: &Core) -> bool {
-        let own = |id| id == core.id() && self.stage != Stage::PreVote && core.own_vote_is_durable();
+        let is_durable = core.own_vote_is_durable() || core.mutant(Mutant::OwnVoteCountsUnwritten);
+        let own = |id| id == core.id() && self.stage != Stage::PreVote && is_durable;
         core.has_quorum(|id| self.granted.contains(&id) || own(id))
     }
 }

@@ -110,7 +110,9 @@ impl Core {
     pub(crate) fn may_stand(&self) -> bool {
         let membership = self.log.membership();
         let was_voter = membership.previous().is_some_and(|configuration| configuration.is_voter(self.id()));
-        self.is_voter() || (was_voter && !self.configuration_is_committed())
+        let may_be_needed =
+            was_voter && !self.configuration_is_committed() && !self.mutant(Mutant::RemovedVoterGivesUp);
+        self.is_voter() || may_be_needed || self.mutant(Mutant::LearnerStands)
     }
 
     /// Whether the voters for whom `agrees` holds are a quorum.
@@ -158,8 +160,7 @@ impl Core {
     /// Enters a later term, in which nobody has this server's vote yet (§5.1).
     pub(crate) fn enter_term(&mut self, term: Term) {
         debug_assert!(term > self.term(), "a term never falls, and within it a vote never changes");
-        let is_unwritten = self.hard_state != self.handed_hard_state;
-        self.exercised_if(is_unwritten, Rule::HardStateReplacedUnwritten);
+        self.exercised_if(self.hard_state_is_unwritten(), Rule::HardStateReplacedUnwritten);
         self.hard_state = HardState { term, voted_for: None };
     }
 
@@ -173,6 +174,11 @@ impl Core {
     /// [`Mutant::StepDownForgetsVote`].
     pub(crate) fn forget_vote(&mut self) {
         self.hard_state.voted_for = None;
+    }
+
+    /// Whether term or vote are new since effects were last taken.
+    pub(crate) fn hard_state_is_unwritten(&self) -> bool {
+        self.hard_state != self.handed_hard_state
     }
 
     /// Whether this server's vote for itself in the present term is on stable storage.
@@ -206,7 +212,11 @@ impl Core {
         debug_assert!(from > self.commit_index);
         self.exercised_if(from <= self.log.handed(), Rule::TruncatedInStorage);
         let rolls_back = !self.mutant(Mutant::ConfigurationNotRolledBack);
+        let kept = Some(self.log.handed()).filter(|handed| *handed < self.log.last_index());
         let other_membership = self.log.truncate(from, rolls_back);
+        if let Some(handed) = kept.filter(|_| self.mutant(Mutant::HandedKeptInBatch)) {
+            self.log.keep_handed(handed);
+        }
         self.record(Event::Truncated { from });
         if other_membership {
             self.exercised(Rule::ConfigurationRolledBack);
@@ -292,7 +302,7 @@ impl Core {
 
     /// Takes all effects.
     pub(crate) fn take_ready(&mut self) -> Ready {
-        let hard_state = (self.hard_state != self.handed_hard_state).then_some(self.hard_state);
+        let hard_state = self.hard_state_is_unwritten().then_some(self.hard_state);
         self.handed_hard_state = self.hard_state;
         let write = self.log.hand_over(self.to_persist(hard_state));
         self.exercised(Rule::of_write(&write));
@@ -314,7 +324,8 @@ impl Core {
         let due = usize::try_from(self.commit_index - self.delivered).unwrap_or(usize::MAX);
         let committed = self.log.from(first, due.min(self.options.max_committed_per_ready.max(1))).to_vec();
         self.exercised_if(committed.len() < due, Rule::CommittedCapped);
-        self.delivered += committed.len() as Index;
+        let taken = if self.mutant(Mutant::CommittedRestSkipped) { due } else { committed.len() };
+        self.delivered += taken as Index;
         Ready {
             messages,
             persist,

@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::mutant::Mutant;
 use crate::refusal::{MAX_INDEX, VoteRefused};
 use crate::rule::Rule;
-use crate::snapshot::{self, Assembled};
+use crate::snapshot::{self, Assembled, Incoming};
 use crate::{
     AppendEntries, AppendReply, Contradiction, Entry, InstallSnapshot, LastEntry, NodeId, SnapshotReply, Term, Time,
 };
@@ -46,6 +46,7 @@ impl Follower {
         let vote = match () {
             () if core.mutant(Mutant::OnlyTermsCompared) => is_new.then_some(()).ok_or(VoteRefused::AlreadyVoted),
             () if core.mutant(Mutant::VoteTwice) => check_log(core, last),
+            () if core.mutant(Mutant::UnwrittenVoteReplaced) && core.hard_state_is_unwritten() => check_log(core, last),
             () => check_vote(core, candidate).and_then(|()| check_log(core, last)),
         };
         if vote.is_ok() && core.voted_for().is_none() {
@@ -153,7 +154,7 @@ fn check_order(mut before: LastEntry, entries: &[Entry], leader_term: Term) -> R
 ///
 /// # Errors
 /// When the snapshot contradicts what is committed here or cannot be a leader's of this term; nothing is changed.
-pub(crate) fn install_snapshot(core: &mut Core, chunk: InstallSnapshot) -> Result<SnapshotReply, Contradiction> {
+pub(crate) fn install_snapshot(core: &mut Core, mut chunk: InstallSnapshot) -> Result<SnapshotReply, Contradiction> {
     check_chunk(core, &chunk)?;
     let LastEntry { index, term } = chunk.last;
     let is_here = match () {
@@ -167,6 +168,9 @@ pub(crate) fn install_snapshot(core: &mut Core, chunk: InstallSnapshot) -> Resul
         core.commit_index = core.commit_index.max(index);
         core.incoming.take_if(|incoming| incoming.last_index() <= core.commit_index);
         return Ok(SnapshotReply::Installed(index));
+    }
+    if core.mutant(Mutant::ChunkOutOfPlaceKept) {
+        chunk.offset = core.incoming.as_ref().map_or(0, Incoming::received);
     }
     let (leader_term, end) = (core.term(), chunk.offset + chunk.data.len() as u64);
     Ok(match snapshot::assemble(&mut core.incoming, leader_term, chunk) {

@@ -176,7 +176,10 @@ impl Leader {
             return Err(ChangeRefused::TermNotCommitted);
         }
         let pending = ChangeRefused::Pending { index: core.log.membership().active_since() };
-        let settled = |configuration: &&Configuration| core.configuration_is_committed() && !configuration.is_joint();
+        let settled = |configuration: &&Configuration| {
+            let is_settled = core.configuration_is_committed() && !configuration.is_joint();
+            is_settled || core.mutant(Mutant::ChangeWhilePending)
+        };
         let current = core.configuration().filter(settled).ok_or(pending)?;
         let lag = |id| self.followers.get(&id).and_then(|progress| progress.lag(core));
         let answers = |id| self.followers.get(&id).is_none_or(|progress| progress.is_heard(core));
@@ -228,7 +231,8 @@ impl Leader {
     pub(crate) fn transfer(&mut self, core: &mut Core, to: NodeId) -> Result<(), TransferRefused> {
         let configuration = core.configuration();
         let is_member = configuration.is_some_and(|configuration| configuration.contains(to));
-        let has_vote = configuration.is_some_and(|configuration| configuration.voters().contains(&to));
+        let has_vote = configuration.is_some_and(|configuration| configuration.voters().contains(&to))
+            || core.mutant(Mutant::TransferToLearner);
         match self.transferring_to() {
             Some(to) => Err(TransferRefused::Transferring { to }),
             None if to == core.id() => Err(TransferRefused::ToItself),
@@ -277,7 +281,9 @@ impl Leader {
 
     /// For how long a confirmed round vouches for the lead.
     fn lease(&self, core: &Core) -> Option<Duration> {
-        core.options.lease_span().filter(|_| !self.gave_way)
+        let is_void = self.gave_way && !core.mutant(Mutant::LeaseOutlivesTransfer);
+        let span = core.options.lease_span().filter(|_| !is_void)?;
+        Some(if core.mutant(Mutant::LeaseWithoutDrift) { core.options.election_timeout.start } else { span })
     }
 
     /// Whether a read that comes now needs no round.
@@ -292,7 +298,10 @@ impl Leader {
 
     /// The lead is lost, and with it the reads that were not confirmed.
     pub(crate) fn fail_reads(&mut self, core: &mut Core, leader: Option<NodeId>) {
-        std::mem::take(&mut self.reads).fail(core, leader);
+        let reads = std::mem::take(&mut self.reads);
+        if !core.mutant(Mutant::ReadsForgottenOnStepDown) {
+            reads.fail(core, leader);
+        }
     }
 
     fn confirm_reads(&mut self, core: &mut Core) {

@@ -166,6 +166,11 @@ impl Log {
         rolls_back && self.membership.roll_back(from)
     }
 
+    /// [`Mutant::HandedKeptInBatch`](crate::mutant::Mutant::HandedKeptInBatch).
+    pub(crate) fn keep_handed(&mut self, handed: Index) {
+        self.handed = handed;
+    }
+
     /// Puts a snapshot of this very log in the place of its beginning, but keeps `keep` of the entries it covers (§7).
     pub(crate) fn compact(&mut self, snapshot: Snapshot, keep: u64) {
         let base = snapshot.last.index.saturating_sub(keep).max(self.base.index);

@@ -111,6 +111,70 @@ mutants! {
     /// nextIndex goes back by one, and the whole rest of the log is overwritten.
     StepBackAndOverwrite,
 
+    // When many inputs come before one `Ready`
+    /// A truncation that discards what was not handed to storage yet leaves the rest to storage as it is.
+    HandedKeptInBatch,
+    /// A vote that was not handed to storage yet may still be given to another one.
+    UnwrittenVoteReplaced,
+    /// A candidate's vote for itself counts before it is on stable storage.
+    OwnVoteCountsUnwritten,
+    /// What is left when committed entries are handed out in parts is skipped.
+    CommittedRestSkipped,
+
+    // Limits, and calls that are lost
+    /// A command that is larger than a batch is never sent.
+    LargeCommandNeverSent,
+    /// A lost call is repeated at once, and not with the next heartbeat.
+    LostCallRepeatedAtOnce,
+    /// The loss of any call is taken for that of the one in flight.
+    AnyLossBelieved,
+
+    // Thesis §6.4.1: leases
+    /// A lease goes on when a TimeoutNow has left.
+    LeaseOutlivesTransfer,
+    /// A lease begins when a round is answered, and not when the round began.
+    LeaseFromAnswer,
+    /// Clocks are taken to run at one rate.
+    LeaseWithoutDrift,
+    /// A server that has just started votes although it may have promised a leader not to.
+    NoProtectionAfterRestart,
+    /// A lease is judged by the time of the last input, and not of the read.
+    ReadIgnoresClock,
+    /// A read joins the round under way, whose messages left before it came.
+    ReadJoinsRoundUnderWay,
+
+    // Members, and who may lead
+    /// A leader that is not in C_new goes on.
+    RemovedLeaderStays,
+    /// A server that was voted out does not stand, though C_new may not be committed.
+    RemovedVoterGivesUp,
+    /// A server without a vote stands for election.
+    LearnerStands,
+    /// The lead is handed over to a learner, which cannot take it.
+    TransferToLearner,
+    /// A change begins while another one is not completed.
+    ChangeWhilePending,
+
+    // Waste, and what never comes
+    /// A pre-vote is granted although a leader lives.
+    PreVoteDisturbsLeader,
+    /// A server enters the term that a pre-vote asks about.
+    PreVoteRaisesTerm,
+    /// A deposed leader puts the election off.
+    StaleLeaderResetsTimer,
+    /// A candidate that does not win waits for ever.
+    CandidateNeverRetries,
+    /// A leader without a quorum goes on, with a deadline that stays in the past.
+    QuorumLossIgnored,
+    /// A late acknowledgement lowers matchIndex.
+    MatchIndexFalls,
+    /// A snapshot is sent from its beginning whenever there is a newer one.
+    SnapshotRestartsForNewer,
+    /// A chunk is appended to what is here, whatever its offset.
+    ChunkOutOfPlaceKept,
+    /// The reads of a leader that steps down are never answered.
+    ReadsForgottenOnStepDown,
+
     // What is hard to see from outside
     /// A server that steps down within a term forgets whom it voted for in it.
     StepDownForgetsVote,

@@ -103,13 +103,13 @@ impl Progress {
         if call < self.first_call {
             core.exercised(Rule::FormerMemberIgnored);
             if core.mutant(Mutant::FormerServerBelieved) {
-                self.matched(core.log.last_index());
+                self.matched(core, core.log.last_index());
             }
             return;
         }
         let answered = self.note_answer(core, call);
         match reply {
-            AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(index),
+            AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(core, index),
             // A conflict found by an earlier call says nothing about where to go on from here.
             AppendReply::Conflict(conflict) if answered.is_some() && self.next_index > self.match_index + 1 => {
                 self.step_back(core, conflict);
@@ -130,7 +130,7 @@ impl Progress {
         }
         let answered = self.note_answer(core, call);
         match (reply, &mut self.sending) {
-            (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(index),
+            (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(core, index),
             (SnapshotReply::Received(bytes), Some(sending)) if answered.is_some() => {
                 let goes_on = bytes > sending.received && bytes < sending.snapshot.size();
                 sending.received = if bytes < sending.snapshot.size() { bytes } else { 0 };
@@ -151,8 +151,8 @@ impl Progress {
         self.in_flight.take_if(|in_flight| in_flight.call == call)
     }
 
-    fn matched(&mut self, index: Index) {
-        self.match_index = self.match_index.max(index);
+    fn matched(&mut self, core: &Core, index: Index) {
+        self.match_index = if core.mutant(Mutant::MatchIndexFalls) { index } else { self.match_index.max(index) };
         self.next_index = self.next_index.max(self.match_index + 1);
         self.sending.take_if(|sending| sending.snapshot.last_index() <= self.match_index);
     }
@@ -177,10 +177,12 @@ impl Progress {
 
     /// The transport has given up a call. It is sent anew with the next heartbeat: a dead peer refuses calls quickly.
     pub(crate) fn lost(&mut self, core: &mut Core, call: u64) {
-        if let Some(in_flight) = self.in_flight.as_mut().filter(|in_flight| in_flight.call == call) {
+        let is_it = |in_flight: &&mut InFlight| in_flight.call == call || core.mutant(Mutant::AnyLossBelieved);
+        if let Some(in_flight) = self.in_flight.as_mut().filter(is_it) {
             core.exercised(Rule::CallLost);
             in_flight.lost = true;
         }
+        self.in_flight.take_if(|in_flight| in_flight.lost && core.mutant(Mutant::LostCallRepeatedAtOnce));
     }
 
     /// A heartbeat is due. What was not answered for too long counts as lost.
@@ -206,14 +208,15 @@ impl Progress {
     }
 
     fn next_request(&mut self, core: &mut Core) -> Request {
+        let is_old = |sending: &Sending| sending.snapshot.last_index() < core.log.snapshot_index();
+        self.sending.take_if(|sending| is_old(sending) && core.mutant(Mutant::SnapshotRestartsForNewer));
         if self.sending.is_none() && self.next_index <= core.log.base().index {
             // "The leader has already discarded the next log entry that it needs to send" (§7).
             let snapshot = core.log.snapshot().expect("entries are discarded only for a snapshot").clone();
             self.sending = Some(Sending { snapshot, received: 0 });
         }
-        if let Some(Sending { snapshot, received }) = &self.sending {
-            let is_old = snapshot.last_index() < core.log.snapshot_index();
-            core.exercised_if(is_old, Rule::SnapshotFinishedFirst);
+        if let Some(sending @ Sending { snapshot, received }) = &self.sending {
+            core.exercised_if(is_old(sending), Rule::SnapshotFinishedFirst);
             return Request::InstallSnapshot(snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes));
         }
         let entries = batch_from(core, self.next_index);
@@ -234,7 +237,12 @@ impl Progress {
 
 /// What one AppendEntries has room for, from an entry on that is held.
 fn batch_from(core: &Core, index: Index) -> Vec<Entry> {
-    core.log.batch(index, core.options.max_append_entries, core.options.max_append_bytes)
+    let (max_entries, max_bytes) = (core.options.max_append_entries, core.options.max_append_bytes);
+    let mut batch = core.log.batch(index, max_entries, max_bytes);
+    if core.mutant(Mutant::LargeCommandNeverSent) {
+        batch.retain(|entry| entry.payload.len() <= max_bytes);
+    }
+    batch
 }
 
 /// `prev_log_index` is 0, or held, or the one before what is held.

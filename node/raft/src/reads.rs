@@ -59,9 +59,10 @@ impl Reads {
     pub(crate) fn add(&mut self, core: &mut Core, ticket: ReadTicket, lease: Option<Duration>) {
         let is_leased = self.is_leased(core.now, lease);
         core.exercised(Rule::of_lease(lease.and(self.confirmed), is_leased));
-        match is_leased || core.mutant(Mutant::ReadWithoutQuorum) {
-            true => core.finish_read(ticket, Ok(core.commit_index)),
-            false => self.waiting.push(ticket),
+        match &mut self.round {
+            _ if is_leased || core.mutant(Mutant::ReadWithoutQuorum) => core.finish_read(ticket, Ok(core.commit_index)),
+            Some(round) if core.mutant(Mutant::ReadJoinsRoundUnderWay) => round.tickets.push(ticket),
+            _ => self.waiting.push(ticket),
         }
     }
 
@@ -100,7 +101,7 @@ impl Reads {
     pub(crate) fn answered(&mut self, core: &mut Core, call: u64) {
         if let Some(round) = self.round.take_if(|round| round.first_call <= call) {
             core.exercised(Rule::ReadRoundConfirmed);
-            self.confirmed = Some(round.began);
+            self.confirmed = Some(if core.mutant(Mutant::LeaseFromAnswer) { core.now } else { round.began });
             round.tickets.into_iter().for_each(|ticket| core.finish_read(ticket, Ok(round.index)));
         }
     }

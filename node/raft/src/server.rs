@@ -206,7 +206,9 @@ impl Server {
                 }
             }
             Role::Leader(leader) => {
-                let lost = self.core.options.check_quorum && now >= leader.quorum_deadline(&self.core);
+                let lost = self.core.options.check_quorum
+                    && now >= leader.quorum_deadline(&self.core)
+                    && !self.core.mutant(Mutant::QuorumLossIgnored);
                 leader.tick(&mut self.core);
                 if lost {
                     self.core.record(Event::QuorumLost { term: self.core.term() });
@@ -276,6 +278,7 @@ impl Server {
     /// # Errors
     /// When this server does not lead.
     pub fn read(&mut self, now: Time) -> Result<ReadTicket, NotLeader> {
+        let now = if self.core.mutant(Mutant::ReadIgnoresClock) { self.core.now } else { now };
         let (core, leader) = self.leading(now)?;
         let ticket = core.next_ticket();
         leader.read(core, ticket);

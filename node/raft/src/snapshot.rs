@@ -63,6 +63,11 @@ impl Incoming {
     pub(crate) fn last_index(&self) -> Index {
         self.last.index
     }
+
+    /// How many bytes of it are here.
+    pub(crate) fn received(&self) -> u64 {
+        self.data.len() as u64
+    }
 }
 
 /// What is here once a chunk has been taken in.
@@ -87,10 +92,10 @@ pub(crate) fn assemble(incoming: &mut Option<Incoming>, term: Term, chunk: Insta
         _ => Incoming { term, last, size, data: Vec::new() },
     };
     current.term = current.term.max(term);
-    if offset == current.data.len() as u64 {
+    if offset == current.received() {
         current.data.extend_from_slice(&data);
     }
-    let received = current.data.len() as u64;
+    let received = current.received();
     if received == size {
         return Assembled::Whole(Snapshot { last, configuration, data: current.data.into() });
     }

@@ -1,12 +1,13 @@
-//! Planted bugs do not survive: each is found by the witness, or by the cluster's not coming to life, within a bounded
-//! number of random schedules.
+//! Planted bugs do not survive: each is found by a story, or within a bounded number of random schedules by the witness or
+//! because the cluster does not come to life.
 //!
-//! `cargo test -p raftian-raft --release --features mutants mutants -- --nocapture` prints who found what, and when.
+//! `cargo test -p raftian-raft --release --features mutants mutants -- --nocapture` prints what was found, and where.
 
 use std::panic::{self, AssertUnwindSafe};
 
-use raftian_raft::Mutant;
+use raftian_raft::{Mutant, Options};
 
+use crate::edges::STORIES;
 use crate::random::Schedule;
 
 /// The most schedules that a bug gets.
@@ -21,7 +22,7 @@ fn no_planted_bug_survives() {
     panic::set_hook(hook);
     for (mutant, found) in &found {
         match found {
-            Some((seed, reason)) => println!("{:<28} seed {seed:>4}  {reason}", format!("{mutant:?}")),
+            Some((place, reason)) => println!("{:<28} {place}: {reason}", format!("{mutant:?}")),
             None => println!("{:<28} survives", format!("{mutant:?}")),
         }
     }
@@ -29,13 +30,25 @@ fn no_planted_bug_survives() {
     assert!(survivors.is_empty(), "nobody notices {survivors:?}");
 }
 
-/// The first seed with which somebody notices, and what they say.
-fn hunt(mutant: Mutant) -> Option<(u64, String)> {
-    (0..SEEDS).find_map(|seed| {
-        let schedule = || Schedule::new(seed, |options| options.mutant = Some(mutant)).play();
-        let panic = panic::catch_unwind(AssertUnwindSafe(schedule)).err()?;
-        let reason = panic.downcast_ref::<String>().cloned();
-        let reason = reason.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-        Some((seed, reason.lines().next().unwrap_or_default().to_owned()))
-    })
+/// Where the bug is found first, and why.
+fn hunt(mutant: Mutant) -> Option<(String, String)> {
+    let plant = |options: &mut Options| options.mutant = Some(mutant);
+    let told = STORIES.iter().find_map(|(name, story)| Some((name.replace('_', " "), broken(|| story(&plant))?)));
+    let played = || {
+        (0..SEEDS).find_map(|seed| {
+            let reason = broken(|| {
+                Schedule::new(seed, plant).play();
+            })?;
+            Some((format!("seed {seed}"), reason))
+        })
+    };
+    told.or_else(played)
+}
+
+/// Why a run breaks, if it does.
+fn broken(run: impl FnOnce()) -> Option<String> {
+    let panic = panic::catch_unwind(AssertUnwindSafe(run)).err()?;
+    let reason = panic.downcast_ref::<String>().cloned();
+    let reason = reason.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
+    Some(reason.lines().next().unwrap_or_default().to_owned())
 }

@@ -242,26 +242,6 @@ fn thesis_6_4_1_with_leases_a_server_that_has_just_started_votes_for_nobody() {
 }
 
 #[test]
-fn thesis_6_4_1_a_lease_is_held_from_the_beginning_of_a_round_until_the_shortest_time_out_of_the_fastest_clock() {
-    let mut cluster = elected(Cluster::new(3, 7, |options| options.lease = Some(Lease { drift_percent: 10 })));
-    let leader = |cluster: &Cluster| {
-        let server = cluster.server(n(1)).unwrap();
-        (server.pending_reads(), server.has_lease(cluster.now))
-    };
-    assert_eq!(leader(&cluster), (0, false), "no round was confirmed yet");
-    cluster.read(n(1)).unwrap();
-    assert_eq!(leader(&cluster), (1, false));
-    let began = cluster.now;
-    cluster.now = cluster.now + Duration::from_millis(20);
-    cluster.deliver_all();
-    assert_eq!(leader(&cluster), (0, true));
-    let end = LIMITS.start * 100 / 110;
-    for (after, holds) in [(end - Duration::from_micros(1), true), (end, false)] {
-        assert_eq!(cluster.server(n(1)).unwrap().has_lease(began + after), holds, "{after:?} after it began");
-    }
-}
-
-#[test]
 fn a_joiner_is_told_the_members_by_the_log_alone() {
     let mut cluster = elected(cluster(3));
     cluster.join(n(4));

@@ -48,7 +48,12 @@ impl Server {
 
     /// Thesis §9.6. A leader, and whoever hears from one, would not vote for another.
     fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
-        let vote = self.check_no_leader().and_then(|()| follower::would_vote(&self.core, from, term, last));
+        if self.core.mutant(Mutant::PreVoteRaisesTerm) && term > self.core.term() {
+            self.adopt_term(term);
+        }
+        let disturbs = self.core.mutant(Mutant::PreVoteDisturbsLeader);
+        let no_leader = if disturbs { Ok(()) } else { self.check_no_leader() };
+        let vote = no_leader.and_then(|()| follower::would_vote(&self.core, from, term, last));
         self.core.exercised(Rule::of_pre_vote(vote));
         let granted = vote.is_ok();
         // A grant answers for the term asked about, which is not this server's yet.
@@ -126,6 +131,11 @@ impl Server {
     fn hear_leader(&mut self, leader: NodeId, term: Term) -> Result<bool, Contradiction> {
         let follows = self.core.mutant(Mutant::LeaderFollows) && self.role() == RoleKind::Leader;
         if term < self.core.term() && !follows && !self.core.mutant(Mutant::StaleLeaderAccepted) {
+            if let Role::Follower(follower) = &mut self.role
+                && self.core.mutant(Mutant::StaleLeaderResetsTimer)
+            {
+                follower.deadline = self.core.election_deadline();
+            }
             return Ok(false);
         }
         if term > self.core.term() {

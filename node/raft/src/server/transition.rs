@@ -43,7 +43,13 @@ impl Server {
     /// The election time-out has elapsed (§5.2). A server without a vote waits on: it could not win, and would only
     /// disturb those who can (§6).
     pub(super) fn election_timed_out(&mut self) {
-        self.core.exercised_if(matches!(self.role, Role::Campaigner(_)), Rule::CampaignRetried);
+        if let Role::Campaigner(campaign) = &mut self.role {
+            self.core.exercised(Rule::CampaignRetried);
+            if self.core.mutant(Mutant::CandidateNeverRetries) {
+                campaign.deadline = self.core.election_deadline();
+                return;
+            }
+        }
         if self.core.may_stand() {
             self.core.exercised_if(!self.core.is_voter(), Rule::RemovedVoterStands);
             // A candidate that could not win asks anew before it starts yet another term.
@@ -86,7 +92,8 @@ impl Server {
         let Role::Leader(leader) = &mut self.role else { return };
         leader.advance_commit_index(&mut self.core);
         leader.finish_change(&mut self.core);
-        if self.core.configuration_is_committed() && !self.core.is_voter() {
+        let is_removed = self.core.configuration_is_committed() && !self.core.is_voter();
+        if is_removed && !self.core.mutant(Mutant::RemovedLeaderStays) {
             self.core.exercised(Rule::RemovedLeaderStepsDown);
             leader.take_leave(&mut self.core);
             self.become_follower(None);
@@ -97,14 +104,16 @@ impl Server {
     /// (thesis §4.2.3). With leases, a server that has just started may have heard from one before it crashed.
     pub(super) fn check_no_leader(&self) -> Result<(), VoteRefused> {
         let shortest = self.core.options.election_timeout.start;
-        let has_just_started = self.core.now.since(self.core.started) < shortest;
+        let has_just_started = self.core.now.since(self.core.started) < shortest
+            && self.core.options.lease.is_some()
+            && !self.core.mutant(Mutant::NoProtectionAfterRestart);
         let leader_lives = match &self.role {
             Role::Follower(follower) => follower.hears_leader(&self.core),
             Role::Campaigner(_) => false,
             Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
         };
         match self.core.options.check_quorum {
-            true if has_just_started && self.core.options.lease.is_some() => Err(VoteRefused::JustStarted),
+            true if has_just_started => Err(VoteRefused::JustStarted),
             true if leader_lives => Err(VoteRefused::LeaderHeard),
             _ => Ok(()),
         }

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raftian_raft::{
-    Change, ChangeRefused, CompactRefused, Configuration, Discard, Index, Message, NodeId, NotLeader, Options, Persist,
-    ProposeRefused, Proposed, ReadTicket, Ready, Recovered, RoleKind, Server, Status, Time, TransferRefused,
+    Body, Change, ChangeRefused, CompactRefused, Configuration, Discard, Index, Message, NodeId, NotLeader, Options,
+    Persist, ProposeRefused, Proposed, ReadTicket, Ready, Recovered, Request, RoleKind, Server, Status, Time,
+    TransferRefused,
 };
 
 pub(crate) use app::App;
@@ -160,8 +161,15 @@ impl Cluster {
         let (id, now) = (message.to, self.now);
         let Some(server) = self.server_mut(id) else { return };
         let told = format!("{message:?}");
+        let asks_only = matches!(message.body, Body::Request(Request::PreVote(_)));
+        let is_stale = message.term < server.hard_state().term;
+        let standing = |server: &Server| (server.hard_state(), server.role(), server.deadline().max(now));
+        let before = standing(server);
         let outcome = server.receive(now, message);
         assert_eq!(outcome, Ok(()), "honest servers never contradict each other: {told}");
+        if asks_only || is_stale {
+            assert_eq!(standing(server), before, "{id} takes notice of what it should only answer: {told}");
+        }
         self.settle(id);
     }
 
@@ -268,7 +276,10 @@ impl Cluster {
         let now = self.now;
         let Some(server) = self.server_mut(request.from) else { return };
         server.lost(now, request.to, request.call);
+        let before = self.journal.len();
         self.settle(request.from);
+        let speaks = self.journal[before..].iter().any(|happening| matches!(happening, Happening::Sent { .. }));
+        assert!(!speaks, "{} sends what was lost at once, and not with the next heartbeat", request.from);
     }
 
     /// Links lose what is sent into them from now on.
@@ -371,6 +382,16 @@ impl Cluster {
                 self.rules |= server.rules();
             }
             self.witness.stepped(server, &delivered, self.nodes[&id].app);
+        }
+        self.check_leases();
+    }
+
+    /// Who has a lease knows all that is committed (thesis §6.4.1).
+    fn check_leases(&self) {
+        let committed = self.witness.committed();
+        for server in self.nodes.values().filter_map(|node| node.server.as_ref()) {
+            let knows = !server.has_lease(self.now) || server.commit_index() >= committed;
+            assert!(knows, "§6.4.1: {} has a lease and does not know that {committed} is committed", server.id());
         }
     }
 

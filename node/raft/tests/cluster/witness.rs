@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use raftian_raft::{
     AppendReply, Body, Configuration, Entry, Index, Message, NodeId, Payload, ReadOutcome, ReadTicket, Recovered,
-    Reply, Request, RoleKind, Server, Snapshot, SnapshotReply, Status, Term,
+    Reply, Request, RoleKind, Server, Snapshot, SnapshotReply, Standing, Status, Term,
 };
 
 use super::membership::{brought, history, is_quorum, may_follow};
@@ -223,6 +223,8 @@ impl Witness {
             let is_out = now.configuration_committed && now.configuration.as_ref().is_some_and(|c| !c.is_voter(id));
             self.leaders_removed += u64::from(laid_down && is_out);
         }
+        let pending = self.reads.keys().filter(|(server, _)| *server == id).count();
+        assert_eq!(server.pending_reads(), pending, "§8: {id} has forgotten a read");
         seen.status = Some(now);
         self.servers.insert(id, seen);
     }
@@ -302,8 +304,12 @@ impl Witness {
                 check_stored(disk, Some(&seen.log), peer.match_index, told);
             }
         }
-        if before.is_some_and(|before| before.role == RoleKind::Leader && before.term == now.term) {
-            return;
+        let members = now.configuration.as_ref().expect("a leader knows the members");
+        assert!(members.is_voter(id) || !now.configuration_committed, "§6: {id} is removed and goes on");
+        let leads_next = now.transfer.is_none_or(|next| members.voters().contains(&next));
+        assert!(leads_next, "§3.10: {id} hands over to a server without a vote");
+        if let Some(before) = before.filter(|before| before.role == RoleKind::Leader && before.term == now.term) {
+            return check_progress(before, now, id);
         }
         let elected_at = seen.log.iter().find(|entry| entry.term == now.term).map_or(0, |entry| entry.index);
         let mut history = history(&seen.log, elected_at).map(|(_, configuration)| configuration).chain([&self.first]);
@@ -345,6 +351,14 @@ impl Witness {
             let term = seen.log[now.commit_index as usize - 1].term;
             assert_eq!(term, now.term, "§5.4.2: the leader {id} committed an entry of term {term} by counting");
         }
+    }
+}
+
+/// What a leader knows of a follower to be durable stays so, unless the follower is one that takes the name of another.
+fn check_progress(before: &Status, now: &Status, id: NodeId) {
+    for (was, is) in before.peers.iter().flat_map(|was| now.peers.iter().map(move |is| (was, is))) {
+        let is_same = was.id == is.id && (was.standing != Standing::Leaving || is.standing == Standing::Leaving);
+        assert!(!is_same || was.match_index <= is.match_index, "Figure 2: the matchIndex of {} fell at {id}", is.id);
     }
 }
 

@@ -1,0 +1,190 @@
+//! Moments that random schedules hardly ever reach. Each story is a test, and is told with planted bugs as well (`mutants`).
+
+use std::time::Duration;
+
+use raftian_raft::{
+    AppendEntries, Body, Entry, HardState, Index, InstallSnapshot, LastEntry, Lease, Message, NodeId, Options, Payload,
+    Recovered, Reply, Request, Server, Term,
+};
+
+use crate::cluster::{Cluster, n};
+use crate::paper::{LIMITS, elected};
+
+/// Changes the options of every server in a story.
+pub(crate) type Plant<'a> = &'a dyn Fn(&mut Options);
+
+macro_rules! stories {
+    ($($name:ident,)*) => {
+        /// All of them, by name.
+        #[cfg(feature = "mutants")]
+        pub(crate) const STORIES: &[(&str, fn(Plant))] = &[$((stringify!($name), $name),)*];
+
+        $(
+            mod $name {
+                #[test]
+                fn holds() {
+                    super::$name(&|_| {});
+                }
+            }
+        )*
+    };
+}
+
+stories! {
+    a_truncation_within_a_batch_reaches_the_disk,
+    the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight,
+    a_lease_begins_with_its_round_and_ends_with_the_shortest_time_out_of_the_fastest_clock,
+    a_lease_is_void_once_a_timeout_now_has_left,
+    a_lease_is_judged_by_the_time_of_the_read,
+    with_leases_a_server_that_has_just_started_gives_no_vote,
+    a_pre_vote_is_refused_while_a_leader_lives,
+    a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one,
+}
+
+/// Three servers with leases, of which the first leads and has none yet.
+fn leased(plant: Plant) -> Cluster {
+    elected(Cluster::new(3, 7, |options| {
+        options.lease = Some(Lease { drift_percent: 10 });
+        plant(options);
+    }))
+}
+
+fn leader(cluster: &Cluster) -> &Server {
+    cluster.server(n(1)).expect("the leader is up")
+}
+
+/// A request of a server that is played by the story.
+fn request(from: u16, to: u16, term: Term, request: Request) -> Message {
+    Message { from: n(from), to: n(to), term, call: 1, body: Body::Request(request) }
+}
+
+fn entries(first: Index, terms: &[Term]) -> Vec<Entry> {
+    terms.iter().zip(first..).map(|(term, index)| Entry { index, term: *term, payload: Payload::Noop }).collect()
+}
+
+fn append((prev_log_index, prev_log_term): (Index, Term), terms: &[Term]) -> Request {
+    let entries = entries(prev_log_index + 1, terms);
+    Request::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, leader_commit: 0 })
+}
+
+/// What is on its way from one server to another is delivered, and the answers as well.
+fn exchange(cluster: &mut Cluster, one: NodeId, other: NodeId) {
+    for (from, to) in [(one, other), (other, one)] {
+        cluster.take(from, to).into_iter().for_each(|message| cluster.receive(message));
+    }
+}
+
+fn a_truncation_within_a_batch_reaches_the_disk(plant: Plant) {
+    let mut cluster = Cluster::new(3, 7, plant);
+    let hard_state = HardState { term: 1, voted_for: None };
+    cluster.install(n(1), Recovered { hard_state, snapshot: None, entries: entries(1, &[1, 1, 1]) });
+    cluster.begin_batch();
+    cluster.receive(request(2, 1, 2, append((3, 1), &[2, 2])));
+    cluster.receive(request(3, 1, 3, append((1, 1), &[3, 3, 3])));
+    cluster.end_batch();
+    let stored: Vec<Term> = cluster.durable(n(1)).entries.iter().map(|entry| entry.term).collect();
+    assert_eq!(stored, [1, 3, 3, 3], "some of what is discarded was in storage, some not");
+}
+
+fn the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    cluster.propose(n(1), &["a"]).unwrap();
+    assert_eq!(cluster.take(n(1), n(2)).len(), 1, "in flight");
+    for _ in 0..2 {
+        cluster.wake(n(1));
+        for message in cluster.take(n(1), n(2)) {
+            let Body::Request(Request::AppendEntries(append)) = &message.body else { panic!("{message:?}") };
+            assert!(append.entries.is_empty(), "what is in flight is sent again, before an election time-out");
+            cluster.report_lost(&message);
+        }
+    }
+}
+
+fn a_lease_begins_with_its_round_and_ends_with_the_shortest_time_out_of_the_fastest_clock(plant: Plant) {
+    let mut cluster = leased(plant);
+    cluster.read(n(1)).unwrap();
+    assert_eq!((leader(&cluster).pending_reads(), leader(&cluster).has_lease(cluster.now)), (1, false));
+    let began = cluster.now;
+    cluster.now = began + Duration::from_millis(20);
+    cluster.deliver_all();
+    assert_eq!((leader(&cluster).pending_reads(), leader(&cluster).has_lease(cluster.now)), (0, true));
+    let end = LIMITS.start * 100 / 110;
+    for (after, holds) in [(end - Duration::from_micros(1), true), (end, false)] {
+        assert_eq!(leader(&cluster).has_lease(began + after), holds, "{after:?} after the round began");
+    }
+}
+
+fn a_lease_is_void_once_a_timeout_now_has_left(plant: Plant) {
+    let mut cluster = leased(plant);
+    cluster.read(n(1)).unwrap();
+    cluster.deliver_all();
+    assert!(leader(&cluster).has_lease(cluster.now));
+    cluster.transfer(n(1), n(2)).unwrap();
+    assert!(!leader(&cluster).has_lease(cluster.now), "n2 may be elected at any time");
+}
+
+fn a_lease_is_judged_by_the_time_of_the_read(plant: Plant) {
+    let mut cluster = leased(plant);
+    cluster.read(n(1)).unwrap();
+    cluster.deliver_all();
+    cluster.now = cluster.now + LIMITS.start;
+    cluster.read(n(1)).unwrap();
+    assert_eq!(leader(&cluster).pending_reads(), 1, "the lease is over, though the leader was not called meanwhile");
+}
+
+fn with_leases_a_server_that_has_just_started_gives_no_vote(plant: Plant) {
+    let lease = Some(Lease { drift_percent: 10 });
+    let mut cluster = Cluster::new(3, 7, |options| {
+        options.lease = lease;
+        plant(options);
+    });
+    cluster.now = cluster.now + (LIMITS.start - Duration::from_millis(1));
+    let last = LastEntry { term: 1, index: 1 };
+    cluster.receive(request(2, 1, 2, Request::RequestVote { last, transfer: false }));
+    assert_eq!(cluster.status(n(1)).voted_for, None, "it may have promised a leader not to, before it crashed");
+}
+
+fn a_pre_vote_is_refused_while_a_leader_lives(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    for to in [1, 2] {
+        cluster.receive(request(3, to, 2, Request::PreVote(LastEntry { term: 1, index: 9 })));
+        let answers: Vec<Body> = cluster.take(n(to), n(3)).into_iter().map(|message| message.body).collect();
+        assert_eq!(answers, [Body::Reply(Reply::PreVote { granted: false })], "n{to}");
+    }
+}
+
+fn a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, |options| {
+        options.max_snapshot_chunk_bytes = 5;
+        plant(options);
+    }));
+    cluster.crash(n(3), 0);
+    let compact = |cluster: &mut Cluster| {
+        cluster.propose(n(1), &["a"]).unwrap();
+        (0..2).for_each(|_| exchange(cluster, n(1), n(2)));
+        cluster.compact(n(1), 0).unwrap()
+    };
+    let first = compact(&mut cluster);
+    assert_eq!(cluster.take(n(1), n(3)).len(), 1, "nothing reaches a server that is down");
+    cluster.restart(n(3));
+    let mut chunks: Vec<(Index, u64)> = Vec::new();
+    for _ in 0..8 {
+        cluster.wake(n(1));
+        let mut sent = cluster.take(n(1), n(3));
+        while !sent.is_empty() {
+            for message in sent {
+                if let Body::Request(Request::InstallSnapshot(InstallSnapshot { last, offset, .. })) = message.body {
+                    chunks.push((last.index, offset));
+                }
+                cluster.receive(message);
+            }
+            if chunks.len() == 2 {
+                compact(&mut cluster);
+            }
+            cluster.take(n(3), n(1)).into_iter().for_each(|message| cluster.receive(message));
+            sent = cluster.take(n(1), n(3));
+        }
+    }
+    chunks.truncate(4);
+    assert_eq!(chunks, [0, 5, 10, 15].map(|offset| (first, offset)));
+}
