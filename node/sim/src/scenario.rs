@@ -17,7 +17,9 @@ mod setup;
 mod words;
 mod write;
 
-use raftian_raft::{AppendReply, Body, Change, Message, NodeId, Reply, Term};
+use std::collections::BTreeMap;
+
+use raftian_raft::{AppendReply, Body, Change, Configuration, Index, Message, NodeId, Reply, Term};
 
 use crate::coverage::Kind;
 use crate::schedule::{Action, Schedule};
@@ -80,6 +82,8 @@ pub enum Statement {
         vote: Option<NodeId>,
         /// The terms of its entries.
         log: Vec<Term>,
+        /// Those of its entries that are configurations.
+        members: BTreeMap<Index, Configuration>,
     },
     /// A server is elected at once.
     Elect(NodeId),

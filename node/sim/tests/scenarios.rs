@@ -93,6 +93,9 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nlinks drop 1.5", "line 2, column 12: `probability` is 1.5, but must be a number from 0 to 1"),
         ("servers 3\nn1 log 2 1", "line 2, column 10: terms never fall along a log"),
         ("servers 3\nn1 term 1 log 2", "line 2, column 15: terms never fall along a log"),
+        ("servers 3\nn1 log 1 1 members 3 n1", "line 2, column 20: it must be an entry of this log"),
+        ("servers 3\nn1 log 1 members 1 n1 members 1 n2", "line 2, column 31: it must be an entry of this log"),
+        ("servers 3\nn1 log 1 members 1 n1 + n1", "line 2, column 25: a configuration has voters"),
         ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
         ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
         (

@@ -35,15 +35,16 @@ pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
         "pause" => Action::Pause(whom(words)?),
         "resume" if words.eat("all") => Action::ResumeAll,
         "resume" => Action::Resume(words.node()?),
-        "cut" => return cut(words),
+        "cut" => return Ok(links(words)?.into_iter().map(|(from, to)| Action::Cut { from, to }).collect()),
         "partition" => return partition(words),
         "isolate" if words.eat("@leader") => Action::IsolateLeader,
         "isolate" => return isolate(words),
         "heal" => Action::Heal,
         "clog" => {
-            let (from, to) = (words.node()?, arrow(words)?);
+            let links = links(words)?;
             words.expect("for")?;
-            Action::Clog { from, to, for_us: words.time_us()? }
+            let for_us = words.time_us()?;
+            return Ok(links.into_iter().map(|(from, to)| Action::Clog { from, to, for_us }).collect());
         }
         "compact" => {
             let node = whom(words)?;
@@ -164,19 +165,16 @@ fn keeping(words: &mut Words<'_>) -> Result<usize, Unreadable> {
     if words.eat("keeping") { words.number("a number of records") } else { Ok(0) }
 }
 
-fn arrow(words: &mut Words<'_>) -> Result<NodeId, Unreadable> {
-    words.expect("->")?;
-    words.node()
-}
-
-/// The links between two nodes, or between one and all others.
-fn cut(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+/// The links between two nodes, or between one and all others: `n1 -> n2`, `n1 <-> *`.
+fn links(words: &mut Words<'_>) -> Result<Vec<(NodeId, NodeId)>, Unreadable> {
     let froms = one_or_all(words)?;
     let is_mutual = words.one_of(&["->", "<->"])? == "<->";
     let tos = one_or_all(words)?;
-    let links = froms.iter().flat_map(|from| tos.iter().map(move |to| (*from, *to))).filter(|(from, to)| from != to);
+    let is_one = froms.len() == 1 && tos.len() == 1;
+    let links = froms.iter().flat_map(|from| tos.iter().map(move |to| (*from, *to)));
+    let links = links.filter(|(from, to)| is_one || from != to);
     let both = |(from, to)| [(from, to), (to, from)].into_iter().take(1 + usize::from(is_mutual));
-    Ok(links.flat_map(both).map(|(from, to)| Action::Cut { from, to }).collect())
+    Ok(links.flat_map(both).collect())
 }
 
 fn one_or_all(words: &mut Words<'_>) -> Result<Vec<NodeId>, Unreadable> {

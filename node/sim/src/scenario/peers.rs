@@ -173,6 +173,9 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "toydb__restart_commit_recover",
     "toydb__restart_term_vote",
     // Our own, of what they leave out
+    "raftian__clogged_leader",
+    "raftian__configuration_on_a_disk",
+    "raftian__configuration_rolled_back_twice",
     "raftian__joiner_of_a_far_later_term",
     "raftian__messages_of_a_snapshot",
     "raftian__messages_of_an_election",

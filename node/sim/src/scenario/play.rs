@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_apps::{AppKind, Command};
-use raftian_raft::{Entry, HardState, NodeId, Payload, Recovered, RoleKind, Server, Term};
+use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
 use serde_json::value::RawValue;
 
 use super::condition::{Nodes, ReadFate};
@@ -185,7 +185,16 @@ impl Stage {
         }
         match &step.statement {
             Statement::Do(action) => self.world.perform(action.clone())?,
-            Statement::Disk { node, term, vote, log } => self.install(*node, *term, *vote, log)?,
+            Statement::Disk { node, term, vote, log, members } => {
+                let entry = |(index, term): (Index, &Term)| {
+                    let members = members.get(&index).cloned().map(Box::new);
+                    Entry { index, term: *term, payload: members.map_or(Payload::Noop, Payload::Configuration) }
+                };
+                let entries = (1..).zip(log).map(entry).collect();
+                let term = term.unwrap_or(log.last().copied().unwrap_or(0));
+                let hard_state = HardState { term, voted_for: *vote };
+                self.world.install(*node, Recovered { hard_state, entries, snapshot: None })?;
+            }
             Statement::Elect(id) => {
                 self.tick(*id)?;
                 self.world.step_all()?;
@@ -211,14 +220,6 @@ impl Stage {
             Statement::Expect { condition, within_us } => self.expect(condition, *within_us)?,
             Statement::Finish => wind_up(&mut self.world).map(|_| ())?,
         }
-        Ok(())
-    }
-
-    fn install(&mut self, id: NodeId, term: Option<Term>, vote: Option<NodeId>, log: &[Term]) -> Result<(), Halt> {
-        let entries = (1..).zip(log).map(|(index, term)| Entry { index, term: *term, payload: Payload::Noop });
-        let term = term.unwrap_or(log.last().copied().unwrap_or(0));
-        let hard_state = HardState { term, voted_for: vote };
-        self.world.install(id, Recovered { hard_state, entries: entries.collect(), snapshot: None })?;
         Ok(())
     }
 

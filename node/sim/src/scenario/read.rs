@@ -2,10 +2,10 @@
 //!
 //! Invariant: a scenario that was read names only nodes that are there, and its settings are legal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use raftian_raft::{NodeId, Term};
+use raftian_raft::{Configuration, Index, NodeId, Term};
 
 use super::condition::{MEASURES, READ_FATES, ROLES};
 use super::words::{Unreadable, Words, statements};
@@ -129,7 +129,7 @@ fn by_hand(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     })
 }
 
-/// `n3 term 5 vote n2 log 1 1 4`.
+/// `n3 term 5 vote n2 log 1 1 4 members 2 n1,n2 + n3`.
 fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     let node = words.node()?;
     let term = if words.eat("term") { Some(words.number("a term")?) } else { None };
@@ -142,7 +142,28 @@ fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
             words.refuse("terms never fall along a log, and the term of a server is no earlier than its last entry's")
         );
     }
-    Ok(Statement::Disk { node, term, vote, log })
+    let mut members = BTreeMap::new();
+    while words.eat("members") {
+        let index: Index = words.number("the index of an entry")?;
+        if !(1..=log.len() as Index).contains(&index) || members.contains_key(&index) {
+            return Err(words.refuse("it must be an entry of this log, and another one each time"));
+        }
+        members.insert(index, configuration(words)?);
+    }
+    Ok(Statement::Disk { node, term, vote, log, members })
+}
+
+fn configuration(words: &mut Words<'_>) -> Result<Configuration, Unreadable> {
+    let [voters, outgoing, learners] = members(words)?;
+    let configuration = Configuration::of(voters, outgoing, learners);
+    configuration.ok_or_else(|| words.refuse("a configuration has voters, and none of them is a learner as well"))
+}
+
+/// `n1,n2`, while joint `n1,n2 | n1,n3` with those before, and in both cases learners after a `+`.
+fn members(words: &mut Words<'_>) -> Result<[BTreeSet<NodeId>; 3], Unreadable> {
+    let voters = action::members(words)?;
+    let mut more = |sign| if words.eat(sign) { action::members(words) } else { Ok(BTreeSet::new()) };
+    Ok([voters, more("|")?, more("+")?])
 }
 
 /// The last term that servers believe in.
@@ -150,7 +171,7 @@ const MAX_TERM: Term = 1 << 53;
 
 fn terms(words: &mut Words<'_>) -> Result<Vec<Term>, Unreadable> {
     let mut terms = Vec::new();
-    while words.peek().is_some_and(|word| word != "within") {
+    while words.peek().is_some_and(|word| word != "within" && word != "members") {
         let term: Term = words.number("the term of an entry")?;
         if term == 0 || terms.len() == MAX_LOG {
             return Err(words.refuse(format!("terms of entries begin with 1, and there are at most {MAX_LOG} entries")));
@@ -217,10 +238,8 @@ fn condition(words: &mut Words<'_>) -> Result<Condition, Unreadable> {
         "durable" => Condition::Durable(nodes(words)?, terms(words)?),
         "members" => {
             let nodes = nodes(words)?;
-            let voters = action::members(words)?;
-            let mut more = |sign| if words.eat(sign) { action::members(words) } else { Ok(Default::default()) };
-            let outgoing = more("|")?;
-            Condition::Members { nodes, voters, outgoing, learners: more("+")? }
+            let [voters, outgoing, learners] = members(words)?;
+            Condition::Members { nodes, voters, outgoing, learners }
         }
         "value" => {
             let nodes = nodes(words)?;

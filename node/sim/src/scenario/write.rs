@@ -2,7 +2,10 @@
 //!
 //! Invariant: what is written reads back as the same scenario.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use raftian_raft::NodeId;
 
 use super::action::{list, told};
 use super::condition::{MEASURES, READ_FATES, ROLES, Terms, name_of};
@@ -29,11 +32,16 @@ impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Statement::Do(action) => action.fmt(f),
-            Statement::Disk { node, term, vote, log } => {
+            Statement::Disk { node, term, vote, log, members } => {
                 write!(f, "{node}")?;
                 term.map_or(Ok(()), |term| write!(f, " term {term}"))?;
                 vote.map_or(Ok(()), |vote| write!(f, " vote {vote}"))?;
-                write!(f, " log{}", Terms(log))
+                write!(f, " log{}", Terms(log))?;
+                members.iter().try_for_each(|(index, configuration)| {
+                    let [voters, outgoing, learners] =
+                        [configuration.voters(), configuration.outgoing(), configuration.learners()];
+                    write!(f, " members {index} {}", Members(voters, outgoing, learners))
+                })
             }
             Statement::Elect(id) => write!(f, "elect {id}"),
             Statement::Timeout(id) => write!(f, "timeout {id}"),
@@ -66,7 +74,7 @@ impl fmt::Display for Statement {
 
 impl fmt::Display for Which {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let any = |id: Option<_>| id.map_or("*".to_owned(), |id: raftian_raft::NodeId| id.to_string());
+        let any = |id: Option<_>| id.map_or("*".to_owned(), |id: NodeId| id.to_string());
         write!(f, "{} -> {}", any(self.from), any(self.to))?;
         match self.class {
             Class::Any => Ok(()),
@@ -88,14 +96,7 @@ impl fmt::Display for Condition {
             Condition::Log(nodes, terms) => write!(f, "log {nodes}{}", Terms(terms)),
             Condition::Durable(nodes, terms) => write!(f, "durable {nodes}{}", Terms(terms)),
             Condition::Members { nodes, voters, outgoing, learners } => {
-                write!(f, "members {nodes} {}", list(voters))?;
-                if !outgoing.is_empty() {
-                    write!(f, " | {}", list(outgoing))?;
-                }
-                if !learners.is_empty() {
-                    write!(f, " + {}", list(learners))?;
-                }
-                Ok(())
+                write!(f, "members {nodes} {}", Members(voters, outgoing, learners))
             }
             Condition::Value(nodes, key, value) => {
                 write!(f, "value {nodes} {key} {}", value.as_deref().unwrap_or("none"))
@@ -105,6 +106,23 @@ impl fmt::Display for Condition {
             Condition::Acknowledged(count) => write!(f, "acknowledged {count}"),
             Condition::Violation(invariant) => write!(f, "violation {invariant}"),
         }
+    }
+}
+
+/// Voters, those before them while joint, and learners.
+struct Members<'a>(&'a BTreeSet<NodeId>, &'a BTreeSet<NodeId>, &'a BTreeSet<NodeId>);
+
+impl fmt::Display for Members<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Members(voters, outgoing, learners) = self;
+        f.write_str(&list(*voters))?;
+        if !outgoing.is_empty() {
+            write!(f, " | {}", list(*outgoing))?;
+        }
+        if !learners.is_empty() {
+            write!(f, " + {}", list(*learners))?;
+        }
+        Ok(())
     }
 }
 
