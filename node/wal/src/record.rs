@@ -293,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_of_no_kind_or_of_a_batch_that_cannot_be_does_not_verify() {
+        for (batch, kind) in [(AT.offset, 0), (AT.offset - 1, NOOP), (AT.offset + 1, NOOP)] {
+            let mut bytes = vec![0; AT.offset as usize];
+            put_frame(&mut bytes, AT, batch, kind, [&[1; 16], b"", b""]);
+            assert!(read_frame(&Bytes::from(bytes), AT).is_none(), "batch {batch}, kind {kind}");
+        }
+    }
+
+    #[test]
     fn a_kind_of_a_later_version_verifies_but_is_not_understood() {
         let mut bytes = vec![0; AT.offset as usize];
         put_frame(&mut bytes, AT, AT.offset, 200, [b"snapshot", b"", b""]);
