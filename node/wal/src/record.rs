@@ -136,10 +136,9 @@ pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     (u32::from_le_bytes(stored_crc), checksum(at, covered))
 }
 
-/// The latest batch that any frame after `at` tells of.
+/// The latest batch that any frame tells of after `at`, where none verifies.
 pub(crate) fn latest_batch_after(segment: &Bytes, mut at: Position) -> Option<u32> {
     let (mut latest, end) = (None, written(segment));
-    at.offset += 1;
     while let Some((_, frame)) = find_frame(segment, at, end) {
         latest = latest.max(Some(frame.batch));
         at.offset = frame.end;
