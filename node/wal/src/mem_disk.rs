@@ -399,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn a_scattered_crash_asks_about_sectors_with_unsynced_bytes_alone() {
+        let (disk, mut file) = disk_with(&[0; 4 * SECTOR]);
+        file.write_at(SECTOR as u64, &[1; SECTOR]).unwrap();
+        let mut turn = 0;
+        disk.crash_scattered(|| {
+            turn += 1;
+            true
+        });
+        assert_eq!(turn, 1);
+        assert_eq!(disk.read("f").unwrap(), [[0; SECTOR], [1; SECTOR], [0; SECTOR], [0; SECTOR]].concat());
+    }
+
+    #[test]
     fn a_flipped_bit_is_read_and_survives_a_power_cut() {
         let (disk, mut file) = disk_with(b"\x00\xff");
         file.write_at(2, b"\xff").unwrap();

@@ -136,10 +136,9 @@ pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     (u32::from_le_bytes(stored_crc), checksum(at, covered))
 }
 
-/// The latest batch that any frame after `at` tells of.
+/// The latest batch that any frame tells of after `at`, where none verifies.
 pub(crate) fn latest_batch_after(segment: &Bytes, mut at: Position) -> Option<u32> {
     let (mut latest, end) = (None, written(segment));
-    at.offset += 1;
     while let Some((_, frame)) = find_frame(segment, at, end) {
         latest = latest.max(Some(frame.batch));
         at.offset = frame.end;
@@ -290,6 +289,15 @@ mod tests {
     #[test]
     fn zeros_are_not_a_frame() {
         assert!(read_frame(&Bytes::from(vec![0; 4096]), AT).is_none());
+    }
+
+    #[test]
+    fn a_frame_of_no_kind_or_of_a_batch_that_cannot_be_does_not_verify() {
+        for (batch, kind) in [(AT.offset, 0), (AT.offset - 1, NOOP), (AT.offset + 1, NOOP)] {
+            let mut bytes = vec![0; AT.offset as usize];
+            put_frame(&mut bytes, AT, batch, kind, [&[1; 16], b"", b""]);
+            assert!(read_frame(&Bytes::from(bytes), AT).is_none(), "batch {batch}, kind {kind}");
+        }
     }
 
     #[test]

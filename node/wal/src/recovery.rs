@@ -373,6 +373,50 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_that_contradicts_those_before_it_is_refused() {
+        let template = disk_with(&first(), &[term(1), noop(1)]);
+        let end = template.read(&segment::file_name(1)).unwrap().len() as u32;
+        let hard_state = HardState { term: 1, voted_for: None };
+        let fits = Header { segment: 2, previous_end: end, hard_state, last_index: 1, ..first() };
+        let refusal_of = |header: Header| {
+            let mut disk = template.fork();
+            disk.create(&segment::file_name(2)).unwrap().write_at(0, &header.encode()).unwrap();
+            plan(&disk, node(), &Options::default()).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(refusal_of(fits), Ok(()));
+        let is = "not 1 entries, term 1 and vote none";
+        for (header, expected) in [
+            (
+                Header { last_index: 2, ..fits },
+                format!("before it there should be 2 entries, term 1 and vote none, {is}"),
+            ),
+            (
+                Header { hard_state: HardState { term: 1, voted_for: Some(node()) }, ..fits },
+                format!("before it there should be 1 entries, term 1 and vote n2, {is}"),
+            ),
+            (
+                Header { previous_end: end - 1, ..fits },
+                format!("the segment before it should end at byte {}, not {end}", end - 1),
+            ),
+            (
+                Header { previous_end: end + 1, ..fits },
+                format!("`00000001.wal` is damaged at byte {end}, where entry 2"),
+            ),
+        ] {
+            let message = refusal_of(header).unwrap_err();
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_first_segment_that_is_left_must_have_its_own_number() {
+        let mut disk = with_snapshot(disk_with(&later(8), &[]), 1, 8);
+        disk.rename(&segment::file_name(7), &segment::file_name(8)).unwrap();
+        let message = refusal(&disk);
+        assert!(message.contains("`00000008.wal` makes no sense at byte 0: its header says that it is segment 7"));
+    }
+
+    #[test]
     fn the_log_goes_on_where_the_snapshot_ends_or_before() {
         for (records, expected) in [
             (&[noop(9), noop(10)][..], &[9, 10][..]),

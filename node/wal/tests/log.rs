@@ -5,13 +5,23 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use raftian_raft::{Entry, Payload, Storage, Write};
-use raftian_wal::{MemDisk, Options, Recovered, Wal};
+use raftian_wal::{Disk, MemDisk, Options, Recovered, Wal, is_begun};
 
 #[test]
 fn a_new_log_is_empty() {
     let (wal, found) = open(MemDisk::new()).unwrap();
     assert_eq!(found, Recovered::default());
     assert_eq!((wal.syncs(), wal.bytes()), (0, 0));
+}
+
+#[test]
+fn a_log_is_begun_once_it_was_opened() {
+    let mut disk = MemDisk::new();
+    assert!(!is_begun(&disk).unwrap());
+    disk.create("notes.wal").unwrap();
+    assert!(!is_begun(&disk).unwrap());
+    drop(open(disk.clone()).unwrap());
+    assert!(is_begun(&disk).unwrap());
 }
 
 #[test]
