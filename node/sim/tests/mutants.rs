@@ -28,7 +28,7 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::CommitOwnTerm, "old_term_committed"),
     (Invariant::MatchIndexTruth, "speaks_before_sync"),
     (Invariant::DurableBeforeSend, "vote_not_persisted"),
-    (Invariant::IndexOrder, "disk_retries_failed_sync"),
+    (Invariant::IndexOrder, "wal_retries_failed_sync"),
     (Invariant::SnapshotTruth, "snapshot_off_by_one"),
     (Invariant::ConfigurationTruth, "joint_left_early"),
     (Invariant::LearnersDoNotCount, "learner_votes"),
