@@ -4,6 +4,7 @@
 //! headers of segments, which carry a hard state and an index as well, and the durable mark.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use raftian_raft::{Index, NodeId};
@@ -21,6 +22,17 @@ pub enum Part {
     Snapshot,
     /// The entry at this index; of a log without it, the entry at the nearest index.
     Entry(Index),
+}
+
+/// As a scenario says it: `hard_state`, `snapshot` or `entry 3`.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::HardState => f.write_str("hard_state"),
+            Part::Snapshot => f.write_str("snapshot"),
+            Part::Entry(index) => write!(f, "entry {index}"),
+        }
+    }
 }
 
 /// Where a part of the log stands.

@@ -246,7 +246,7 @@ impl fmt::Display for Action {
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
-            Action::FlipBit { node, part } => write!(f, "disk {node} flips {}", PartName(*part)),
+            Action::FlipBit { node, part } => write!(f, "disk {node} flips {part}"),
             Action::Wipe(id) => write!(f, "disk {id} wiped"),
             Action::Change(change) => {
                 let (verb, what) = told(change);
@@ -255,19 +255,6 @@ impl fmt::Display for Action {
             Action::Transfer(to) => write!(f, "try transfer {to}"),
             Action::Compact { node, keep: 0 } => write!(f, "compact {node}"),
             Action::Compact { node, keep } => write!(f, "compact {node} keep {keep}"),
-        }
-    }
-}
-
-/// A part of a log, as a scenario says it.
-struct PartName(Part);
-
-impl fmt::Display for PartName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Part::HardState => f.write_str("hard_state"),
-            Part::Snapshot => f.write_str("snapshot"),
-            Part::Entry(index) => write!(f, "entry {index}"),
         }
     }
 }
