@@ -35,6 +35,7 @@ mod node;
 mod oracle;
 mod queue;
 mod random;
+mod rules;
 mod run;
 mod scenario;
 mod schedule;
@@ -51,7 +52,9 @@ pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
+pub use raftian_raft::{Rule, RuleSet};
 pub use raftian_wal::Part;
+pub use rules::Followed;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
     Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, PEERS, Played, ReadFate, Scenario,

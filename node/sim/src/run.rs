@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
+use raftian_raft::RuleSet;
 
 use crate::coverage::Coverage;
 use crate::invariant::{Invariant, Violation};
@@ -44,6 +45,8 @@ pub struct RunReport {
     pub violation: Option<Violation>,
     /// What was reached.
     pub coverage: Coverage,
+    /// The rules of the core that its servers followed.
+    pub rules: RuleSet,
 }
 
 /// Plays the schedule of a seed.
@@ -97,6 +100,7 @@ fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
         undecided,
         violation,
         coverage: world.coverage().clone(),
+        rules: world.rules(),
     }
 }
 

@@ -75,6 +75,7 @@ impl World {
         if is_joint && server.role() == RoleKind::Leader {
             self.coverage.note_rare(Rare::JointLeaderCrashed);
         }
+        self.rules |= server.rules();
         self.oracle.crashed(at);
     }
 
