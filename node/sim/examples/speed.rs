@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use raftian_sim::{Rare, Rule, Settings, Tally, run_seed};
+use raftian_sim::{Fault, Rare, Rule, Settings, Tally, run_seed};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().expect("a number"));
@@ -24,6 +24,9 @@ fn main() {
     println!("{} broken, {undecided} undecided, {} transitions", violations.len(), coverage.distinct());
     let missed: Vec<String> = followed.missing().map(Rule::name).collect();
     println!("{} of {} rules not followed: {}", missed.len(), Rule::ALL.len(), missed.join(", "));
+    for fault in Fault::ALL {
+        println!("{:<24} {:>9} in {} seeds", fault.name(), coverage.took_effect(*fault), coverage.drawn(*fault));
+    }
     for rare in Rare::ALL {
         println!("{:<24} {:>9}", rare.name(), coverage.rare(*rare));
     }

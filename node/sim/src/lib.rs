@@ -26,6 +26,7 @@ pub mod chart;
 mod client;
 mod coverage;
 mod draw;
+mod fault;
 mod invariant;
 mod journal;
 mod members;
@@ -48,6 +49,7 @@ mod world;
 pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
+pub use fault::Fault;
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};

@@ -88,6 +88,8 @@ fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
         Err(panic) => (Some(world.broken(Invariant::Composure, panic_text(panic.as_ref()))), false),
     };
     let (operations, acknowledged) = world.counts();
+    let mut coverage = world.coverage().clone();
+    coverage.note_drawn(schedule);
     RunReport {
         seed: schedule.seed,
         hash: world.hash(),
@@ -99,7 +101,7 @@ fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
         acknowledged,
         undecided,
         violation,
-        coverage: world.coverage().clone(),
+        coverage,
         rules: world.rules(),
     }
 }

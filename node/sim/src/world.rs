@@ -12,6 +12,7 @@ mod clients;
 mod effects;
 mod live;
 mod manual;
+mod steady;
 mod storage;
 #[cfg(test)]
 mod teeth;
