@@ -166,6 +166,13 @@ impl<H: Host> Driver<H> {
         self.proposals.len() + self.reads.len()
     }
 
+    /// How many of these wait though the entry was applied or the read decided: none, when all effects are taken and no
+    /// snapshot is being restored.
+    pub fn overdue(&self) -> usize {
+        let applied = self.machine.last_applied();
+        self.proposals.up_to(applied) + self.reads.overdue(applied, self.server.pending_reads())
+    }
+
     /// Counts since it was made.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -68,6 +68,12 @@ impl<C> Reads<C> {
         undecided.chain(std::mem::take(&mut self.decided).into_values()).map(|read| read.client)
     }
 
+    /// How many clients could be answered, when this much is applied and the core has so many reads to decide.
+    pub(crate) fn overdue(&self, applied: Index, undecided: usize) -> usize {
+        let due = self.decided.keys().take_while(|(index, _)| *index <= applied).count();
+        due + self.undecided.len().saturating_sub(undecided)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.undecided.len() + self.decided.len()
     }

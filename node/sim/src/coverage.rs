@@ -4,7 +4,9 @@
 
 use raftian_raft::{Body, Message, Reply, Request, RoleKind};
 
+use crate::fault::Fault;
 use crate::oracle::Moved;
+use crate::schedule::Schedule;
 
 macro_rules! counted {
     ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $name:ident = $text:literal,)* }) => {
@@ -27,6 +29,8 @@ macro_rules! counted {
         }
     };
 }
+
+pub(crate) use counted;
 
 counted! {
     /// A kind of message.
@@ -83,7 +87,7 @@ counted! {
 }
 
 counted! {
-    /// A branch that runs take seldom.
+    /// A branch that runs take seldom, or that shows that a fault took effect.
     Rare {
         /// A message found its receiver down.
         ArrivedAtNobody = "arrived_at_nobody",
@@ -97,6 +101,8 @@ counted! {
         InstallTorn = "install_torn",
         /// A crash struck at a write that was handed over.
         CrashedAtWrite = "crashed_at_write",
+        /// A crash struck when a leader's snapshot was to take the place of the log.
+        CrashedAtInstall = "crashed_at_install",
         /// A crash struck when a sync was done, and nobody knew.
         CrashedAtSync = "crashed_at_sync",
         /// A crash struck between two messages.
@@ -115,8 +121,16 @@ counted! {
         Wiped = "wiped",
         /// Several inputs were taken in together.
         InputsTogether = "inputs_together",
-        /// A message was lost on its way.
+        /// A message was lost on its way by chance.
         MessageLost = "message_lost",
+        /// A message was lost on a link that an end of it knew to be cut.
+        LostAtCut = "lost_at_cut",
+        /// A message took time.
+        MessageDelayed = "message_delayed",
+        /// A message overtook another one on its link.
+        MessageOvertook = "message_overtook",
+        /// A message was held up on a clogged link.
+        HeldByClog = "held_by_clog",
         /// A message was delivered twice.
         MessageTwice = "message_twice",
         /// A request that was on its way when its link was cut was refused by its receiver.
@@ -165,6 +179,12 @@ counted! {
         GaveUp = "gave_up",
         /// A paused server went on, with a backlog.
         Resumed = "resumed",
+        /// A sync took longer than the plan says.
+        SlowSync = "slow_sync",
+        /// A clock that is too fast or too slow said that it is time.
+        SkewedClock = "skewed_clock",
+        /// A message from or to a client was lost.
+        ClientMessageLost = "client_message_lost",
     }
 }
 
@@ -173,6 +193,8 @@ counted! {
 pub struct Coverage {
     transitions: [[[u64; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()],
     rare: [u64; Rare::ALL.len()],
+    /// In how many runs each fault was drawn.
+    drawn: [u64; Fault::ALL.len()],
 }
 
 /// The roles, in the order in which they are counted.
@@ -180,7 +202,11 @@ pub const ROLES: [RoleKind; 4] = [RoleKind::Follower, RoleKind::PreCandidate, Ro
 
 impl Default for Coverage {
     fn default() -> Coverage {
-        Coverage { transitions: [[[0; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()], rare: [0; Rare::ALL.len()] }
+        Coverage {
+            transitions: [[[0; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()],
+            rare: [0; Rare::ALL.len()],
+            drawn: [0; Fault::ALL.len()],
+        }
     }
 }
 
@@ -236,6 +262,16 @@ impl Coverage {
         self.rare[rare as usize]
     }
 
+    /// In how many runs a fault was drawn.
+    pub fn drawn(&self, fault: Fault) -> u64 {
+        self.drawn[fault as usize]
+    }
+
+    /// How often a fault took effect.
+    pub fn took_effect(&self, fault: Fault) -> u64 {
+        fault.shows_as().iter().map(|rare| self.rare(*rare)).sum()
+    }
+
     /// How many different transitions were reached at all.
     pub fn distinct(&self) -> usize {
         self.transitions.iter().flatten().flatten().filter(|count| **count > 0).count()
@@ -243,14 +279,21 @@ impl Coverage {
 
     /// Adds what another run reached.
     pub fn add(&mut self, other: &Coverage) {
-        let counts = self.transitions.iter_mut().flatten().flatten().chain(&mut self.rare);
-        let others = other.transitions.iter().flatten().flatten().chain(&other.rare);
+        let counts = self.transitions.iter_mut().flatten().flatten().chain(&mut self.rare).chain(&mut self.drawn);
+        let others = other.transitions.iter().flatten().flatten().chain(&other.rare).chain(&other.drawn);
         counts.zip(others).for_each(|(count, other)| *count += other);
     }
 
     pub(crate) fn note(&mut self, kind: Kind, moved: &Moved) {
         if let Some(before) = moved.before {
             self.transitions[role_place(before.role)][kind as usize][Outcome::of(moved) as usize] += 1;
+        }
+    }
+
+    /// A run of this schedule begins.
+    pub(crate) fn note_drawn(&mut self, schedule: &Schedule) {
+        for (count, fault) in self.drawn.iter_mut().zip(Fault::ALL) {
+            *count += u64::from(fault.is_drawn_in(schedule));
         }
     }
 

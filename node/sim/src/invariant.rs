@@ -49,6 +49,10 @@ invariants! {
     CommitOwnTerm = "commit_own_term",
     /// A leader's matchIndex tells what the follower has durably, unless it has gone on to a later term (§5.3).
     MatchIndexTruth = "match_index_truth",
+    /// A leader's matchIndex never falls while it leads and the members stay the same (§5.3).
+    MatchIndexRises = "match_index_rises",
+    /// Asking around raises no term, and a leader of an earlier term puts no election off (§5.1, T9.6).
+    Undisturbed = "undisturbed",
     /// What a message promises is durable when it leaves (Figure 2).
     DurableBeforeSend = "durable_before_send",
     /// snapshot ≤ lastApplied ≤ commitIndex ≤ last index, none falls, and there is no gap after the snapshot (§7).
@@ -86,6 +90,8 @@ invariants! {
     Linearizable = "linearizable",
     /// At the end of a run: a healed quorum elects, commits, reads and converges within ten election time-outs.
     Liveness = "liveness",
+    /// At the end of a run: a healed and quiet quorum stays as it is, and sends heartbeats alone.
+    Steady = "steady",
 }
 
 impl fmt::Display for Invariant {

@@ -26,6 +26,7 @@ pub mod chart;
 mod client;
 mod coverage;
 mod draw;
+mod fault;
 mod invariant;
 mod journal;
 mod members;
@@ -35,6 +36,7 @@ mod node;
 mod oracle;
 mod queue;
 mod random;
+mod rules;
 mod run;
 mod scenario;
 mod schedule;
@@ -47,11 +49,14 @@ mod world;
 pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
+pub use fault::Fault;
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
 pub use queue::MessageId;
+pub use raftian_raft::{Rule, RuleSet};
 pub use raftian_wal::Part;
+pub use rules::Followed;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
     Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, PEERS, Played, ReadFate, Scenario,

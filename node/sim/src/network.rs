@@ -12,6 +12,7 @@ use raftian_driver::Links;
 use raftian_faults::{Effect, Rule, Verdict};
 use raftian_raft::{Body, Message};
 
+use crate::coverage::{Coverage, Rare};
 use crate::invariant::{id_at, place};
 use crate::random::random;
 
@@ -43,6 +44,8 @@ pub(crate) struct Network {
     ends: Vec<End>,
     /// By sender and receiver: nothing arrives before.
     clogged_until_us: Vec<u64>,
+    /// By sender and receiver: when the last of its messages arrives.
+    latest_us: Vec<u64>,
 }
 
 /// One node's end of its links.
@@ -85,6 +88,7 @@ impl Network {
             news_us: 0,
             ends: (0..nodes).map(end).collect(),
             clogged_until_us: vec![0; nodes * nodes],
+            latest_us: vec![0; nodes * nodes],
         };
         network.spread(0);
         network.news_us = news_us;
@@ -157,7 +161,7 @@ impl Network {
 
     /// What becomes of a message that is about to leave. The caller judges both ways; the node that is called asks whether
     /// its reply may leave at all.
-    pub(crate) fn judge(&mut self, message: &Message, now_us: u64) -> Fate {
+    pub(crate) fn judge(&mut self, message: &Message, now_us: u64, coverage: &mut Coverage) -> Fate {
         self.spread(now_us);
         let (from, to) = (place(message.from), place(message.to));
         let verdict = match message.body {
@@ -168,13 +172,32 @@ impl Network {
                 self.ends[from].links.reply_leaves(message.to).map_or(Verdict::Drop, |()| returns)
             }
         };
-        let held_us = self.clogged_until_us[from * self.ends.len() + to];
-        let arrives = |delay: Duration| (now_us + delay.as_micros() as u64).max(held_us);
+        let link = from * self.ends.len() + to;
+        let mut arrives = |delay: Duration| {
+            let (due_us, held_us) = (now_us + delay.as_micros() as u64, self.clogged_until_us[link]);
+            let (at_us, latest_us) = (due_us.max(held_us), &mut self.latest_us[link]);
+            let seen = [
+                (due_us > now_us, Rare::MessageDelayed),
+                (held_us > due_us, Rare::HeldByClog),
+                (at_us < *latest_us, Rare::MessageOvertook),
+            ];
+            seen.into_iter().filter(|(is_so, _)| *is_so).for_each(|(_, rare)| coverage.note_rare(rare));
+            *latest_us = at_us.max(*latest_us);
+            at_us
+        };
         match verdict {
-            Verdict::Drop => Fate::Lost,
+            Verdict::Drop => {
+                let is_cut = self.knows_cut(from, from, to) || self.knows_cut(to, from, to);
+                coverage.note_rare(if is_cut { Rare::LostAtCut } else { Rare::MessageLost });
+                Fate::Lost
+            }
             Verdict::Pass => Fate::Arrives(arrives(Duration::ZERO)),
             Verdict::Delay(delay) => Fate::Arrives(arrives(delay)),
-            Verdict::Twice(first, second) => Fate::Twice(arrives(first), arrives(second)),
+            Verdict::Twice(first, second) => {
+                let (first_us, second_us) = (arrives(first), arrives(second));
+                coverage.note_rare(Rare::MessageTwice);
+                Fate::Twice(first_us, second_us)
+            }
         }
     }
 

@@ -8,7 +8,7 @@
 //! seen at all is an error of its own.
 //!
 //! Here stands what is seen of one server's log; elections are in `election`, commitment and application in `commit`,
-//! disks and messages in `durable`, configurations in `membership`.
+//! disks and messages in `durable`, configurations in `membership`, a cluster that is left alone in `steady`.
 
 mod commit;
 mod durable;
@@ -16,6 +16,7 @@ mod election;
 mod jury;
 mod membership;
 mod reads;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::iter;
@@ -30,8 +31,10 @@ use commit::Committed;
 #[cfg(feature = "mutants")]
 pub(crate) use commit::RESTING;
 use durable::DiskView;
+use election::Matched;
 pub(crate) use jury::Jury;
 use reads::ReadsView;
+use steady::Steady;
 
 /// Everything the judge remembers of a run.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub(crate) struct Oracle {
     /// Whether reads may rest on a lease instead of a round.
     has_leases: bool,
     views: Vec<View>,
+    /// What must stay as it is, if anything must.
+    steady: Option<Steady>,
     pub(crate) jury: Jury,
 }
 
@@ -62,6 +67,9 @@ struct View {
     /// The votes it has given, by term: what a later term on its disk makes final, though they never stood there.
     cast: BTreeMap<Term, NodeId>,
     disk: DiskView,
+    /// The latest term of which it has heard since its last step.
+    heard: Term,
+    matched: Matched,
     reads: ReadsView,
 }
 
@@ -152,6 +160,7 @@ impl Oracle {
             table: Table::default(),
             committed: Committed::new(app, machine, max_sessions),
             views: (0..nodes).map(|_| View::default()).collect(),
+            steady: None,
             jury: Jury::default(),
         }
     }
@@ -195,6 +204,7 @@ impl Oracle {
     pub(crate) fn crashed(&mut self, at: usize) {
         let view = &mut self.views[at];
         view.seen = None;
+        (view.heard, view.matched) = (0, Matched::default());
         view.reads = ReadsView::default();
         let durable = view.disk.term();
         view.cast.retain(|term, _| *term < durable);
@@ -229,7 +239,12 @@ impl Oracle {
         if moved.appended || moved.truncated || moved.installed || before.is_none() {
             self.check_active(at, server)?;
         }
-        self.views[at].seen = Some(now);
+        if now.role == RoleKind::Leader {
+            self.check_match_rises(at, server)?;
+        }
+        self.check_stays(at, now)?;
+        let view = &mut self.views[at];
+        (view.seen, view.heard) = (Some(now), 0);
         Ok(moved)
     }
 
@@ -323,6 +338,7 @@ impl Oracle {
         })?;
         let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
         self.jury.require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
+        self.check_cause(at, before, now)?;
         let led_on = before.leads(now.term);
         self.jury.require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
             format!("{id} discarded entries of its own log while it led term {}", now.term)

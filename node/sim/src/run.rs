@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
+use raftian_raft::RuleSet;
 
 use crate::coverage::Coverage;
 use crate::invariant::{Invariant, Violation};
@@ -44,6 +45,8 @@ pub struct RunReport {
     pub violation: Option<Violation>,
     /// What was reached.
     pub coverage: Coverage,
+    /// The rules of the core that its servers followed.
+    pub rules: RuleSet,
 }
 
 /// Plays the schedule of a seed.
@@ -85,6 +88,8 @@ fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
         Err(panic) => (Some(world.broken(Invariant::Composure, panic_text(panic.as_ref()))), false),
     };
     let (operations, acknowledged) = world.counts();
+    let mut coverage = world.coverage().clone();
+    coverage.note_drawn(schedule);
     RunReport {
         seed: schedule.seed,
         hash: world.hash(),
@@ -96,7 +101,8 @@ fn finish(world: &mut World, schedule: &Schedule) -> RunReport {
         acknowledged,
         undecided,
         violation,
-        coverage: world.coverage().clone(),
+        coverage,
+        rules: world.rules(),
     }
 }
 

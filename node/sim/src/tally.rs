@@ -4,6 +4,7 @@
 
 use crate::coverage::Coverage;
 use crate::invariant::Violation;
+use crate::rules::Followed;
 use crate::run::RunReport;
 
 /// The sum of many runs.
@@ -23,6 +24,8 @@ pub struct Tally {
     pub violations: Vec<(u64, Violation)>,
     /// What was reached.
     pub coverage: Coverage,
+    /// The rules of the core that were followed.
+    pub followed: Followed,
 }
 
 impl Tally {
@@ -34,6 +37,7 @@ impl Tally {
         self.acknowledged += report.acknowledged;
         self.undecided += u64::from(report.undecided);
         self.coverage.add(&report.coverage);
+        self.followed.add(report.rules);
         self.note(report.violation.iter().map(|violation| (report.seed, violation.clone())));
     }
 
@@ -45,6 +49,7 @@ impl Tally {
         self.acknowledged += other.acknowledged;
         self.undecided += other.undecided;
         self.coverage.add(&other.coverage);
+        self.followed.merge(&other.followed);
         self.note(other.violations);
     }
 
@@ -56,6 +61,8 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use raftian_raft::Rule;
+
     use super::*;
     use crate::invariant::Invariant;
     use crate::{Settings, run_seed};
@@ -75,6 +82,11 @@ mod tests {
         backwards.merge(other);
         assert_eq!(forwards, backwards);
         assert_eq!((forwards.seeds, forwards.violations.len(), forwards.violations[0].0), (3, 2, 1));
+        assert_eq!(
+            (forwards.followed.runs(Rule::ElectionWon), forwards.followed.runs(Rule::ContradictionMisdirected)),
+            (3, 0)
+        );
+        assert!(forwards.followed.missing().any(|rule| rule == Rule::ContradictionMisdirected));
         assert_eq!(forwards.events, reports.iter().map(|report| report.events).sum::<u64>());
     }
 }

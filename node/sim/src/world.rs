@@ -12,6 +12,7 @@ mod clients;
 mod effects;
 mod live;
 mod manual;
+mod steady;
 mod storage;
 #[cfg(test)]
 mod teeth;
@@ -21,7 +22,7 @@ pub use manual::Held;
 use raftian_apps::Machine;
 use raftian_check::Operation;
 use raftian_driver::Driver;
-use raftian_raft::{Message, NodeId, RoleKind, Server};
+use raftian_raft::{Message, NodeId, RoleKind, RuleSet, Server};
 use raftian_wal::{Recovered, WalError};
 
 use crate::client::{Client, History};
@@ -68,6 +69,8 @@ pub struct World {
     steps_without_time: u64,
     trace: Trace,
     coverage: Coverage,
+    /// The rules that servers followed which are down now.
+    rules: RuleSet,
     journal: Journal,
     violation: Option<Violation>,
     /// The first of every invariant that was broken, while all judges are heard out.
@@ -127,6 +130,7 @@ impl World {
             steps_without_time: 0,
             trace: Trace::default(),
             coverage: Coverage::default(),
+            rules: RuleSet::default(),
             journal: Journal::default(),
             violation: None,
             heard: Vec::new(),
@@ -214,6 +218,13 @@ impl World {
     /// What was reached so far.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
+    }
+
+    /// The rules of the core that were followed so far.
+    pub fn rules(&self) -> RuleSet {
+        let mut rules = self.rules;
+        self.nodes.iter().filter_map(Node::server).for_each(|server| rules |= server.rules());
+        rules
     }
 
     /// The hash of everything that happened so far.

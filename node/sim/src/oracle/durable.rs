@@ -200,10 +200,10 @@ impl Oracle {
     /// A message leaves its sender.
     pub(crate) fn sent(&mut self, message: &Message) -> Check {
         let Message { from, to, term, .. } = *message;
+        self.check_calm(message)?;
         self.views[place(from)].reads.note_sent(message);
         let View { disk, cast, .. } = &self.views[place(from)];
-        let of_its_own_term =
-            !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }));
+        let of_its_own_term = is_of_own_term(message);
         self.jury.require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
             format!("{from} spoke of term {term} before it was durable")
         })?;
@@ -242,6 +242,11 @@ impl Oracle {
             format!("{from} acknowledged index {index} to {to}, {what}")
         })
     }
+}
+
+/// Whether a message is of the term of its sender, and not of one that it asks about or would vote in.
+pub(super) fn is_of_own_term(message: &Message) -> bool {
+    !matches!(message.body, Body::Request(Request::PreVote(_)) | Body::Reply(Reply::PreVote { granted: true }))
 }
 
 /// Whether a vote that never stood on a disk can be given to no other any more: the disk is in a later term.

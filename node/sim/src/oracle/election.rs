@@ -1,13 +1,63 @@
 //! Elections: who may lead.
 
-use raftian_raft::{NodeId, Server, Term};
+use raftian_raft::{Index, Message, NodeId, RoleKind, Server, Term};
 
-use super::durable::is_outlived;
+use super::durable::{is_of_own_term, is_outlived};
 use super::{Oracle, Seen, View};
 use crate::invariant::{Check, Invariant, id_at};
 use crate::members::bit;
 
+/// What a leader took for stored at each other server when it was seen last.
+#[derive(Debug, Default)]
+pub(super) struct Matched {
+    term: Term,
+    /// Where its configuration is in the log: a server that is added again may have lost what it had.
+    since: Index,
+    indexes: Vec<Index>,
+}
+
 impl Oracle {
+    /// A message is about to be taken in.
+    pub(crate) fn hears(&mut self, at: usize, message: &Message) {
+        let heard = &mut self.views[at].heard;
+        *heard = if is_of_own_term(message) { message.term.max(*heard) } else { *heard };
+    }
+
+    /// A term is entered by standing in it, or because a message was of it: asking around raises none (thesis §9.6).
+    pub(super) fn check_cause(&mut self, at: usize, before: Seen, now: Seen) -> Check {
+        let known = before.term.max(self.views[at].heard);
+        let stood = matches!(now.role, RoleKind::Candidate | RoleKind::Leader);
+        self.jury.require(now.term <= known || stood, Invariant::Undisturbed, || {
+            format!("{} is {:?} in term {}, of which it has not heard", id_at(at), now.role, now.term)
+        })
+    }
+
+    /// A server that was sent something by a leader of an earlier term waits no longer for it that it did before.
+    pub(crate) fn check_deadline_kept(&mut self, at: usize, is_kept: bool) -> Check {
+        self.jury.require(is_kept, Invariant::Undisturbed, || {
+            format!("{} put its election off for a leader of an earlier term", id_at(at))
+        })
+    }
+
+    /// As long as a leader leads, with the same members, what it takes for stored elsewhere grows.
+    pub(super) fn check_match_rises(&mut self, at: usize, server: &Server) -> Check {
+        let Oracle { views, jury, .. } = self;
+        let count = views.len();
+        let View { log, matched, .. } = &mut views[at];
+        let (term, since) = (server.hard_state().term, log.changes().last().map_or(0, |(index, _)| *index));
+        if (matched.term, matched.since) != (term, since) {
+            *matched = Matched { term, since, indexes: vec![0; count] };
+        }
+        for (peer, before) in matched.indexes.iter_mut().enumerate() {
+            let now = server.match_index(id_at(peer)).unwrap_or_default();
+            jury.require(now >= *before || now == 0, Invariant::MatchIndexRises, || {
+                format!("the match index of {} fell from {before} to {now} at {}", id_at(peer), id_at(at))
+            })?;
+            *before = now;
+        }
+        Ok(())
+    }
+
     /// A server leads a term it did not lead before: nobody else has, a quorum has durably voted for it, and it has all
     /// that was committed earlier.
     pub(super) fn check_election(&mut self, at: usize, now: Seen) -> Check {

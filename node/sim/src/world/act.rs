@@ -108,7 +108,9 @@ impl World {
         // What has arrived meanwhile comes before the clock.
         node.busy_until_us = node.busy_until_us.max(self.now_us);
         node.wind();
-        self.coverage.note_rare(Rare::Resumed);
+        if !backlog.is_empty() {
+            self.coverage.note_rare(Rare::Resumed);
+        }
         self.journal.note(self.now_us, self.steps, || What::Resumed(id));
         for event in backlog {
             self.queue.plan(self.now_us, event);

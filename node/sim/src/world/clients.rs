@@ -53,8 +53,12 @@ impl World {
     }
 
     /// How long a message from or to a client takes; `None` if it is lost.
-    fn client_latency(&self, random: u64) -> Option<u64> {
-        (random % 100 >= self.plan.client_loss_percent).then(|| 50 + (random >> 8) % CLIENT_LATENCY_US)
+    fn client_latency(&mut self, random: u64) -> Option<u64> {
+        if random % 100 < self.plan.client_loss_percent {
+            self.coverage.note_rare(Rare::ClientMessageLost);
+            return None;
+        }
+        Some(50 + (random >> 8) % CLIENT_LATENCY_US)
     }
 
     /// A request arrives at a node.

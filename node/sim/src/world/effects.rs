@@ -75,6 +75,7 @@ impl World {
         if is_joint && server.role() == RoleKind::Leader {
             self.coverage.note_rare(Rare::JointLeaderCrashed);
         }
+        self.rules |= server.rules();
         self.oracle.crashed(at);
     }
 
@@ -132,6 +133,10 @@ impl World {
         self.oracle.jury.require(asked == answered + pending, Invariant::Answered, || {
             let id = id_at(at);
             format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
+        })?;
+        let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
+        self.oracle.jury.require(overdue == 0, Invariant::Answered, || {
+            format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
         })
     }
 
@@ -156,7 +161,8 @@ impl World {
                     let is_install = is_install(persist.write());
                     self.require_restored(at)?;
                     self.nodes[at].storage.waiting.push(persist);
-                    if self.crosses(at, is_install, Rare::CrashedAtWrite)? {
+                    let rare = if is_install { Rare::CrashedAtInstall } else { Rare::CrashedAtWrite };
+                    if self.crosses(at, is_install, rare)? {
                         return Ok(Carried::Crashed);
                     }
                     self.begin_sync(at);
@@ -216,7 +222,7 @@ impl World {
         if is_request && self.plan.call_timeout {
             self.begin_call(from, &message);
         }
-        let fate = self.network.judge(&message, self.now_us);
+        let fate = self.network.judge(&message, self.now_us, &mut self.coverage);
         if fate != Fate::Lost {
             self.require_open(from, from, to)?;
             if !is_request {
@@ -225,7 +231,6 @@ impl World {
         }
         let (first_us, second_us) = match fate {
             Fate::Lost => {
-                self.coverage.note_rare(Rare::MessageLost);
                 self.journal.note(self.now_us, self.steps, || What::Lost(Box::new(message)));
                 return Ok(());
             }
@@ -234,7 +239,6 @@ impl World {
         };
         if let Some(at_us) = second_us {
             // A copy of a request has a reply of its own.
-            self.coverage.note_rare(Rare::MessageTwice);
             self.budget.granted += Budget::PER_CAUSE;
             self.send_copy(at_us, message.clone());
         }

@@ -17,7 +17,7 @@ use crate::random::random;
 use crate::schedule::Op;
 
 /// How many election time-outs a healed core may take.
-const PATIENCE: u32 = 10;
+pub(super) const PATIENCE: u32 = 10;
 
 /// How long each AppendEntries to a server that is behind may take, in microseconds, beside the nodes' turns: a round trip
 /// and two syncs.
@@ -28,10 +28,11 @@ const LARGEST_ENTRY_BYTES: usize = 200;
 
 impl World {
     /// Heals a core and waits until it works: within ten election time-outs there is a leader, and a fresh write and a read
-    /// succeed; all of the core comes to know it.
+    /// succeed; all of the core comes to know it, and goes on undisturbed.
     ///
     /// # Errors
-    /// The invariant that was broken: [`Invariant::Liveness`] if it does not come to life.
+    /// The invariant that was broken: [`Invariant::Liveness`] if it does not come to life, [`Invariant::Steady`] if it does
+    /// not stay as it is then.
     pub fn come_to_life(&mut self) -> Result<(), Violation> {
         let healed = self.heal_core();
         let core = self.conclude(healed)?;
@@ -48,14 +49,19 @@ impl World {
         self.await_life(end_us, timeout_us / 40, probe, "a write and a read", |world| {
             world.history.acknowledged >= goal
         })?;
-        // Who is far behind needs many messages where they are small.
+        let end_us = end_us + self.catch_up_us();
+        self.await_life(end_us, timeout_us / 40, probe, "the core's agreement", |world| world.has_converged(core))?;
+        self.stay(core, probe, timeout_us)
+    }
+
+    /// A server that is far behind needs many messages where they are small.
+    pub(super) fn catch_up_us(&self) -> u64 {
         let fitting = (self.plan.max_append_bytes / LARGEST_ENTRY_BYTES).min(self.plan.max_append_entries).max(1);
-        let end_us = end_us + (CATCH_UP_US + 4 * self.plan.turn_us) * self.committed() / fitting as u64;
-        self.await_life(end_us, timeout_us / 40, probe, "the core's agreement", |world| world.has_converged(core))
+        (CATCH_UP_US + 4 * self.plan.turn_us) * self.committed() / fitting as u64
     }
 
     /// Runs until something has come about, and looks every so often.
-    fn await_life(
+    pub(super) fn await_life(
         &mut self,
         end_us: u64,
         every_us: u64,
@@ -65,16 +71,21 @@ impl World {
     ) -> Result<(), Violation> {
         while !is_done(self) {
             if self.now_us >= end_us {
-                let leader = self.leader().map_or("nobody".to_owned(), |leader| leader.to_string());
-                let late = self.oracle.jury.protest(Invariant::Liveness, || {
-                    format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
-                });
-                return self.conclude(late);
+                return self.is_late(what);
             }
             self.begin_next(probe);
             self.run_until(self.now_us + every_us)?;
         }
         Ok(())
+    }
+
+    /// Something did not come about.
+    pub(super) fn is_late(&mut self, what: &str) -> Result<(), Violation> {
+        let leader = self.leader().map_or("nobody".to_owned(), |leader| leader.to_string());
+        let late = self.oracle.jury.protest(Invariant::Liveness, || {
+            format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
+        });
+        self.conclude(late)
     }
 
     /// Ends all faults, and then breaks all that is not in the core. Says who is in it, as bits.

@@ -22,6 +22,9 @@ impl World {
         let Some((least_us, is_writing)) = node.storage.begin_sync() else { return };
         let spread_us = self.plan.sync_us.as_ref().map_or(1, |range| (range.end - range.start).max(1));
         let spread = random([self.seed, 2, at as u64, node.storage.syncs]) % spread_us;
+        if is_writing && self.plan.sync_us.as_ref().is_some_and(|range| least_us > range.end) {
+            self.coverage.note_rare(Rare::SlowSync);
+        }
         let takes_us = if is_writing { least_us + spread } else { 0 };
         self.queue.plan(self.now_us + takes_us, Event::Synced { node: at, epoch: node.epoch });
     }

@@ -6,7 +6,7 @@
 //! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
 
 use raftian_driver::{Consistency, Driver, Route};
-use raftian_raft::{Body, Message, Reply};
+use raftian_raft::{Body, Message, Reply, Request as Rpc, RoleKind, Time};
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
@@ -101,17 +101,33 @@ impl World {
         let (call, term) = (message.call, message.term);
         let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
         let is_request = matches!(message.body, Body::Request(_));
+        self.oracle.hears(at, &message);
+        let kept = self.deadline_to_keep(at, &message);
         let (now, driver) = self.driver(at);
         match is_request {
             true => driver.request(now, message, call),
             false => driver.reply(now, message),
         }
+        let server = self.nodes[at].server().expect("it has just taken a message in");
+        if let Some(deadline) = kept {
+            self.oracle.check_deadline_kept(at, server.deadline() == deadline)?;
+        }
         if answers_append {
-            let server = self.nodes[at].server().expect("it has just taken a message in");
             self.oracle.answered(at, from, term, call, server);
             self.oracle.check_match_index(at, server, from)?;
         }
         Ok(Some(kind))
+    }
+
+    /// When an election is due at a server that is sent something by a leader of an earlier term.
+    fn deadline_to_keep(&self, at: usize, message: &Message) -> Option<Time> {
+        let node = &self.nodes[at];
+        let server = node.server()?;
+        let is_leaders = matches!(message.body, Body::Request(Rpc::AppendEntries(_) | Rpc::InstallSnapshot(_)));
+        let is_stale = is_leaders && message.term < server.hard_state().term && server.role() != RoleKind::Leader;
+        // What is due already has other reasons.
+        let deadline = server.deadline();
+        (is_stale && deadline > node.clock.time(self.now_us)).then_some(deadline)
     }
 
     /// Gives up the calls that have waited for long enough, and sets the timer of the next one.
@@ -183,6 +199,9 @@ impl World {
             return Ok(());
         }
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
+        if self.nodes[at].clock.rate_permille != 1000 {
+            self.coverage.note_rare(Rare::SkewedClock);
+        }
         let (now, driver) = self.driver(at);
         driver.tick(now);
         match self.plan.turn_us {
@@ -192,7 +211,7 @@ impl World {
     }
 
     /// A node's driver, and the time on its clock.
-    pub(super) fn driver(&mut self, at: usize) -> (raftian_raft::Time, &mut Driver<crate::node::SimHost>) {
+    pub(super) fn driver(&mut self, at: usize) -> (Time, &mut Driver<crate::node::SimHost>) {
         let node = &mut self.nodes[at];
         (node.clock.time(self.now_us), node.driver.as_mut().expect("a node that is up"))
     }

@@ -42,7 +42,7 @@ const JUDGES: &str = "
 /// When a judge speaks.
 fn phase(invariant: Invariant) -> &'static str {
     match invariant {
-        Invariant::Linearizable | Invariant::Liveness => "end",
+        Invariant::Linearizable | Invariant::Liveness | Invariant::Steady => "end",
         Invariant::AcknowledgedDurable => "step and end",
         _ => "step",
     }

@@ -1,0 +1,101 @@
+//! A healed, quiet cluster stays as it is: its leader leads on, nobody stands or votes, and messages are those that
+//! heartbeats and commands need.
+//!
+//! Invariant: it is judged only from when the cluster has settled until it is disturbed again; what happens outside of the
+//! members that were up then is not judged.
+
+use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term};
+
+use super::{Oracle, Seen};
+use crate::invariant::{Check, Invariant, id_at, place};
+use crate::members::{MAX_NODES, bit};
+
+/// What is to stay.
+#[derive(Debug)]
+pub(super) struct Steady {
+    leader: NodeId,
+    term: Term,
+    /// The members that follow it, and it, as bits.
+    members: u64,
+    /// Since it was counted anew: how many messages left for each server and came from each, on the leader's links.
+    sent: [u64; MAX_NODES],
+    returned: [u64; MAX_NODES],
+}
+
+impl Steady {
+    fn has(&self, id: NodeId) -> bool {
+        self.members & bit(id) != 0
+    }
+
+    /// What a message shows that does not belong to a quiet cluster.
+    fn disturbance(&self, message: &Message) -> Option<&'static str> {
+        match message.body {
+            Body::Request(Request::PreVote(_) | Request::RequestVote { .. }) => Some("stands for election"),
+            Body::Request(Request::TimeoutNow) => Some("wants an election"),
+            Body::Reply(Reply::PreVote { granted: true } | Reply::RequestVote { granted: true }) => Some("votes"),
+            _ if message.term > self.term => Some("is in a later term"),
+            _ => None,
+        }
+    }
+}
+
+impl Oracle {
+    /// From now on this leader stays, and these members follow it.
+    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64) {
+        self.steady = Some(Steady { leader, term, members, sent: [0; MAX_NODES], returned: [0; MAX_NODES] });
+    }
+
+    /// From now on messages on the leader's links are counted anew.
+    pub(crate) fn count_anew(&mut self) {
+        if let Some(steady) = &mut self.steady {
+            (steady.sent, steady.returned) = ([0; MAX_NODES], [0; MAX_NODES]);
+        }
+    }
+
+    /// The quiet is over. No link of the leader has had more messages than this.
+    pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
+        let Some(Steady { leader, members, sent, returned, .. }) = self.steady.take() else { return Ok(()) };
+        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader && members >> at & 1 == 1) {
+            let (there, back) = (sent[at], returned[at]);
+            self.jury.require(there.max(back) <= most, Invariant::Steady, || {
+                let id = id_at(at);
+                format!("{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A message leaves a server.
+    pub(super) fn check_calm(&mut self, message: &Message) -> Check {
+        let Oracle { steady: Some(steady), jury, .. } = self else { return Ok(()) };
+        let Message { from, to, .. } = *message;
+        if !steady.has(from) {
+            return Ok(());
+        }
+        if from == steady.leader {
+            steady.sent.get_mut(place(to)).into_iter().for_each(|count| *count += 1);
+        } else if to == steady.leader {
+            steady.returned[place(from)] += 1;
+        }
+        let disturbance = steady.disturbance(message);
+        jury.require(disturbance.is_none(), Invariant::Steady, || {
+            let Steady { leader, term, .. } = steady;
+            format!("{from} {}, though {leader} leads term {term} and is heard", disturbance.unwrap_or_default())
+        })
+    }
+
+    /// A server has taken a step.
+    pub(super) fn check_stays(&mut self, at: usize, now: Seen) -> Check {
+        let Oracle { steady: Some(steady), jury, .. } = self else { return Ok(()) };
+        let (id, Seen { role, term, .. }) = (id_at(at), now);
+        let is_right = match () {
+            () if !steady.has(id) => true,
+            () if id == steady.leader => now.leads(steady.term),
+            () => role == RoleKind::Follower && term <= steady.term,
+        };
+        jury.require(is_right, Invariant::Steady, || {
+            let Steady { leader, term: settled, .. } = steady;
+            format!("{id} is {role:?} in term {term}, though a quorum was healed that {leader} leads in term {settled}")
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! After the end of a run: a core that works is left alone for a while, but for a server that falls behind and catches up.
+//!
+//! Invariant: nothing is done here that disturbs a cluster which follows the rules; so all that moves is waste, or a bug.
+
+use raftian_apps::{AppKind, Machine};
+use raftian_raft::{RoleKind, Server};
+
+use super::World;
+use super::live::PATIENCE;
+use crate::invariant::{Invariant, Violation, id_at};
+use crate::members::{Members, bit};
+use crate::random::random;
+use crate::schedule::{Action, Op, Whom};
+
+/// For how many election time-outs at least nothing at all happens.
+const QUIET: u64 = 3;
+
+/// How many writes there are that a server lacks which is down meanwhile.
+const MISSED: usize = 3;
+
+/// So many messages more than its heartbeats may cross a link in a while.
+const SLACK: u64 = 6;
+
+impl World {
+    /// What has come to life stays as it is, for ten election time-outs: the leader, its term, its followers. A server
+    /// that was down meanwhile catches up, though snapshots go on being made; and then there are heartbeats and no more.
+    ///
+    /// # Errors
+    /// The invariant that was broken: [`Invariant::Steady`] if something moves, [`Invariant::Liveness`] if something does
+    /// not come to its end.
+    pub(super) fn stay(&mut self, core: u64, probe: usize, timeout_us: u64) -> Result<(), Violation> {
+        let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
+        self.await_life(end_us, timeout_us / 40, probe, "a settled configuration with one leader", |world| {
+            world.settled_leader(core).is_some()
+        })?;
+        let Some(leader) = self.settled_leader(core) else { return Ok(()) };
+        let Some((members, up, term)) = self.settled_members(core, leader) else { return Ok(()) };
+        // Without CheckQuorum a server that was removed may depose a leader (thesis §4.2.3).
+        if !self.plan.check_quorum && self.up(core).any(|(at, _)| !members.contains(id_at(at))) {
+            return Ok(());
+        }
+        self.oracle.settles(id_at(leader), term, up);
+        let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
+        if let Some(straggler) = self.draw_straggler(leader, members, up) {
+            self.fall_behind(straggler, leader, probe, timeout_us)?;
+        }
+        // What was sent before is answered.
+        self.run_until(self.now_us + timeout_us / 2)?;
+        self.oracle.count_anew();
+        let began_us = self.now_us;
+        self.run_until(end_us.max(began_us + QUIET * timeout_us))?;
+        let most = self.most_beats(leader, self.now_us - began_us);
+        let quiet = self.oracle.check_quiet(most);
+        self.conclude(quiet)?;
+        self.check_nothing_pends(up)
+    }
+
+    /// A server is down while the others go on, and is sent a snapshot while newer ones are made.
+    fn fall_behind(&mut self, at: usize, leader: usize, probe: usize, timeout_us: u64) -> Result<(), Violation> {
+        let crashed = self.crash_at(at, 0);
+        self.conclude(crashed)?;
+        let write = if self.plan.app == AppKind::Kv { Op::Set(0, 2) } else { Op::Attack(1) };
+        let (every_us, patience_us) = (timeout_us / 40, u64::from(PATIENCE) * timeout_us);
+        self.clients[probe].wishes.extend([write; MISSED]);
+        let what = "writes while one server was down";
+        self.await_life(self.now_us + patience_us, every_us, probe, what, |world| world.is_idle(probe))?;
+        self.ask_for_snapshot(leader)?;
+        self.run_until(self.now_us + self.plan.job_us + timeout_us / 10)?;
+        let started = self.restart_at(at);
+        self.conclude(started)?;
+        let goal = self.committed();
+        let end_us = self.now_us + patience_us + self.catch_up_us();
+        while self.applied(at).is_some_and(|applied| applied < goal) {
+            if self.now_us >= end_us {
+                return self.is_late("that a server catches up while snapshots are made");
+            }
+            if self.is_idle(probe) {
+                self.clients[probe].wishes.push_back(write);
+                self.begin_next(probe);
+            }
+            self.ask_for_snapshot(leader)?;
+            self.run_until(self.now_us + every_us)?;
+        }
+        let what = "the last write";
+        self.await_life(self.now_us + patience_us, every_us, probe, what, |world| world.is_idle(probe))
+    }
+
+    fn is_idle(&self, client: usize) -> bool {
+        self.clients[client].current.is_none() && self.clients[client].wishes.is_empty()
+    }
+
+    fn applied(&self, at: usize) -> Option<u64> {
+        self.machine(id_at(at)).map(Machine::last_applied)
+    }
+
+    fn ask_for_snapshot(&mut self, leader: usize) -> Result<(), Violation> {
+        self.perform(Action::Compact { node: Whom::Node(id_at(leader)), keep: 0 })
+    }
+
+    /// Those in the core that run.
+    fn up(&self, core: u64) -> impl Iterator<Item = (usize, &Server)> {
+        let nodes = self.nodes.iter().enumerate().filter(move |(at, _)| core >> at & 1 == 1);
+        nodes.filter_map(|(at, node)| Some((at, node.server()?)))
+    }
+
+    /// The only leader of a core, if all members follow it and no change or transfer is under way.
+    fn settled_leader(&self, core: u64) -> Option<usize> {
+        let mut leaders = self.up(core).filter(|(_, server)| server.role() == RoleKind::Leader);
+        let (Some((at, leader)), None) = (leaders.next(), leaders.next()) else { return None };
+        let members = leader.configuration().map(Members::of)?;
+        let is_settled = leader.configuration_is_settled() && members.outgoing == 0;
+        let may_stay = members.voters & bit(leader.id()) != 0 && leader.status().transfer.is_none();
+        let follows = |server: &Server| {
+            server.leader() == Some(leader.id())
+                && server.hard_state().term == leader.hard_state().term
+                && server.configuration().map(Members::of) == Some(members)
+        };
+        let mut followers = self.up(core).filter(|(at, _)| members.contains(id_at(*at)));
+        (is_settled && may_stay && followers.all(|(_, server)| follows(server))).then_some(at)
+    }
+
+    /// The members in a core that run, as bits, and the term of their leader.
+    fn settled_members(&self, core: u64, leader: usize) -> Option<(Members, u64, u64)> {
+        let server = self.nodes[leader].server()?;
+        let members = server.configuration().map(Members::of)?;
+        let up = self.up(core).filter(|(at, _)| members.contains(id_at(*at)));
+        Some((members, up.fold(0, |bits, (at, _)| bits | bit(id_at(at))), server.hard_state().term))
+    }
+
+    /// A follower that the others can do without, if there is one.
+    fn draw_straggler(&self, leader: usize, members: Members, up: u64) -> Option<usize> {
+        let followers = (0..self.nodes.len()).filter(|at| *at != leader && up >> at & 1 == 1);
+        let spare = followers.filter(|at| members.is_quorum(up & !bit(id_at(*at))));
+        let whole = spare.filter(|at| !self.nodes[*at].storage.is_damaged());
+        whole.min_by_key(|at| random([self.seed, 17, *at as u64]))
+    }
+
+    /// How many messages at most each way heartbeats need on a link in so long.
+    fn most_beats(&self, leader: usize, for_us: u64) -> u64 {
+        let local_us = for_us * self.nodes[leader].clock.rate_permille / 1000;
+        local_us / (self.plan.heartbeat_interval.as_micros() as u64).max(1) + SLACK
+    }
+
+    /// Whoever asked a member has been answered.
+    fn check_nothing_pends(&mut self, up: u64) -> Result<(), Violation> {
+        let members = (0..self.nodes.len()).filter(|at| up >> at & 1 == 1);
+        let pending = |at: usize| self.nodes[at].server().map_or(0, Server::pending_reads);
+        let waits = members.into_iter().find(|at| pending(*at) > 0).map(id_at);
+        let checked = self.oracle.jury.require(waits.is_none(), Invariant::Liveness, || {
+            format!("{} has not decided a read, though a quorum was healed", waits.expect("it waits"))
+        });
+        self.conclude(checked)
+    }
+}
