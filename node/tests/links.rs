@@ -4,6 +4,8 @@
 mod support;
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -35,13 +37,17 @@ enum Call {
     Read(String),
 }
 
-/// The peer: it votes for the node, takes every entry, and claims to have applied every command.
+/// The peer: it votes for the node, fails at the first entries that it is sent, takes them the next time, and claims to
+/// have applied every command.
 #[derive(Clone)]
-struct Peer(mpsc::UnboundedSender<Call>);
+struct Peer {
+    calls: mpsc::UnboundedSender<Call>,
+    has_failed: Arc<AtomicBool>,
+}
 
 impl Peer {
     fn got(&self, call: Call) {
-        self.0.send(call).unwrap();
+        self.calls.send(call).unwrap();
     }
 }
 
@@ -59,6 +65,9 @@ impl RaftServer for Peer {
 
     async fn append_entries(&self, head: Head, entries: Append) -> RpcResult<AppendAnswer> {
         self.got(Call::AppendEntries(head.call));
+        if !entries.commands.0.is_empty() && !self.has_failed.swap(true, Ordering::Relaxed) {
+            return Err(NodeError::ShuttingDown { node: id(PEER) }.into());
+        }
         let matched = entries.prev_index + entries.commands.0.len() as u64;
         Ok(AppendAnswer { term: head.term, matched: Some(matched), conflict: None })
     }
@@ -135,6 +144,12 @@ fn follow(config: &mut NodeConfig) {
     config.timing.election_max_ms = 60_000;
 }
 
+/// It leads from the beginning, and would wait for a minute for the reply to a call that it does not know to have failed.
+fn lead(config: &mut NodeConfig) {
+    follow(config);
+    config.trim.campaigns_first = true;
+}
+
 impl Pair {
     /// The node and its peer, or the node alone with one that is no voter; with these faults, of which the peer has not
     /// heard.
@@ -144,8 +159,9 @@ impl Pair {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut methods = RpcModule::new(());
-        methods.merge(RaftServer::into_rpc(Peer(sender.clone()))).unwrap();
-        methods.merge(ClientServer::into_rpc(Peer(sender))).unwrap();
+        let peer = Peer { calls: sender, has_failed: Arc::default() };
+        methods.merge(RaftServer::into_rpc(peer.clone())).unwrap();
+        methods.merge(ClientServer::into_rpc(peer)).unwrap();
         let server = serve::serve(listener, cluster.secret.clone(), methods).unwrap();
         cluster.spawn(id(NODE));
         cluster.played.insert(id(PEER), address);
@@ -211,6 +227,12 @@ async fn a_request_on_a_link_that_doubles_arrives_twice_and_is_answered_once() {
     }
     pair.cluster.wait_until("a leader", |all| all[0].role == RoleKind::Leader).await;
     assert_eq!(pair.submit(None).await.unwrap().leader, id(NODE));
+}
+
+#[tokio::test]
+async fn entries_whose_call_failed_are_sent_again_soon() {
+    let pair = Pair::start(2, lead, Vec::new()).await;
+    pair.cluster.wait_until("its first entry", |all| all[0].last_applied == 1).await;
 }
 
 #[tokio::test]

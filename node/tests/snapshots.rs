@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use raftian_faults::Effect;
 use raftian_rpc::client::Consistency;
-use raftian_rpc::control::{Compaction, ControlClient as _, MemberChange, NodeConfig, NodeStatus, SnapshotTaken};
+use raftian_rpc::control::{
+    Compaction, ControlClient as _, MemberChange, NodeConfig, NodeNotice, NodeStatus, SnapshotTaken,
+};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::{AppKind, NodeId};
 use support::{Cluster, Node, id, node_error, rule};
@@ -185,7 +187,11 @@ async fn a_snapshot_of_another_application_stops_the_node() {
     let mut config = cluster.config(node);
     config.app = AppKind::Kv;
     let mut process = Node::of(config);
-    let reason = process.failure();
+    let reason = process.told(|notice| match notice {
+        NodeNotice::Ready { .. } => panic!("it must not be ready"),
+        NodeNotice::Failed { reason } => Some(reason),
+        _ => None,
+    });
     assert!(reason.contains("on its disk: the snapshot is of `attack`, and this server replicates `kv`"), "{reason}");
     assert_eq!(process.child.wait().unwrap().code(), Some(1));
 }
