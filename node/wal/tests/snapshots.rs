@@ -269,6 +269,21 @@ fn a_snapshot_that_was_staged_twice_is_the_later_one() {
 }
 
 #[test]
+fn a_staged_snapshot_that_is_not_wanted_any_more_is_removed_unless_another_took_its_place() {
+    let is_staged = |disk: &MemDisk| disk.files().contains_key("snapshot.json.new");
+    let disk = with_entries(60);
+    let mut wal = open(disk.clone()).unwrap().0;
+    let mut stager = wal.stager();
+    stager.stage(&snapshot(1, 30)).unwrap();
+    stager.discard(&snapshot(1, 20));
+    assert!(is_staged(&disk), "it is another one");
+    stager.discard(&retold(&snapshot(1, 30)));
+    assert!(!is_staged(&disk));
+    commit(&mut wal, &compaction(1, 30, 30));
+    assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 30)), "the log writes it itself");
+}
+
+#[test]
 fn a_staged_snapshot_is_forgotten_in_a_crash() {
     let disk = with_entries(60);
     let expected = recovered(&disk);
