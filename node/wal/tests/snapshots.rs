@@ -243,6 +243,7 @@ fn only_exactly_the_staged_snapshot_is_put_in_force() {
         Snapshot { last: LastEntry { term: 0, index: 40 }, ..wanted.clone() },
         Snapshot { configuration, ..wanted.clone() },
         Snapshot { data: Bytes::from(vec![b'1'; wanted.data.len()]), ..wanted.clone() },
+        Snapshot { data: wanted.data.slice(..1), ..wanted.clone() },
     ] {
         let disk = with_entries(60);
         let mut wal = open(disk.clone()).unwrap().0;
