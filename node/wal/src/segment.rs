@@ -252,10 +252,13 @@ mod tests {
             let header = header(previous_end);
             let whole = header.encode();
             assert_eq!(Header::decode(&whole), Ok(header));
-            assert!(!header.is_unfinished(&[&whole[..], b"x"].concat()));
+            assert!(!header.is_unfinished(&whole) && !header.is_unfinished(&[&whole[..], b"x"].concat()));
             for length in 0..whole.len() {
                 assert!(Header::decode(&whole[..length]).is_err(), "{length} bytes of {header:?}");
                 assert!(header.is_unfinished(&whole[..length]), "{length} bytes of {header:?}");
+                let mut damaged = whole[..length + 1].to_vec();
+                damaged[length] ^= 0x55;
+                assert!(damaged[length] == 0 || !header.is_unfinished(&damaged), "byte {length} of {header:?}");
             }
         }
         let other = Header { segment: 4, ..header(24) };

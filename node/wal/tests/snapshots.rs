@@ -243,6 +243,7 @@ fn only_exactly_the_staged_snapshot_is_put_in_force() {
         Snapshot { last: LastEntry { term: 0, index: 40 }, ..wanted.clone() },
         Snapshot { configuration, ..wanted.clone() },
         Snapshot { data: Bytes::from(vec![b'1'; wanted.data.len()]), ..wanted.clone() },
+        Snapshot { data: wanted.data.slice(..1), ..wanted.clone() },
     ] {
         let disk = with_entries(60);
         let mut wal = open(disk.clone()).unwrap().0;
@@ -266,6 +267,21 @@ fn a_snapshot_that_was_staged_twice_is_the_later_one() {
     assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 30)));
     commit(&mut wal, &compaction(1, 40, 40));
     assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 40)));
+}
+
+#[test]
+fn a_staged_snapshot_that_is_not_wanted_any_more_is_removed_unless_another_took_its_place() {
+    let is_staged = |disk: &MemDisk| disk.files().contains_key("snapshot.json.new");
+    let disk = with_entries(60);
+    let mut wal = open(disk.clone()).unwrap().0;
+    let mut stager = wal.stager();
+    stager.stage(&snapshot(1, 30)).unwrap();
+    stager.discard(&snapshot(1, 20));
+    assert!(is_staged(&disk), "it is another one");
+    stager.discard(&retold(&snapshot(1, 30)));
+    assert!(!is_staged(&disk));
+    commit(&mut wal, &compaction(1, 30, 30));
+    assert_eq!(recovered(&disk).snapshot, Some(snapshot(1, 30)), "the log writes it itself");
 }
 
 #[test]
