@@ -276,13 +276,7 @@ impl<D: Disk> Wal<D> {
     /// Writes it in parts that fit in a segment, however much there is of it.
     fn append_parts(&mut self, mut hard_state: Option<&HardState>, mut rest: &[Entry]) -> Result<(), WalError> {
         while hard_state.is_some() || !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |entry: &&Entry| {
-                let is_first = bytes == 0;
-                bytes += entry.payload.len().max(1);
-                is_first || bytes <= MAX_PART_BYTES
-            };
-            let (part, behind) = rest.split_at(rest.iter().take_while(fits).count());
+            let (part, behind) = rest.split_at(fitting(rest, MAX_PART_BYTES));
             self.append_part(hard_state.take(), part)?;
             rest = behind;
         }
@@ -377,5 +371,42 @@ impl<D: Disk> Storage for Wal<D> {
 
     fn sync(&mut self) -> Result<(), WalError> {
         self.or_poison(Wal::sync_batch)
+    }
+}
+
+/// How many of the first entries have so many bytes of commands at most; at least one, if there is one.
+fn fitting(entries: &[Entry], max_bytes: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |entry: &&Entry| {
+        let is_first = bytes == 0;
+        bytes += entry.payload.len().max(1);
+        is_first || bytes <= max_bytes
+    };
+    entries.iter().take_while(fits).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raftian_raft::Payload;
+
+    #[test]
+    fn a_part_is_as_long_as_fits_and_has_one_entry_at_least() {
+        let entries = |lengths: &[usize]| -> Vec<Entry> {
+            let payload = |length: usize| Payload::Command(vec![b'x'; length].into());
+            lengths.iter().map(|&length| Entry { index: 1, term: 1, payload: payload(length) }).collect()
+        };
+        for (lengths, fit) in [
+            (&[][..], 0),
+            (&[10], 1),
+            (&[11], 1),
+            (&[11, 1], 1),
+            (&[5, 5, 1], 2),
+            (&[5, 6], 1),
+            (&[2, 3, 4, 1, 1], 4),
+            (&[0, 0, 8, 1], 3),
+        ] {
+            assert_eq!(fitting(&entries(lengths), 10), fit, "{lengths:?}");
+        }
     }
 }
