@@ -175,7 +175,7 @@ fn messages_that_no_heartbeat_needs_are_seen() {
     let mut world = led();
     world.oracle.settles(id_at(0), 1, 0b111);
     world.pass(1_000);
-    let beat = Message { from: id_at(1), to: id_at(0), term: 1, call: 9, body: Body::Reply(Reply::TimeoutNow) };
+    let beat = Message { from: id_at(0), to: id_at(1), term: 1, call: 9, body: Body::Reply(Reply::TimeoutNow) };
     (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
     world.oracle.count_anew();
     (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
