@@ -103,7 +103,7 @@ struct Table {
 }
 
 impl Seen {
-    fn of(server: &Server) -> Seen {
+    pub(crate) fn of(server: &Server) -> Seen {
         let hard_state = server.hard_state();
         Seen {
             role: server.role(),

@@ -27,6 +27,16 @@ impl Followed {
         Rule::ALL.iter().copied().filter(|rule| self.runs(*rule) == 0)
     }
 
+    /// Of these, the ones that servers which follow the rules can reach among themselves.
+    pub fn missing_of_sound(&self) -> impl Iterator<Item = Rule> {
+        self.missing().filter(|rule| !needs_broken(*rule))
+    }
+
+    /// The rules about what no server that follows the rules would send. Only a broken server shows them, so no seed does.
+    pub fn needing_broken() -> impl Iterator<Item = Rule> {
+        Rule::ALL.iter().copied().filter(|rule| needs_broken(*rule))
+    }
+
     /// Adds a run in which these were followed.
     pub(crate) fn add(&mut self, rules: RuleSet) {
         for (runs, rule) in self.runs.iter_mut().zip(Rule::ALL) {
@@ -38,4 +48,9 @@ impl Followed {
     pub(crate) fn merge(&mut self, other: &Followed) {
         self.runs.iter_mut().zip(other.runs).for_each(|(runs, others)| *runs += others);
     }
+}
+
+/// They come last.
+fn needs_broken(rule: Rule) -> bool {
+    rule >= Rule::ContradictionCommitted
 }

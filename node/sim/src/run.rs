@@ -17,8 +17,8 @@ use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::world::World;
 
-/// How much the search for an order of the history may cost: a second at most, and seldom a thousandth of it.
-const BOUNDS: Bounds = Bounds { steps: 20_000_000, memory_bytes: 64 << 20 };
+/// How much the search for an order of the history may cost: a quarter of a second at most, and seldom a hundredth of it.
+const BOUNDS: Bounds = Bounds { steps: 5_000_000, memory_bytes: 64 << 20 };
 
 /// What a run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,10 @@ use raftian_raft::{Configuration, Lease, NodeId, Options};
 
 use crate::storage::Crashes;
 
+/// A log gets no longer than this before a snapshot is taken, whatever the plan says: each restart replays all of it, so
+/// that long runs would cost the square of their length.
+const LONGEST_LOG: u64 = 1_000;
+
 /// What holds for all seeds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -75,7 +79,8 @@ pub struct Plan {
     pub max_snapshot_chunk_bytes: usize,
     /// The limits of the applied state.
     pub limits: Limits,
-    /// A node takes a snapshot when it has applied so many entries since the last one; `None` if only on demand.
+    /// A node takes a snapshot when it has applied so many entries since the last one; `None` if only on demand, or when the
+    /// log has a thousand entries.
     pub snapshot_every: Option<u64>,
     /// How many entries that a snapshot covers stay.
     pub keep: u64,
@@ -170,7 +175,8 @@ impl Plan {
     }
 
     pub(crate) fn driver_options(&self, settings: &Settings) -> raftian_driver::Options {
-        let compaction = Compaction { log_bytes: None, log_entries: self.snapshot_every, keep_entries: self.keep };
+        let log_entries = Some(self.snapshot_every.unwrap_or(LONGEST_LOG));
+        let compaction = Compaction { log_bytes: None, log_entries, keep_entries: self.keep };
         let mut options = raftian_driver::Options::new(self.app);
         (options.limits, options.compaction) = (self.limits, compaction);
         settings.plant_driver(&mut options);

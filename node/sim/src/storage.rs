@@ -133,6 +133,11 @@ impl Storage {
         Some((least_us, self.is_writing()))
     }
 
+    /// Whether nothing waits for the disk.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.syncing.is_empty() && self.waiting.is_empty()
+    }
+
     /// Whether the disk is busy with anything but promises.
     pub(crate) fn is_writing(&self) -> bool {
         self.syncing.iter().any(|persist| !persist.write().is_empty())

@@ -3,6 +3,7 @@
 //! Invariant: nothing here writes. Whoever opens the log gets either a refusal, with every file as it was, or a
 //! [`Plan`] to carry out. The rules are on [the crate's page](crate).
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
@@ -141,10 +142,10 @@ pub fn is_begun<D: Disk>(disk: &D) -> Result<bool, WalError> {
 
 /// The numbers of the segments, after making sure that none is missing but from the beginning.
 fn segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Result<RangeInclusive<u32>, WalError> {
-    let numbers = || files.iter().filter_map(|file| segment::number_of(file));
-    let last = numbers().chain(marked.map(|mark| mark.segment)).max().unwrap_or(0);
-    let first = numbers().min().unwrap_or(1);
-    match (first..=last).find(|&number| !files.contains(&segment::file_name(number))) {
+    let numbers: BTreeSet<u32> = files.iter().filter_map(|file| segment::number_of(file)).collect();
+    let last = numbers.last().copied().max(marked.map(|mark| mark.segment)).unwrap_or(0);
+    let first = numbers.first().copied().unwrap_or(1);
+    match (first..=last).find(|number| !numbers.contains(number)) {
         Some(number) => Err(WalError::Missing { file: disk.locate(&segment::file_name(number)) }),
         None => Ok(first..=last),
     }

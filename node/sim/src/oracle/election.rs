@@ -24,7 +24,7 @@ impl Oracle {
     }
 
     /// A term is entered by standing in it, or because a message was of it: asking around raises none (thesis §9.6).
-    pub(super) fn check_cause(&mut self, at: usize, before: Seen, now: Seen) -> Check {
+    pub(crate) fn check_cause(&mut self, at: usize, before: Seen, now: Seen) -> Check {
         let known = before.term.max(self.views[at].heard);
         let stood = matches!(now.role, RoleKind::Candidate | RoleKind::Leader);
         self.jury.require(now.term <= known || stood, Invariant::Undisturbed, || {
@@ -39,8 +39,14 @@ impl Oracle {
         })
     }
 
+    /// A leader took this for stored at another server.
+    #[cfg(test)]
+    pub(crate) fn tell_matched(&mut self, at: usize, peer: usize, index: Index) {
+        self.views[at].matched.indexes[peer] = index;
+    }
+
     /// As long as a leader leads, with the same members, what it takes for stored elsewhere grows.
-    pub(super) fn check_match_rises(&mut self, at: usize, server: &Server) -> Check {
+    pub(crate) fn check_match_rises(&mut self, at: usize, server: &Server) -> Check {
         let Oracle { views, jury, .. } = self;
         let count = views.len();
         let View { log, matched, .. } = &mut views[at];

@@ -32,6 +32,11 @@ struct Asked {
 }
 
 impl ReadsView {
+    /// The number of the last call that left.
+    pub(super) fn latest_call(&self) -> u64 {
+        self.sent
+    }
+
     /// A message leaves.
     pub(super) fn note_sent(&mut self, message: &Message) {
         if matches!(message.body, Body::Request(_)) {

@@ -17,9 +17,23 @@ pub(super) struct Steady {
     term: Term,
     /// The members that follow it, and it, as bits.
     members: u64,
-    /// Since it was counted anew: how many messages left for each server and came from each, on the leader's links.
+    counts: Counts,
+}
+
+/// The messages on the leader's links since they were counted anew.
+#[derive(Debug)]
+struct Counts {
+    /// The leader's last call before. What answers an earlier one, or one of an earlier life, may have been held up.
+    after_call: u64,
+    /// How many requests left for each server, and how many replies came from each.
     sent: [u64; MAX_NODES],
     returned: [u64; MAX_NODES],
+}
+
+impl Counts {
+    fn new(after_call: u64) -> Counts {
+        Counts { after_call, sent: [0; MAX_NODES], returned: [0; MAX_NODES] }
+    }
 }
 
 impl Steady {
@@ -42,21 +56,21 @@ impl Steady {
 impl Oracle {
     /// From now on this leader stays, and these members follow it.
     pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64) {
-        self.steady = Some(Steady { leader, term, members, sent: [0; MAX_NODES], returned: [0; MAX_NODES] });
+        self.steady = Some(Steady { leader, term, members, counts: Counts::new(0) });
     }
 
     /// From now on messages on the leader's links are counted anew.
     pub(crate) fn count_anew(&mut self) {
         if let Some(steady) = &mut self.steady {
-            (steady.sent, steady.returned) = ([0; MAX_NODES], [0; MAX_NODES]);
+            steady.counts = Counts::new(self.views[place(steady.leader)].reads.latest_call());
         }
     }
 
     /// The quiet is over. No link of the leader has had more messages than this.
     pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
-        let Some(Steady { leader, members, sent, returned, .. }) = self.steady.take() else { return Ok(()) };
+        let Some(Steady { leader, members, counts, .. }) = self.steady.take() else { return Ok(()) };
         for at in (0..self.views.len()).filter(|at| id_at(*at) != leader && members >> at & 1 == 1) {
-            let (there, back) = (sent[at], returned[at]);
+            let (there, back) = (counts.sent[at], counts.returned[at]);
             self.jury.require(there.max(back) <= most, Invariant::Steady, || {
                 let id = id_at(at);
                 format!("{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most")
@@ -66,16 +80,17 @@ impl Oracle {
     }
 
     /// A message leaves a server.
-    pub(super) fn check_calm(&mut self, message: &Message) -> Check {
-        let Oracle { steady: Some(steady), jury, .. } = self else { return Ok(()) };
-        let Message { from, to, .. } = *message;
+    pub(crate) fn check_calm(&mut self, message: &Message) -> Check {
+        let Oracle { steady: Some(steady), views, jury, .. } = self else { return Ok(()) };
+        let Message { from, to, call, .. } = *message;
         if !steady.has(from) {
             return Ok(());
         }
         if from == steady.leader {
-            steady.sent.get_mut(place(to)).into_iter().for_each(|count| *count += 1);
+            steady.counts.sent.get_mut(place(to)).into_iter().for_each(|count| *count += 1);
         } else if to == steady.leader {
-            steady.returned[place(from)] += 1;
+            let counted = steady.counts.after_call + 1..=views[place(to)].reads.latest_call();
+            steady.counts.returned[place(from)] += u64::from(counted.contains(&call));
         }
         let disturbance = steady.disturbance(message);
         jury.require(disturbance.is_none(), Invariant::Steady, || {
@@ -85,7 +100,7 @@ impl Oracle {
     }
 
     /// A server has taken a step.
-    pub(super) fn check_stays(&mut self, at: usize, now: Seen) -> Check {
+    pub(crate) fn check_stays(&mut self, at: usize, now: Seen) -> Check {
         let Oracle { steady: Some(steady), jury, .. } = self else { return Ok(()) };
         let (id, Seen { role, term, .. }) = (id_at(at), now);
         let is_right = match () {

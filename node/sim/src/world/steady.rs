@@ -3,7 +3,7 @@
 //! Invariant: nothing is done here that disturbs a cluster which follows the rules; so all that moves is waste, or a bug.
 
 use raftian_apps::{AppKind, Machine};
-use raftian_raft::{RoleKind, Server};
+use raftian_raft::{Body, Message, Request, RoleKind, Server};
 
 use super::World;
 use super::live::PATIENCE;
@@ -35,8 +35,12 @@ impl World {
         })?;
         let Some(leader) = self.settled_leader(core) else { return Ok(()) };
         let Some((members, up, term)) = self.settled_members(core, leader) else { return Ok(()) };
-        // Without CheckQuorum a server that was removed may depose a leader (thesis §4.2.3).
-        if !self.plan.check_quorum && self.up(core).any(|(at, _)| !members.contains(id_at(at))) {
+        // What a disk was given before may hold up a vote for long.
+        let is_calm = |world: &World| world.up(up).all(|(at, _)| world.nodes[at].storage.is_idle());
+        while !is_calm(self) && self.now_us < end_us {
+            self.run_until(self.now_us + timeout_us / 40)?;
+        }
+        if !is_calm(self) || !self.plan.check_quorum && self.may_be_deposed(core, members) {
             return Ok(());
         }
         self.oracle.settles(id_at(leader), term, up);
@@ -53,6 +57,16 @@ impl World {
         let quiet = self.oracle.check_quiet(most);
         self.conclude(quiet)?;
         self.check_nothing_pends(up)
+    }
+
+    /// Whether, without CheckQuorum, somebody may stand against a leader that is heard: a server that was removed (thesis
+    /// §4.2.3), or one whose request has been on its way for long.
+    fn may_be_deposed(&self, core: u64, members: Members) -> bool {
+        let asks = |message: &Message| {
+            matches!(message.body, Body::Request(Request::PreVote(_) | Request::RequestVote { .. }))
+        };
+        self.up(core).any(|(at, _)| !members.contains(id_at(at)))
+            || self.messages().into_iter().any(|(_, message)| asks(message))
     }
 
     /// A server is down while the others go on, and is sent a snapshot while newer ones are made.

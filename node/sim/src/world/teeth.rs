@@ -1,10 +1,11 @@
 //! Invariants that no planted bug breaks can be broken all the same: by tampering with what the oracle is shown.
 
-use raftian_raft::{Body, Entry, HardState, Message, NodeId, Payload, Reply, Request, Write};
+use raftian_raft::{Body, Entry, HardState, LastEntry, Message, NodeId, Payload, Reply, Request, RoleKind, Write};
 use raftian_wal::Recovered;
 
 use super::{Budget, World};
 use crate::invariant::{Check, Invariant, id_at};
+use crate::oracle::Seen;
 use crate::settings::{Plan, Settings};
 
 /// Three servers, of which the first leads term 1 and has committed its no-op everywhere.
@@ -113,6 +114,73 @@ fn a_read_without_a_round_of_its_own_is_seen() {
     oracle.read_asked(0, 3);
     oracle.answered(0, 1, 1, 1_000, server);
     assert!(oracle.read_answered(0, 3, Some(1)).is_ok());
+}
+
+#[test]
+fn a_match_index_that_falls_is_seen() {
+    let mut world = led();
+    let command = raftian_apps::Command::new("a", 1, serde_json::from_str("1").unwrap()).unwrap();
+    world.propose(id_at(0), &command).unwrap();
+    world.step_all().unwrap();
+    let server = world.nodes[0].server().unwrap();
+    assert_eq!(server.match_index(id_at(1)), Some(2));
+    world.oracle.tell_matched(0, 1, 3);
+    check(world.oracle.check_match_rises(0, server), Invariant::MatchIndexRises);
+}
+
+#[test]
+fn a_term_without_a_cause_and_an_election_put_off_for_a_stale_leader_are_seen() {
+    let mut world = led();
+    let before = Seen::of(world.nodes[1].server().unwrap());
+    let now = Seen { role: RoleKind::PreCandidate, term: 2, ..before };
+    check(world.oracle.check_cause(1, before, now), Invariant::Undisturbed);
+    check(world.oracle.check_cause(1, before, Seen { role: RoleKind::Follower, ..now }), Invariant::Undisturbed);
+    assert!(world.oracle.check_cause(1, before, Seen { role: RoleKind::Candidate, ..now }).is_ok());
+    let last = LastEntry { term: 1, index: 1 };
+    let asks = |body| Message { from: id_at(2), to: id_at(1), term: 2, call: 9, body: Body::Request(body) };
+    world.oracle.hears(1, &asks(Request::PreVote(last)));
+    check(world.oracle.check_cause(1, before, now), Invariant::Undisturbed);
+    world.oracle.hears(1, &asks(Request::RequestVote { last, transfer: false }));
+    assert!(world.oracle.check_cause(1, before, now).is_ok(), "a message of that term has come");
+    check(world.oracle.check_deadline_kept(1, false), Invariant::Undisturbed);
+}
+
+#[test]
+fn a_cluster_that_does_not_stay_as_it_is_is_seen() {
+    let mut world = led();
+    world.oracle.settles(id_at(0), 1, 0b011);
+    let seen = Seen::of(world.nodes[1].server().unwrap());
+    assert!(world.oracle.check_stays(1, seen).is_ok());
+    check(world.oracle.check_stays(1, Seen { role: RoleKind::PreCandidate, ..seen }), Invariant::Steady);
+    check(world.oracle.check_stays(1, Seen { term: 2, ..seen }), Invariant::Steady);
+    check(world.oracle.check_stays(0, seen), Invariant::Steady);
+    assert!(world.oracle.check_stays(2, Seen { term: 2, ..seen }).is_ok(), "not one of those that follow");
+
+    let message = |to, term, body| Message { from: id_at(1), to: id_at(to), term, call: 9, body };
+    let last = LastEntry { term: 1, index: 1 };
+    let disturbing = [
+        message(0, 2, Body::Request(Request::PreVote(last))),
+        message(0, 1, Body::Request(Request::RequestVote { last, transfer: false })),
+        message(2, 2, Body::Reply(Reply::PreVote { granted: true })),
+        message(2, 1, Body::Reply(Reply::RequestVote { granted: true })),
+        message(0, 2, Body::Reply(Reply::TimeoutNow)),
+    ];
+    for message in disturbing {
+        check(world.oracle.check_calm(&message), Invariant::Steady);
+    }
+}
+
+#[test]
+fn messages_that_no_heartbeat_needs_are_seen() {
+    let mut world = led();
+    world.oracle.settles(id_at(0), 1, 0b111);
+    world.pass(1_000);
+    let beat = Message { from: id_at(0), to: id_at(1), term: 1, call: 9, body: Body::Reply(Reply::TimeoutNow) };
+    (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
+    world.oracle.count_anew();
+    (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
+    check(world.oracle.check_quiet(2), Invariant::Steady);
+    assert!(world.oracle.check_quiet(0).is_ok(), "the quiet is over");
 }
 
 #[test]

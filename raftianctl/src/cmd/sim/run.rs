@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use raftian_rpc::RoleKind;
 use raftian_sim::{
-    Kind as Message, Outcome, ROLES, Rare, Scenario, Schedule, Settings, Tally, minimise_while, run_seed,
+    Fault, Followed, Kind as Message, Outcome, ROLES, Rare, Rule, Scenario, Schedule, Settings, Tally, minimise_while,
+    run_seed,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -36,7 +37,9 @@ The verdict is the last line. Exit code 1 if an invariant was broken: then the s
 
 What is acknowledged are commands and reads, and reads commit nothing. A transition is a server's role, a kind of \
 message, and what the message did to it: so many different ones were seen. A branch is something rare that a run should \
-have met, such as a crash at the very moment a sync is done; those that no seed met are named.
+have met, such as a crash at the very moment a sync is done; those that no seed met are named. So are the rules of the \
+consensus core that no server followed, but for those that only a broken server would call for. A fault takes effect when \
+it strikes something: a message that is lost, a crash of a server that is up.
 
 Planted bugs (--mutant) want a program that has them:
   cargo run -r -p raftianctl --features zoo -- sim run --mutant quorum_half";
@@ -46,6 +49,9 @@ const MAX_CUTS: usize = 2_000;
 
 /// How many violations are told one by one.
 const TOLD: usize = 10;
+
+/// With so many seeds, a fault that is drawn and never takes effect is a fault of the simulator.
+const MANY_SEEDS: u64 = 1_000;
 
 /// How often there is a line where there is no bar.
 const LINE: Duration = Duration::from_secs(10);
@@ -169,6 +175,16 @@ impl Hunt {
         });
         let rare: Map<String, Value> =
             Rare::ALL.iter().map(|rare| (rare.name().to_owned(), tally.coverage.rare(*rare).into())).collect();
+        let faults: Map<String, Value> = Fault::ALL
+            .iter()
+            .map(|fault| {
+                let (seeds, effects) = (tally.coverage.drawn(*fault), tally.coverage.took_effect(*fault));
+                (fault.name().to_owned(), json!({ "seeds": seeds, "took_effect": effects }))
+            })
+            .collect();
+        let rules: Map<String, Value> =
+            Rule::ALL.iter().map(|rule| (rule.name(), tally.followed.runs(*rule).into())).collect();
+        let missing = tally.followed.missing().map(Rule::name);
         json!({
             "seeds": { "first": first, "last": last, "done": tally.seeds },
             "mutant": settings.mutant_name(),
@@ -180,7 +196,8 @@ impl Hunt {
             "undecided": tally.undecided,
             "violations": violations.collect::<Vec<_>>(),
             "script": script,
-            "coverage": { "transitions": transitions.collect::<Vec<_>>(), "rare": rare },
+            "coverage": { "transitions": transitions.collect::<Vec<_>>(), "rare": rare, "faults": faults },
+            "rules": { "all": Rule::ALL.len(), "seeds": rules, "missing": missing.collect::<Vec<_>>() },
         })
     }
 
@@ -235,11 +252,47 @@ impl Hunt {
         format!(
             "\ncommands     {} committed; {} acknowledged, reads among them\n\
              transitions  {} of role × message × outcome\n\
-             branches     {rare}\n",
+             branches     {rare}\n\
+             rules        {}\n\
+             faults       {}\n{}",
             tally.committed,
             tally.acknowledged,
-            tally.coverage.distinct()
+            tally.coverage.distinct(),
+            self.rules(),
+            self.faults(),
+            self.idle_faults()
         )
+    }
+
+    /// The rules of the core that no seed followed.
+    fn rules(&self) -> String {
+        let followed = &self.tally.followed;
+        let missed: Vec<String> = followed.missing_of_sound().map(Rule::name).collect();
+        let all = Rule::ALL.len() - Followed::needing_broken().count();
+        match missed.as_slice() {
+            [] => format!("all {all} were followed"),
+            missed => format!("{} of {all} were followed; no seed followed {}", all - missed.len(), missed.join(", ")),
+        }
+    }
+
+    /// How often each fault that was drawn took effect.
+    fn faults(&self) -> String {
+        let coverage = &self.tally.coverage;
+        let drawn = Fault::ALL.iter().filter(|fault| coverage.drawn(**fault) > 0);
+        let told: Vec<String> =
+            drawn.map(|fault| format!("{} {}", fault.name(), coverage.took_effect(*fault))).collect();
+        if told.is_empty() { "none were drawn".to_owned() } else { told.join(", ") }
+    }
+
+    /// A warning about faults that were drawn and never took effect, if so many seeds make that strange.
+    fn idle_faults(&self) -> String {
+        let coverage = &self.tally.coverage;
+        let is_idle = |fault: &&Fault| coverage.drawn(**fault) > 0 && coverage.took_effect(**fault) == 0;
+        let idle: Vec<&str> = Fault::ALL.iter().filter(is_idle).map(|fault| fault.name()).collect();
+        if idle.is_empty() || self.tally.seeds < MANY_SEEDS {
+            return String::new();
+        }
+        format!("warning: drawn, but never took effect: {}\n", idle.join(", "))
     }
 
     /// All of it in a sentence.
