@@ -183,6 +183,7 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "raftian__messages_of_commands",
     "raftian__messages_of_reads",
     "raftian__messages_to_a_follower_that_is_down",
+    "raftian__rejections_one_for_each_term",
     "raftian__self_vote_lost_with_a_crash",
     "raftian__throughput_at_ten_percent_loss",
     "raftian__throughput_of_many_at_ten_percent_loss",
