@@ -171,7 +171,26 @@ fn writable() -> OpenOptions {
 
 /// Makes a directory and what is missing above it, and syncs every directory that got a new entry by that.
 fn create_durably(path: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    let missing = missing(path);
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     missing.iter().filter_map(|created| created.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
+}
+
+/// A directory and those above it, as far as they are not there.
+fn missing(path: &Path) -> Vec<&Path> {
+    path.ancestors().take_while(|ancestor| !ancestor.exists()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directories_to_be_made_are_those_that_are_not_there() {
+        let there = std::env::temp_dir();
+        let path = there.join("raftian-wal-never-made/nodes/n1");
+        let expected: Vec<&Path> = path.ancestors().take(3).collect();
+        assert_eq!(missing(&path), expected);
+        assert_eq!(missing(&there), [] as [&Path; 0]);
+    }
 }
