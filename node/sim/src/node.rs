@@ -68,8 +68,11 @@ pub(crate) struct Node {
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) busy_until_us: u64,
     pub(crate) has_turn_planned: bool,
-    /// Whether its core wants a snapshot restored, which is not done yet.
-    pub(crate) awaits_restore: bool,
+    /// How many writes its core has wanted, and how many its driver has handed to the disk.
+    pub(crate) wanted: u64,
+    pub(crate) handed: u64,
+    /// The snapshots that are to be restored: the number of the first write that may rest on each.
+    pub(crate) restores: VecDeque<u64>,
     /// A snapshot that is being encoded, and one that is being restored.
     pub(crate) encoding: Option<Snapshot>,
     pub(crate) restoring: Option<(RestoreJob, Machine)>,
@@ -157,7 +160,9 @@ impl Node {
             inbox: VecDeque::new(),
             busy_until_us: 0,
             has_turn_planned: false,
-            awaits_restore: false,
+            wanted: 0,
+            handed: 0,
+            restores: VecDeque::new(),
             encoding: None,
             restoring: None,
             calls: Calls::default(),
@@ -192,7 +197,8 @@ impl Node {
         (self.armed, self.paused) = (None, None);
         self.inbox.clear();
         (self.busy_until_us, self.has_turn_planned) = (0, false);
-        (self.encoding, self.restoring, self.awaits_restore) = (None, None, false);
+        (self.encoding, self.restoring, self.wanted, self.handed) = (None, None, 0, 0);
+        self.restores.clear();
         self.calls = Calls::default();
         (self.asked, self.answered, self.tickets) = (0, 0, 0);
         self.wind();

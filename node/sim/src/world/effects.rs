@@ -89,7 +89,7 @@ impl World {
                 driver.tick(now);
             }
             let (oracle, mut seen, mut decisions) = (&mut self.oracle, None, Vec::new());
-            let awaits_restore = &mut node.awaits_restore;
+            let (wanted, restores) = (&mut node.wanted, &mut node.restores);
             driver.turn(|server, ready| {
                 let mut votes = ready.events.iter().filter_map(|event| match event {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
@@ -99,7 +99,8 @@ impl World {
                 seen =
                     Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
                 decisions.clone_from(&ready.reads);
-                *awaits_restore |= ready.restore.is_some();
+                restores.extend(ready.restore.as_ref().map(|_| *wanted + 1));
+                *wanted += u64::from(ready.persist.is_some());
             });
             let moved = seen.expect("a turn shows what the core wants")?;
             if let Some(kind) = kind.take() {
@@ -195,8 +196,10 @@ impl World {
 
     /// What may rest on a snapshot is written after its state is restored.
     fn require_restored(&mut self, at: usize) -> Check {
-        let waits = self.nodes[at].awaits_restore;
-        self.oracle.jury.require(!waits, Invariant::RestoreFirst, || {
+        let node = &mut self.nodes[at];
+        node.handed += 1;
+        let rests = node.restores.front().is_some_and(|first| *first <= node.handed);
+        self.oracle.jury.require(!rests, Invariant::RestoreFirst, || {
             format!("{} writes what may rest on a snapshot that is not restored yet", id_at(at))
         })
     }
@@ -301,7 +304,7 @@ impl World {
     pub(super) fn finish_restoring(&mut self, at: usize) -> Check {
         let Some((job, machine)) = self.nodes[at].restoring.take() else { return Ok(()) };
         self.oracle.restored(at, job.snapshot())?;
-        self.nodes[at].awaits_restore = false;
+        self.nodes[at].restores.pop_front();
         let (_, driver) = self.driver(at);
         driver.restored(machine);
         Ok(())
