@@ -199,7 +199,7 @@ impl Storage {
         let writes: Vec<Write> = batch.map(|persist| persist.write().clone()).collect();
         let records: Vec<Write> = writes.iter().flat_map(records).collect();
         let mut wal = self.wal.take().expect("a node that is up has its log open");
-        self.disk.set_capacity_bytes(None);
+        self.settle_health();
         let keep = keep.min(records.len());
         for record in &records[..keep] {
             raftian_raft::Storage::append(&mut wal, record).expect("there is room, and the disk works");

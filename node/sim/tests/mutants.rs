@@ -55,6 +55,7 @@ const SEEN_ELSEWHERE: &[(&str, &str)] = &[
     ("lost_call_repeated_at_once", "node/raft/tests"),
     ("lease_outlives_transfer", "node/raft/tests/edges.rs"),
     ("lease_without_drift", "node/raft/tests/edges.rs"),
+    ("snapshot_restarts_for_newer", "node/raft/tests/edges.rs"),
     ("transfer_to_learner", "node/raft/tests"),
     ("pre_vote_disturbs_leader", "node/raft/tests/edges.rs"),
     ("wal_torn_tail_kept", "node/wal/tests/mutants.rs"),

@@ -29,6 +29,9 @@ impl World {
     /// The invariant that was broken: [`Invariant::Steady`] if something moves, [`Invariant::Liveness`] if something does
     /// not come to its end.
     pub(super) fn stay(&mut self, core: u64, probe: usize, timeout_us: u64) -> Result<(), Violation> {
+        if !self.heartbeats_come_in_time() {
+            return Ok(());
+        }
         let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
         self.await_life(end_us, timeout_us / 40, probe, "a settled configuration with one leader", |world| {
             world.settled_leader(core).is_some()
@@ -40,7 +43,8 @@ impl World {
         while !is_calm(self) && self.now_us < end_us {
             self.run_until(self.now_us + timeout_us / 40)?;
         }
-        if !is_calm(self) || !self.plan.check_quorum && self.may_be_deposed(core, members) {
+        let is_protected = self.plan.check_quorum && self.plan.pre_vote;
+        if !is_calm(self) || !is_protected && self.may_be_deposed(core, members) {
             return Ok(());
         }
         self.oracle.settles(id_at(leader), term, up);
@@ -59,8 +63,17 @@ impl World {
         self.check_nothing_pends(up)
     }
 
-    /// Whether, without CheckQuorum, somebody may stand against a leader that is heard: a server that was removed (thesis
-    /// §4.2.3), or one whose request has been on its way for long.
+    /// Whether a heartbeat of the slowest clock comes twice before the shortest election time-out on the fastest: with clocks
+    /// that differ by more, elections never end.
+    fn heartbeats_come_in_time(&self) -> bool {
+        let rates = || self.nodes.iter().map(|node| node.clock.rate_permille);
+        let (slowest, fastest) = (rates().min().unwrap_or(1000), rates().max().unwrap_or(1000));
+        let interval_us = self.plan.heartbeat_interval.as_micros() as u64 * 1000 / slowest.max(1);
+        2 * interval_us <= self.plan.election_timeout.start.as_micros() as u64 * 1000 / fastest.max(1)
+    }
+
+    /// Whether, without CheckQuorum or PreVote, a server may stand against a leader that is heard: one that was removed
+    /// (thesis §4.2.3), whom one that has just started may believe, or one whose request has been on its way for long.
     fn may_be_deposed(&self, core: u64, members: Members) -> bool {
         let asks = |message: &Message| {
             matches!(message.body, Body::Request(Request::PreVote(_) | Request::RequestVote { .. }))
