@@ -47,8 +47,10 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::AcknowledgedDurable, "vote_twice"),
     (Invariant::Linearizable, "vote_twice"),
     (Invariant::Liveness, "next_index_stuck"),
-    (Invariant::Steady, "learner_stands"),
 ];
+
+/// Judges that no planted bug shows alone yet: tampering does, in `world/teeth.rs`.
+const SEEN_BY_TAMPERING: [Invariant; 1] = [Invariant::Steady];
 
 /// Bugs that no drawn run shows yet, and the tests that do.
 const SEEN_ELSEWHERE: &[(&str, &str)] = &[
@@ -59,6 +61,10 @@ const SEEN_ELSEWHERE: &[(&str, &str)] = &[
     ("transfer_to_learner", "node/raft/tests"),
     ("pre_vote_disturbs_leader", "node/raft/tests/edges.rs"),
     ("wal_torn_tail_kept", "node/wal/tests/mutants.rs"),
+    ("any_loss_believed", "node/raft/tests/edges.rs"),
+    ("no_protection_after_restart", "node/raft/tests/edges.rs"),
+    ("learner_stands", "node/raft/tests"),
+    ("driver_answers_latest_call", "node/driver/src/calls.rs"),
 ];
 
 /// Where the simulator itself panicked, which it never does, whatever it is shown. (Some bugs make a server panic. That is
@@ -115,7 +121,8 @@ fn hunt(mutant: Mutant) -> Option<RunReport> {
 #[test]
 fn every_judge_sees_a_bug_alone() {
     watch_panics();
-    assert!(Invariant::ALL.iter().eq(SEEN_ALONE.iter().map(|(judge, _)| judge)), "every judge has one line");
+    let judges = Invariant::ALL.iter().filter(|judge| !SEEN_BY_TAMPERING.contains(judge));
+    assert!(judges.eq(SEEN_ALONE.iter().map(|(judge, _)| judge)), "every judge has one line");
     let mut blind = Vec::new();
     for (judge, name) in SEEN_ALONE {
         let settings = Settings::planted(name).expect("a planted bug");
