@@ -277,7 +277,7 @@ impl Leader {
 
     /// For how long a confirmed round vouches for the lead.
     fn lease(&self, core: &Core) -> Option<Duration> {
-        core.options.lease_span().filter(|_| !self.gave_way)
+        core.options.lease_span().filter(|_| !self.gave_way || core.mutant(Mutant::LeaseOutlivesTransfer))
     }
 
     /// Whether a read that comes now needs no round.

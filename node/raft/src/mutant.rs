@@ -99,6 +99,12 @@ mutants! {
     /// Reads are served without asking anybody.
     ReadWithoutQuorum,
 
+    // Thesis §6.4.1
+    /// A lease holds on when another server was told to campaign.
+    LeaseOutlivesTransfer,
+    /// A server that has just started votes at once, whomever it may have heard from before.
+    VotesWithinLease,
+
     // Thesis §3.10
     /// A transfer to a server that does not take over is not given up.
     TransferNeverAborted,

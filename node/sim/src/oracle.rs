@@ -14,11 +14,13 @@ mod commit;
 mod durable;
 mod election;
 mod jury;
+mod leases;
 mod membership;
 mod reads;
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::time::Duration;
 
 use raftian_apps::{AppKind, Machine};
 use raftian_raft::{Discard, Entry, Index, LastEntry, NodeId, RoleKind, Server, Snapshot, Term, Write};
@@ -31,6 +33,7 @@ use commit::Committed;
 pub(crate) use commit::RESTING;
 use durable::DiskView;
 pub(crate) use jury::Jury;
+use leases::LeaseView;
 use reads::ReadsView;
 
 /// Everything the judge remembers of a run.
@@ -40,12 +43,14 @@ pub(crate) struct Oracle {
     first: Members,
     /// The configurations that were ever appended, whatever became of them.
     later: Vec<Members>,
+    /// The nodes that ever lost their disks or got old ones back, as bits.
+    returned: u64,
     /// Who led each term.
     leaders: BTreeMap<Term, NodeId>,
     table: Table,
     committed: Committed,
-    /// Whether reads may rest on a lease instead of a round.
-    has_leases: bool,
+    /// For how long a confirmed round vouches for reads after it, if leases are in use.
+    lease_span: Option<Duration>,
     views: Vec<View>,
     pub(crate) jury: Jury,
 }
@@ -62,7 +67,10 @@ struct View {
     /// The votes it has given, by term: what a later term on its disk makes final, though they never stood there.
     cast: BTreeMap<Term, NodeId>,
     disk: DiskView,
+    /// A copy of its disk that was kept aside, and whether it had begun anew then.
+    kept: (DiskView, bool),
     reads: ReadsView,
+    lease: LeaseView,
 }
 
 /// What can be seen of a server between two steps.
@@ -141,13 +149,14 @@ impl Oracle {
         first: Members,
         app: AppKind,
         machine: Machine,
-        has_leases: bool,
+        lease_span: Option<Duration>,
         max_sessions: usize,
     ) -> Oracle {
         Oracle {
             first,
             later: Vec::new(),
-            has_leases,
+            returned: 0,
+            lease_span,
             leaders: BTreeMap::new(),
             table: Table::default(),
             committed: Committed::new(app, machine, max_sessions),
@@ -195,7 +204,7 @@ impl Oracle {
     pub(crate) fn crashed(&mut self, at: usize) {
         let view = &mut self.views[at];
         view.seen = None;
-        view.reads = ReadsView::default();
+        (view.reads, view.lease) = (ReadsView::default(), LeaseView::default());
         let durable = view.disk.term();
         view.cast.retain(|term, _| *term < durable);
     }

@@ -34,6 +34,7 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::LearnersDoNotCount, "learner_votes"),
     (Invariant::ReadIndexFresh, "read_before_noop"),
     (Invariant::ReadRound, "read_without_quorum"),
+    (Invariant::LeaseTruth, "lease_outlives_transfer"),
     (Invariant::ExactlyOnce, "app_no_duplicate_suppression"),
     (Invariant::MessageBudget, "next_index_stuck"),
     (Invariant::Composure, "snapshot_off_by_one"),

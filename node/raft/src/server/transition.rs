@@ -103,8 +103,9 @@ impl Server {
             Role::Campaigner(_) => false,
             Role::Leader(leader) => self.core.now.since(leader.quorum_contact(&self.core)) < shortest,
         };
+        let forgets = self.core.mutant(Mutant::VotesWithinLease);
         match self.core.options.check_quorum {
-            true if has_just_started && self.core.options.lease.is_some() => Err(VoteRefused::JustStarted),
+            true if has_just_started && self.core.options.lease.is_some() && !forgets => Err(VoteRefused::JustStarted),
             true if leader_lives => Err(VoteRefused::LeaderHeard),
             _ => Ok(()),
         }
