@@ -6,7 +6,7 @@
 use raftian_apps::{Effect as Applied, Machine, Refusal};
 use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, RestoreJob};
 use raftian_raft::{
-    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Persist, RoleKind, Server, Write,
+    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Payload, Persist, RoleKind, Server, Write,
 };
 
 use super::{Budget, World};
@@ -95,9 +95,13 @@ impl World {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
                     _ => None,
                 });
+                let write = ready.persist.as_ref().map(Persist::write);
+                if write.is_some_and(changes_members) {
+                    // What a quorum of the members before has vouched for stays true.
+                    oracle.note_confirmed(at, server, now);
+                }
                 let voted = votes.try_for_each(|(term, candidate)| oracle.voted(at, term, candidate));
-                seen =
-                    Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
+                seen = Some(voted.and_then(|()| oracle.stepped(at, server, write)));
                 decisions.clone_from(&ready.reads);
                 restores.extend(ready.restore.as_ref().map(|_| *wanted + 1));
                 *wanted += u64::from(ready.persist.is_some());
@@ -138,6 +142,21 @@ impl World {
         let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
         self.oracle.jury.require(overdue == 0, Invariant::Answered, || {
             format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
+        })?;
+        if self.plan.lease.is_some() { self.check_leases(at) } else { Ok(()) }
+    }
+
+    /// Whoever has a lease knows what is committed. That can come to be wrong only where a node has taken a step, or
+    /// where more was committed.
+    fn check_leases(&mut self, at: usize) -> Check {
+        let committed = self.oracle.committed();
+        let is_more = committed > std::mem::replace(&mut self.leases_hold_up_to, committed);
+        let asked = if is_more { 0..self.nodes.len() } else { at..at + 1 };
+        asked.into_iter().try_for_each(|at| {
+            let node = &self.nodes[at];
+            let has_lease = |server: &&Server| server.has_lease(node.clock.time(self.now_us));
+            let leased = node.server().filter(has_lease).map(Server::commit_index);
+            leased.map_or(Ok(()), |known| self.oracle.check_lease(at, known))
         })
     }
 
@@ -215,9 +234,9 @@ impl World {
     }
 
     fn send(&mut self, message: Message) -> Check {
-        self.oracle.sent(&message)?;
-        self.budget.spend()?;
         let (from, to) = (place(message.from), place(message.to));
+        self.oracle.sent(&message, self.nodes[from].clock.time(self.now_us))?;
+        self.budget.spend()?;
         if to >= self.nodes.len() {
             return Ok(());
         }
@@ -402,6 +421,11 @@ impl World {
         }
         self.journal.note(self.now_us, self.steps, || What::Event(id_at(at), event));
     }
+}
+
+/// Whether a write brings a configuration.
+fn changes_members(write: &Write) -> bool {
+    write.entries.iter().any(|entry| matches!(entry.payload, Payload::Configuration(_)))
 }
 
 /// How far effects were carried out.
