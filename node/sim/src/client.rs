@@ -29,6 +29,8 @@ pub(crate) struct Client {
     pub(crate) knows: u64,
     /// Whether its first command under a name only reads.
     opens_by_reading: bool,
+    /// Whether it asks the same node again, unless it was pointed to another.
+    pub(crate) is_stubborn: bool,
 }
 
 /// The operation under way.
@@ -74,6 +76,7 @@ impl Client {
             target,
             knows,
             opens_by_reading,
+            is_stubborn: false,
         };
         client.rename();
         client

@@ -119,6 +119,8 @@ counted! {
         StartRefused = "start_refused",
         /// The disk of a node that no configuration needs was emptied.
         Wiped = "wiped",
+        /// A node that no configuration needs was given an earlier copy of its disk.
+        DiskPutBack = "disk_put_back",
         /// Several inputs were taken in together.
         InputsTogether = "inputs_together",
         /// A message was lost on its way by chance.

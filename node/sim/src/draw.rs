@@ -4,6 +4,8 @@
 //! Invariants: the same seed draws the same schedule; each kind of fault has a generator of its own, so that a new kind
 //! changes nothing for the others; what is drawn is legal.
 
+mod edges;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -15,13 +17,18 @@ use raftian_raft::{Change, Lease, NodeId};
 use crate::invariant::id_at;
 use crate::random::random;
 use crate::schedule::{Action, Op, Schedule, Timed, Whom};
-use crate::settings::Plan;
+use crate::settings::{LinkEffect, Plan};
 use crate::storage::Crashes;
 use raftian_wal::Part;
 
-/// By how much clocks drift where leases rest on them, in percent; and at most where they do not, in thousandths.
+/// The version of what is drawn. It rises when a seed draws something else than before: a seed of another version is
+/// another run.
+pub const DRAWS: u32 = 2;
+
+/// By how much clocks drift where leases rest on them, in percent; the rates that are as far apart as that, in
+/// thousandths; and by how much clocks are wrong at most where nothing rests on them.
 const LEASE_DRIFT_PERCENT: u8 = 10;
-const LEASED_SKEW_PERMILLE: u64 = 40;
+const LEASED_PERMILLE: (u64, u64) = (953, 1048);
 const FREE_SKEW_PERMILLE: u64 = 200;
 
 impl Schedule {
@@ -30,12 +37,18 @@ impl Schedule {
         let mut random = generator(seed, 0);
         let end_us = random.u64(4_000_000..12_000_000);
         let plan = draw_plan(seed);
-        let drawing = Drawing { seed, end_us, founders: plan.founders, nodes: plan.nodes() };
-        let mut actions = drawing.ops(&plan);
+        let drawing = Drawing { seed, end_us, plan: &plan, nodes: plan.nodes() };
+        let (mut actions, forgetting) = (drawing.ops(), drawing.forgetting());
+        let is_calm = |at_us| forgetting.iter().any(|calm| calm.during_us.contains(&at_us));
+        actions.retain(|timed| !is_calm(timed.at_us));
+        actions.extend(forgetting.iter().flat_map(|calm| calm.actions.iter().cloned()));
         for draw in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
             actions.extend(draw(&drawing));
         }
         for draw in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
+            actions.extend(draw(&drawing));
+        }
+        for draw in [Drawing::leases, Drawing::returns, Drawing::rewrites] {
             actions.extend(draw(&drawing));
         }
         actions.retain(|timed| timed.at_us < end_us);
@@ -54,15 +67,18 @@ fn draw_plan(seed: u64) -> Plan {
     let timeout_ms = [50, 150, 150, 300][random.usize(0..4)];
     let check_quorum = random.u8(0..4) > 0;
     let lease = (check_quorum && random.u8(0..3) == 0).then_some(Lease { drift_percent: LEASE_DRIFT_PERCENT });
-    let skew = if lease.is_some() { LEASED_SKEW_PERMILLE } else { FREE_SKEW_PERMILLE };
-    let is_skewed = random.bool();
     let joiners = if random.bool() { random.u16(0..3) } else { 0 };
-    let clocks = (0..founders + joiners).map(|_| if is_skewed { random.u64(1000 - skew..=1000 + skew) } else { 1000 });
-    let clocks = clocks.collect();
+    let clocks = draw_clocks(&mut random, founders + joiners, lease.is_some());
+    // Where leases are in use, others should want to lead as soon as they may.
+    let spread_ms = if lease.is_some() && timeout_ms > 50 && random.bool() { timeout_ms / 10 } else { timeout_ms };
     let app = if random.u8(0..4) == 0 { AppKind::Attack } else { AppKind::Kv };
     let mut hosts = generator(seed, 13);
     let is_limited = hosts.u8(0..3) == 0;
+    let mut edges = generator(seed, 17);
+    let clients = random.usize(1..7);
     Plan {
+        link_effects: draw_slow_links(&mut edges, founders + joiners, timeout_ms),
+        stubborn_clients: edges.usize(0..=clients).saturating_sub(1),
         max_append_bytes: if is_limited { hosts.usize(1..400) } else { 1024 * 1024 },
         max_committed_per_ready: if is_limited { hosts.usize(1..8) } else { 4096 },
         limits: draw_limits(&mut hosts, app),
@@ -77,7 +93,7 @@ fn draw_plan(seed: u64) -> Plan {
         app,
         founders,
         joiners,
-        election_timeout: Duration::from_millis(timeout_ms)..Duration::from_millis(2 * timeout_ms),
+        election_timeout: Duration::from_millis(timeout_ms)..Duration::from_millis(timeout_ms + spread_ms),
         heartbeat_interval: Duration::from_millis(timeout_ms / random.u64(3..6)),
         pre_vote: random.u8(0..4) > 0,
         check_quorum,
@@ -88,11 +104,46 @@ fn draw_plan(seed: u64) -> Plan {
         keep: if random.bool() { random.u64(0..10) } else { 0 },
         effects: draw_effects(&mut random),
         sync_us: Some(draw_sync(&mut random)),
-        clients: random.usize(1..7),
+        clients,
         client_patience_us: random.u64(50_000..500_000),
         client_attempts: random.u32(2..12),
         client_loss_percent: if random.bool() { random.u64(0..10) } else { 0 },
     }
+}
+
+/// Clocks that are true, or each wrong by something; with leases mostly as far apart as those allow.
+fn draw_clocks(random: &mut Rng, nodes: u16, is_leased: bool) -> Vec<u64> {
+    let (shape, odd) = (random.u8(0..8), random.u16(0..nodes));
+    let (slow, fast) = LEASED_PERMILLE;
+    let rate = |node| match (is_leased, shape) {
+        (false, 0..4) | (true, 0) => 1000,
+        (false, _) => random.u64(1000 - FREE_SKEW_PERMILLE..=1000 + FREE_SKEW_PERMILLE),
+        (true, 1) => random.u64(slow..=fast),
+        (true, 2 | 3) if node == odd => slow,
+        (true, 2 | 3) => fast,
+        (true, 4) if node == odd => fast,
+        (true, 4) => slow,
+        (true, _) => {
+            if random.bool() {
+                slow
+            } else {
+                fast
+            }
+        }
+    };
+    (0..nodes).map(rate).collect()
+}
+
+/// In some runs a few links take long, up to five election time-outs.
+fn draw_slow_links(random: &mut Rng, nodes: u16, timeout_ms: u64) -> Vec<LinkEffect> {
+    let count = if random.u8(0..5) == 0 { random.usize(1..4) } else { 0 };
+    let links = (0..count).map(|_| {
+        let (from, to) = (random.usize(0..usize::from(nodes)), random.usize(0..usize::from(nodes)));
+        let delay_ms = (timeout_ms as f64 * 5.0 * random.f64()).round();
+        let effect = Effect::latency(delay_ms, (delay_ms * random.f64()).round());
+        (from != to).then_some(LinkEffect { from: id_at(from), to: id_at(to), effect: effect.ok()? })
+    });
+    links.flatten().collect()
 }
 
 fn draw_effects(random: &mut Rng) -> Vec<Effect> {
@@ -119,14 +170,14 @@ fn draw_sync(random: &mut Rng) -> std::ops::Range<u64> {
 }
 
 /// The times and actions of one kind after another.
-struct Drawing {
+struct Drawing<'a> {
     seed: u64,
     end_us: u64,
-    founders: u16,
+    plan: &'a Plan,
     nodes: usize,
 }
 
-impl Drawing {
+impl Drawing<'_> {
     /// Times from the beginning to the end, so far apart on average.
     fn times(&self, random: &mut Rng, mean_us: u64) -> Vec<u64> {
         let mut times = Vec::new();
@@ -149,15 +200,22 @@ impl Drawing {
         id_at(random.usize(0..self.nodes))
     }
 
+    fn founder(&self, random: &mut Rng) -> NodeId {
+        id_at(random.usize(0..usize::from(self.plan.founders)))
+    }
+
     /// Faults are worst where the leader is.
     fn whom(&self, random: &mut Rng) -> Whom {
         let or = self.any(random);
         if random.bool() { Whom::Leader { or } } else { Whom::Node(or) }
     }
 
-    fn ops(&self, plan: &Plan) -> Vec<Timed> {
+    fn ops(&self) -> Vec<Timed> {
+        let plan = self.plan;
         let mut random = generator(self.seed, 2);
-        let count = random.u64(500..3_000);
+        // Where all is idle now and then, a server that hears nobody does not fall behind at once.
+        let is_idle = plan.lease.is_some() && random.bool();
+        let count = if is_idle { random.u64(50..400) } else { random.u64(500..3_000) };
         let (keys, values) = (random.u8(1..6), if random.bool() { 5 } else { u32::MAX });
         let reads = random.u8(0..60);
         let op = |random: &mut Rng| {
@@ -200,6 +258,13 @@ impl Drawing {
             actions.push(Timed { at_us, action });
             let until_us = at_us + random.u64(1_000..1_000_000);
             actions.push(Timed { at_us: until_us, action: Action::RestartAll });
+            if random.bool() {
+                // Once more, before much is written after what the first crash left.
+                let again_us = until_us + random.u64(1_000..50_000);
+                actions.push(Timed { at_us: again_us, action: Action::Crash { node: whom, keep: random.usize(0..3) } });
+                let until_us = again_us + random.u64(1_000..100_000);
+                actions.push(Timed { at_us: until_us, action: Action::RestartAll });
+            }
         }
         actions
     }
@@ -345,8 +410,7 @@ impl Drawing {
     fn transfers(&self) -> Vec<Timed> {
         let mut random = generator(self.seed, 10);
         let times = self.strikes(&mut random, 2, 200_000..2_000_000);
-        let transfer =
-            |at_us| Timed { at_us, action: Action::Transfer(id_at(random.usize(0..usize::from(self.founders)))) };
+        let transfer = |at_us| Timed { at_us, action: Action::Transfer(self.founder(&mut random)) };
         times.into_iter().map(transfer).collect()
     }
 

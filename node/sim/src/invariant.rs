@@ -65,9 +65,11 @@ invariants! {
     LearnersDoNotCount = "learners_do_not_count",
     /// A read sees everything that was committed before it was asked for (§8, T6.4).
     ReadIndexFresh = "read_index_fresh",
-    /// A read is confirmed by a quorum's answers to calls that left after it was asked for, unless it rests on a lease
-    /// (§8, T6.4).
+    /// A read is confirmed by a quorum's answers to calls that left after it was asked for; or, with leases, to calls that
+    /// left shortly before (§8, T6.4).
     ReadRound = "read_round",
+    /// A leader with a valid lease knows all that is committed (T6.4.1).
+    LeaseTruth = "lease_truth",
     /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
     ExactlyOnce = "exactly_once",
     /// Every question of a client that a node took in is pending, or was answered or passed on.

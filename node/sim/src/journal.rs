@@ -41,6 +41,8 @@ pub enum What {
     Damaged(NodeId, Part),
     /// Its disk was emptied.
     Wiped(NodeId),
+    /// It was replaced by a copy that was made earlier.
+    PutBack(NodeId),
     /// A server did not start, because of this.
     Refused(NodeId, Part),
     /// A server does nothing for a while.

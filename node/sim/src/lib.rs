@@ -49,6 +49,7 @@ mod world;
 pub mod zoo;
 
 pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
+pub use draw::DRAWS;
 pub use fault::Fault;
 pub use invariant::{Invariant, Violation};
 pub use journal::{Happening, What};
@@ -65,7 +66,7 @@ pub use scenario::{
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
 pub use settings::Mutant;
-pub use settings::{NotPlanted, Plan, Settings};
+pub use settings::{LinkEffect, NotPlanted, Plan, Settings};
 pub use storage::Crashes;
 pub use tally::Tally;
 pub use world::{Held, World};

@@ -39,8 +39,10 @@ pub fn minimise_while(
 }
 
 /// The parameters that may be as in a quiet plan, one after another.
-const SIMPLER: [fn(&mut Plan, Plan); 12] = [
+const SIMPLER: [fn(&mut Plan, Plan); 14] = [
     |plan, _| plan.effects.clear(),
+    |plan, _| plan.link_effects.clear(),
+    |plan, quiet| plan.stubborn_clients = quiet.stubborn_clients,
     |plan, quiet| plan.clock_permille = quiet.clock_permille,
     |plan, quiet| plan.sync_us = quiet.sync_us,
     |plan, quiet| plan.client_loss_percent = quiet.client_loss_percent,

@@ -15,6 +15,7 @@ use raftian_raft::{Body, Message};
 use crate::coverage::{Coverage, Rare};
 use crate::invariant::{id_at, place};
 use crate::random::random;
+use crate::settings::LinkEffect;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,7 @@ type Cuts = Vec<u64>;
 pub(crate) struct Network {
     seed: u64,
     effects: Vec<Effect>,
+    link_effects: Vec<LinkEffect>,
     /// As the lab has them.
     cuts: Cuts,
     /// Whether nodes are still to hear of that.
@@ -67,11 +69,12 @@ struct News {
 }
 
 impl Network {
-    /// A network of which every link has these effects. `plant` gives each node its links, with a bug or without.
+    /// A network of which every link has these effects, and some links more. `plant` gives each node its links, with a bug or without.
     pub(crate) fn new(
         seed: u64,
         nodes: usize,
         effects: Vec<Effect>,
+        link_effects: Vec<LinkEffect>,
         news_us: u64,
         plant: impl Fn(Links) -> Links,
     ) -> Network {
@@ -82,6 +85,7 @@ impl Network {
         let mut network = Network {
             seed,
             effects,
+            link_effects,
             cuts: vec![0; nodes],
             is_news: true,
             version: 0,
@@ -95,8 +99,9 @@ impl Network {
         network
     }
 
-    /// Every link has these effects from now on, and news takes no time.
+    /// Every link has these effects from now on and no others, and news takes no time.
     pub(crate) fn set_effects(&mut self, effects: Vec<Effect>) {
+        self.link_effects.clear();
         (self.effects, self.news_us, self.is_news) = (effects, 0, true);
     }
 
@@ -156,7 +161,8 @@ impl Network {
         // A cut comes last, so that it changes nothing for what follows on this link.
         let cut = self.is_cut(from, to).then_some(Effect::CUT);
         let rule = move |effect| Rule { from: from as u16 + 1, to: to as u16 + 1, effect };
-        self.effects.iter().copied().chain(cut).map(rule)
+        let here = self.link_effects.iter().filter(move |on| (place(on.from), place(on.to)) == (from, to));
+        self.effects.iter().copied().chain(here.map(|on| on.effect)).chain(cut).map(rule)
     }
 
     /// What becomes of a message that is about to leave. The caller judges both ways; the node that is called asks whether

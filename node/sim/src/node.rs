@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use raftian_apps::Machine;
 use raftian_driver::{Driver, Host, RestoreJob};
-use raftian_raft::{Message, NodeId, Options, Persisted, Server, Snapshot, Time};
+use raftian_raft::{Configuration, Message, NodeId, Options, Persisted, Server, Snapshot, Time};
 
 use crate::queue::{Event, MessageId, Request};
 use crate::schedule::Op;
@@ -57,6 +57,8 @@ pub(crate) struct Node {
     /// `None` while it is down.
     pub(crate) driver: Option<Driver<SimHost>>,
     pub(crate) storage: Storage,
+    /// The configuration that it founded with when the copy of its disk was made.
+    pub(crate) kept_configuration: Option<Configuration>,
     /// How often it was started: what was meant for an earlier life finds nobody.
     pub(crate) epoch: u32,
     /// When it wants to be called, on the clock of the world; `u64::MAX` while it cannot be called.
@@ -153,6 +155,7 @@ impl Node {
             clock: Clock { rate_permille },
             driver: None,
             storage,
+            kept_configuration: None,
             epoch: 0,
             deadline_us: u64::MAX,
             paused: None,

@@ -14,12 +14,14 @@ mod commit;
 mod durable;
 mod election;
 mod jury;
+mod leases;
 mod membership;
 mod reads;
 mod steady;
 
 use std::collections::BTreeMap;
 use std::iter;
+use std::time::Duration;
 
 use raftian_apps::{AppKind, Machine};
 use raftian_raft::{Discard, Entry, Index, LastEntry, NodeId, RoleKind, Server, Snapshot, Term, Write};
@@ -33,6 +35,7 @@ pub(crate) use commit::RESTING;
 use durable::DiskView;
 use election::Matched;
 pub(crate) use jury::Jury;
+use leases::LeaseView;
 use reads::ReadsView;
 use steady::Steady;
 
@@ -43,12 +46,14 @@ pub(crate) struct Oracle {
     first: Members,
     /// The configurations that were ever appended, whatever became of them.
     later: Vec<Members>,
+    /// The nodes that ever lost their disks or got old ones back, as bits.
+    returned: u64,
     /// Who led each term.
     leaders: BTreeMap<Term, NodeId>,
     table: Table,
     committed: Committed,
-    /// Whether reads may rest on a lease instead of a round.
-    has_leases: bool,
+    /// For how long a confirmed round vouches for reads after it, if leases are in use.
+    lease_span: Option<Duration>,
     views: Vec<View>,
     /// What must stay as it is, if anything must.
     steady: Option<Steady>,
@@ -70,7 +75,10 @@ struct View {
     /// The latest term of which it has heard since its last step.
     heard: Term,
     matched: Matched,
+    /// A copy of its disk that was kept aside, and whether it had begun anew then.
+    kept: (DiskView, bool),
     reads: ReadsView,
+    lease: LeaseView,
 }
 
 /// What can be seen of a server between two steps.
@@ -149,13 +157,14 @@ impl Oracle {
         first: Members,
         app: AppKind,
         machine: Machine,
-        has_leases: bool,
+        lease_span: Option<Duration>,
         max_sessions: usize,
     ) -> Oracle {
         Oracle {
             first,
             later: Vec::new(),
-            has_leases,
+            returned: 0,
+            lease_span,
             leaders: BTreeMap::new(),
             table: Table::default(),
             committed: Committed::new(app, machine, max_sessions),
@@ -205,7 +214,7 @@ impl Oracle {
         let view = &mut self.views[at];
         view.seen = None;
         (view.heard, view.matched) = (0, Matched::default());
-        view.reads = ReadsView::default();
+        (view.reads, view.lease) = (ReadsView::default(), LeaseView::default());
         let durable = view.disk.term();
         view.cast.retain(|term, _| *term < durable);
     }

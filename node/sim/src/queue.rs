@@ -133,6 +133,20 @@ impl Queue {
         self.take(slot as u32, id)
     }
 
+    /// Messages that would arrive later than this are lost.
+    pub(crate) fn lose_late(&mut self, latest_us: u64) {
+        let late = self.heap.iter().filter(|Reverse(planned)| planned.at_us > latest_us);
+        let late: Vec<_> = late
+            .filter_map(|Reverse(planned)| match planned.event {
+                Event::Deliver { slot, id } => Some((slot, id)),
+                _ => None,
+            })
+            .collect();
+        for (slot, id) in late {
+            self.take(slot, id);
+        }
+    }
+
     /// The messages on their way, in the order they were sent.
     pub(crate) fn messages(&self) -> Vec<(MessageId, &Message)> {
         let mut messages: Vec<_> = self.slots.iter().flatten().map(|(id, message)| (*id, message)).collect();

@@ -11,6 +11,7 @@ use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
 use raftian_raft::RuleSet;
 
 use crate::coverage::Coverage;
+use crate::draw::DRAWS;
 use crate::invariant::{Invariant, Violation};
 use crate::journal::Happening;
 use crate::schedule::Schedule;
@@ -144,7 +145,7 @@ fn judge(history: &[Operation], app: AppKind) -> Result<bool, String> {
 impl fmt::Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RunReport { seed, hash, events, committed, led_terms, operations, acknowledged, .. } = self;
-        write!(f, "seed {seed}: {events} events, {committed} committed, {led_terms} terms led, ")?;
+        write!(f, "seed {seed} of draws {DRAWS}: {events} events, {committed} committed, {led_terms} terms led, ")?;
         write!(f, "{acknowledged} of {operations} operations acknowledged, hash {hash:016x}")?;
         match &self.violation {
             Some(violation) => write!(f, "; {violation}"),

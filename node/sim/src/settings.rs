@@ -86,6 +86,8 @@ pub struct Plan {
     pub keep: u64,
     /// What every link does to messages.
     pub effects: Vec<Effect>,
+    /// What single links do to messages beyond that.
+    pub link_effects: Vec<LinkEffect>,
     /// How long a sync takes, in microseconds; `None` if it takes until it is told to end.
     pub sync_us: Option<Range<u64>>,
     /// A segment of a node's log that has so many bytes gets no more.
@@ -107,12 +109,25 @@ pub struct Plan {
     pub clock_permille: Vec<u64>,
     /// How many clients there are.
     pub clients: usize,
+    /// So many of them, from the first on, ask the same node again and again, unless they are pointed to another.
+    pub stubborn_clients: usize,
     /// How long a client waits for an answer before it tries another node, in microseconds.
     pub client_patience_us: u64,
     /// How often a client tries before it gives an operation up.
     pub client_attempts: u32,
     /// How many in a hundred requests and answers of clients are lost.
     pub client_loss_percent: u64,
+}
+
+/// What one link does to messages.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinkEffect {
+    /// The node that sends.
+    pub from: NodeId,
+    /// The node that receives.
+    pub to: NodeId,
+    /// What it does.
+    pub effect: Effect,
 }
 
 impl Plan {
@@ -135,6 +150,7 @@ impl Plan {
             snapshot_every: None,
             keep: 0,
             effects: Vec::new(),
+            link_effects: Vec::new(),
             sync_us: Some(0..1),
             segment_bytes: 16 << 10,
             crashes: Crashes::Whole,
@@ -145,6 +161,7 @@ impl Plan {
             forwarding: false,
             clock_permille: Vec::new(),
             clients: 0,
+            stubborn_clients: 0,
             client_patience_us: 400_000,
             client_attempts: 8,
             client_loss_percent: 0,
@@ -154,6 +171,12 @@ impl Plan {
     /// How many nodes there are, members or not.
     pub fn nodes(&self) -> usize {
         usize::from(self.founders + self.joiners)
+    }
+
+    /// For how long a confirmed round vouches for a leader, on its clock, if leases are in use.
+    pub(crate) fn lease_span(&self) -> Option<Duration> {
+        let lease = self.lease.filter(|_| self.check_quorum)?;
+        Some(self.election_timeout.start * 100 / (100 + u32::from(lease.drift_percent)))
     }
 
     pub(crate) fn configuration(&self) -> Configuration {

@@ -52,6 +52,8 @@ pub(crate) struct Storage {
     node: NodeId,
     layout: raftian_wal::Options,
     disk: MemDisk,
+    /// A copy that was made earlier, and what was being written to the disk then.
+    kept: Option<(MemDisk, Vec<Write>)>,
     /// `None` while the node is down.
     wal: Option<Wal<MemDisk>>,
     /// What waits for the disk, and what the disk is busy with.
@@ -71,6 +73,7 @@ impl Storage {
             node,
             layout,
             disk: MemDisk::new(),
+            kept: None,
             wal: None,
             waiting: Vec::new(),
             syncing: Vec::new(),
@@ -116,6 +119,28 @@ impl Storage {
         self.disk = MemDisk::new();
         self.unsettled.clear();
         self.damage = None;
+    }
+
+    /// A copy of what is durable is kept aside, unless the disk is damaged. Says whether it was made.
+    pub(crate) fn keep(&mut self) -> bool {
+        let copy = self.disk.fork();
+        copy.crash();
+        let is_whole = self.damage.is_none();
+        if is_whole {
+            self.kept = Some((copy, self.unsettled.clone()));
+        }
+        is_whole
+    }
+
+    /// The disk is the copy that was kept. Says whether there is one.
+    pub(crate) fn put_back(&mut self) -> bool {
+        let Some((disk, unsettled)) = self.kept.as_ref().map(|(kept, unsettled)| (kept.fork(), unsettled.clone()))
+        else {
+            return false;
+        };
+        self.wipe();
+        (self.disk, self.unsettled) = (disk, unsettled);
+        true
     }
 
     // Writing.

@@ -22,7 +22,7 @@ pub use manual::Held;
 use raftian_apps::Machine;
 use raftian_check::Operation;
 use raftian_driver::Driver;
-use raftian_raft::{Message, NodeId, RoleKind, RuleSet, Server};
+use raftian_raft::{Index, Message, NodeId, RoleKind, RuleSet, Server};
 use raftian_wal::{Recovered, WalError};
 
 use crate::client::{Client, History};
@@ -62,6 +62,8 @@ pub struct World {
     calls: u64,
     history: History,
     oracle: Oracle,
+    /// So much was committed when all leaders were last asked for their leases.
+    leases_hold_up_to: Index,
     budget: Budget,
     /// Whether clocks are looked at only where that is the step.
     ignores_clocks: bool,
@@ -111,9 +113,21 @@ impl World {
             done: 0,
             performed: 0,
             nodes: (0..count).map(new_node).collect(),
-            network: Network::new(network_seed, count, plan.effects.clone(), plan.news_us, links),
+            network: Network::new(
+                network_seed,
+                count,
+                plan.effects.clone(),
+                plan.link_effects.clone(),
+                plan.news_us,
+                links,
+            ),
             clients: (0..plan.clients)
-                .map(|client| Client::new(client, client % count, u64::MAX >> (64 - count), plan.has_short_sessions()))
+                .map(|client| {
+                    let knows = u64::MAX >> (64 - count);
+                    let mut asking = Client::new(client, client % count, knows, plan.has_short_sessions());
+                    asking.is_stubborn = client < plan.stubborn_clients;
+                    asking
+                })
                 .collect(),
             calls: 0,
             history: History::default(),
@@ -122,9 +136,10 @@ impl World {
                 Members::of(&plan.configuration()),
                 plan.app,
                 plan.first_machine(),
-                plan.lease.is_some(),
+                plan.lease_span(),
                 plan.limits.max_sessions,
             ),
+            leases_hold_up_to: 0,
             budget: Budget::default(),
             ignores_clocks: false,
             steps_without_time: 0,

@@ -36,6 +36,7 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::LearnersDoNotCount, "learner_votes"),
     (Invariant::ReadIndexFresh, "read_before_noop"),
     (Invariant::ReadRound, "read_without_quorum"),
+    (Invariant::LeaseTruth, "lease_outlives_transfer"),
     (Invariant::ExactlyOnce, "app_no_duplicate_suppression"),
     (Invariant::Answered, "driver_forgets_skipped_proposals"),
     (Invariant::RecoveryTruth, "wal_header_forgets_hard_state"),

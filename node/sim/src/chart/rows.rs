@@ -247,6 +247,10 @@ impl Drawing {
                 found.mark(*id, Mark::Damaged);
                 found.texts.push(format!("the disk of {id} is emptied"));
             }
+            What::PutBack(id) => {
+                found.mark(*id, Mark::Damaged);
+                found.texts.push(format!("an earlier copy of its disk is put back on {id}"));
+            }
             What::Damaged(id, part) => {
                 found.mark(*id, Mark::Damaged);
                 found.texts.push(format!("a bit flips in {} of {id}", words::part(*part)));
@@ -342,7 +346,7 @@ fn servers(what: &What) -> impl Iterator<Item = usize> {
             [Some(*id), None]
         }
         What::Resumed(id) | What::Damaged(id, _) | What::Wiped(id) | What::Refused(id, _) => [Some(*id), None],
-        What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
+        What::PutBack(id) | What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
         What::Asked { node, .. } => [Some(*node), None],
         What::Told { .. } | What::Broken(_) => [None, None],
     };

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use raftian_raft::{
     AppendReply, Body, Discard, Entry, HardState, Index, LastEntry, Message, NodeId, Reply, Request, Snapshot,
-    SnapshotReply, Term, Write,
+    SnapshotReply, Term, Time, Write,
 };
 use raftian_wal::Recovered;
 
 use super::{Jury, Oracle, View};
 use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::members::bit;
 use crate::shadow::{Mark, Shadow};
 
 /// A part of a write that is on the disk as a whole or not at all.
@@ -30,7 +31,7 @@ fn records(write: &Write) -> impl Iterator<Item = Record<'_>> {
 }
 
 /// What is known to be on a disk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct DiskView {
     hard_state: HardState,
     /// The votes that have ever been durable; terms rise.
@@ -144,7 +145,23 @@ impl Oracle {
     /// A node's disk is emptied; it begins anew, and waits to be added.
     pub(crate) fn wiped(&mut self, at: usize) {
         self.replaced(at);
+        self.returned |= bit(id_at(at));
         self.views[at].is_wiped = true;
+        self.views[at].cast.clear();
+    }
+
+    /// A copy is made of what a disk has durably.
+    pub(crate) fn disk_kept(&mut self, at: usize) {
+        let View { disk, is_wiped, kept, .. } = &mut self.views[at];
+        *kept = (disk.clone(), *is_wiped);
+    }
+
+    /// A node has the disk again that it had when the copy was made.
+    pub(crate) fn put_back(&mut self, at: usize) {
+        self.returned |= bit(id_at(at));
+        let view = &mut self.views[at];
+        (view.disk, view.is_wiped) = view.kept.clone();
+        view.cast.clear();
     }
 
     /// A write is durable.
@@ -197,11 +214,14 @@ impl Oracle {
         Ok(())
     }
 
-    /// A message leaves its sender.
-    pub(crate) fn sent(&mut self, message: &Message) -> Check {
+    /// A message leaves its sender, at this time on its clock.
+    pub(crate) fn sent(&mut self, message: &Message, now: Time) -> Check {
         let Message { from, to, term, .. } = *message;
         self.check_calm(message)?;
         self.views[place(from)].reads.note_sent(message);
+        if let Some(span) = self.lease_span {
+            self.views[place(from)].lease.note_sent(message, now, span);
+        }
         let View { disk, cast, .. } = &self.views[place(from)];
         let of_its_own_term = is_of_own_term(message);
         self.jury.require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {

@@ -93,8 +93,11 @@ impl Oracle {
     }
 
     /// A leader has heard from a follower: what it takes for stored there, is (unless the follower went on to a later
-    /// term, and may have discarded it since).
+    /// term, and may have discarded it since). Of one that was removed, nothing is taken for stored.
     pub(crate) fn check_match_index(&mut self, at: usize, server: &Server, from: usize) -> Check {
+        if !server.configuration().is_some_and(|members| members.contains(id_at(from))) {
+            return Ok(());
+        }
         let Some(index) = server.match_index(id_at(from)) else { return Ok(()) };
         let disk = &self.views[from].disk;
         if disk.term() > server.hard_state().term {

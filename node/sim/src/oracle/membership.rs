@@ -4,7 +4,8 @@ use raftian_raft::{Entry, NodeId, Payload, RoleKind, Server};
 
 use super::{Oracle, View};
 use crate::invariant::{Check, Invariant, id_at};
-use crate::members::Members;
+use crate::members::{Members, bit};
+use crate::shadow::Shadow;
 
 impl Oracle {
     /// A server uses the latest configuration in its log.
@@ -25,20 +26,36 @@ impl Oracle {
         std::iter::once(&self.first).chain(&self.later).all(|members| members.is_quorum(!lost))
     }
 
-    /// Whether no configuration that another node uses, or may come to use again, has this node: so its name means nothing
-    /// to any of them.
+    /// Whether no configuration has this node: not the one that is committed, nor one that another node uses or may come to
+    /// use again. So its name means nothing to any of them.
+    ///
+    /// But those that came back without their past, or with less of it, may be sent the log from an early index on, and use
+    /// what members it tells of there. So they are never a quorum of any members there ever were.
     pub(crate) fn is_forgotten(&self, id: NodeId) -> bool {
-        let others = (0..self.views.len()).filter(|at| id_at(*at) != id);
-        others.map(|at| (at, &self.views[at])).all(|(at, view)| {
-            let log = if view.seen.is_some() { &view.log } else { view.disk.log() };
-            let agreed = log.last_index().min(self.committed.log().last_index());
-            // Where a log departs from what is committed, an earlier configuration may come back.
-            let is_true = log.at(agreed) == self.committed.log().at(agreed);
-            let first = Some(self.first).filter(|_| self.is_founder(at));
-            let settled = log.changes_up_to(agreed).last().map(|(_, members)| *members).or(first);
-            let later = log.changes().iter().filter(|(since, _)| *since > agreed).map(|(_, members)| *members);
-            is_true && settled.into_iter().chain(later).all(|members| !members.contains(id))
-        })
+        let committed = self.committed.log();
+        let in_force = committed.changes().last().map_or(self.first, |(_, members)| *members);
+        // What a node has in memory alone may be lost: what is on its disk is in force again then.
+        let others = self.views.iter().enumerate().filter(|(at, _)| id_at(*at) != id);
+        let mut logs = others.flat_map(|(at, view)| {
+            let in_memory = view.seen.map(|_| (at, &view.log));
+            in_memory.into_iter().chain([(at, view.disk.log())])
+        });
+        let returned = self.returned | bit(id);
+        let are_few = !std::iter::once(&self.first).chain(&self.later).any(|members| members.is_quorum(returned));
+        are_few && !in_force.contains(id) && logs.all(|(at, log)| !self.may_use(at, log, id))
+    }
+
+    /// Whether a node with this log uses a configuration with `id`, or may come to use one again.
+    fn may_use(&self, at: usize, log: &Shadow, id: NodeId) -> bool {
+        let committed = self.committed.log();
+        let agreed = log.last_index().min(committed.last_index());
+        // Where a log departs from what is committed, an earlier configuration may come back.
+        let is_true = log.at(agreed) == committed.at(agreed);
+        // With the beginning of the log may have come a snapshot that tells of the first members.
+        let first = Some(self.first).filter(|_| self.is_founder(at) || log.last_index() > 0);
+        let settled = log.changes_up_to(agreed).last().map(|(_, members)| *members).or(first);
+        let later = log.changes().iter().filter(|(since, _)| *since > agreed).map(|(_, members)| *members);
+        !is_true || settled.into_iter().chain(later).any(|members| members.contains(id))
     }
 
     /// Whether a node knew the first configuration when its disk was empty.

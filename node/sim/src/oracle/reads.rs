@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{Body, Index, Message, Server, Term};
+use raftian_raft::{Body, Index, Message, Server, Term, Time};
 
 use super::{Oracle, View};
 use crate::invariant::{Check, Invariant, id_at};
@@ -29,6 +29,8 @@ struct Asked {
     committed: Index,
     /// The latest call that had left when it came.
     sent: u64,
+    /// Whether a lease vouched for its server then.
+    is_leased: bool,
 }
 
 impl ReadsView {
@@ -47,19 +49,22 @@ impl ReadsView {
 
 impl Oracle {
     /// A server of this term has the answer of another to a call.
-    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64, server: &Server) {
-        let View { reads, .. } = &mut self.views[at];
+    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64, server: &Server, now: Time) {
+        let View { reads, lease, .. } = &mut self.views[at];
         if server.hard_state().term == term {
             let latest = reads.answered.entry(from).or_default();
             *latest = call.max(*latest);
+            lease.note_answered(from, term, call);
+            self.note_confirmed(at, server, now);
         }
     }
 
     /// Somebody asks a server to read.
-    pub(crate) fn read_asked(&mut self, at: usize, ticket: u64) {
+    pub(crate) fn read_asked(&mut self, at: usize, ticket: u64, server: &Server, now: Time) {
         let committed = self.committed();
+        let is_leased = self.is_leased(at, server, now);
         let reads = &mut self.views[at].reads;
-        reads.waiting.push(Asked { ticket, committed, sent: reads.sent });
+        reads.waiting.push(Asked { ticket, committed, sent: reads.sent, is_leased });
     }
 
     /// A server says from which index on a read may be served, or that it cannot.
@@ -69,7 +74,7 @@ impl Oracle {
         let id = id_at(at);
         self.jury
             .require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
-        let (Some(Asked { committed, sent, .. }), Some(index)) = (asked, index) else { return Ok(()) };
+        let (Some(Asked { committed, sent, is_leased, .. }), Some(index)) = (asked, index) else { return Ok(()) };
         self.jury.require(index >= committed, Invariant::ReadIndexFresh, || {
             format!("{id} lets a read see index {index}, but {committed} was committed before it was asked for")
         })?;
@@ -77,7 +82,7 @@ impl Oracle {
         let heard = reads.answered.iter().filter(|(_, call)| **call > sent);
         let heard = heard.fold(bit(id), |heard, (from, _)| heard | bit(id_at(*from)));
         let members = log.changes().last().map_or(self.first, |(_, members)| *members);
-        self.jury.require(self.has_leases || members.is_quorum(heard), Invariant::ReadRound, || {
+        self.jury.require(is_leased || members.is_quorum(heard), Invariant::ReadRound, || {
             format!("{id} serves read {ticket} without answers of a quorum of ({members}) to calls after number {sent}")
         })
     }

@@ -69,6 +69,8 @@ pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result
         "fails" => Ok(Action::SyncFails(node)),
         "flips" => Ok(Action::FlipBit { node: id, part: part(words)? }),
         "wiped" => Ok(Action::Wipe(id)),
+        "kept" => Ok(Action::KeepDisk(id)),
+        "put_back" => Ok(Action::PutBackDisk(id)),
         _ => Ok(Action::DiskFull { node: id, is_full: what == "full" }),
     }
 }
@@ -248,6 +250,8 @@ impl fmt::Display for Action {
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
             Action::FlipBit { node, part } => write!(f, "disk {node} flips {part}"),
             Action::Wipe(id) => write!(f, "disk {id} wiped"),
+            Action::KeepDisk(id) => write!(f, "disk {id} kept"),
+            Action::PutBackDisk(id) => write!(f, "disk {id} put_back"),
             Action::Change(change) => {
                 let (verb, what) = told(change);
                 write!(f, "try {verb} {what}")

@@ -53,6 +53,8 @@ pub const FIGURES: &[Figure] = figures! { "":
     "new_leader_read_before_noop",
     "readindex_delayed_ack",
     "readindex_retry_after_pause",
+    "lease_given_away",
+    "lease_follower_restarts",
     // Logs (§5.3)
     "ack_after_truncation",
     "stale_short_append",
@@ -71,6 +73,8 @@ pub const FIGURES: &[Figure] = figures! { "":
     "config_truncated",
     "remove_leader",
     "rejoin_same_term",
+    "member_returns_empty",
+    "member_returns_with_old_disk",
     // Handing over (thesis §3.10)
     "transfer_under_load",
     // Clients (§8, thesis §6.3)

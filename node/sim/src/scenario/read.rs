@@ -22,7 +22,8 @@ const BY_HAND: [&str; 19] = [
 ];
 
 /// What can be said of a disk.
-const DISKS: [&str; 8] = ["held", "released", "takes", "fails", "full", "has_room", "flips", "wiped"];
+const DISKS: [&str; 10] =
+    ["held", "released", "takes", "fails", "full", "has_room", "flips", "wiped", "kept", "put_back"];
 
 /// What can be expected, but for the numbers of a server.
 const CONDITIONS: [&str; 11] =

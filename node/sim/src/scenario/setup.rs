@@ -13,11 +13,11 @@ use raftian_raft::Lease;
 use super::Scenario;
 use super::words::{Micros, Unreadable, Words};
 use crate::members::MAX_NODES;
-use crate::settings::{Plan, Settings};
+use crate::settings::{LinkEffect, Plan, Settings};
 use crate::storage::Crashes;
 
 /// The words that a setting begins with.
-pub(super) const WORDS: [&str; 36] = [
+pub(super) const WORDS: [&str; 37] = [
     "title",
     "source",
     "see",
@@ -51,6 +51,7 @@ pub(super) const WORDS: [&str; 36] = [
     "forwarding",
     "clocks",
     "clients",
+    "stubborn",
     "patience",
     "attempts",
     "loss",
@@ -91,7 +92,10 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "compact_above" => plan.limits.compact_above_bytes = words.number("a number of bytes")?,
         "snapshot_every" => plan.snapshot_every = Some(words.number("a number of entries")?),
         "keep" => plan.keep = words.number("a number of entries")?,
-        "links" => plan.effects.push(effect(words)?),
+        "links" => match words.peek().is_some_and(|word| word.starts_with('n')) {
+            true => plan.link_effects.push(link_effect(words)?),
+            false => plan.effects.push(effect(words)?),
+        },
         "disks" => plan.sync_us = sync(words)?,
         "segments" => plan.segment_bytes = segment_bytes(words)?,
         "crashes" => plan.crashes = crashes(words)?,
@@ -107,6 +111,7 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
                 return Err(words.refuse(format!("there are at most {MAX_CLIENTS} clients")));
             }
         }
+        "stubborn" => plan.stubborn_clients = words.number("a number of clients")?,
         "patience" => plan.client_patience_us = positive(words)?,
         "attempts" => plan.client_attempts = words.number("a number of attempts")?,
         _ => plan.client_loss_percent = percent(words)?.into(),
@@ -188,6 +193,12 @@ fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
     Ok(rates)
 }
 
+fn link_effect(words: &mut Words<'_>) -> Result<LinkEffect, Unreadable> {
+    let from = words.node()?;
+    words.expect("->")?;
+    Ok(LinkEffect { from, to: words.node()?, effect: effect(words)? })
+}
+
 fn effect(words: &mut Words<'_>) -> Result<Effect, Unreadable> {
     let effect = match words.one_of(&EFFECTS)? {
         "drop" => Effect::drop(share(words)?),
@@ -236,12 +247,20 @@ pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Res
     let quiet = told(&Plan::quiet(plan.founders));
     let told = told(plan);
     told.iter().filter(|line| !quiet.contains(line)).try_for_each(|line| writeln!(f, "{line}"))?;
-    plan.effects.iter().try_for_each(|effect| match *effect {
-        Effect::Drop { probability } => writeln!(f, "links drop {probability}"),
-        Effect::Duplicate { probability } => writeln!(f, "links duplicate {probability}"),
-        Effect::Reorder { probability, by_ms } => writeln!(f, "links reorder {probability} by {by_ms}ms"),
-        Effect::Latency { delay_ms, jitter_ms } => writeln!(f, "links latency {delay_ms}ms jitter {jitter_ms}ms"),
+    plan.effects.iter().try_for_each(|effect| writeln!(f, "links {}", spelt(effect)))?;
+    plan.link_effects.iter().try_for_each(|LinkEffect { from, to, effect }| {
+        let effect = spelt(effect);
+        writeln!(f, "links {from} -> {to} {effect}")
     })
+}
+
+fn spelt(effect: &Effect) -> String {
+    match *effect {
+        Effect::Drop { probability } => format!("drop {probability}"),
+        Effect::Duplicate { probability } => format!("duplicate {probability}"),
+        Effect::Reorder { probability, by_ms } => format!("reorder {probability} by {by_ms}ms"),
+        Effect::Latency { delay_ms, jitter_ms } => format!("latency {delay_ms}ms jitter {jitter_ms}ms"),
+    }
 }
 
 /// The parameters as lines.
@@ -273,6 +292,7 @@ fn told(plan: &Plan) -> Vec<String> {
         format!("call_timeout {}", on(plan.call_timeout)),
         format!("forwarding {}", on(plan.forwarding)),
         format!("clients {}", plan.clients),
+        format!("stubborn {}", plan.stubborn_clients),
         format!("patience {}", Micros(plan.client_patience_us)),
         format!("attempts {}", plan.client_attempts),
         format!("loss {}%", plan.client_loss_percent),

@@ -61,6 +61,8 @@ impl World {
             Action::DiskFull { node, is_full } => self.nodes[place(node)].storage.health.is_full = is_full,
             Action::FlipBit { node, part } => self.flip_bit(place(node), part),
             Action::Wipe(node) => self.wipe(place(node)),
+            Action::KeepDisk(node) => self.keep_disk(place(node)),
+            Action::PutBackDisk(node) => self.put_back_disk(place(node)),
             Action::Change(change) => return self.change_members(change),
             Action::Transfer(to) => return self.transfer_to(to),
             Action::Compact { node, keep } => {

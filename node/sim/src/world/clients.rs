@@ -176,8 +176,11 @@ impl World {
     fn try_elsewhere(&mut self, client: usize, hint: Option<usize>) {
         let attempts = self.plan.client_attempts;
         let trying = &mut self.clients[client];
-        trying.turn(hint);
-        if trying.current.as_ref().is_some_and(|current| current.attempts < attempts) {
+        let may_try = trying.current.as_ref().is_some_and(|current| current.attempts < attempts);
+        if hint.is_some() || !trying.is_stubborn || !may_try {
+            trying.turn(hint);
+        }
+        if may_try {
             return self.ask(client);
         }
         self.coverage.note_rare(Rare::GaveUp);

@@ -6,7 +6,7 @@
 use raftian_apps::{Effect as Applied, Machine, Refusal};
 use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, RestoreJob};
 use raftian_raft::{
-    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Persist, RoleKind, Server, Write,
+    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Payload, Persist, RoleKind, Server, Write,
 };
 
 use super::{Budget, World};
@@ -44,7 +44,7 @@ impl World {
     /// A node crashes. Of what waited for its disk, the first `keep` records have reached it all the same.
     pub(super) fn crash_at(&mut self, at: usize, keep: usize) -> Check {
         let name = random([self.seed, 13, at as u64, self.steps]);
-        let Some(driver) = self.nodes[at].end() else { return Ok(()) };
+        let Some(driver) = self.end_at(at) else { return Ok(()) };
         self.trace.note([21, at as u64, keep as u64, self.now_us]);
         self.note_end(at, driver.server());
         let storage = &mut self.nodes[at].storage;
@@ -63,10 +63,20 @@ impl World {
 
     /// A node stops by itself, because its disk has failed.
     pub(super) fn stop_at(&mut self, at: usize, doubtful: Vec<Write>) {
-        let Some(driver) = self.nodes[at].end() else { return };
+        let Some(driver) = self.end_at(at) else { return };
         self.trace.note([23, at as u64, self.now_us]);
         self.note_end(at, driver.server());
         self.nodes[at].storage.stop(doubtful);
+    }
+
+    /// A life of a node ends, and the messages that it has not looked at are lost.
+    fn end_at(&mut self, at: usize) -> Option<Driver<SimHost>> {
+        for event in self.nodes[at].paused.iter().flatten() {
+            if let Event::Deliver { slot, id } = event {
+                self.queue.take(*slot, *id);
+            }
+        }
+        self.nodes[at].end()
     }
 
     fn note_end(&mut self, at: usize, server: &Server) {
@@ -95,9 +105,13 @@ impl World {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
                     _ => None,
                 });
+                let write = ready.persist.as_ref().map(Persist::write);
+                if write.is_some_and(changes_members) {
+                    // What a quorum of the members before has vouched for stays true.
+                    oracle.note_confirmed(at, server, now);
+                }
                 let voted = votes.try_for_each(|(term, candidate)| oracle.voted(at, term, candidate));
-                seen =
-                    Some(voted.and_then(|()| oracle.stepped(at, server, ready.persist.as_ref().map(Persist::write))));
+                seen = Some(voted.and_then(|()| oracle.stepped(at, server, write)));
                 decisions.clone_from(&ready.reads);
                 restores.extend(ready.restore.as_ref().map(|_| *wanted + 1));
                 *wanted += u64::from(ready.persist.is_some());
@@ -138,6 +152,21 @@ impl World {
         let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
         self.oracle.jury.require(overdue == 0, Invariant::Answered, || {
             format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
+        })?;
+        if self.plan.lease.is_some() { self.check_leases(at) } else { Ok(()) }
+    }
+
+    /// Whoever has a lease knows what is committed. That can come to be wrong only where a node has taken a step, or
+    /// where more was committed.
+    fn check_leases(&mut self, at: usize) -> Check {
+        let committed = self.oracle.committed();
+        let is_more = committed > std::mem::replace(&mut self.leases_hold_up_to, committed);
+        let asked = if is_more { 0..self.nodes.len() } else { at..at + 1 };
+        asked.into_iter().try_for_each(|at| {
+            let node = &self.nodes[at];
+            let has_lease = |server: &&Server| server.has_lease(node.clock.time(self.now_us));
+            let leased = node.server().filter(has_lease).map(Server::commit_index);
+            leased.map_or(Ok(()), |known| self.oracle.check_lease(at, known))
         })
     }
 
@@ -215,9 +244,9 @@ impl World {
     }
 
     fn send(&mut self, message: Message) -> Check {
-        self.oracle.sent(&message)?;
-        self.budget.spend()?;
         let (from, to) = (place(message.from), place(message.to));
+        self.oracle.sent(&message, self.nodes[from].clock.time(self.now_us))?;
+        self.budget.spend()?;
         if to >= self.nodes.len() {
             return Ok(());
         }
@@ -402,6 +431,11 @@ impl World {
         }
         self.journal.note(self.now_us, self.steps, || What::Event(id_at(at), event));
     }
+}
+
+/// Whether a write brings a configuration.
+fn changes_members(write: &Write) -> bool {
+    write.entries.iter().any(|entry| matches!(entry.payload, Payload::Configuration(_)))
 }
 
 /// How far effects were carried out.

@@ -96,6 +96,9 @@ impl World {
         (self.plan.turn_us, self.plan.job_us) = (self.plan.turn_us.min(1_000), self.plan.job_us.min(10_000));
         self.network.set_effects(Effect::latency(0.6, 0.4).ok().into_iter().collect());
         self.heal_links();
+        // What was sent on a slow link does not come long after it was made a fast one.
+        let timeout_us = self.plan.election_timeout.start.as_micros() as u64;
+        self.queue.lose_late(self.now_us + timeout_us / 2);
         for at in 0..self.nodes.len() {
             self.resume_at(at);
             let node = &mut self.nodes[at];

@@ -124,6 +124,27 @@ impl World {
         self.nodes[at].options.configuration = None;
     }
 
+    /// A copy is made of what a disk has durably, unless it is damaged.
+    pub(super) fn keep_disk(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if node.storage.keep() {
+            node.kept_configuration = node.options.configuration.clone();
+            self.oracle.disk_kept(at);
+        }
+    }
+
+    /// A node that is down gets the copy of its disk that was kept, and with it its past: only where a wipe could be.
+    pub(super) fn put_back_disk(&mut self, at: usize) {
+        if self.nodes[at].is_up() || !self.oracle.is_forgotten(id_at(at)) || !self.nodes[at].storage.put_back() {
+            return;
+        }
+        self.coverage.note_rare(Rare::DiskPutBack);
+        self.journal.note(self.now_us, self.steps, || What::PutBack(id_at(at)));
+        self.oracle.put_back(at);
+        let node = &mut self.nodes[at];
+        node.options.configuration = node.kept_configuration.clone();
+    }
+
     // Damage.
 
     /// A bit flips on a disk, unless some configuration would lose its quorum for good: what is left then can do nothing,

@@ -1,16 +1,24 @@
 //! Invariants that no planted bug breaks can be broken all the same: by tampering with what the oracle is shown.
 
-use raftian_raft::{Body, Entry, HardState, LastEntry, Message, NodeId, Payload, Reply, Request, RoleKind, Write};
+use std::time::Duration;
+
+use raftian_raft::{
+    Body, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request, RoleKind, Time, Write,
+};
 use raftian_wal::Recovered;
 
 use super::{Budget, World};
 use crate::invariant::{Check, Invariant, id_at};
-use crate::oracle::Seen;
+use crate::oracle::{Oracle, Seen};
 use crate::settings::{Plan, Settings};
 
 /// Three servers, of which the first leads term 1 and has committed its no-op everywhere.
 fn led() -> World {
-    let mut world = World::manual(Plan::quiet(3), 1, Settings::default());
+    led_by(Plan::quiet(3))
+}
+
+fn led_by(plan: Plan) -> World {
+    let mut world = World::manual(plan, 1, Settings::default());
     world.tick(id_at(0)).unwrap();
     world.step_all().unwrap();
     assert_eq!((world.leader(), world.committed()), (Some(id_at(0)), 1));
@@ -94,26 +102,56 @@ fn a_promise_without_a_disk_behind_it_is_seen() {
         Message { to: NodeId::new(3).unwrap(), ..reply(1, Reply::RequestVote { granted: true }) },
     ];
     for message in cases {
-        check(world.oracle.sent(&message), Invariant::DurableBeforeSend);
+        check(world.oracle.sent(&message, Time::default()), Invariant::DurableBeforeSend);
     }
-    assert!(world.oracle.sent(&reply(1, Reply::AppendEntries(raftian_raft::AppendReply::Matched(1)))).is_ok());
+    let honest = reply(1, Reply::AppendEntries(raftian_raft::AppendReply::Matched(1)));
+    assert!(world.oracle.sent(&honest, Time::default()).is_ok());
 }
 
 #[test]
 fn a_read_without_a_round_of_its_own_is_seen() {
     let mut world = led();
-    let oracle = &mut world.oracle;
-    oracle.read_asked(0, 1);
+    let (oracle, now) = (&mut world.oracle, Time::default());
+    let server = world.nodes[0].server().unwrap();
+    oracle.read_asked(0, 1, server, now);
     check(oracle.read_answered(0, 1, Some(1)), Invariant::ReadRound);
     // An answer to a call that left before the read counts for nothing, and neither does one of another term.
-    oracle.read_asked(0, 2);
-    let server = world.nodes[0].server().unwrap();
-    oracle.answered(0, 1, 1, 1, server);
-    oracle.answered(0, 2, 0, 1_000, server);
+    oracle.read_asked(0, 2, server, now);
+    oracle.answered(0, 1, 1, 1, server, now);
+    oracle.answered(0, 2, 0, 1_000, server, now);
     check(oracle.read_answered(0, 2, Some(1)), Invariant::ReadRound);
-    oracle.read_asked(0, 3);
-    oracle.answered(0, 1, 1, 1_000, server);
+    oracle.read_asked(0, 3, server, now);
+    oracle.answered(0, 1, 1, 1_000, server, now);
     assert!(oracle.read_answered(0, 3, Some(1)).is_ok());
+}
+
+/// A call that left at 1,200 ms is answered: that vouches for reads of 136 ms after it, until another is told to campaign.
+#[test]
+fn a_read_by_a_lease_that_is_over_or_void_is_seen() {
+    let plan = Plan { lease: Some(Lease { drift_percent: 10 }), ..Plan::quiet(3) };
+    let mut world = led_by(plan);
+    let (oracle, server) = (&mut world.oracle, world.nodes[0].server().unwrap());
+    let at = |ms| Time(Duration::from_millis(ms));
+    let call = |call, body| Message { from: id_at(0), to: id_at(1), term: 1, call, body: Body::Request(body) };
+    let read = |oracle: &mut Oracle, ticket, ms| {
+        oracle.read_asked(0, ticket, server, at(ms));
+        oracle.read_answered(0, ticket, Some(1))
+    };
+    check(read(oracle, 1, 1_200), Invariant::ReadRound);
+    let last = LastEntry { term: 1, index: 1 };
+    oracle.sent(&call(1_000, Request::RequestVote { last, transfer: false }), at(1_200)).unwrap();
+    oracle.answered(0, 1, 1, 1_000, server, at(1_210));
+    assert!(read(oracle, 2, 1_336).is_ok());
+    check(read(oracle, 3, 1_337), Invariant::ReadRound);
+    oracle.sent(&call(1_001, Request::TimeoutNow), at(1_220)).unwrap();
+    check(read(oracle, 4, 1_230), Invariant::ReadRound);
+}
+
+#[test]
+fn a_lease_of_a_leader_that_does_not_know_what_is_committed_is_seen() {
+    let mut world = led();
+    assert!(world.oracle.check_lease(0, 1).is_ok());
+    check(world.oracle.check_lease(0, 0), Invariant::LeaseTruth);
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl World {
             self.oracle.check_deadline_kept(at, server.deadline() == deadline)?;
         }
         if answers_append {
-            self.oracle.answered(at, from, term, call, server);
+            self.oracle.answered(at, from, term, call, server, now);
             self.oracle.check_match_index(at, server, from)?;
         }
         Ok(Some(kind))
@@ -184,12 +184,11 @@ impl World {
         let (now, driver) = self.driver(at);
         driver.read(now, op, Consistency::Linearizable, route, asker);
         let is_taken = driver.pending() > pending;
-        is_taken.then(|| {
-            let node = &mut self.nodes[at];
-            node.tickets += 1;
-            self.oracle.read_asked(at, node.tickets);
-            node.tickets
-        })
+        let node = &mut self.nodes[at];
+        let server = node.driver.as_ref().map(Driver::server).filter(|_| is_taken)?;
+        node.tickets += 1;
+        self.oracle.read_asked(at, node.tickets, server, now);
+        Some(node.tickets)
     }
 
     /// A node looks at its clock.

@@ -1,6 +1,6 @@
 //! `raftianctl sim replay`: what happened in the run of a seed.
 
-use raftian_sim::{Happening, RunReport, Scenario, Schedule, What, watch};
+use raftian_sim::{DRAWS, Happening, RunReport, Scenario, Schedule, What, watch};
 use serde_json::json;
 
 use crate::cli::Context;
@@ -17,7 +17,8 @@ Examples:
   raftianctl sim replay 7 --script > seed7.scenario
 
 Without a chart, shows the turning points; with -o json a chart is one field. The same seed gives the same run, to \
-the last bit of its hash. Exit code 1 if an invariant was broken.";
+the last bit of its hash; but what a seed draws changes with the version of the draws, which is told with the seed: of \
+another version it is another run. `--script` keeps a run for later. Exit code 1 if an invariant was broken.";
 
 /// Run one seed again, and show what happened
 #[derive(Debug, clap::Args)]
@@ -67,6 +68,7 @@ fn as_json(report: &RunReport, points: &[(&Happening, String)]) -> serde_json::V
         .map(|(happening, text)| json!({ "at_us": happening.at_us, "step": happening.step, "text": text }));
     json!({
         "seed": report.seed,
+        "draws": DRAWS,
         "hash": format!("{:016x}", report.hash),
         "events": report.events,
         "virtual_us": report.virtual_us,

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use raftian_rpc::RoleKind;
 use raftian_sim::{
-    Fault, Followed, Kind as Message, Outcome, ROLES, Rare, Rule, Scenario, Schedule, Settings, Tally, minimise_while,
-    run_seed,
+    DRAWS, Fault, Followed, Kind as Message, Outcome, ROLES, Rare, Rule, Scenario, Schedule, Settings, Tally,
+    minimise_while, run_seed,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -187,6 +187,7 @@ impl Hunt {
         let missing = tally.followed.missing().map(Rule::name);
         json!({
             "seeds": { "first": first, "last": last, "done": tally.seeds },
+            "draws": DRAWS,
             "mutant": settings.mutant_name(),
             "events": tally.events,
             "seconds": took.as_secs_f64(),
@@ -218,12 +219,12 @@ impl Hunt {
         if let (Some(script), Some((seed, violation))) = (script, tally.violations.first()) {
             let Script { actions, of, text: scenario } = script;
             let invariant = violation.invariant;
-            let size = format!("{actions} of {of} actions of seed {seed}");
+            let size = format!("{actions} of {of} actions of seed {seed}, draws {DRAWS}");
             text.push_str(&format!("\nThe shortest script found that breaks {invariant} ({size}):\n\n{scenario}"));
         }
         text.push('\n');
         for (seed, violation) in tally.violations.iter().take(TOLD) {
-            text.push_str(&Paint::Bad.apply(&format!("seed {seed}: {violation}"), colour));
+            text.push_str(&Paint::Bad.apply(&format!("seed {seed} of draws {DRAWS}: {violation}"), colour));
             text.push('\n');
         }
         if tally.violations.len() > TOLD {
