@@ -410,7 +410,7 @@ impl Drawing<'_> {
     fn transfers(&self) -> Vec<Timed> {
         let mut random = generator(self.seed, 10);
         let times = self.strikes(&mut random, 2, 200_000..2_000_000);
-        let transfer = |at_us| Timed { at_us, action: Action::Transfer(self.founder(&mut random)) };
+        let transfer = |at_us| Timed { at_us, action: Action::Transfer(self.any(&mut random)) };
         times.into_iter().map(transfer).collect()
     }
 

@@ -51,7 +51,8 @@ invariants! {
     MatchIndexTruth = "match_index_truth",
     /// A leader's matchIndex never falls while it leads and the members stay the same (§5.3).
     MatchIndexRises = "match_index_rises",
-    /// Asking around raises no term, and a leader of an earlier term puts no election off (§5.1, T9.6).
+    /// Asking around raises no term; a leader of an earlier term puts no election off; and who has just heard from its
+    /// leader would vote for no other (§5.1, T4.2.3, T9.6).
     Undisturbed = "undisturbed",
     /// What a message promises is durable when it leaves (Figure 2).
     DurableBeforeSend = "durable_before_send",
@@ -61,7 +62,7 @@ invariants! {
     SnapshotTruth = "snapshot_truth",
     /// The configuration in force is the latest in the log, and changes follow one another as they may (§6, T4).
     ConfigurationTruth = "configuration_truth",
-    /// Learners count in no quorum (T4.2.1).
+    /// Learners count in no quorum, do not stand for election, and are not handed the lead (T4.2.1).
     LearnersDoNotCount = "learners_do_not_count",
     /// A read sees everything that was committed before it was asked for (§8, T6.4).
     ReadIndexFresh = "read_index_fresh",
@@ -72,7 +73,8 @@ invariants! {
     LeaseTruth = "lease_truth",
     /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
     ExactlyOnce = "exactly_once",
-    /// Every question of a client that a node took in is pending, or was answered or passed on.
+    /// Every question of a client that a node took in is pending, or was answered or passed on; and a peer's call gets the
+    /// reply that is meant for it.
     Answered = "answered",
     /// A disk gives back what was synced on it, and beyond that at most a beginning of what was being written.
     RecoveryTruth = "recovery_truth",
@@ -82,7 +84,7 @@ invariants! {
     PartitionTight = "partition_tight",
     /// A server does not want to be called again and again without time passing.
     TimePasses = "time_passes",
-    /// Messages are in proportion to what causes them.
+    /// Messages are in proportion to what causes them, and what is on its way is not sent again.
     MessageBudget = "message_budget",
     /// A server takes what honest servers send, and does not panic.
     Composure = "composure",

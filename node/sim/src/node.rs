@@ -47,6 +47,7 @@ pub(crate) enum Input {
     Encoded,
     Restored,
     CallsTimeOut,
+    CallRefused { peer: NodeId, call: u64 },
 }
 
 /// A node, running or not.

@@ -11,6 +11,7 @@
 //! disks and messages in `durable`, configurations in `membership`, a cluster that is left alone in `steady`.
 
 mod commit;
+mod conduct;
 mod durable;
 mod election;
 mod jury;
@@ -32,6 +33,7 @@ use crate::shadow::{Mark, Shadow};
 use commit::Committed;
 #[cfg(feature = "mutants")]
 pub(crate) use commit::RESTING;
+use conduct::Conduct;
 use durable::DiskView;
 use election::Matched;
 pub(crate) use jury::Jury;
@@ -54,6 +56,8 @@ pub(crate) struct Oracle {
     committed: Committed,
     /// For how long a confirmed round vouches for reads after it, if leases are in use.
     lease_span: Option<Duration>,
+    /// The shortest election time-out.
+    shortest_timeout: Duration,
     views: Vec<View>,
     /// What must stay as it is, if anything must.
     steady: Option<Steady>,
@@ -79,6 +83,7 @@ struct View {
     kept: (DiskView, bool),
     reads: ReadsView,
     lease: LeaseView,
+    conduct: Conduct,
 }
 
 /// What can be seen of a server between two steps.
@@ -158,6 +163,7 @@ impl Oracle {
         app: AppKind,
         machine: Machine,
         lease_span: Option<Duration>,
+        shortest_timeout: Duration,
         max_sessions: usize,
     ) -> Oracle {
         Oracle {
@@ -165,6 +171,7 @@ impl Oracle {
             later: Vec::new(),
             returned: 0,
             lease_span,
+            shortest_timeout,
             leaders: BTreeMap::new(),
             table: Table::default(),
             committed: Committed::new(app, machine, max_sessions),
@@ -215,6 +222,7 @@ impl Oracle {
         view.seen = None;
         (view.heard, view.matched) = (0, Matched::default());
         (view.reads, view.lease) = (ReadsView::default(), LeaseView::default());
+        view.conduct = Conduct::default();
         let durable = view.disk.term();
         view.cast.retain(|term, _| *term < durable);
     }
@@ -231,6 +239,7 @@ impl Oracle {
     pub(crate) fn stepped(&mut self, at: usize, server: &Server, write: Option<&Write>) -> Result<Moved, Finding> {
         let (before, now) = (self.views[at].seen, Seen::of(server));
         let mut moved = Moved { before, now, appended: false, truncated: false, rolled_back: false, installed: false };
+        let changed = self.views[at].log.changes().last().map(|(since, _)| *since);
         if let Some(write) = write.filter(|write| !write.is_empty()) {
             self.take_in(at, server, write, &mut moved)?;
         }
@@ -247,10 +256,14 @@ impl Oracle {
         }
         if moved.appended || moved.truncated || moved.installed || before.is_none() {
             self.check_active(at, server)?;
+            if self.views[at].log.changes().last().map(|(since, _)| *since) != changed {
+                self.views[at].conduct.meets_members();
+            }
         }
         if now.role == RoleKind::Leader {
             self.check_match_rises(at, server)?;
         }
+        self.check_standing(at, now)?;
         self.check_stays(at, now)?;
         let view = &mut self.views[at];
         (view.seen, view.heard) = (Some(now), 0);

@@ -137,6 +137,7 @@ impl World {
                 plan.app,
                 plan.first_machine(),
                 plan.lease_span(),
+                plan.election_timeout.start,
                 plan.limits.max_sessions,
             ),
             leases_hold_up_to: 0,
@@ -372,6 +373,7 @@ impl World {
             | Event::Encoded { node, epoch }
             | Event::Restored { node, epoch }
             | Event::CallsTimeOut { node, epoch }
+            | Event::CallRefused { node, epoch, .. }
             | Event::Turn { node, epoch } => match self.nodes[*node].epoch == *epoch {
                 true => *node,
                 false => return Ok(()),
@@ -396,16 +398,18 @@ impl World {
             Event::Encoded { node, .. } => self.arrive(node, Input::Encoded),
             Event::Restored { node, .. } => self.arrive(node, Input::Restored),
             Event::CallsTimeOut { node, .. } => self.arrive(node, Input::CallsTimeOut),
+            Event::CallRefused { node, peer, call, .. } => self.arrive(node, Input::CallRefused { peer, call }),
             Event::Answer { .. } | Event::TimeOut { .. } => Ok(()),
         }
     }
 
-    /// A message arrives. At a node that is down it is lost.
+    /// A message arrives. At a node that is down it is lost, and the transport hears that it called nobody.
     fn receive(&mut self, id: MessageId, message: Message) -> Check {
         let at = place(message.to);
         if self.nodes[at].is_up() {
             return self.arrive(at, Input::Message(id, message));
         }
+        self.refuse(&message);
         self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message)));
         self.coverage.note_rare(Rare::ArrivedAtNobody);
         Ok(())

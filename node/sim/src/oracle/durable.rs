@@ -218,6 +218,7 @@ impl Oracle {
     pub(crate) fn sent(&mut self, message: &Message, now: Time) -> Check {
         let Message { from, to, term, .. } = *message;
         self.check_calm(message)?;
+        self.check_conduct(message, now)?;
         self.views[place(from)].reads.note_sent(message);
         if let Some(span) = self.lease_span {
             self.views[place(from)].lease.note_sent(message, now, span);

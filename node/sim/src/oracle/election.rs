@@ -1,6 +1,6 @@
 //! Elections: who may lead.
 
-use raftian_raft::{Index, Message, NodeId, RoleKind, Server, Term};
+use raftian_raft::{Index, Message, NodeId, RoleKind, Server, Term, Time};
 
 use super::durable::{is_of_own_term, is_outlived};
 use super::{Oracle, Seen, View};
@@ -18,9 +18,12 @@ pub(super) struct Matched {
 
 impl Oracle {
     /// A message is about to be taken in.
-    pub(crate) fn hears(&mut self, at: usize, message: &Message) {
-        let heard = &mut self.views[at].heard;
+    pub(crate) fn hears(&mut self, at: usize, message: &Message, now: Time, has_check_quorum: bool) {
+        let View { heard, seen, conduct, .. } = &mut self.views[at];
         *heard = if is_of_own_term(message) { message.term.max(*heard) } else { *heard };
+        let known = seen.map_or(0, |seen| seen.term).max(*heard);
+        let protection = Some(self.shortest_timeout).filter(|_| has_check_quorum);
+        conduct.hears(message, known, now, protection);
     }
 
     /// A term is entered by standing in it, or because a message was of it: asking around raises none (thesis §9.6).

@@ -68,8 +68,8 @@ impl Oracle {
 
     /// The quiet is over. No link of the leader has had more messages than this.
     pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
-        let Some(Steady { leader, members, counts, .. }) = self.steady.take() else { return Ok(()) };
-        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader && members >> at & 1 == 1) {
+        let Some(Steady { leader, counts, .. }) = self.steady.take() else { return Ok(()) };
+        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader) {
             let (there, back) = (counts.sent[at], counts.returned[at]);
             self.jury.require(there.max(back) <= most, Invariant::Steady, || {
                 let id = id_at(at);

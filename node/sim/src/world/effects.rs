@@ -181,6 +181,10 @@ impl World {
                     }
                 }
                 Effect::Reply(call, Ok(message)) => {
+                    self.oracle.jury.require(message.call == call, Invariant::Answered, || {
+                        let Message { from, to, call: answered, .. } = &message;
+                        format!("{from} answers call {call} of {to} with what is meant for call {answered}")
+                    })?;
                     if self.leaves(at, Message { call, ..message })? {
                         return Ok(Carried::Crashed);
                     }

@@ -176,9 +176,9 @@ fn a_term_without_a_cause_and_an_election_put_off_for_a_stale_leader_are_seen() 
     assert!(world.oracle.check_cause(1, before, Seen { role: RoleKind::Candidate, ..now }).is_ok());
     let last = LastEntry { term: 1, index: 1 };
     let asks = |body| Message { from: id_at(2), to: id_at(1), term: 2, call: 9, body: Body::Request(body) };
-    world.oracle.hears(1, &asks(Request::PreVote(last)));
+    world.oracle.hears(1, &asks(Request::PreVote(last)), Time::default(), true);
     check(world.oracle.check_cause(1, before, now), Invariant::Undisturbed);
-    world.oracle.hears(1, &asks(Request::RequestVote { last, transfer: false }));
+    world.oracle.hears(1, &asks(Request::RequestVote { last, transfer: false }), Time::default(), true);
     assert!(world.oracle.check_cause(1, before, now).is_ok(), "a message of that term has come");
     check(world.oracle.check_deadline_kept(1, false), Invariant::Undisturbed);
 }

@@ -6,7 +6,7 @@
 //! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
 
 use raftian_driver::{Consistency, Driver, Route};
-use raftian_raft::{Body, Message, Reply, Request as Rpc, RoleKind, Time};
+use raftian_raft::{Body, Message, NodeId, Reply, Request as Rpc, RoleKind, Time};
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
@@ -16,6 +16,9 @@ use crate::journal::What;
 use crate::node::{Asker, Input};
 use crate::queue::{Event, MessageId, Request};
 use crate::random::random;
+
+/// How long it takes at most until a caller hears that its call was refused, in microseconds.
+const REFUSAL_US: u64 = 500;
 
 impl World {
     /// Something arrives at a node that runs.
@@ -73,6 +76,7 @@ impl World {
             Input::Encoded => self.finish_encoding(at),
             Input::Restored => self.finish_restoring(at)?,
             Input::CallsTimeOut => self.give_up_calls(at),
+            Input::CallRefused { peer, call } => self.call_refused(at, peer, call),
         }
         Ok(None)
     }
@@ -88,6 +92,7 @@ impl World {
         if matches!(message.body, Body::Request(_)) {
             if !self.network.admits(from, at, self.now_us) {
                 self.coverage.note_rare(Rare::RefusedAtCut);
+                self.refuse(&message);
                 self.journal.note(self.now_us, self.steps, || What::Lost(Box::new(message)));
                 return Ok(None);
             }
@@ -101,8 +106,12 @@ impl World {
         let (call, term) = (message.call, message.term);
         let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
         let is_request = matches!(message.body, Body::Request(_));
-        self.oracle.hears(at, &message);
         let kept = self.deadline_to_keep(at, &message);
+        let now = self.nodes[at].clock.time(self.now_us);
+        self.oracle.hears(at, &message, now, self.plan.check_quorum);
+        if !is_request {
+            self.oracle.call_is_over(at, from, call);
+        }
         let (now, driver) = self.driver(at);
         match is_request {
             true => driver.request(now, message, call),
@@ -134,6 +143,7 @@ impl World {
     fn give_up_calls(&mut self, at: usize) {
         while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
             self.coverage.note_rare(Rare::CallGivenUp);
+            self.oracle.call_is_over(at, place(peer), call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
         }
@@ -142,6 +152,26 @@ impl World {
         node.calls.has_timer = next_us.is_some();
         if let Some(next_us) = next_us {
             self.queue.plan(next_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
+        }
+    }
+
+    /// A request got no further than its receiver's door. Where the transport reports that, its sender hears so soon. (Calls
+    /// of an earlier life have the same numbers: now and then a call is reported lost that is not, as transports do.)
+    pub(super) fn refuse(&mut self, message: &Message) {
+        let node = place(message.from);
+        if self.plan.call_timeout && matches!(message.body, Body::Request(_)) {
+            let at_us = self.now_us + random([self.seed, 14, message.call]) % REFUSAL_US;
+            let epoch = self.nodes[node].epoch;
+            self.queue.plan(at_us, Event::CallRefused { node, epoch, peer: message.to, call: message.call });
+        }
+    }
+
+    fn call_refused(&mut self, at: usize, peer: NodeId, call: u64) {
+        if self.nodes[at].calls.end(call) {
+            self.coverage.note_rare(Rare::CallRefused);
+            self.oracle.call_is_over(at, place(peer), call);
+            let (now, driver) = self.driver(at);
+            driver.lost(now, peer, call);
         }
     }
 
