@@ -4,7 +4,7 @@
 //! Invariant: this follows from messages, clocks and logs alone. In doubt a server is right: what came in together with the
 //! reason for what it did may have come before it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term, Time};
@@ -21,8 +21,9 @@ pub(super) struct Conduct {
     in_flight: BTreeMap<usize, (Term, u64, Time)>,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
-    /// The calls that asked for a pre-vote when it had heard from its leader just before.
-    out_of_place: BTreeSet<(NodeId, u64)>,
+    /// The calls that ask for a pre-vote, and the terms that they ask about: a server that restarts numbers its calls anew.
+    /// And whether this one had heard from its leader just before, each time that it was asked.
+    asked: BTreeMap<(NodeId, u64, Term), bool>,
 }
 
 impl Conduct {
@@ -49,9 +50,8 @@ impl Conduct {
             Body::Request(Request::TimeoutNow) => self.heard_leader = None,
             Body::Request(Request::PreVote(_)) => {
                 let heard = self.heard_leader.filter(|(of, _)| *of == known).map(|(_, at)| now.since(at));
-                if heard.zip(protection).is_some_and(|(ago, protection)| ago < protection) {
-                    self.out_of_place.insert((from, call));
-                }
+                let is_disturbing = heard.zip(protection).is_some_and(|(ago, protection)| ago < protection);
+                *self.asked.entry((from, call, term)).or_insert(true) &= is_disturbing;
             }
             _ => {}
         }
@@ -97,7 +97,9 @@ impl Oracle {
                 self.check_sent_once(message, now)
             }
             Body::Reply(Reply::PreVote { granted }) => {
-                let is_right = !view.conduct.out_of_place.remove(&(to, call)) || !granted;
+                // Only a grant answers for the term that was asked about.
+                let is_right = !granted || view.conduct.asked.get(&(to, call, term)) != Some(&true);
+                view.conduct.asked.retain(|(from, number, _), _| (*from, *number) != (to, call));
                 self.jury.require(is_right, Invariant::Undisturbed, || {
                     format!("{from} would vote for {to} in term {term}, though it had heard from its leader just before")
                 })
