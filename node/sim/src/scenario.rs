@@ -13,6 +13,7 @@ mod figures;
 mod peers;
 mod play;
 mod read;
+mod server;
 mod setup;
 mod words;
 mod write;

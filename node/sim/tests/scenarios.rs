@@ -108,11 +108,42 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nservers 4", "line 2, column 1: `servers` was given already, on line 1"),
         ("title a\n\nservers 3\ntitle b", "line 4, column 1: `title` was given already, on line 1"),
         ("servers 3\nelect n1\nfinish\nat 20s finish", "line 4, column 8: `finish` was given already, on line 3"),
+        ("servers 3\nn2 pre_vote maybe", "line 2, column 13: expected `on` or `off`, found `maybe`"),
+        ("servers 3\nn4 pre_vote on", "line 2, column 1: there is no n4"),
+        (
+            "servers 3\nn2 pre_vote on\nn2 pre_vote off",
+            "line 3, column 4: `pre_vote` was given already for this server",
+        ),
+        ("servers 3\nelect n1\nn2 pre_vote on", "line 3, column 1: its settings come before the first statement"),
+        (
+            "servers 3\nrestart n2 pre_vot on",
+            "line 2, column 12: expected `pre_vote` or `check_quorum`, found `pre_vot`",
+        ),
+        ("servers 3\nn2 check_quorum off\nlease 10%", "line 3, column 7: leases need the same CheckQuorum on all"),
+        ("servers 3\nlease 10%\nn2 check_quorum off", "line 3, column 17: leases need the same CheckQuorum on all"),
+        ("servers 3\nlease 10%\nrestart n2 check_quorum off", "line 3, column 25: leases need the same CheckQuorum"),
         ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
     ] {
         let why = refused(text);
         assert!(why.contains(expected), "{text:?}: {why}");
     }
+}
+
+#[test]
+fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
+    let text =
+        "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";
+    assert_eq!(read(text).to_string(), text);
+    // Who asks before it campaigns stays in its term where nobody answers.
+    let stands_alone = "isolate n2\nadvance 1s\nexpect role n2";
+    assert_eq!(played(&format!("{stands_alone} pre_candidate")), None);
+    assert_eq!(played(&format!("n2 pre_vote off\n{stands_alone} candidate")), None);
+    let restarted = format!("crash n2\nrestart n2 pre_vote off\ncrash n2\nrestart n2\n{stands_alone} candidate");
+    assert_eq!(played(&restarted), None);
+    // Without CheckQuorum a leader that is alone stays one.
+    let is_alone = "elect n1\nisolate n1\nadvance 1s\nexpect role n1";
+    assert_eq!(played(&format!("{is_alone} pre_candidate")), None);
+    assert_eq!(played(&format!("n1 check_quorum off\n{is_alone} leader")), None);
 }
 
 #[test]

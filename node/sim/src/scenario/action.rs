@@ -7,9 +7,11 @@ use std::fmt;
 
 use raftian_raft::{Change, NodeId};
 
+use super::server;
 use super::words::{Micros, Unreadable, Words};
 use crate::invariant::id_at;
 use crate::schedule::{Action, Op, Whom};
+use crate::settings::ServerSettings;
 use raftian_wal::Part;
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
@@ -31,7 +33,7 @@ pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
         "client" => client(words)?,
         "crash" => crash(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
-        "restart" => Action::Restart(words.node()?),
+        "restart" => restart(words)?,
         "pause" => Action::Pause(whom(words)?),
         "resume" if words.eat("all") => Action::ResumeAll,
         "resume" => Action::Resume(words.node()?),
@@ -54,6 +56,15 @@ pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
         _ => attempt(words)?,
     };
     Ok(vec![one])
+}
+
+/// `n2`, or `n2 pre_vote on`.
+fn restart(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    let node = words.node()?;
+    match words.peek() {
+        Some(_) => Ok(Action::RestartWith { node, settings: server::read(words, ServerSettings::default())? }),
+        None => Ok(Action::Restart(node)),
+    }
 }
 
 /// Reads what is done to a disk, but for the words by hand.
@@ -236,6 +247,7 @@ impl fmt::Display for Action {
             Action::CrashAtInstall { node, keep } => write!(f, "crash {node} at install{}", Keeping(*keep)),
             Action::CrashAll { keep } => write!(f, "crash all{}", Keeping(*keep)),
             Action::Restart(id) => write!(f, "restart {id}"),
+            Action::RestartWith { node, settings } => write!(f, "restart {node}{settings}"),
             Action::RestartAll => write!(f, "restart all"),
             Action::Pause(whom) => write!(f, "pause {whom}"),
             Action::Resume(id) => write!(f, "resume {id}"),

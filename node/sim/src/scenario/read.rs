@@ -9,7 +9,9 @@ use raftian_raft::{Configuration, Index, NodeId, Term};
 
 use super::condition::{MEASURES, READ_FATES, ROLES};
 use super::words::{Unreadable, Words, statements};
-use super::{Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, setup};
+use super::{
+    Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, server, setup,
+};
 use crate::coverage::Kind;
 use crate::invariant::Invariant;
 use crate::schedule::Whom;
@@ -50,7 +52,10 @@ impl FromStr for Scenario {
                 let word = words.take("a statement")?;
                 return Err(word.unexpected("`servers` and how many there are, before all else", &["servers", "title"]));
             }
-            if is_setting {
+            let mut steps = Vec::new();
+            if server::is_setting(&words) {
+                server::read_setting(&mut words, &mut scenario)?;
+            } else if is_setting {
                 let word = words.take("a setting")?;
                 if first != "see" && !scenario.steps.is_empty() {
                     return Err(words.refuse(format!("`{first}` is a setting, and comes before the first statement")));
@@ -60,13 +65,14 @@ impl FromStr for Scenario {
             } else {
                 let line = words.line();
                 let step = |(at_us, statement)| Step { line, at_us, statement };
-                let steps = statement(&mut words)?;
-                if steps.iter().any(|(_, statement)| *statement == Statement::Finish) {
+                steps.extend(statement(&mut words)?.into_iter().map(step));
+                if steps.iter().any(|step| step.statement == Statement::Finish) {
                     once("finish", &words, &mut given)?;
                 }
-                scenario.steps.extend(steps.into_iter().map(step));
             }
             words.end()?;
+            server::check_lease(&words, &scenario, &steps)?;
+            scenario.steps.append(&mut steps);
         }
         if !given.contains_key("servers") {
             return Err(Unreadable { line: 1, column: 1, why: "expected `servers` and how many there are".to_owned() });

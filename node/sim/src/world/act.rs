@@ -41,6 +41,13 @@ impl World {
             }
             Action::CrashAll { keep } => return (0..self.nodes.len()).try_for_each(|at| self.crash_at(at, keep)),
             Action::Restart(id) => return self.restart_at(place(id)),
+            Action::RestartWith { node, settings } => {
+                let at = place(node);
+                if !self.nodes[at].is_up() {
+                    settings.apply(&mut self.nodes[at].options);
+                    return self.start(at);
+                }
+            }
             Action::RestartAll => return (0..self.nodes.len()).try_for_each(|at| self.restart_at(at)),
             Action::Pause(whom) => self.pause_at(self.whom(whom)),
             Action::Resume(id) => self.resume_at(place(id)),
