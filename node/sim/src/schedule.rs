@@ -112,6 +112,13 @@ pub enum Action {
         /// How long.
         us: u64,
     },
+    /// To apply an entry takes a server's application this long from now on, and the server does nothing else meanwhile.
+    ApplyTakes {
+        /// Whose application.
+        node: NodeId,
+        /// How long.
+        us: u64,
+    },
     /// The next sync of a disk fails.
     SyncFails(Whom),
     /// A disk has no room for writes from now on, or has again.

@@ -15,8 +15,21 @@ use crate::settings::ServerSettings;
 use raftian_wal::Part;
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(super) const VERBS: [&str; 12] =
-    ["client", "crash", "restart", "pause", "resume", "cut", "partition", "isolate", "heal", "clog", "compact", "try"];
+pub(super) const VERBS: [&str; 13] = [
+    "app",
+    "client",
+    "crash",
+    "restart",
+    "pause",
+    "resume",
+    "cut",
+    "partition",
+    "isolate",
+    "heal",
+    "clog",
+    "compact",
+    "try",
+];
 
 /// What a client can want.
 pub(super) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
@@ -30,6 +43,11 @@ pub(super) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
 /// Reads what follows a verb.
 pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let one = match verb {
+        "app" => {
+            let node = words.node()?;
+            words.expect("takes")?;
+            Action::ApplyTakes { node, us: words.time_us()? }
+        }
         "client" => client(words)?,
         "crash" => crash(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
@@ -257,6 +275,7 @@ impl fmt::Display for Action {
             Action::Heal => write!(f, "heal"),
             Action::Clog { from, to, for_us } => write!(f, "clog {from} -> {to} for {}", Micros(*for_us)),
             Action::SyncTakes { node, us } => write!(f, "disk {node} takes {}", Micros(*us)),
+            Action::ApplyTakes { node, us } => write!(f, "app {node} takes {}", Micros(*us)),
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),

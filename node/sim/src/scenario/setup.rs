@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raftian_apps::AppKind;
 use raftian_faults::Effect;
-use raftian_raft::Lease;
+use raftian_raft::{Lease, NodeId};
 
 use super::Scenario;
 use super::words::{Micros, Unreadable, Words};
@@ -65,6 +65,12 @@ pub(super) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"
 
 /// The most clients there can be.
 const MAX_CLIENTS: usize = 1_000;
+
+/// Whether a line is a setting of all servers. What `app` says of one server is an action.
+pub(super) fn is_setting(words: &Words<'_>) -> bool {
+    let of_server = || words.peek_second().is_some_and(|word| word.parse::<NodeId>().is_ok());
+    words.peek().is_some_and(|word| WORDS.contains(&word) && (word != "app" || !of_server()))
+}
 
 /// Reads a setting into a scenario that has no steps yet. `servers` has come before, unless this is it.
 pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {

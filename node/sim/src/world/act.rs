@@ -61,6 +61,7 @@ impl World {
             Action::Heal => self.heal_links(),
             Action::Clog { from, to, for_us } => self.network.clog(place(from), place(to), self.now_us + for_us),
             Action::SyncTakes { node, us } => self.nodes[place(node)].storage.health.sync_us = Some(us),
+            Action::ApplyTakes { node, us } => self.nodes[place(node)].apply_us = us,
             Action::SyncFails(whom) => {
                 let at = self.whom(whom);
                 self.nodes[at].storage.health.fails = self.nodes[at].is_up();

@@ -1,7 +1,7 @@
 //! What arrives at a node, and its turns: inputs first, then the clock, then all that comes of them.
 //!
-//! Where turns take no time, each input has a turn of its own. Where they do, what arrives meanwhile gathers, and is taken
-//! in together, as a node's driver does it.
+//! Where turns take no time, each input has a turn of its own. Where they do, or applying an entry does, what arrives
+//! meanwhile gathers, and is taken in together, as a node's driver does it.
 //!
 //! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
 
@@ -20,13 +20,19 @@ use crate::random::random;
 impl World {
     /// Something arrives at a node that runs.
     pub(super) fn arrive(&mut self, at: usize, input: Input) -> Check {
-        if self.plan.turn_us == 0 {
+        if !self.takes_turns(at) {
             let kind = self.take_in(at, input)?;
             return self.settle(at, kind);
         }
         self.nodes[at].inbox.push_back(input);
         self.plan_turn(at);
         Ok(())
+    }
+
+    /// Whether what arrives at a node may have to wait for its next turn.
+    fn takes_turns(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        self.plan.turn_us > 0 || node.apply_us > 0 || node.has_turn_planned
     }
 
     /// The node takes a turn as soon as it is done with the last one.
@@ -43,6 +49,12 @@ impl World {
     pub(super) fn take_turn(&mut self, at: usize) -> Check {
         self.nodes[at].has_turn_planned = false;
         let epoch = self.nodes[at].epoch;
+        if std::mem::take(&mut self.nodes[at].is_applying) {
+            self.settle(at, None)?;
+            if self.nodes[at].is_applying || self.nodes[at].epoch != epoch || !self.nodes[at].is_up() {
+                return Ok(());
+            }
+        }
         let inputs: Vec<Input> = self.nodes[at].inbox.drain(..).collect();
         let mut kind = None;
         let is_batch = inputs.len() > 1;
@@ -73,6 +85,10 @@ impl World {
             Input::Encoded => self.finish_encoding(at),
             Input::Restored => self.finish_restoring(at)?,
             Input::CallsTimeOut => self.give_up_calls(at),
+            Input::CallLost(peer, call) => {
+                let (now, driver) = self.driver(at);
+                driver.lost(now, peer, call);
+            }
         }
         Ok(None)
     }
@@ -92,7 +108,9 @@ impl World {
                 return Ok(None);
             }
             self.require_open(at, from, at)?;
-        } else if self.plan.call_timeout && !self.nodes[at].calls.end(message.call) {
+        } else if self.nodes[at].calls.has_given_up(message.call)
+            || self.plan.call_timeout && !self.nodes[at].calls.end(message.call)
+        {
             // The transport answers a call once, and not after it has given it up.
             self.coverage.note_rare(Rare::LateReply);
             return Ok(None);
@@ -203,10 +221,7 @@ impl World {
         }
         let (now, driver) = self.driver(at);
         driver.tick(now);
-        match self.plan.turn_us {
-            0 => self.settle(at, None),
-            _ => self.take_turn(at),
-        }
+        if self.takes_turns(at) { self.take_turn(at) } else { self.settle(at, None) }
     }
 
     /// A node's driver, and the time on its clock.
