@@ -178,7 +178,7 @@ impl World {
     }
 
     /// Carries out effects, one by one.
-    fn carry_out(&mut self, at: usize) -> Result<Carried, Finding> {
+    pub(super) fn carry_out(&mut self, at: usize) -> Result<Carried, Finding> {
         let mut again = false;
         while let Some(effect) = self.nodes[at].driver.as_mut().and_then(Driver::next_effect) {
             match effect {
@@ -454,7 +454,7 @@ fn changes_members(write: &Write) -> bool {
 }
 
 /// How far effects were carried out.
-enum Carried {
+pub(super) enum Carried {
     /// The node crashed amid them.
     Crashed,
     /// The node is busy applying an entry. The others come after that.

@@ -9,6 +9,7 @@ use raftian_driver::{Consistency, Driver, Route};
 use raftian_raft::{Body, Message, Reply, Request as Rpc, RoleKind, Time};
 use serde_json::value::RawValue;
 
+use super::effects::Carried;
 use super::{Budget, World};
 use crate::coverage::{Kind, Rare};
 use crate::invariant::{Check, Invariant, id_at, place};
@@ -50,9 +51,14 @@ impl World {
         self.nodes[at].has_turn_planned = false;
         let epoch = self.nodes[at].epoch;
         if std::mem::take(&mut self.nodes[at].is_applying) {
-            self.settle(at, None)?;
-            if self.nodes[at].is_applying || self.nodes[at].epoch != epoch || !self.nodes[at].is_up() {
-                return Ok(());
+            // The rest of what its last turn wants comes before new inputs, and the clock after them.
+            match self.carry_out(at)? {
+                Carried::Crashed => return Ok(()),
+                Carried::Applying => {
+                    self.plan_turn(at);
+                    return Ok(());
+                }
+                Carried::Finished | Carried::Again => {}
             }
         }
         let inputs: Vec<Input> = self.nodes[at].inbox.drain(..).collect();
