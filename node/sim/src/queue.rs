@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Restored { node: usize, epoch: u32 },
     /// The first of a node's calls that were not answered is given up.
     CallsTimeOut { node: usize, epoch: u32 },
+    /// The transport has given up this call to a peer.
+    CallLost { node: usize, epoch: u32, peer: NodeId, call: u64 },
     /// A node is done with its last inputs, and takes those that have gathered.
     Turn { node: usize, epoch: u32 },
     /// A client's request arrives.

@@ -206,7 +206,7 @@ fn what_is_not_so_is_told_with_its_line() {
 }
 
 #[test]
-fn what_a_disk_cannot_do_is_told_with_its_line_unless_it_has_a_time() {
+fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
     for (statements, expected) in [
         ("elect n1\ndisk n2 flips entry 9", "line 3: `disk n2 flips entry 9`, but the disk of n2 has no such record"),
         ("disk n2 flips snapshot", "the disk of n2 has no such record"),
@@ -259,6 +259,8 @@ fn a_call_that_was_given_up_is_made_again_with_the_next_heartbeat_and_its_reply_
         let again = "timeout n1\nexpect sent n1 -> n2 append 3\ndeliver all\nexpect committed n1,n2 2\nfinish";
         assert_eq!(played(&format!("{call}\n{lost}\nexpect sent n1 -> n2 append 2\n{again}")), None, "{lost}");
     }
+    let paused = "pause n1\nlost n1 -> n2 append\nadvance 10ms\nresume n1\nadvance 90ms\nexpect committed n1,n2 2";
+    assert_eq!(played(&format!("{call}\n{paused}\nfinish")), None, "it hears of it when it goes on");
     let late = "copy n1 -> n2 append\nlost n1 -> n2 append\nrelease n1 -> n2\ndeliver all";
     assert_eq!(played(&format!("{call}\n{late}\nexpect log n2 1 1\nexpect committed n1 1")), None);
 }

@@ -188,6 +188,7 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "raftian__configuration_on_a_disk",
     "raftian__configuration_rolled_back_twice",
     "raftian__follower_behind_the_snapshot_of_a_disk",
+    "raftian__heartbeat_given_up_beside_a_call",
     "raftian__joiner_of_a_far_later_term",
     "raftian__joint_snapshots_on_disks",
     "raftian__leader_without_check_quorum",

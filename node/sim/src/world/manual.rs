@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::{Budget, World};
 use crate::invariant::{Finding, Invariant, Violation, place, require};
 use crate::journal::What;
-use crate::node::{Asker, Input, Node};
-use crate::queue::MessageId;
+use crate::node::{Asker, Node};
+use crate::queue::{Event, MessageId};
 use crate::schedule::{Action, Op, Schedule};
 use crate::settings::{Plan, Settings};
 
@@ -87,8 +87,10 @@ impl World {
             let Some(Message { from, to, call, body, .. }) = world.queue.take_by_id(id) else { return Ok(false) };
             let (caller, peer) = if matches!(body, Body::Request(_)) { (from, to) } else { (to, from) };
             let at = place(caller);
-            if world.nodes[at].is_up() && world.nodes[at].calls.give_up(call) {
-                world.arrive(at, Input::CallLost(peer, call))?;
+            let node = &mut world.nodes[at];
+            let epoch = node.epoch;
+            if node.is_up() && node.calls.give_up(call) {
+                world.happen(Event::CallLost { node: at, epoch, peer, call })?;
             }
             Ok(true)
         })
