@@ -137,8 +137,8 @@ counted! {
         MessageTwice = "message_twice",
         /// A request that was on its way when its link was cut was refused by its receiver.
         RefusedAtCut = "refused_at_cut",
-        /// A transport heard that a call was refused: its receiver was down, or the link was cut.
-        CallRefused = "call_refused",
+        /// A transport heard that a call was lost: its receiver was down, or the link was cut.
+        CallLost = "call_lost",
         /// A transport gave a call up.
         CallGivenUp = "call_given_up",
         /// A reply came after its call was given up or answered.

@@ -6,6 +6,7 @@
 
 mod edges;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -98,6 +99,7 @@ fn draw_plan(seed: u64) -> Plan {
         pre_vote: random.u8(0..4) > 0,
         check_quorum,
         lease,
+        server_settings: BTreeMap::new(),
         max_append_entries: if random.bool() { random.usize(1..6) } else { 4096 },
         max_snapshot_chunk_bytes: if random.bool() { random.usize(100..600) } else { 512 * 1024 },
         snapshot_every: random.bool().then(|| random.u64(5..80)),

@@ -66,7 +66,7 @@ pub use scenario::{
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
 pub use settings::Mutant;
-pub use settings::{LinkEffect, NotPlanted, Plan, Settings};
+pub use settings::{LinkEffect, NotPlanted, Plan, ServerSettings, Settings};
 pub use storage::Crashes;
 pub use tally::Tally;
 pub use world::{Held, World};

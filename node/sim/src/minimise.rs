@@ -39,7 +39,7 @@ pub fn minimise_while(
 }
 
 /// The parameters that may be as in a quiet plan, one after another.
-const SIMPLER: [fn(&mut Plan, Plan); 14] = [
+const SIMPLER: [fn(&mut Plan, Plan); 15] = [
     |plan, _| plan.effects.clear(),
     |plan, _| plan.link_effects.clear(),
     |plan, quiet| plan.stubborn_clients = quiet.stubborn_clients,
@@ -51,6 +51,7 @@ const SIMPLER: [fn(&mut Plan, Plan); 14] = [
     |plan, quiet| plan.max_snapshot_chunk_bytes = quiet.max_snapshot_chunk_bytes,
     |plan, quiet| plan.max_append_entries = quiet.max_append_entries,
     |plan, quiet| plan.lease = quiet.lease,
+    |plan, quiet| plan.server_settings = quiet.server_settings,
     |plan, quiet| plan.pre_vote = quiet.pre_vote,
     |plan, quiet| plan.check_quorum = quiet.check_quorum,
     |plan, quiet| {

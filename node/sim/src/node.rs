@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is in memory is gone when the driver is: a crash leaves only the disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use raftian_apps::Machine;
@@ -47,7 +47,8 @@ pub(crate) enum Input {
     Encoded,
     Restored,
     CallsTimeOut,
-    CallRefused { peer: NodeId, call: u64 },
+    /// A call to this peer was refused or given up.
+    CallLost(NodeId, u64),
 }
 
 /// A node, running or not.
@@ -71,6 +72,9 @@ pub(crate) struct Node {
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) busy_until_us: u64,
     pub(crate) has_turn_planned: bool,
+    /// How long its application takes for an entry; and whether it is in the middle of that, with effects left to carry out.
+    pub(crate) apply_us: u64,
+    pub(crate) is_applying: bool,
     /// How many writes its core has wanted, and how many its driver has handed to the disk.
     pub(crate) wanted: u64,
     pub(crate) handed: u64,
@@ -98,31 +102,40 @@ pub(crate) struct Armed {
     pub(crate) keep: usize,
 }
 
-/// The calls that wait for a reply, where a transport gives calls up.
+/// The calls that wait for a reply, where a transport gives calls up by itself; and those that it has given up otherwise.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     /// By number: whom it called, and when the call is given up.
     waiting: BTreeMap<u64, (NodeId, u64)>,
     pub(crate) has_timer: bool,
+    given_up: BTreeSet<u64>,
 }
 
-/// A clock that is too fast or too slow.
+/// A clock that is too fast or too slow, or has jumped ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Clock {
     /// How much it advances in a second of the world, in milliseconds.
     pub(crate) rate_permille: u64,
+    /// How far it has jumped ahead, in microseconds.
+    pub(crate) ahead_us: u64,
 }
 
 impl Clock {
     /// What it shows.
     pub(crate) fn time(self, now_us: u64) -> Time {
-        Time(Duration::from_micros(now_us * self.rate_permille / 1000))
+        Time(Duration::from_micros(now_us * self.rate_permille / 1000 + self.ahead_us))
     }
 
     /// When it will show this much at the earliest, on the clock of the world.
     pub(crate) fn when(self, time: Time) -> u64 {
         let local_us = time.0.as_nanos().div_ceil(1000) as u64;
-        (local_us * 1000).div_ceil(self.rate_permille)
+        (local_us.saturating_sub(self.ahead_us) * 1000).div_ceil(self.rate_permille)
+    }
+
+    /// It jumps ahead to this time, unless it shows a later one.
+    pub(crate) fn jump(&mut self, time: Time, now_us: u64) {
+        let ahead = time.0.saturating_sub(self.time(now_us).0);
+        self.ahead_us += ahead.as_nanos().div_ceil(1000) as u64;
     }
 }
 
@@ -134,6 +147,17 @@ impl Calls {
     /// A reply has come. Says whether it was waited for.
     pub(crate) fn end(&mut self, call: u64) -> bool {
         self.waiting.remove(&call).is_some()
+    }
+
+    /// A call is given up before its time. Says whether it was not already.
+    pub(crate) fn give_up(&mut self, call: u64) -> bool {
+        self.waiting.remove(&call);
+        self.given_up.insert(call)
+    }
+
+    /// Whether a call was given up before its time.
+    pub(crate) fn has_given_up(&self, call: u64) -> bool {
+        self.given_up.contains(&call)
     }
 
     /// When the first call is given up.
@@ -153,7 +177,7 @@ impl Node {
     pub(crate) fn new(options: Options, rate_permille: u64, storage: Storage) -> Node {
         Node {
             options,
-            clock: Clock { rate_permille },
+            clock: Clock { rate_permille, ahead_us: 0 },
             driver: None,
             storage,
             kept_configuration: None,
@@ -164,6 +188,8 @@ impl Node {
             inbox: VecDeque::new(),
             busy_until_us: 0,
             has_turn_planned: false,
+            apply_us: 0,
+            is_applying: false,
             wanted: 0,
             handed: 0,
             restores: VecDeque::new(),
@@ -200,7 +226,7 @@ impl Node {
         let driver = self.driver.take()?;
         (self.armed, self.paused) = (None, None);
         self.inbox.clear();
-        (self.busy_until_us, self.has_turn_planned) = (0, false);
+        (self.busy_until_us, self.has_turn_planned, self.is_applying) = (0, false, false);
         (self.encoding, self.restoring, self.wanted, self.handed) = (None, None, 0, 0);
         self.restores.clear();
         self.calls = Calls::default();
@@ -250,13 +276,22 @@ mod tests {
     #[test]
     fn a_deadline_has_come_when_its_time_is_here_and_not_a_microsecond_before() {
         for rate_permille in [800, 953, 1000, 1047, 1200] {
-            let clock = Clock { rate_permille };
-            for local_us in [1, 7, 149_999, 150_000, 3_600_000_001] {
+            for (ahead_us, local_us) in [(0, 1), (5, 7), (0, 149_999), (0, 150_000), (33_333, 3_600_000_001)] {
+                let clock = Clock { rate_permille, ahead_us };
                 let when = clock.when(Time(Duration::from_micros(local_us)));
                 assert!(clock.time(when) >= Time(Duration::from_micros(local_us)));
                 assert!(clock.time(when - 1) < Time(Duration::from_micros(local_us)));
             }
         }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_to_a_time_shows_it_and_goes_on_from_there() {
+        let mut clock = Clock { rate_permille: 953, ahead_us: 0 };
+        clock.jump(Time(Duration::from_nanos(200_000_500)), 70_001);
+        assert_eq!(clock.time(70_001), Time(Duration::from_micros(200_001)));
+        clock.jump(Time(Duration::from_millis(100)), 80_001);
+        assert_eq!(clock.time(80_001).since(clock.time(70_001)), Duration::from_micros(9_530));
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub(crate) enum Event {
     Restored { node: usize, epoch: u32 },
     /// The first of a node's calls that were not answered is given up.
     CallsTimeOut { node: usize, epoch: u32 },
-    /// A node hears that its call was refused: by a peer that is down, or at a cut link.
-    CallRefused { node: usize, epoch: u32, peer: NodeId, call: u64 },
+    /// A node hears that its call was refused, by a peer that is down or at a cut link; or given up.
+    CallLost { node: usize, epoch: u32, peer: NodeId, call: u64 },
     /// A node is done with its last inputs, and takes those that have gathered.
     Turn { node: usize, epoch: u32 },
     /// A client's request arrives.

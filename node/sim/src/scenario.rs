@@ -13,6 +13,7 @@ mod figures;
 mod peers;
 mod play;
 mod read;
+mod server;
 mod setup;
 mod words;
 mod write;
@@ -82,13 +83,20 @@ pub enum Statement {
         vote: Option<NodeId>,
         /// The terms of its entries.
         log: Vec<Term>,
+        /// A snapshot stands for its entries up to here; 0 if there is none. They were committed before.
+        snapshot: Index,
         /// Those of its entries that are configurations.
         members: BTreeMap<Index, Configuration>,
     },
     /// A server is elected at once.
     Elect(NodeId),
     /// A server's next deadline comes.
-    Timeout(NodeId),
+    Timeout {
+        /// Whose.
+        node: NodeId,
+        /// Whether it comes now, though its time has not: no time passes, but the server's clock jumps ahead.
+        is_early: bool,
+    },
     /// All messages are delivered, and what comes of them.
     DeliverAll,
     /// Something happens to messages on their way.
@@ -141,6 +149,8 @@ pub enum Fate {
     Deliver,
     /// They are lost.
     Drop,
+    /// They are lost, and the transport of those that called gives the calls up.
+    Lost,
     /// They are put aside.
     Hold,
     /// Copies of them are put aside.
@@ -194,6 +204,7 @@ impl Fate {
         match self {
             Fate::Deliver => "deliver",
             Fate::Drop => "drop",
+            Fate::Lost => "lost",
             Fate::Hold => "hold",
             Fate::Copy => "copy",
             Fate::Release => "release",

@@ -4,7 +4,7 @@
 
 use raftian_raft::{Change, NodeId};
 
-use crate::Plan;
+use crate::settings::{Plan, ServerSettings};
 use raftian_wal::Part;
 
 /// A whole run, before it is played.
@@ -70,6 +70,13 @@ pub enum Action {
     },
     /// A server that is down starts.
     Restart(NodeId),
+    /// A server that is down starts with other settings, as after an upgrade.
+    RestartWith {
+        /// Which.
+        node: NodeId,
+        /// How they change.
+        settings: ServerSettings,
+    },
     /// All servers that are down start.
     RestartAll,
     /// A server does nothing until it is resumed.
@@ -101,6 +108,13 @@ pub enum Action {
     /// Syncs of a disk take this long from now on.
     SyncTakes {
         /// Whose disk.
+        node: NodeId,
+        /// How long.
+        us: u64,
+    },
+    /// To apply an entry takes a server's application this long from now on, and the server does nothing else meanwhile.
+    ApplyTakes {
+        /// Whose application.
         node: NodeId,
         /// How long.
         us: u64,

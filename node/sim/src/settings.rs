@@ -2,6 +2,7 @@
 //!
 //! Invariant: a [`Plan`] that was drawn is legal: leases only where clocks drift less than they allow, and so on.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -67,8 +68,10 @@ pub struct Plan {
     pub pre_vote: bool,
     /// See [`Options`].
     pub check_quorum: bool,
-    /// See [`Options`].
+    /// See [`Options`]; not together with servers that depart from `check_quorum`.
     pub lease: Option<Lease>,
+    /// The servers that depart from what is common to all.
+    pub server_settings: BTreeMap<NodeId, ServerSettings>,
     /// See [`Options`].
     pub max_append_entries: usize,
     /// See [`Options`].
@@ -119,6 +122,22 @@ pub struct Plan {
     pub client_loss_percent: u64,
 }
 
+/// How a server departs from what is common to all, as one does that is yet to be upgraded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// Whether it asks before it campaigns; `None` if that is as it was.
+    pub pre_vote: Option<bool>,
+    /// Whether it checks, as a leader, that a quorum hears it; `None` if that is as it was.
+    pub check_quorum: Option<bool>,
+}
+
+impl ServerSettings {
+    pub(crate) fn apply(self, options: &mut Options) {
+        options.pre_vote = self.pre_vote.unwrap_or(options.pre_vote);
+        options.check_quorum = self.check_quorum.unwrap_or(options.check_quorum);
+    }
+}
+
 /// What one link does to messages.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinkEffect {
@@ -142,6 +161,7 @@ impl Plan {
             pre_vote: true,
             check_quorum: true,
             lease: None,
+            server_settings: BTreeMap::new(),
             max_append_entries: 4096,
             max_append_bytes: 1024 * 1024,
             max_committed_per_ready: 4096,
@@ -189,6 +209,7 @@ impl Plan {
         options.election_timeout = self.election_timeout.clone();
         options.heartbeat_interval = self.heartbeat_interval;
         (options.pre_vote, options.check_quorum, options.lease) = (self.pre_vote, self.check_quorum, self.lease);
+        self.server_settings.get(&id).copied().unwrap_or_default().apply(&mut options);
         options.max_append_entries = self.max_append_entries;
         options.max_append_bytes = self.max_append_bytes;
         options.max_committed_per_ready = self.max_committed_per_ready;

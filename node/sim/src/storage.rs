@@ -296,6 +296,24 @@ impl Storage {
         Some(part)
     }
 
+    /// Why no bit can flip in this record; nothing if one can.
+    pub(crate) fn why_not_flip(&self, part: Part) -> Option<&'static str> {
+        let disk = self.disk.fork();
+        disk.write_back();
+        match locate(&disk, part).ok().flatten() {
+            _ if self.is_damaged() => Some("is damaged already"),
+            Some(found) if found.part != part => Some("has no such record"),
+            None => Some("has no such record"),
+            Some(found) if !found.vouched => Some("has nothing after that record, so that it would be taken for torn"),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether a copy of the disk was kept.
+    pub(crate) fn has_copy(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Whether the log would refuse to open, because of a bit that flipped.
     pub(crate) fn is_damaged(&self) -> bool {
         self.damage.is_some() && locate(&self.disk, Part::HardState).is_err()

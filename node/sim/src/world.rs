@@ -373,7 +373,7 @@ impl World {
             | Event::Encoded { node, epoch }
             | Event::Restored { node, epoch }
             | Event::CallsTimeOut { node, epoch }
-            | Event::CallRefused { node, epoch, .. }
+            | Event::CallLost { node, epoch, .. }
             | Event::Turn { node, epoch } => match self.nodes[*node].epoch == *epoch {
                 true => *node,
                 false => return Ok(()),
@@ -398,7 +398,7 @@ impl World {
             Event::Encoded { node, .. } => self.arrive(node, Input::Encoded),
             Event::Restored { node, .. } => self.arrive(node, Input::Restored),
             Event::CallsTimeOut { node, .. } => self.arrive(node, Input::CallsTimeOut),
-            Event::CallRefused { node, peer, call, .. } => self.arrive(node, Input::CallRefused { peer, call }),
+            Event::CallLost { node, peer, call, .. } => self.arrive(node, Input::CallLost(peer, call)),
             Event::Answer { .. } | Event::TimeOut { .. } => Ok(()),
         }
     }

@@ -96,6 +96,11 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nn1 log 1 1 members 3 n1", "line 2, column 20: it must be an entry of this log"),
         ("servers 3\nn1 log 1 members 1 n1 members 1 n2", "line 2, column 31: it must be an entry of this log"),
         ("servers 3\nn1 log 1 members 1 n1 + n1", "line 2, column 25: a configuration has voters"),
+        ("servers 3\nn1 log 1 snapshot 2", "line 2, column 19: a snapshot stands for the entries of this log"),
+        ("servers 3\nn1 log 1 snapshot", "line 2, column 18: expected the index of an entry, but the line ends here"),
+        ("servers 3\napp n1 take 1ms", "line 2, column 8: expected `takes`, found `take`; did you mean `takes`?"),
+        ("servers 3\napp n4 takes 1ms", "line 2, column 5: there is no n4"),
+        ("servers 3\ntimeout n1 erly", "line 2, column 12: expected the end of the line, found `erly`"),
         ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
         ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
         (
@@ -108,11 +113,42 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nservers 4", "line 2, column 1: `servers` was given already, on line 1"),
         ("title a\n\nservers 3\ntitle b", "line 4, column 1: `title` was given already, on line 1"),
         ("servers 3\nelect n1\nfinish\nat 20s finish", "line 4, column 8: `finish` was given already, on line 3"),
+        ("servers 3\nn2 pre_vote maybe", "line 2, column 13: expected `on` or `off`, found `maybe`"),
+        ("servers 3\nn4 pre_vote on", "line 2, column 1: there is no n4"),
+        (
+            "servers 3\nn2 pre_vote on\nn2 pre_vote off",
+            "line 3, column 4: `pre_vote` was given already for this server",
+        ),
+        ("servers 3\nelect n1\nn2 pre_vote on", "line 3, column 1: its settings come before the first statement"),
+        (
+            "servers 3\nrestart n2 pre_vot on",
+            "line 2, column 12: expected `pre_vote` or `check_quorum`, found `pre_vot`",
+        ),
+        ("servers 3\nn2 check_quorum off\nlease 10%", "line 3, column 7: leases need the same CheckQuorum on all"),
+        ("servers 3\nlease 10%\nn2 check_quorum off", "line 3, column 17: leases need the same CheckQuorum on all"),
+        ("servers 3\nlease 10%\nrestart n2 check_quorum off", "line 3, column 25: leases need the same CheckQuorum"),
         ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
     ] {
         let why = refused(text);
         assert!(why.contains(expected), "{text:?}: {why}");
     }
+}
+
+#[test]
+fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
+    let text =
+        "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";
+    assert_eq!(read(text).to_string(), text);
+    // Who asks before it campaigns stays in its term where nobody answers.
+    let stands_alone = "isolate n2\nadvance 1s\nexpect role n2";
+    assert_eq!(played(&format!("{stands_alone} pre_candidate")), None);
+    assert_eq!(played(&format!("n2 pre_vote off\n{stands_alone} candidate")), None);
+    let restarted = format!("crash n2\nrestart n2 pre_vote off\ncrash n2\nrestart n2\n{stands_alone} candidate");
+    assert_eq!(played(&restarted), None);
+    // Without CheckQuorum a leader that is alone stays one.
+    let is_alone = "elect n1\nisolate n1\nadvance 1s\nexpect role n1";
+    assert_eq!(played(&format!("{is_alone} pre_candidate")), None);
+    assert_eq!(played(&format!("n1 check_quorum off\n{is_alone} leader")), None);
 }
 
 #[test]
@@ -159,11 +195,96 @@ fn what_is_not_so_is_told_with_its_line() {
         ("elect n1\nexpect violation liveness", "nothing was broken"),
         ("elect n1\nexpect members n1 n1,n2", "n1 has members n1 n2 n3"),
         ("elect n1\nexpect sent n1 -> n2 pre_vote 7", "1 were"),
+        ("lost n1 -> n2", "no such message is on its way"),
+        ("crash n2\ntimeout n2 early", "n2 does not run, and looks at no clock"),
+        ("restart n2 pre_vote off", "line 2: `restart n2 pre_vote off`, but n2 is not down"),
     ] {
         let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
         assert!(why.contains(expected), "{statements}: {why}");
     }
     assert_eq!(played("elect n1\npropose n1 x\nadvance 100ms\nexpect value all x 1\nfinish"), None);
+}
+
+#[test]
+fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
+    for (statements, expected) in [
+        ("elect n1\ndisk n2 flips entry 9", "line 3: `disk n2 flips entry 9`, but the disk of n2 has no such record"),
+        ("disk n2 flips snapshot", "the disk of n2 has no such record"),
+        ("elect n1\ndisk n2 flips hard_state\ndisk n2 flips entry 1", "the disk of n2 is damaged already"),
+        ("elect n1\ndisk n2 flips entry 1\ndisk n3 flips entry 1", "without n3 a quorum would be lost for good"),
+        ("elect n1\ndisk n2 flips entry 1\ndisk n2 kept", "the disk of n2 is damaged"),
+        ("disk n2 wiped", "n2 is not down"),
+        ("crash n2\ndisk n2 wiped", "a configuration may still need what is on the disk of n2"),
+        ("crash n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
+        ("joiners 1\ncrash n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
+        ("crash n2\ndisk n2 fails", "n2 is down"),
+    ] {
+        let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
+        assert!(why.contains(expected), "{statements}: {why}");
+        let (before, last) = statements.rsplit_once('\n').unwrap_or(("", statements));
+        // So it is with what is drawn: it is done if it can be done.
+        assert_eq!(played(&format!("{before}\nat 1s {last}\nfinish")), None, "{statements}");
+    }
+}
+
+/// Its log begins after the snapshot, and its state is that of the entries before.
+#[test]
+fn a_disk_can_begin_with_a_snapshot_unless_others_hold_what_contradicts_it() {
+    let starts = "joiners 1\nn2 term 3 log 1 1 1 3 snapshot 3 members 2 n1,n2,n3 + n4\n\
+                  expect log n2 3\nexpect snapshot n2 3\nexpect applied n2 3\nexpect committed n2 3\n\
+                  expect members n2 n1,n2,n3 + n4\nelect n2\nexpect log n1 1 1 1 3 4";
+    assert!(played(starts).is_some_and(|why| why.contains("the log of n1 has terms 3 4")), "it got the snapshot");
+    assert_eq!(
+        played("n2 log 1 1 snapshot 2\nn3 log 1 1 snapshot 1\nexpect log n2\nelect n2\nadvance 1s\nfinish"),
+        None
+    );
+    for (contradiction, expected) in [
+        ("n2 log 1 1 snapshot 2\nn3 log 1 2 snapshot 2", "state_machine_safety"),
+        ("n2 log 1 2 snapshot 2\nn3 log 2 2", "log_matching"),
+        ("n3 log 2 2\nn2 log 1 2 snapshot 2", "log_matching"),
+        ("n2 log 1 1 snapshot 2 members 1 n4 | n5\n", "there is no n4"),
+        ("n2 log 1 1 snapshot 2 members 1 n1", "configuration_truth"),
+        ("n2 log 1 1 snapshot 2\nn1 term 1 log\nisolate n2\nelect n1", "leader_completeness"),
+    ] {
+        let why = format!("servers 3\n{contradiction}").parse::<Scenario>().map_err(|why| why.to_string());
+        let why = why.map_or_else(|why| why, |scenario| format!("{:?}", scenario.play().stopped));
+        assert!(why.to_lowercase().replace('_', "").contains(&expected.replace('_', "")), "{contradiction}: {why}");
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_is_made_again_with_the_next_heartbeat_and_its_reply_counts_no_more() {
+    let call = "elect n1\npropose n1 x\ncrash n3";
+    for lost in ["lost n1 -> n2 append", "deliver n1 -> n2 append\nlost n2 -> n1 append_reply"] {
+        let again = "timeout n1\nexpect sent n1 -> n2 append 3\ndeliver all\nexpect committed n1,n2 2\nfinish";
+        assert_eq!(played(&format!("{call}\n{lost}\nexpect sent n1 -> n2 append 2\n{again}")), None, "{lost}");
+    }
+    let paused = "pause n1\nlost n1 -> n2 append\nadvance 10ms\nresume n1\nadvance 90ms\nexpect committed n1,n2 2";
+    assert_eq!(played(&format!("{call}\n{paused}\nfinish")), None, "it hears of it when it goes on");
+    let late = "copy n1 -> n2 append\nlost n1 -> n2 append\nrelease n1 -> n2\ndeliver all";
+    assert_eq!(played(&format!("{call}\n{late}\nexpect log n2 1 1\nexpect committed n1 1")), None);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_makes_a_time_out_come_early_and_no_time_passes_for_others() {
+    let early = "timeout n1\ndeliver all\nexpect leader n1\ntimeout n2 early\nexpect role n2 pre_candidate";
+    let all_at_once = "timeout n1 early\ntimeout n2 early\ntimeout n3 early\nexpect role all pre_candidate\nadvance 1s";
+    assert_eq!(played(&format!("{early}\nadvance 1s\nexpect leader n1\nexpect term all 1\nfinish")), None);
+    assert_eq!(played(&format!("clocks 1100 950\n{all_at_once}\nexpect leader any\nfinish")), None);
+}
+
+#[test]
+fn a_slow_application_occupies_its_server_for_each_entry() {
+    let three = "app n1 takes 20ms\nelect n1\npropose n1 x\npropose n1 y\nadvance 1ms";
+    assert_eq!(
+        played(&format!("{three}\nexpect applied n1 2\nexpect last n1 3\nexpect committed n1 2")),
+        None,
+        "the next one waits"
+    );
+    assert_eq!(played(&format!("{three}\nadvance 100ms\nexpect applied n1 3\nexpect value n1 y 1\nfinish")), None);
+    let restart =
+        "elect n1\npropose n1 x\nadvance 100ms\napp n2 takes 30ms\ncrash n2\nrestart n2\nexpect role n2 follower";
+    assert_eq!(played(&format!("{restart}\nadvance 300ms\nexpect value n2 x 1\nfinish")), None);
 }
 
 #[test]
@@ -186,7 +307,7 @@ fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
 #[test]
 fn no_damage_costs_a_quorum_for_good() {
     let restart_all = "crash all\nrestart all\nadvance 1s";
-    let of_three = format!("elect n1\ndisk n2 flips entry 1\ndisk n3 flips entry 1\n{restart_all}");
+    let of_three = format!("elect n1\ndisk n2 flips entry 1\nat 1s disk n3 flips entry 1\n{restart_all}");
     assert_eq!(played(&format!("{of_three}\nexpect role n2 down\nexpect role n3 follower\nfinish")), None);
     // A change that would need the damaged one is not asked for either.
     let without_n1 = format!("elect n1\ndisk n2 flips entry 1\ntry remove n1\n{restart_all}");

@@ -145,6 +145,36 @@ impl Oracle {
         Ok(())
     }
 
+    /// These entries, from the first on, were committed before anything happened here: a disk begins with a snapshot of them.
+    pub(crate) fn was_committed(&mut self, at: usize, entries: &[Entry]) -> Check {
+        let Oracle { table, later, committed, jury, first, .. } = self;
+        let (id, mut log) = (id_at(at), Shadow::default());
+        for entry in entries {
+            let previous = log.changes().last().map_or(*first, |(_, members)| *members);
+            let is_new = table.admit(entry.index, log.push(entry));
+            jury.require(is_new.is_some(), Invariant::LogMatching, || {
+                format!("the snapshot of {id} stands for another entry {} than is known", entry.index)
+            })?;
+            if let Payload::Configuration(next) = &entry.payload {
+                let next = Members::of(next);
+                jury.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
+                    format!("({next}) at index {} cannot follow ({previous})", entry.index)
+                })?;
+                later.push(next);
+            }
+        }
+        let known = log.last_index().min(committed.log.last_index());
+        jury.require(log.at(known) == committed.log.at(known), Invariant::StateMachineSafety, || {
+            let from = log.first_difference(&committed.log);
+            format!("the snapshot of {id} stands for other entries than are known to be committed, from {from} on")
+        })?;
+        // At the latest when the last of them was.
+        let term = log.last().term;
+        entries[known as usize..].iter().try_for_each(|entry| committed.push(entry, term, jury))?;
+        committed.furthest = committed.furthest.max(log.last_index());
+        Ok(())
+    }
+
     /// The last entry of those that are committed is durable on a quorum of a configuration in force. With it are all
     /// before it.
     fn check_durable_quorum(&mut self, at: usize, index: Index) -> Check {

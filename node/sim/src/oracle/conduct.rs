@@ -101,7 +101,9 @@ impl Oracle {
                 let is_right = !granted || view.conduct.asked.get(&(to, call, term)) != Some(&true);
                 view.conduct.asked.retain(|(from, number, _), _| (*from, *number) != (to, call));
                 self.jury.require(is_right, Invariant::Undisturbed, || {
-                    format!("{from} would vote for {to} in term {term}, though it had heard from its leader just before")
+                    format!(
+                        "{from} would vote for {to} in term {term}, though it had heard from its leader just before"
+                    )
                 })
             }
             _ => Ok(()),

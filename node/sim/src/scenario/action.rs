@@ -7,14 +7,29 @@ use std::fmt;
 
 use raftian_raft::{Change, NodeId};
 
+use super::server;
 use super::words::{Micros, Unreadable, Words};
 use crate::invariant::id_at;
 use crate::schedule::{Action, Op, Whom};
+use crate::settings::ServerSettings;
 use raftian_wal::Part;
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(super) const VERBS: [&str; 12] =
-    ["client", "crash", "restart", "pause", "resume", "cut", "partition", "isolate", "heal", "clog", "compact", "try"];
+pub(super) const VERBS: [&str; 13] = [
+    "app",
+    "client",
+    "crash",
+    "restart",
+    "pause",
+    "resume",
+    "cut",
+    "partition",
+    "isolate",
+    "heal",
+    "clog",
+    "compact",
+    "try",
+];
 
 /// What a client can want.
 pub(super) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
@@ -28,10 +43,15 @@ pub(super) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
 /// Reads what follows a verb.
 pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let one = match verb {
+        "app" => {
+            let node = words.node()?;
+            words.expect("takes")?;
+            Action::ApplyTakes { node, us: words.time_us()? }
+        }
         "client" => client(words)?,
         "crash" => crash(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
-        "restart" => Action::Restart(words.node()?),
+        "restart" => restart(words)?,
         "pause" => Action::Pause(whom(words)?),
         "resume" if words.eat("all") => Action::ResumeAll,
         "resume" => Action::Resume(words.node()?),
@@ -54,6 +74,15 @@ pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
         _ => attempt(words)?,
     };
     Ok(vec![one])
+}
+
+/// `n2`, or `n2 pre_vote on`.
+fn restart(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+    let node = words.node()?;
+    match words.peek() {
+        Some(_) => Ok(Action::RestartWith { node, settings: server::read(words, ServerSettings::default())? }),
+        None => Ok(Action::Restart(node)),
+    }
 }
 
 /// Reads what is done to a disk, but for the words by hand.
@@ -236,6 +265,7 @@ impl fmt::Display for Action {
             Action::CrashAtInstall { node, keep } => write!(f, "crash {node} at install{}", Keeping(*keep)),
             Action::CrashAll { keep } => write!(f, "crash all{}", Keeping(*keep)),
             Action::Restart(id) => write!(f, "restart {id}"),
+            Action::RestartWith { node, settings } => write!(f, "restart {node}{settings}"),
             Action::RestartAll => write!(f, "restart all"),
             Action::Pause(whom) => write!(f, "pause {whom}"),
             Action::Resume(id) => write!(f, "resume {id}"),
@@ -245,6 +275,7 @@ impl fmt::Display for Action {
             Action::Heal => write!(f, "heal"),
             Action::Clog { from, to, for_us } => write!(f, "clog {from} -> {to} for {}", Micros(*for_us)),
             Action::SyncTakes { node, us } => write!(f, "disk {node} takes {}", Micros(*us)),
+            Action::ApplyTakes { node, us } => write!(f, "app {node} takes {}", Micros(*us)),
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),

@@ -184,8 +184,13 @@ impl Stage {
             self.world.run_until(at_us)?;
         }
         match &step.statement {
-            Statement::Do(action) => self.world.perform(action.clone())?,
-            Statement::Disk { node, term, vote, log, members } => {
+            Statement::Do(action) => {
+                // A schedule gives all its actions times, and some of them come when they cannot be done.
+                let obstacle = self.world.obstacle(action).filter(|_| step.at_us.is_none());
+                obstacle.map_or(Ok(()), |why| Err(Halt::Failed(why)))?;
+                self.world.perform(action.clone())?;
+            }
+            Statement::Disk { node, term, vote, log, snapshot, members } => {
                 let entry = |(index, term): (Index, &Term)| {
                     let members = members.get(&index).cloned().map(Box::new);
                     Entry { index, term: *term, payload: members.map_or(Payload::Noop, Payload::Configuration) }
@@ -193,7 +198,7 @@ impl Stage {
                 let entries = (1..).zip(log).map(entry).collect();
                 let term = term.unwrap_or(log.last().copied().unwrap_or(0));
                 let hard_state = HardState { term, voted_for: *vote };
-                self.world.install(*node, Recovered { hard_state, entries, snapshot: None })?;
+                self.world.install_compacted(*node, Recovered { hard_state, entries, snapshot: None }, *snapshot)?;
             }
             Statement::Elect(id) => {
                 self.tick(*id)?;
@@ -201,8 +206,13 @@ impl Stage {
                 let role = self.world.server(*id).map(Server::role);
                 require(role == Some(RoleKind::Leader), || format!("{id} is not elected"))?;
             }
-            Statement::Timeout(id) => {
-                self.tick(*id)?;
+            Statement::Timeout { node, is_early } => {
+                if *is_early {
+                    self.require_clock(*node)?;
+                    self.world.tick_early(*node)?;
+                } else {
+                    self.tick(*node)?;
+                }
                 self.world.finish_syncs()?;
             }
             Statement::DeliverAll => self.world.step_all()?,
@@ -224,9 +234,13 @@ impl Stage {
     }
 
     fn tick(&mut self, id: NodeId) -> Result<(), Halt> {
-        require(self.world.deadline_us(id).is_some(), || format!("{id} does not run, and looks at no clock"))?;
+        self.require_clock(id)?;
         self.world.tick(id)?;
         Ok(())
+    }
+
+    fn require_clock(&self, id: NodeId) -> Result<(), Halt> {
+        require(self.world.deadline_us(id).is_some(), || format!("{id} does not run, and looks at no clock"))
     }
 
     fn meet(&mut self, fate: Fate, which: Which) -> Result<(), Halt> {
@@ -244,6 +258,10 @@ impl Stage {
                 }
                 Fate::Hold => self.held.extend(self.world.hold(id)),
                 Fate::Copy => self.held.extend(self.world.duplicate(id).and_then(|copy| self.world.hold(copy))),
+                Fate::Lost => {
+                    self.world.give_up(id)?;
+                    self.world.finish_syncs()?;
+                }
                 Fate::Drop | Fate::Release => {
                     self.world.lose(id);
                 }

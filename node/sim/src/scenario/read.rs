@@ -9,16 +9,18 @@ use raftian_raft::{Configuration, Index, NodeId, Term};
 
 use super::condition::{MEASURES, READ_FATES, ROLES};
 use super::words::{Unreadable, Words, statements};
-use super::{Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, setup};
+use super::{
+    Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, server, setup,
+};
 use crate::coverage::Kind;
 use crate::invariant::Invariant;
 use crate::schedule::Whom;
 use crate::settings::Plan;
 
 /// The words that a statement by hand begins with.
-const BY_HAND: [&str; 19] = [
-    "elect", "timeout", "deliver", "drop", "hold", "copy", "release", "propose", "retry", "read", "add", "promote",
-    "remove", "members", "transfer", "sync", "advance", "expect", "finish",
+const BY_HAND: [&str; 20] = [
+    "elect", "timeout", "deliver", "drop", "lost", "hold", "copy", "release", "propose", "retry", "read", "add",
+    "promote", "remove", "members", "transfer", "sync", "advance", "expect", "finish",
 ];
 
 /// What can be said of a disk.
@@ -44,13 +46,16 @@ impl FromStr for Scenario {
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();
-            let is_setting = setup::WORDS.contains(&first);
+            let is_setting = setup::is_setting(&words);
             let needs_servers = first != "servers" && !setup::PROSE.contains(&first);
             if needs_servers && !given.contains_key("servers") {
                 let word = words.take("a statement")?;
                 return Err(word.unexpected("`servers` and how many there are, before all else", &["servers", "title"]));
             }
-            if is_setting {
+            let mut steps = Vec::new();
+            if server::is_setting(&words) {
+                server::read_setting(&mut words, &mut scenario)?;
+            } else if is_setting {
                 let word = words.take("a setting")?;
                 if first != "see" && !scenario.steps.is_empty() {
                     return Err(words.refuse(format!("`{first}` is a setting, and comes before the first statement")));
@@ -60,13 +65,14 @@ impl FromStr for Scenario {
             } else {
                 let line = words.line();
                 let step = |(at_us, statement)| Step { line, at_us, statement };
-                let steps = statement(&mut words)?;
-                if steps.iter().any(|(_, statement)| *statement == Statement::Finish) {
+                steps.extend(statement(&mut words)?.into_iter().map(step));
+                if steps.iter().any(|step| step.statement == Statement::Finish) {
                     once("finish", &words, &mut given)?;
                 }
-                scenario.steps.extend(steps.into_iter().map(step));
             }
             words.end()?;
+            server::check_lease(&words, &scenario, &steps)?;
+            scenario.steps.append(&mut steps);
         }
         if !given.contains_key("servers") {
             return Err(Unreadable { line: 1, column: 1, why: "expected `servers` and how many there are".to_owned() });
@@ -106,10 +112,11 @@ fn statement(words: &mut Words<'_>) -> Result<Vec<(Option<u64>, Statement)>, Unr
 fn by_hand(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     Ok(match verb {
         "elect" => Statement::Elect(words.node()?),
-        "timeout" => Statement::Timeout(words.node()?),
+        "timeout" => Statement::Timeout { node: words.node()?, is_early: words.eat("early") },
         "deliver" if words.eat("all") => Statement::DeliverAll,
         "deliver" => Statement::Messages { fate: Fate::Deliver, which: which(words)? },
         "drop" => Statement::Messages { fate: Fate::Drop, which: which(words)? },
+        "lost" => Statement::Messages { fate: Fate::Lost, which: which(words)? },
         "hold" => Statement::Messages { fate: Fate::Hold, which: which(words)? },
         "copy" => Statement::Messages { fate: Fate::Copy, which: which(words)? },
         "release" => Statement::Messages { fate: Fate::Release, which: which(words)? },
@@ -130,7 +137,7 @@ fn by_hand(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     })
 }
 
-/// `n3 term 5 vote n2 log 1 1 4 members 2 n1,n2 + n3`.
+/// `n3 term 5 vote n2 log 1 1 4 snapshot 2 members 2 n1,n2 + n3`.
 fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     let node = words.node()?;
     let term = if words.eat("term") { Some(words.number("a term")?) } else { None };
@@ -143,15 +150,20 @@ fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
             words.refuse("terms never fall along a log, and the term of a server is no earlier than its last entry's")
         );
     }
+    let is_entry = |index: &Index| (1..=log.len() as Index).contains(index);
+    let snapshot = if words.eat("snapshot") { words.number("the index of an entry")? } else { 0 };
+    if snapshot > 0 && !is_entry(&snapshot) {
+        return Err(words.refuse("a snapshot stands for the entries of this log up to one of them"));
+    }
     let mut members = BTreeMap::new();
     while words.eat("members") {
         let index: Index = words.number("the index of an entry")?;
-        if !(1..=log.len() as Index).contains(&index) || members.contains_key(&index) {
+        if !is_entry(&index) || members.contains_key(&index) {
             return Err(words.refuse("it must be an entry of this log, and another one each time"));
         }
         members.insert(index, configuration(words)?);
     }
-    Ok(Statement::Disk { node, term, vote, log, members })
+    Ok(Statement::Disk { node, term, vote, log, snapshot, members })
 }
 
 fn configuration(words: &mut Words<'_>) -> Result<Configuration, Unreadable> {
@@ -172,7 +184,7 @@ const MAX_TERM: Term = 1 << 53;
 
 fn terms(words: &mut Words<'_>) -> Result<Vec<Term>, Unreadable> {
     let mut terms = Vec::new();
-    while words.peek().is_some_and(|word| word != "within" && word != "members") {
+    while words.peek().is_some_and(|word| !["within", "members", "snapshot"].contains(&word)) {
         let term: Term = words.number("the term of an entry")?;
         if term == 0 || terms.len() == MAX_LOG {
             return Err(words.refuse(format!("terms of entries begin with 1, and there are at most {MAX_LOG} entries")));

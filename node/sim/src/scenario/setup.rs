@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use raftian_apps::AppKind;
 use raftian_faults::Effect;
-use raftian_raft::Lease;
+use raftian_raft::{Lease, NodeId};
 
 use super::Scenario;
 use super::words::{Micros, Unreadable, Words};
@@ -66,6 +66,12 @@ pub(super) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"
 /// The most clients there can be.
 const MAX_CLIENTS: usize = 1_000;
 
+/// Whether a line is a setting of all servers. What `app` says of one server is an action.
+pub(super) fn is_setting(words: &Words<'_>) -> bool {
+    let of_server = || words.peek_second().is_some_and(|word| word.parse::<NodeId>().is_ok());
+    words.peek().is_some_and(|word| WORDS.contains(&word) && (word != "app" || !of_server()))
+}
+
 /// Reads a setting into a scenario that has no steps yet. `servers` has come before, unless this is it.
 pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
     let plan = &mut scenario.plan;
@@ -81,8 +87,8 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "app" => plan.app = if words.one_of(&["kv", "attack"])? == "kv" { AppKind::Kv } else { AppKind::Attack },
         "election" => plan.election_timeout = election(words)?,
         "heartbeat" => plan.heartbeat_interval = Duration::from_micros(positive(words)?),
-        "pre_vote" => plan.pre_vote = switch(words)?,
-        "check_quorum" => plan.check_quorum = switch(words)?,
+        "pre_vote" => plan.pre_vote = words.switch()?,
+        "check_quorum" => plan.check_quorum = words.switch()?,
         "lease" => plan.lease = Some(Lease { drift_percent: percent(words)? }),
         "batch" => plan.max_append_entries = words.number("a number of entries")?,
         "append_bytes" => plan.max_append_bytes = words.number("a number of bytes")?,
@@ -102,8 +108,8 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "turns" => plan.turn_us = words.time_us()?,
         "jobs" => plan.job_us = words.time_us()?,
         "news" => plan.news_us = words.time_us()?,
-        "call_timeout" => plan.call_timeout = switch(words)?,
-        "forwarding" => plan.forwarding = switch(words)?,
+        "call_timeout" => plan.call_timeout = words.switch()?,
+        "forwarding" => plan.forwarding = words.switch()?,
         "clocks" => plan.clock_permille = clocks(words)?,
         "clients" => {
             plan.clients = words.number("a number of clients")?;
@@ -159,10 +165,6 @@ fn times_us(words: &mut Words<'_>) -> Result<Range<u64>, Unreadable> {
 
 fn sync(words: &mut Words<'_>) -> Result<Option<Range<u64>>, Unreadable> {
     if words.eat("held") { Ok(None) } else { times_us(words).map(Some) }
-}
-
-fn switch(words: &mut Words<'_>) -> Result<bool, Unreadable> {
-    Ok(words.one_of(&["on", "off"])? == "on")
 }
 
 fn percent(words: &mut Words<'_>) -> Result<u8, Unreadable> {
@@ -247,6 +249,7 @@ pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Res
     let quiet = told(&Plan::quiet(plan.founders));
     let told = told(plan);
     told.iter().filter(|line| !quiet.contains(line)).try_for_each(|line| writeln!(f, "{line}"))?;
+    plan.server_settings.iter().try_for_each(|(node, settings)| writeln!(f, "{node}{settings}"))?;
     plan.effects.iter().try_for_each(|effect| writeln!(f, "links {}", spelt(effect)))?;
     plan.link_effects.iter().try_for_each(|LinkEffect { from, to, effect }| {
         let effect = spelt(effect);

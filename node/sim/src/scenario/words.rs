@@ -113,6 +113,11 @@ impl<'a> Words<'a> {
         Ok(word)
     }
 
+    /// The word after the next one.
+    pub(super) fn peek_second(&self) -> Option<&'a str> {
+        self.words.get(self.taken + 1).map(|word| word.text)
+    }
+
     /// Takes this word, if it is the next one.
     pub(super) fn eat(&mut self, text: &str) -> bool {
         let is_next = self.peek() == Some(text);
@@ -151,6 +156,11 @@ impl<'a> Words<'a> {
     /// Takes a whole number.
     pub(super) fn number<T: std::str::FromStr>(&mut self, expected: &str) -> Result<T, Unreadable> {
         self.parsed(expected, |text| text.parse().ok())
+    }
+
+    /// Takes `on` or `off`.
+    pub(super) fn switch(&mut self) -> Result<bool, Unreadable> {
+        Ok(self.one_of(&["on", "off"])? == "on")
     }
 
     /// Takes a time.

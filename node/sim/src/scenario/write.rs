@@ -32,11 +32,14 @@ impl fmt::Display for Statement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Statement::Do(action) => action.fmt(f),
-            Statement::Disk { node, term, vote, log, members } => {
+            Statement::Disk { node, term, vote, log, snapshot, members } => {
                 write!(f, "{node}")?;
                 term.map_or(Ok(()), |term| write!(f, " term {term}"))?;
                 vote.map_or(Ok(()), |vote| write!(f, " vote {vote}"))?;
                 write!(f, " log{}", Terms(log))?;
+                if *snapshot > 0 {
+                    write!(f, " snapshot {snapshot}")?;
+                }
                 members.iter().try_for_each(|(index, configuration)| {
                     let [voters, outgoing, learners] =
                         [configuration.voters(), configuration.outgoing(), configuration.learners()];
@@ -44,7 +47,8 @@ impl fmt::Display for Statement {
                 })
             }
             Statement::Elect(id) => write!(f, "elect {id}"),
-            Statement::Timeout(id) => write!(f, "timeout {id}"),
+            Statement::Timeout { node, is_early: false } => write!(f, "timeout {node}"),
+            Statement::Timeout { node, is_early: true } => write!(f, "timeout {node} early"),
             Statement::DeliverAll => write!(f, "deliver all"),
             Statement::Messages { fate, which } => write!(f, "{} {which}", fate.verb()),
             Statement::HoldDisk { node, is_held: true } => write!(f, "disk {node} held"),

@@ -41,6 +41,13 @@ impl World {
             }
             Action::CrashAll { keep } => return (0..self.nodes.len()).try_for_each(|at| self.crash_at(at, keep)),
             Action::Restart(id) => return self.restart_at(place(id)),
+            Action::RestartWith { node, settings } => {
+                let at = place(node);
+                if !self.nodes[at].is_up() {
+                    settings.apply(&mut self.nodes[at].options);
+                    return self.start(at);
+                }
+            }
             Action::RestartAll => return (0..self.nodes.len()).try_for_each(|at| self.restart_at(at)),
             Action::Pause(whom) => self.pause_at(self.whom(whom)),
             Action::Resume(id) => self.resume_at(place(id)),
@@ -54,6 +61,7 @@ impl World {
             Action::Heal => self.heal_links(),
             Action::Clog { from, to, for_us } => self.network.clog(place(from), place(to), self.now_us + for_us),
             Action::SyncTakes { node, us } => self.nodes[place(node)].storage.health.sync_us = Some(us),
+            Action::ApplyTakes { node, us } => self.nodes[place(node)].apply_us = us,
             Action::SyncFails(whom) => {
                 let at = self.whom(whom);
                 self.nodes[at].storage.health.fails = self.nodes[at].is_up();

@@ -91,6 +91,9 @@ impl World {
 
     /// The inputs of a node are used up: carries out what its driver wants, until it wants no more.
     pub(super) fn settle(&mut self, at: usize, mut kind: Option<Kind>) -> Check {
+        if self.nodes[at].is_applying {
+            return Ok(());
+        }
         loop {
             let node = &mut self.nodes[at];
             let now = node.clock.time(self.now_us);
@@ -131,6 +134,10 @@ impl World {
             self.trace.note([now.term << 8 | now.role as u64, now.last_index, now.commit_index]);
             match self.carry_out(at)? {
                 Carried::Crashed => return Ok(()),
+                Carried::Applying => {
+                    self.plan_turn(at);
+                    return Ok(());
+                }
                 Carried::Finished => break,
                 Carried::Again => {}
             }
@@ -171,7 +178,7 @@ impl World {
     }
 
     /// Carries out effects, one by one.
-    fn carry_out(&mut self, at: usize) -> Result<Carried, Finding> {
+    pub(super) fn carry_out(&mut self, at: usize) -> Result<Carried, Finding> {
         let mut again = false;
         while let Some(effect) = self.nodes[at].driver.as_mut().and_then(Driver::next_effect) {
             match effect {
@@ -210,7 +217,15 @@ impl World {
                 Effect::Forward { leader, question } => self.forward(at, leader, question),
                 Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome),
                 Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome),
-                Effect::Applied { entry, applied } => self.note_applied(at, &entry, &applied)?,
+                Effect::Applied { entry, applied } => {
+                    self.note_applied(at, &entry, &applied)?;
+                    let node = &mut self.nodes[at];
+                    if node.apply_us > 0 {
+                        node.busy_until_us = node.busy_until_us.max(self.now_us) + node.apply_us;
+                        node.is_applying = true;
+                        return Ok(Carried::Applying);
+                    }
+                }
                 Effect::Refused(contradiction) => self.refused(at, contradiction)?,
                 Effect::Event(event) => self.note_event(at, event),
                 Effect::SnapshotGivenUp(_) => self.coverage.note_rare(Rare::SnapshotGivenUp),
@@ -443,9 +458,11 @@ fn changes_members(write: &Write) -> bool {
 }
 
 /// How far effects were carried out.
-enum Carried {
+pub(super) enum Carried {
     /// The node crashed amid them.
     Crashed,
+    /// The node is busy applying an entry. The others come after that.
+    Applying,
     /// All of them.
     Finished,
     /// All of them, and something is done at once, so that there are more.

@@ -103,7 +103,7 @@ impl World {
             self.resume_at(at);
             let node = &mut self.nodes[at];
             node.storage.mend();
-            node.armed = None;
+            (node.armed, node.apply_us) = (None, 0);
             self.begin_sync(at);
             self.restart_at(at)?;
         }

@@ -5,15 +5,15 @@
 
 use bytes::Bytes;
 use raftian_apps::Command;
-use raftian_driver::Route;
-use raftian_raft::{Change, ChangeRefused, Message, NodeId, Proposed, Recovered, TransferRefused};
+use raftian_driver::{Driver, Route};
+use raftian_raft::{Body, Change, ChangeRefused, Index, Message, NodeId, Proposed, Recovered, TransferRefused};
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
 use crate::invariant::{Finding, Invariant, Violation, place, require};
 use crate::journal::What;
 use crate::node::{Asker, Node};
-use crate::queue::MessageId;
+use crate::queue::{Event, MessageId};
 use crate::schedule::{Action, Op, Schedule};
 use crate::settings::{Plan, Settings};
 
@@ -77,6 +77,25 @@ impl World {
         self.queue.take_by_id(id).is_some()
     }
 
+    /// A message is lost, and with it its call: the transport of the server that called gives it up, and lets no reply to it
+    /// through any more. Says whether the message was on its way.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn give_up(&mut self, id: MessageId) -> Result<bool, Violation> {
+        self.by_hand(|world| {
+            let Some(Message { from, to, call, body, .. }) = world.queue.take_by_id(id) else { return Ok(false) };
+            let (caller, peer) = if matches!(body, Body::Request(_)) { (from, to) } else { (to, from) };
+            let at = place(caller);
+            let node = &mut world.nodes[at];
+            let epoch = node.epoch;
+            if node.is_up() && node.calls.give_up(call) {
+                world.happen(Event::CallLost { node: at, epoch, peer, call })?;
+            }
+            Ok(true)
+        })
+    }
+
     /// A message will arrive once more. Says the name of the copy, if the message is on its way.
     pub fn duplicate(&mut self, id: MessageId) -> Option<MessageId> {
         let message =
@@ -138,6 +157,21 @@ impl World {
             world.now_us = world.now_us.max(deadline_us);
             world.tick_at(place(id))
         })
+    }
+
+    /// The clock of this server jumps ahead to the time at which it wants to be called, and it is, at once. A server that
+    /// is down or paused stays so.
+    ///
+    /// # Errors
+    /// The invariant that this broke.
+    pub fn tick_early(&mut self, id: NodeId) -> Result<(), Violation> {
+        let now_us = self.now_us;
+        let node = &mut self.nodes[place(id)];
+        if let Some(deadline) = node.driver.as_ref().and_then(Driver::deadline).filter(|_| node.paused.is_none()) {
+            node.clock.jump(deadline, now_us);
+            node.wind();
+        }
+        self.tick(id)
     }
 
     /// Everything that is on its way happens, what comes of it included, and no time passes beyond it. No server looks
@@ -256,13 +290,24 @@ impl World {
     /// The invariant that this contradicts: what two servers hold must be possible.
     ///
     /// # Panics
-    /// When there is a snapshot: what it stands for would have to be committed.
+    /// When there is a snapshot; see [`World::install_compacted`].
     pub fn install(&mut self, id: NodeId, recovered: Recovered) -> Result<(), Violation> {
+        self.install_compacted(id, recovered, 0)
+    }
+
+    /// The same with a snapshot in place of the entries up to this index, which were committed before.
+    ///
+    /// # Errors
+    /// See [`World::install`]. Also when other entries are known to be committed there.
+    ///
+    /// # Panics
+    /// When there is a snapshot already, or the entries do not reach from 1 to the index.
+    pub fn install_compacted(&mut self, id: NodeId, recovered: Recovered, up_to: Index) -> Result<(), Violation> {
         assert!(recovered.snapshot.is_none(), "a disk is made up of entries");
         self.by_hand(|world| {
             let at = place(id);
             world.crash_at(at, 0)?;
-            world.replace_disk(at, recovered)?;
+            world.replace_disk(at, recovered, up_to)?;
             world.start(at)
         })
     }

@@ -43,7 +43,7 @@ impl World {
         while !is_calm(self) && self.now_us < end_us {
             self.run_until(self.now_us + timeout_us / 40)?;
         }
-        let is_protected = self.plan.check_quorum && self.plan.pre_vote;
+        let is_protected = self.nodes.iter().all(|node| node.options.check_quorum && node.options.pre_vote);
         if !is_calm(self) || !is_protected && self.may_be_deposed(core, members) {
             return Ok(());
         }

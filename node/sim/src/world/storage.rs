@@ -3,17 +3,20 @@
 //! Invariants: a node does not start on a log that refuses to open, and takes nothing from it. So that the others can come
 //! to life without it, every configuration there ever was keeps a quorum of disks that are whole.
 
-use raftian_raft::{Change, Persisted, Recovered as Disk, Server, Write};
+use raftian_raft::{
+    Change, Discard, Entry, Index, LastEntry, NodeId, Payload, Persisted, Recovered as Disk, Server, Snapshot, Write,
+};
 use raftian_wal::{Part, Recovered};
 
 use super::World;
 use crate::coverage::Rare;
-use crate::invariant::{Check, Finding, Invariant, id_at};
+use crate::invariant::{Check, Finding, Invariant, id_at, place};
 use crate::journal::What;
 use crate::members::{Members, bit};
 use crate::node::Input;
 use crate::queue::Event;
 use crate::random::random;
+use crate::schedule::Action;
 
 impl World {
     /// The disk takes on all that waits, unless it is busy.
@@ -102,13 +105,66 @@ impl World {
         }
     }
 
-    /// A node that is down is given another disk, on which this has always been.
-    pub(super) fn replace_disk(&mut self, at: usize, disk: Disk) -> Check {
-        let Disk { hard_state, entries, .. } = disk;
-        let write = Write { hard_state: Some(hard_state), entries, ..Write::default() };
+    /// A node that is down is given another disk, on which this has always been, with a snapshot in place of the entries up
+    /// to this index.
+    pub(super) fn replace_disk(&mut self, at: usize, disk: Disk, up_to: Index) -> Check {
+        let Disk { hard_state, mut entries, .. } = disk;
+        let later = entries.split_off(up_to as usize);
+        let mut write = Write { hard_state: Some(hard_state), entries: later, ..Write::default() };
         self.oracle.replaced(at);
+        if let Some(snapshot) = self.snapshot_of(&entries) {
+            self.oracle.was_committed(at, &entries)?;
+            (write.snapshot, write.discard) = (Some(snapshot), Some(Discard::All));
+        }
         self.nodes[at].storage.replace(&write);
         self.oracle.writes(at, &write)
+    }
+
+    /// The snapshot that stands for a log with these entries; `None` if there are none.
+    fn snapshot_of(&self, entries: &[Entry]) -> Option<Snapshot> {
+        let Entry { index, term, .. } = *entries.last()?;
+        let changes = entries.iter().filter_map(|entry| match &entry.payload {
+            Payload::Configuration(configuration) => Some(configuration.as_ref().clone()),
+            _ => None,
+        });
+        let mut machine = self.plan.first_machine();
+        entries.iter().for_each(|entry| drop(machine.apply(entry)));
+        Some(Snapshot {
+            last: LastEntry { term, index },
+            configuration: changes.last().unwrap_or_else(|| self.plan.configuration()),
+            data: machine.snapshot().encode().into(),
+        })
+    }
+
+    /// Why an action on a server or its disk cannot be done now, so that nothing would come of it.
+    pub(crate) fn obstacle(&self, action: &Action) -> Option<String> {
+        let storage = |node: &NodeId| &self.nodes[place(*node)].storage;
+        match action {
+            Action::RestartWith { node, .. } if self.nodes[place(*node)].is_up() => Some(format!("{node} is not down")),
+            Action::SyncFails(whom) if !self.nodes[self.whom(*whom)].is_up() => Some(format!("{whom} is down")),
+            Action::FlipBit { node, .. } if !self.can_spare(place(*node)) => {
+                Some(format!("without {node} a quorum would be lost for good"))
+            }
+            Action::FlipBit { node, part } => {
+                storage(node).why_not_flip(*part).map(|why| format!("the disk of {node} {why}"))
+            }
+            Action::KeepDisk(node) => storage(node).is_damaged().then(|| format!("the disk of {node} is damaged")),
+            Action::Wipe(node) | Action::PutBackDisk(node) if self.nodes[place(*node)].is_up() => {
+                Some(format!("{node} is not down"))
+            }
+            Action::Wipe(node) | Action::PutBackDisk(node) if !self.oracle.is_forgotten(*node) => {
+                Some(format!("a configuration may still need what is on the disk of {node}"))
+            }
+            Action::PutBackDisk(node) if !storage(node).has_copy() => {
+                Some(format!("no copy of the disk of {node} was kept"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether every configuration has a quorum of disks that are whole without this one.
+    fn can_spare(&self, at: usize) -> bool {
+        self.oracle.can_spare(self.damaged() | bit(id_at(at)))
     }
 
     /// The disk of a node that is down, and that no configuration needs any more, is empty. Not done while one does: who
@@ -150,8 +206,7 @@ impl World {
     /// A bit flips on a disk, unless some configuration would lose its quorum for good: what is left then can do nothing,
     /// and shows nothing.
     pub(super) fn flip_bit(&mut self, at: usize, part: Part) {
-        let damaged = self.damaged() | bit(id_at(at));
-        if !self.oracle.can_spare(damaged) {
+        if !self.can_spare(at) {
             return;
         }
         let name = random([self.seed, 16, at as u64, self.steps]);

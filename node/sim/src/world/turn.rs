@@ -1,7 +1,7 @@
 //! What arrives at a node, and its turns: inputs first, then the clock, then all that comes of them.
 //!
-//! Where turns take no time, each input has a turn of its own. Where they do, what arrives meanwhile gathers, and is taken
-//! in together, as a node's driver does it.
+//! Where turns take no time, each input has a turn of its own. Where they do, or applying an entry does, what arrives
+//! meanwhile gathers, and is taken in together, as a node's driver does it.
 //!
 //! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
 
@@ -9,6 +9,7 @@ use raftian_driver::{Consistency, Driver, Route};
 use raftian_raft::{Body, Message, NodeId, Reply, Request as Rpc, RoleKind, Time};
 use serde_json::value::RawValue;
 
+use super::effects::Carried;
 use super::{Budget, World};
 use crate::coverage::{Kind, Rare};
 use crate::invariant::{Check, Invariant, id_at, place};
@@ -23,13 +24,19 @@ const REFUSAL_US: u64 = 500;
 impl World {
     /// Something arrives at a node that runs.
     pub(super) fn arrive(&mut self, at: usize, input: Input) -> Check {
-        if self.plan.turn_us == 0 {
+        if !self.takes_turns(at) {
             let kind = self.take_in(at, input)?;
             return self.settle(at, kind);
         }
         self.nodes[at].inbox.push_back(input);
         self.plan_turn(at);
         Ok(())
+    }
+
+    /// Whether what arrives at a node may have to wait for its next turn.
+    fn takes_turns(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        self.plan.turn_us > 0 || node.apply_us > 0 || node.has_turn_planned
     }
 
     /// The node takes a turn as soon as it is done with the last one.
@@ -46,6 +53,17 @@ impl World {
     pub(super) fn take_turn(&mut self, at: usize) -> Check {
         self.nodes[at].has_turn_planned = false;
         let epoch = self.nodes[at].epoch;
+        if std::mem::take(&mut self.nodes[at].is_applying) {
+            // The rest of what its last turn wants comes before new inputs, and the clock after them.
+            match self.carry_out(at)? {
+                Carried::Crashed => return Ok(()),
+                Carried::Applying => {
+                    self.plan_turn(at);
+                    return Ok(());
+                }
+                Carried::Finished | Carried::Again => {}
+            }
+        }
         let inputs: Vec<Input> = self.nodes[at].inbox.drain(..).collect();
         let mut kind = None;
         let is_batch = inputs.len() > 1;
@@ -76,7 +94,7 @@ impl World {
             Input::Encoded => self.finish_encoding(at),
             Input::Restored => self.finish_restoring(at)?,
             Input::CallsTimeOut => self.give_up_calls(at),
-            Input::CallRefused { peer, call } => self.call_refused(at, peer, call),
+            Input::CallLost(peer, call) => self.call_lost(at, peer, call),
         }
         Ok(None)
     }
@@ -97,7 +115,9 @@ impl World {
                 return Ok(None);
             }
             self.require_open(at, from, at)?;
-        } else if self.plan.call_timeout && !self.nodes[at].calls.end(message.call) {
+        } else if self.nodes[at].calls.has_given_up(message.call)
+            || self.plan.call_timeout && !self.nodes[at].calls.end(message.call)
+        {
             // The transport answers a call once, and not after it has given it up.
             self.coverage.note_rare(Rare::LateReply);
             return Ok(None);
@@ -108,7 +128,7 @@ impl World {
         let is_request = matches!(message.body, Body::Request(_));
         let kept = self.deadline_to_keep(at, &message);
         let now = self.nodes[at].clock.time(self.now_us);
-        self.oracle.hears(at, &message, now, self.plan.check_quorum);
+        self.oracle.hears(at, &message, now, self.nodes[at].options.check_quorum);
         if !is_request {
             self.oracle.call_is_over(at, from, call);
         }
@@ -162,13 +182,14 @@ impl World {
         if self.plan.call_timeout && matches!(message.body, Body::Request(_)) {
             let at_us = self.now_us + random([self.seed, 14, message.call]) % REFUSAL_US;
             let epoch = self.nodes[node].epoch;
-            self.queue.plan(at_us, Event::CallRefused { node, epoch, peer: message.to, call: message.call });
+            self.queue.plan(at_us, Event::CallLost { node, epoch, peer: message.to, call: message.call });
         }
     }
 
-    fn call_refused(&mut self, at: usize, peer: NodeId, call: u64) {
-        if self.nodes[at].calls.end(call) {
-            self.coverage.note_rare(Rare::CallRefused);
+    fn call_lost(&mut self, at: usize, peer: NodeId, call: u64) {
+        let calls = &mut self.nodes[at].calls;
+        if calls.end(call) || calls.has_given_up(call) {
+            self.coverage.note_rare(Rare::CallLost);
             self.oracle.call_is_over(at, place(peer), call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
@@ -233,10 +254,7 @@ impl World {
         }
         let (now, driver) = self.driver(at);
         driver.tick(now);
-        match self.plan.turn_us {
-            0 => self.settle(at, None),
-            _ => self.take_turn(at),
-        }
+        if self.takes_turns(at) { self.take_turn(at) } else { self.settle(at, None) }
     }
 
     /// A node's driver, and the time on its clock.
