@@ -11,6 +11,8 @@ use raftian_raft::{
 use super::*;
 use crate::SnapshotTaken;
 
+mod shown;
+
 /// Everybody who waits is known by a name.
 #[derive(Debug)]
 struct Names;
