@@ -170,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn what_could_be_answered_and_is_not_is_overdue() {
+        let decisions = decisions();
+        let mut reads = Reads::new(Planted::default());
+        reads.add(decisions[0].ticket, get(1));
+        reads.add(decisions[1].ticket, get(2));
+        assert_eq!([2, 1, 0].map(|undecided| reads.overdue(0, undecided)), [0, 1, 2]);
+        assert!(reads.decide(decisions[0]).is_none());
+        assert_eq!((reads.overdue(0, 1), reads.overdue(1, 1), reads.overdue(1, 0)), (0, 1, 2));
+    }
+
+    #[test]
     fn what_is_no_read_is_refused_in_the_words_of_the_app() {
         let machine = Machine::new(AppKind::Kv, 0).unwrap();
         let set = RawValue::from_string(r#"{"set":["k","v"]}"#.to_owned()).unwrap();

@@ -55,3 +55,27 @@ fn a_call_that_was_lost_is_made_anew_with_the_next_heartbeat() {
     bench.driver.lost(bench.now, id(2), first.call);
     assert!(beat(&mut bench));
 }
+
+#[test]
+fn a_snapshot_holds_the_state_and_says_how_many_entries_it_made_room_for() {
+    let mut bench = Bench::leading();
+    let take = |bench: &mut Bench| {
+        bench.driver.snapshot(0, "asker");
+        // It is encoded, and then written.
+        (0..2).for_each(|_| bench.turn());
+        bench.sync();
+        let answers: Vec<String> = std::mem::take(&mut bench.log);
+        answers.into_iter().find(|words| words.starts_with("asker")).expect("it is told")
+    };
+    let first = take(&mut bench);
+    assert!(first.contains("discarded: 1"), "{first}");
+    for client in ["ann", "bob", "cy"] {
+        bench.submit(Route::Direct, client);
+        bench.sync();
+    }
+    let second = take(&mut bench);
+    assert!(second.contains("discarded: 3"), "{second}");
+    assert_eq!(bench.driver.counters(), Counters { proposed: 3, applied: 4, snapshots: 2, ..Counters::default() });
+    let snapshot = bench.driver.server().snapshot().expect("one was taken");
+    assert_eq!(snapshot.data, Bytes::from(bench.driver.machine().snapshot().encode()));
+}
