@@ -38,11 +38,12 @@ enum Call {
 }
 
 /// The peer: it votes for the node, fails at the first entries that it is sent, takes them the next time, and claims to
-/// have applied every command.
+/// have applied every command, or not to lead.
 #[derive(Clone)]
 struct Peer {
     calls: mpsc::UnboundedSender<Call>,
     has_failed: Arc<AtomicBool>,
+    refuses: Arc<AtomicBool>,
 }
 
 impl Peer {
@@ -90,6 +91,9 @@ impl ClientServer for Peer {
     async fn submit(&self, command: Box<RawValue>, _: Option<u64>, by: Option<NodeId>) -> RpcResult<Submitted> {
         assert_eq!(by, Some(id(NODE)));
         self.got(Call::Submit(command.get().to_owned()));
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(NodeError::NotLeader { node: id(PEER), leader: None }.into());
+        }
         Ok(Submitted { index: 7, term: 1, leader: id(PEER), duplicate: false, response: Response::of(&"done") })
     }
 
@@ -114,6 +118,8 @@ impl ClientServer for Peer {
 struct Pair {
     cluster: Cluster,
     calls: mpsc::UnboundedReceiver<Call>,
+    /// Whether the peer says that it does not lead.
+    refuses: Arc<AtomicBool>,
     /// The peer's server; it ends with this.
     _server: ServerHandle,
 }
@@ -159,14 +165,15 @@ impl Pair {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut methods = RpcModule::new(());
-        let peer = Peer { calls: sender, has_failed: Arc::default() };
+        let refuses = Arc::default();
+        let peer = Peer { calls: sender, has_failed: Arc::default(), refuses: Arc::clone(&refuses) };
         methods.merge(RaftServer::into_rpc(peer.clone())).unwrap();
         methods.merge(ClientServer::into_rpc(peer)).unwrap();
         let server = serve::serve(listener, cluster.secret.clone(), methods).unwrap();
         cluster.spawn(id(NODE));
         cluster.played.insert(id(PEER), address);
         cluster.set_faults(rules).await;
-        Pair { cluster, calls, _server: server }
+        Pair { cluster, calls, refuses, _server: server }
     }
 
     /// The next call that the peer gets.
@@ -260,6 +267,23 @@ async fn a_question_that_a_follower_passes_on_crosses_two_links() {
     assert_eq!([pair.call().await, pair.call().await], [asked().0, asked().0]);
     assert_eq!(pair.read(None).await.unwrap().response.get(), r#""read""#);
     assert_eq!([pair.call().await, pair.call().await], [asked().1, asked().1]);
+}
+
+#[tokio::test]
+async fn nothing_is_certain_of_a_command_whose_copy_may_be_on_its_way() {
+    let mut pair = Pair::start(2, follow, Vec::new()).await;
+    pair.lead(1).await.unwrap();
+    pair.refuses.store(true, Ordering::Relaxed);
+    assert_eq!(pair.submit(None).await.unwrap_err(), NodeError::NoLeader { node: id(NODE) });
+    pair.cluster.set_faults(to_peer(duplicate())).await;
+    assert!(matches!(pair.submit(None).await, Err(NodeError::TimedOut { .. })));
+
+    let late = Effect::latency(60_000.0, 0.0).unwrap();
+    pair.cluster.set_faults(to_peer(late)).await;
+    assert_eq!(pair.submit(None).await.unwrap_err(), NodeError::NoLeader { node: id(NODE) });
+    let late_and_doubled = [late, duplicate()].into_iter().flat_map(to_peer).collect();
+    pair.cluster.set_faults(late_and_doubled).await;
+    assert!(matches!(pair.submit(None).await, Err(NodeError::TimedOut { .. })));
 }
 
 #[tokio::test]

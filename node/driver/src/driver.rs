@@ -26,7 +26,7 @@ use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
 use crate::mutant::Planted;
 use crate::proposals::Proposals;
 use crate::reads::{self, Read, Reads};
-use effects::Turn;
+use effects::Step;
 pub use snapshots::{RestoreJob, StageJob};
 
 /// What a driver is told once.
@@ -113,7 +113,7 @@ pub struct Driver<H: Host> {
     /// What may be done now, in order.
     due: VecDeque<Effect<H>>,
     /// What comes after that, in order; while a snapshot is being restored it waits.
-    turns: VecDeque<Turn>,
+    steps: VecDeque<Step>,
     restoring: bool,
     /// Whether a turn was taken before.
     has_turned: bool,
@@ -134,7 +134,7 @@ impl<H: Host> Driver<H> {
             calls: Calls::new(planted),
             compactor: Compactor::new(options.compaction, server.id()),
             due: VecDeque::new(),
-            turns: VecDeque::new(),
+            steps: VecDeque::new(),
             restoring: false,
             has_turned: false,
             takes_part: false,

@@ -147,7 +147,8 @@ impl Peers {
                 let (peers, request) = (Arc::clone(self), request.clone());
                 async move { peers.exchange(request).await }
             };
-            self.request_leaves(peer, copy).await;
+            let verdict = self.request_leaves(peer, copy);
+            self.travel(verdict).await;
             let reply = self.exchange(request).await?;
             self.reply_returns(peer).await;
             self.work();
@@ -161,7 +162,8 @@ impl Peers {
     ///
     /// # Errors
     /// Whatever the leader answers; [`NodeError::NoLeader`] when the question certainly did not arrive;
-    /// [`NodeError::TimedOut`] when that cannot be known.
+    /// [`NodeError::TimedOut`] when that cannot be known. A question that the link doubles may arrive and be taken once
+    /// more, whatever the leader said to it the first time.
     pub(crate) async fn forward<T: Send, F>(
         &self,
         leader: NodeId,
@@ -179,8 +181,10 @@ impl Peers {
             let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
             call(client.clone(), remaining_ms.max(1))
         };
-        if tokio::time::timeout_at(deadline, self.request_leaves(leader, ask)).await.is_err() {
-            return Err(unreachable);
+        let verdict = self.request_leaves(leader, ask);
+        let is_doubled = matches!(verdict, Verdict::Twice(..));
+        if tokio::time::timeout_at(deadline, self.travel(verdict)).await.is_err() {
+            return Err(if is_doubled { unknown() } else { unreachable });
         }
         let exchange = async {
             let outcome = ask().await;
@@ -190,6 +194,7 @@ impl Peers {
         match tokio::time::timeout_at(deadline, exchange).await {
             Err(_) => Err(unknown()),
             Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) if is_doubled => Err(unknown()),
             Ok(Err(error)) => Err(match NodeError::from_client(&error) {
                 Some(NodeError::NotLeader { .. } | NodeError::LinkCut { .. } | NodeError::ShuttingDown { .. }) => {
                     unreachable
@@ -212,9 +217,9 @@ impl Peers {
         }
     }
 
-    /// Lets a request cross the link to a peer. Where the link doubles it, `copy` is what the peer is asked once more;
-    /// the answer to that is for no one, as if the network had lost it.
-    async fn request_leaves<F>(&self, peer: NodeId, copy: impl FnOnce() -> F)
+    /// What is to become of a request to a peer. Where the link doubles it, `copy` is what the peer is asked once more; the
+    /// answer to that is for no one, as if the network had lost it.
+    fn request_leaves<F>(&self, peer: NodeId, copy: impl FnOnce() -> F) -> Verdict
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -226,7 +231,7 @@ impl Peers {
                 let _ = tokio::time::timeout(limit, copy).await;
             });
         }
-        self.travel(verdict).await;
+        verdict
     }
 
     /// Lets the reply of a peer cross the link back.

@@ -115,7 +115,8 @@ impl Service {
             Err(_) => Err(NodeError::TimedOut { waited_ms: patience.as_millis() as u64 }),
             Ok(heard) => match heard? {
                 Heard::Outcome(outcome) => outcome,
-                Heard::PassOn(leader) => self.peers.forward(leader, deadline, there).await,
+                // Boxed, so that the handlers of a leader, which never pass anything on, have no room for a call.
+                Heard::PassOn(leader) => Box::pin(self.peers.forward(leader, deadline, there)).await,
             },
         }
     }

@@ -17,13 +17,17 @@ use crate::effect::{Effect, Host, Question, ReadOutcome};
 use crate::mutant::Mutant;
 use crate::reads::Read;
 
-/// What is left of a turn after its messages.
+/// A part of a turn that comes after its messages.
 #[derive(Debug)]
-pub(super) struct Turn {
-    restore: Option<RestoreJob>,
-    persist: Option<Persist>,
-    committed: vec::IntoIter<Entry>,
-    decisions: Vec<Decision>,
+pub(super) enum Step {
+    /// A snapshot is restored.
+    Restore(RestoreJob),
+    /// A write is handed to storage.
+    Write(Persist),
+    /// Entries are applied, one by one.
+    Apply(vec::IntoIter<Entry>),
+    /// Each turn ends so: reads are served, and a snapshot is begun if one is due.
+    Finish(Vec<Decision>),
 }
 
 impl<H: Host> Driver<H> {
@@ -36,20 +40,21 @@ impl<H: Host> Driver<H> {
             if self.restoring {
                 return None;
             }
-            let turn = self.turns.front_mut()?;
-            if let Some(job) = turn.restore.take() {
-                self.restoring = true;
-                return Some(Effect::Restore(job));
-            }
-            if let Some(persist) = turn.persist.take() {
-                return Some(self.write(persist));
-            }
-            if let Some(entry) = turn.committed.next() {
+            if let Some(Step::Apply(entries)) = self.steps.front_mut()
+                && let Some(entry) = entries.next()
+            {
                 return Some(self.apply(entry));
             }
-            let decisions = std::mem::take(&mut turn.decisions);
-            self.turns.pop_front();
-            self.finish_turn(decisions);
+            match self.steps.pop_front()? {
+                Step::Restore(job) => {
+                    self.restoring = true;
+                    return Some(Effect::Restore(job));
+                }
+                Step::Write(persist) => return Some(self.write(persist)),
+                // All of them are applied.
+                Step::Apply(_) => {}
+                Step::Finish(decisions) => self.finish_turn(decisions),
+            }
         }
     }
 
@@ -61,7 +66,7 @@ impl<H: Host> Driver<H> {
         for message in messages {
             self.send(message);
         }
-        let must_wait = restore.is_some() || !self.turns.is_empty();
+        let must_wait = restore.is_some() || !self.steps.is_empty();
         if !must_wait || self.planted.has(Mutant::WritesBeforeRestore) {
             let write = persist.take().map(|persist| self.write(persist));
             self.due.extend(write);
@@ -70,16 +75,24 @@ impl<H: Host> Driver<H> {
         // What the core remembers from its disk comes first.
         let is_first = !std::mem::replace(&mut self.has_turned, true);
         let restore = restore.map(|snapshot| RestoreJob::new(&self.options, &self.server, is_first, snapshot));
-        self.turns.push_back(Turn { restore, persist, committed: committed.into_iter(), decisions });
+        self.steps.extend(restore.map(Step::Restore));
+        self.steps.extend(persist.map(Step::Write));
+        if !committed.is_empty() {
+            self.steps.push_back(Step::Apply(committed.into_iter()));
+        }
+        self.steps.push_back(Step::Finish(decisions));
     }
 
     /// A message leaves. A reply that no caller waits for goes nowhere.
     pub(super) fn send(&mut self, message: Message) {
-        let effect = match message.body {
-            Body::Request(_) => Some(Effect::Call(message)),
-            Body::Reply(_) => self.calls.answered(&message).map(|call| Effect::Reply(call, Ok(message))),
-        };
-        self.due.extend(effect);
+        match message.body {
+            Body::Request(_) => self.due.push_back(Effect::Call(message)),
+            Body::Reply(_) => {
+                if let Some(call) = self.calls.answered(&message) {
+                    self.due.push_back(Effect::Reply(call, Ok(message)));
+                }
+            }
+        }
     }
 
     fn write(&mut self, persist: Persist) -> Effect<H> {
@@ -91,8 +104,9 @@ impl<H: Host> Driver<H> {
         let applied = self.machine.apply(&entry);
         self.counters.applied += 1;
         self.compactor.applied(&entry);
-        let answered = self.proposals.applied(&entry, &applied);
-        self.due.extend(answered.map(|(client, outcome)| Effect::Command(client, outcome)));
+        if let Some((client, outcome)) = self.proposals.applied(&entry, &applied) {
+            self.due.push_back(Effect::Command(client, outcome));
+        }
         Effect::Applied { entry, applied }
     }
 
@@ -106,7 +120,7 @@ impl<H: Host> Driver<H> {
         while let Some((client, outcome)) = self.reads.serve(&self.machine) {
             self.answer_read(client, outcome);
         }
-        if self.turns.is_empty() && self.compactor.is_due() {
+        if self.steps.is_empty() && self.compactor.is_due() {
             self.begin_snapshot();
         }
     }
