@@ -7,8 +7,8 @@
 //! So they should not all begin at once: their logs grow alike, but the count of each node begins with a head start of its
 //! own.
 //!
-//! Invariant: one at a time. The next one begins when the last one is durable, or has come to nothing. Whoever asked for
-//! one is given back once.
+//! Invariant: one at a time. The next one begins when the last one is durable, or has come to nothing. Each request
+//! for one is answered once.
 //!
 //! Deliberately absent: the state, and which entries may go; the driver has the one, the core knows the other.
 
@@ -17,7 +17,7 @@ use raftian_raft::{Entry, LastEntry, NodeId, Persist};
 /// What an entry takes up in a log beside its command, in bytes, roughly.
 const ENTRY_BYTES: u64 = 32;
 
-/// When a snapshot is taken that nobody asked for.
+/// When a snapshot is taken without a request for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compaction {
     /// When the entries since the last snapshot have so many bytes, or before; never if `None`.

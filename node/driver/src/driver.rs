@@ -29,14 +29,14 @@ use crate::reads::{self, Read, Reads};
 use effects::Step;
 pub use snapshots::{RestoreJob, StageJob};
 
-/// What a driver is told once.
+/// The settings of a driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The replicated application.
     pub app: AppKind,
     /// The limits of the applied state; the same for all servers.
     pub limits: Limits,
-    /// When a snapshot is taken that nobody asked for.
+    /// When a snapshot is taken without a request for one.
     pub compaction: Compaction,
     /// The bug to be found.
     #[cfg(feature = "mutants")]
@@ -185,7 +185,7 @@ impl<H: Host> Driver<H> {
 
     // Inputs. What comes of them is taken with the next turn.
 
-    /// From now on time matters: a server that knows no peers yet has nobody to stand for election with.
+    /// From now on time-outs count. Before, the server does not know its peers, and must not start an election.
     pub fn take_part(&mut self) {
         self.takes_part = true;
     }
@@ -214,7 +214,7 @@ impl<H: Host> Driver<H> {
         self.server.lost(now, peer, call);
     }
 
-    /// A client has a command: what it encodes is checked by whoever takes it from the client.
+    /// A client submits a command. The caller has checked what it encodes.
     pub fn submit(&mut self, now: Time, command: Bytes, route: Route, client: H::Command) {
         let refused = match self.server.propose(now, [command.clone()]) {
             Ok(proposed) => {
@@ -241,7 +241,7 @@ impl<H: Host> Driver<H> {
         });
     }
 
-    /// A client wants to read. What is no read is refused by any server, whoever leads.
+    /// A client wants to read. An operation that is not a read is refused by every server, leader or not.
     pub fn read(&mut self, now: Time, op: Box<RawValue>, consistency: Consistency, route: Route, client: H::Read) {
         if consistency == Consistency::Stale || !self.options.app.is_read(&op) {
             let outcome = reads::query(&self.machine, &op);
@@ -267,12 +267,12 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// Somebody wants a snapshot taken, and so many of the entries it covers kept.
+    /// A snapshot is requested; this many of the entries that it covers are kept.
     pub fn snapshot(&mut self, keep_entries: u64, asker: H::Snapshot) {
         self.compactor.ask(keep_entries, asker);
     }
 
-    /// Somebody wants the membership changed.
+    /// A change of the membership is requested.
     ///
     /// # Errors
     /// See [`Server::propose_configuration`].
@@ -280,7 +280,7 @@ impl<H: Host> Driver<H> {
         self.server.propose_configuration(now, change)
     }
 
-    /// Somebody wants another server to lead.
+    /// A transfer of leadership is requested.
     ///
     /// # Errors
     /// See [`Server::transfer`].

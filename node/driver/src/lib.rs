@@ -1,9 +1,9 @@
 //! What a node does around its consensus core, without input or output.
 //!
-//! A [`Driver`] owns a server's whole state: the core, the replicated application, and whoever waits for an answer. Its
-//! host feeds it inputs, as they come and as many at a time as there are; then takes its effects, one by one, and carries
-//! them out. The node process is one host, with sockets, a storage thread and a clock; the simulator is another one, with
-//! virtual ones. So what the simulator proves is what ships.
+//! A [`Driver`] owns a server's whole state: the core, the replicated application, and the clients and peers that wait for
+//! an answer. Its host feeds it inputs, as they come and as many at a time as there are; then takes its effects, one by one,
+//! and carries them out. The node process is one host, with sockets, a storage thread and a clock; the simulator is another
+//! one, with virtual ones. So what the simulator proves is what ships.
 //!
 //! ```text
 //!   host                                   driver

@@ -22,7 +22,7 @@ macro_rules! mutants {
 
 mutants! {
     // Answers
-    /// A client is told what the entry at its index did, though it may be of another term, and another client's.
+    /// A client gets the result of the entry at its index, though that may be of another term, and another client's.
     AnswersByIndex,
     /// A proposal that another one displaced from its index is forgotten without an answer.
     ForgetsDisplacedProposal,
