@@ -29,7 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_arrow_between_members_is_one_of_the_house_plan() {
+fn every_arrow_between_members_is_one_that_the_architecture_names() {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
         .current_dir(raftian_tests::workspace())

@@ -1,7 +1,7 @@
 //! Linearizability, judged from outside: whether the operations of a history can be put in an order that respects time
 //! and explains what their clients saw (Herlihy and Wing). No log is needed, and none is believed.
 //!
-//! Each object of the history (a key, a player) has a search of its own. An operation of which nobody told the outcome
+//! Each object of the history (a key, a player) has a search of its own. An operation with unknown outcome
 //! may have taken effect at any time after it was invoked, or never; one that failed or was refused never did. A read
 //! that may be stale has no place in such a history.
 //!

@@ -32,7 +32,7 @@ pub(crate) struct Objects<K, T: Transition> {
     pub(crate) undecided: Vec<Undecided>,
 }
 
-/// Cuts a history. `read` says which object an op touches and what it did, without a response if nobody told; `initial`
+/// Cuts a history. `read` says which object an op touches and what it did, without a response if that is unknown; `initial`
 /// is the state in which an object began.
 pub(crate) fn cut<'a, K: Eq + Hash, T: Transition>(
     app: AppKind,

@@ -67,7 +67,7 @@ pub use mutant::Mutant;
 pub use options::{Lease, Options, Time};
 pub use reads::{ReadOutcome, ReadTicket};
 pub use ready::{Discard, Persist, Persisted, Ready, Storage, Write};
-pub use refusal::{CompactRefused, Contradiction, NotLeader, ProposeRefused, TransferRefused};
+pub use refusal::{CompactRefused, Contradiction, MAX_TERM, NotLeader, ProposeRefused, TransferRefused};
 #[cfg(feature = "rules")]
 pub use rule::{Rule, RuleSet};
 pub use server::{Proposed, Server};

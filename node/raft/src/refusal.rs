@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{Index, NodeId, Term};
 
 /// The last term a peer is believed to be in, and the last index: the largest number that JSON keeps exact everywhere.
-pub(crate) const MAX_TERM: Term = 1 << 53;
+pub const MAX_TERM: Term = 1 << 53;
 pub(crate) const MAX_INDEX: Index = 1 << 53;
 
 /// A server that does not lead takes no commands (§8).

@@ -159,7 +159,7 @@ impl History {
             completed_ns: told.completed,
             outcome: match &told.ok {
                 Some((index, response)) => Outcome::Ok { index: *index, response: response.clone() },
-                None => Outcome::Unknown { reason: "nobody told".to_owned() },
+                None => Outcome::Unknown { reason: "no answer: outcome unknown".to_owned() },
             },
         };
         self.told.iter().map(operation).collect()

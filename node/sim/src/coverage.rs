@@ -90,7 +90,7 @@ counted! {
     /// A branch that runs take seldom, or that shows that a fault took effect.
     Rare {
         /// A message found its receiver down.
-        ArrivedAtNobody = "arrived_at_nobody",
+        ArrivedAtNobody = "receiver_down",
         /// A crash found nothing that waited for the disk.
         CrashedIdle = "crashed_idle",
         /// A crash lost writes that were not synced.
@@ -121,6 +121,10 @@ counted! {
         Wiped = "wiped",
         /// A node that no configuration needs was given an earlier copy of its disk.
         DiskPutBack = "disk_put_back",
+        /// A healed cluster was left alone, and judged for staying as it was.
+        QuietJudged = "quiet_judged",
+        /// A leader said to have a lease, and was judged for it.
+        LeaseJudged = "lease_judged",
         /// Several inputs were taken in together.
         InputsTogether = "inputs_together",
         /// A message was lost on its way by chance.

@@ -61,7 +61,7 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     /// The configuration that it founded with when the copy of its disk was made.
     pub(crate) kept_configuration: Option<Configuration>,
-    /// How often it was started: what was meant for an earlier life finds nobody.
+    /// How often it was started: what was meant for an earlier life is dropped.
     pub(crate) epoch: u32,
     /// When it wants to be called, on the clock of the world; `u64::MAX` while it cannot be called.
     pub(crate) deadline_us: u64,
@@ -71,6 +71,8 @@ pub(crate) struct Node {
     /// What has arrived since its last turn, while that takes time; and until when it does.
     pub(crate) inbox: VecDeque<Input>,
     pub(crate) busy_until_us: u64,
+    /// When the last sync that it began is done.
+    pub(crate) synced_at_us: u64,
     pub(crate) has_turn_planned: bool,
     /// How long its application takes for an entry; and whether it is in the middle of that, with effects left to carry out.
     pub(crate) apply_us: u64,
@@ -187,6 +189,7 @@ impl Node {
             armed: None,
             inbox: VecDeque::new(),
             busy_until_us: 0,
+            synced_at_us: 0,
             has_turn_planned: false,
             apply_us: 0,
             is_applying: false,
@@ -226,7 +229,8 @@ impl Node {
         let driver = self.driver.take()?;
         (self.armed, self.paused) = (None, None);
         self.inbox.clear();
-        (self.busy_until_us, self.has_turn_planned, self.is_applying) = (0, false, false);
+        (self.busy_until_us, self.synced_at_us) = (0, 0);
+        (self.has_turn_planned, self.is_applying) = (false, false);
         (self.encoding, self.restoring, self.wanted, self.handed) = (None, None, 0, 0);
         self.restores.clear();
         self.calls = Calls::default();

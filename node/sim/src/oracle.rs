@@ -4,11 +4,12 @@
 //! rule of the core, only what can be seen. Logs are compared by their marks ([`LogModel`]): one comparison for a whole
 //! prefix.
 //!
-//! Who protests does so to the [`Findings`]. It may go on after that, so whatever follows is seen as it is; only what cannot be
-//! seen at all is an error of its own.
+//! Violations are collected in [`Findings`]. A run may go on after one, so whatever follows is seen as it is; only what
+//! cannot be seen at all is an error of its own.
 //!
 //! Here stands what is seen of one server's log; elections are in `election`, commitment and application in `commit`,
-//! disks and messages in `durable`, configurations in `membership`, a cluster that is left alone in `steady`.
+//! disks and messages in `durable`, configurations in `membership`, reads in `reads`, leases in `leases`, what servers may do
+//! of themselves in `conduct`, a cluster that is left alone in `steady`.
 
 mod commit;
 mod conduct;

@@ -68,11 +68,12 @@ pub fn watch(schedule: &Schedule, settings: &Settings) -> (RunReport, Vec<Happen
     (report, world.take_journal())
 }
 
-/// Plays a schedule to its end, whatever is broken, and hears all judges out: the first time that each of them protests,
-/// in the order of the steps. The first of all is what ends a [`run`]; what any of them says is what it would say if it
-/// were the only one, since nothing that happens or is remembered depends on what was said.
+/// Plays a schedule to its end, whatever is broken, and collects the first violation of each invariant, in the order of the
+/// steps. The first of all is what ends a [`run`]; each is what its judge would find if it were the only one, since nothing
+/// that happens or is remembered depends on what was found.
 ///
-/// There are ends all the same: a panic of a server and a storm of messages, and a snapshot whose last entry nobody has.
+/// Some violations end such a run too: a panic of a server, a storm of messages or of steps, a log that does not open or
+/// fails on a disk that works, and a snapshot whose last entry is in no log.
 pub fn hear_out(schedule: &Schedule, settings: &Settings) -> Vec<Violation> {
     let mut world = World::new(schedule, *settings);
     world.hear_out();

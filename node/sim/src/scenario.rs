@@ -46,7 +46,7 @@ pub struct Scenario {
     pub see: String,
     /// How this core differs from what that test expects, and why; empty if it does not.
     pub differs: String,
-    /// The seed of all luck.
+    /// The seed of the random generators.
     pub seed: u64,
     /// The planted bug, if there is one.
     pub settings: Settings,

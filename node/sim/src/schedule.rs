@@ -2,6 +2,7 @@
 //!
 //! Invariant: all of it is fixed before a run begins, so that one action can be taken out and the others stay.
 
+use raftian_apps::AppKind;
 use raftian_raft::{Change, NodeId};
 
 use crate::settings::{Plan, ServerSettings};
@@ -205,6 +206,14 @@ impl Op {
             Op::Attack(player) => format!(r#"{{"attack":{player}}}"#),
             Op::Add(player) => format!(r#"{{"add":{player}}}"#),
             Op::Leave(player) => format!(r#"{{"del":{player}}}"#),
+        }
+    }
+
+    /// The application that knows it.
+    pub fn app(self) -> AppKind {
+        match self {
+            Op::Attack(_) | Op::Add(_) | Op::Leave(_) => AppKind::Attack,
+            Op::Read(_) | Op::Get(_) | Op::Set(..) | Op::Cas(..) | Op::Incr(..) | Op::Del(_) => AppKind::Kv,
         }
     }
 

@@ -56,7 +56,7 @@ impl Mutant {
 pub struct Plan {
     /// The application.
     pub app: AppKind,
-    /// How many nodes found the cluster, from 1 to 7.
+    /// How many nodes found the cluster, from 1 on; with the joiners at most 64.
     pub founders: u16,
     /// How many more there are, which may be added.
     pub joiners: u16,

@@ -89,7 +89,7 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
             "servers 3\nelect n1\nbatch 1",
             "line 3, column 1: `batch` is a setting, and comes before the first statement",
         ),
-        ("servers 3\nelection 300ms..150ms", "line 2, column 10: the shortest election time-out must be above 0"),
+        ("servers 3\nelection 300ms..150ms", "line 2, column 10: the shortest election time-out must be 1ms at least"),
         ("servers 3\nlinks drop 1.5", "line 2, column 12: `probability` is 1.5, but must be a number from 0 to 1"),
         ("servers 3\nn1 log 2 1", "line 2, column 10: terms never fall along a log"),
         ("servers 3\nn1 term 1 log 2", "line 2, column 15: terms never fall along a log"),
@@ -127,6 +127,14 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nn2 check_quorum off\nlease 10%", "line 3, column 7: leases need the same CheckQuorum on all"),
         ("servers 3\nlease 10%\nn2 check_quorum off", "line 3, column 17: leases need the same CheckQuorum on all"),
         ("servers 3\nlease 10%\nrestart n2 check_quorum off", "line 3, column 25: leases need the same CheckQuorum"),
+        ("servers 3\nelection 1us..20us", "line 2, column 10: the shortest election time-out must be 1ms at least"),
+        ("servers 3\nheartbeat 400ms", "line 2, column 1: heartbeats must come more often"),
+        ("servers 3\nstubborn 9", "line 2, column 1: there are not so many clients"),
+        ("servers 3\nclocks 1000 1000 1000 1000", "line 2, column 1: there are not so many nodes"),
+        ("servers 3\nclocks 1000000", "line 2, column 8: expected the rate of a clock"),
+        ("servers 3\ndisks 200us..100us", "line 2, column 7: the shortest sync must take no longer"),
+        ("servers 3\nn1 term 18446744073709551615 log 1", "none is beyond 9007199254740992"),
+        ("servers 3\nclient 0 read k1", "there are 0 clients"),
         ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
     ] {
         let why = refused(text);
@@ -218,6 +226,7 @@ fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
         ("crash n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
         ("joiners 1\ncrash n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
         ("crash n2\ndisk n2 fails", "n2 is down"),
+        ("app attack\nclients 1\nclient 0 read k1", "this is an operation of `kv`, and the scenario is of `attack`"),
     ] {
         let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
         assert!(why.contains(expected), "{statements}: {why}");
@@ -326,4 +335,11 @@ fn what_is_broken_stops_a_scenario_unless_it_says_so() {
     assert!(
         played(&format!("{contradiction}\nexpect violation liveness")).is_some_and(|why| why.contains("log_matching"))
     );
+}
+
+#[test]
+fn what_is_stuck_for_long_when_all_is_healed_does_not_keep_a_cluster_from_working() {
+    for stuck in ["app n2 takes 20s", "disk n2 takes 20s"] {
+        assert_eq!(played(&format!("elect n1\n{stuck}\npropose n1 x\nadvance 200ms\nfinish")), None, "{stuck}");
+    }
 }

@@ -1,6 +1,6 @@
 //! A server as one future: from a node's configuration to its end. Who polls it is the hosting's choice.
 //!
-//! Invariant: whatever hosts it, this is the code that runs (design: one server, three hostings).
+//! Invariant: whatever hosts it, this is the code that runs: one server, three hostings.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

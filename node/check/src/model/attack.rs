@@ -27,11 +27,11 @@ pub(crate) enum Effect {
     Killed,
     Added,
     Deleted,
-    /// An attack of which nobody told.
+    /// An attack with unknown outcome.
     MaybeHit,
-    /// An addition of which nobody told.
+    /// An addition with unknown outcome.
     MaybeAdded,
-    /// A deletion of which nobody told.
+    /// A deletion with unknown outcome.
     MaybeDeleted,
     /// What no player could have done.
     Impossible,
@@ -56,7 +56,7 @@ pub(crate) fn on_board(player: u8, board: &Value) -> Player {
     }
 }
 
-/// Which player an op touches and what it did; `None` if it is not an op. Without a response nobody told.
+/// Which player an op touches and what it did; `None` if it is not an op. Without a response the outcome is unknown.
 pub(crate) fn read(op: &RawValue, response: Option<&Response>) -> Option<(u8, Effect)> {
     let op = AttackOp::parse(op).ok()?;
     let effect = match response {

@@ -34,9 +34,9 @@ pub(crate) enum Effect {
     Swapped(Value, Value),
     /// So much was added, which made this.
     Added(i64, i64),
-    /// A swap of which nobody told.
+    /// A swap with unknown outcome.
     MaybeSwapped(Value, Value),
-    /// An addition of which nobody told.
+    /// An addition with unknown outcome.
     MaybeAdded(i64),
     /// What no key could have done.
     Impossible,
@@ -49,7 +49,7 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Which key an op touches and what it did; `None` if it is not an op. Without a response nobody told.
+    /// Which key an op touches and what it did; `None` if it is not an op. Without a response the outcome is unknown.
     pub(crate) fn read(&mut self, op: &'a RawValue, response: Option<&'a Response>) -> Option<(Cow<'a, str>, Effect)> {
         let op = KvOp::parse(op).ok()?;
         let key = op.key().clone();

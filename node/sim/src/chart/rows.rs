@@ -232,7 +232,7 @@ impl Drawing {
             What::Delivered(id, message) => {
                 let sent = self.sent.remove(id).unwrap_or(happening.step);
                 let is_down = self.lanes[place(message.to)] == Lane::Down;
-                let nobody = if is_down { ", finds nobody" } else { "" };
+                let nobody = if is_down { ", receiver is down" } else { "" };
                 let text = format!("{}{nobody}", words::message(message));
                 found.arrow = Some((arrow(message, sent, false), text, self.is_heartbeat(message)));
             }

@@ -21,8 +21,8 @@ pub(super) struct Conduct {
     in_flight: BTreeMap<usize, (Term, u64, Time)>,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
-    /// The calls that ask for a pre-vote, and the terms that they ask about: a server that restarts numbers its calls anew.
-    /// And whether this one had heard from its leader just before, each time that it was asked.
+    /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
+    /// calls anew. And whether this one had heard from its leader just before, each time that it was asked.
     asked: BTreeMap<(NodeId, u64, Term), bool>,
 }
 
@@ -48,7 +48,10 @@ impl Conduct {
                 self.heard_leader = Some((term, now));
             }
             Body::Request(Request::TimeoutNow) => self.heard_leader = None,
-            Body::Request(Request::PreVote(_)) => {
+            Body::Request(Request::RequestVote { transfer: true, .. }) => {}
+            // A server that has voted in a term may say so again.
+            Body::Request(Request::RequestVote { .. }) if term <= known => {}
+            Body::Request(Request::PreVote(_) | Request::RequestVote { .. }) => {
                 let heard = self.heard_leader.filter(|(of, _)| *of == known).map(|(_, at)| now.since(at));
                 let is_disturbing = heard.zip(protection).is_some_and(|(ago, protection)| ago < protection);
                 *self.asked.entry((from, call, term)).or_insert(true) &= is_disturbing;
@@ -96,14 +99,12 @@ impl Oracle {
             Body::Request(Request::AppendEntries(append)) if !append.entries.is_empty() => {
                 self.check_sent_once(message, now)
             }
-            Body::Reply(Reply::PreVote { granted }) => {
+            Body::Reply(Reply::PreVote { granted } | Reply::RequestVote { granted }) => {
                 // Only a grant answers for the term that was asked about.
                 let is_right = !granted || view.conduct.asked.get(&(to, call, term)) != Some(&true);
                 view.conduct.asked.retain(|(from, number, _), _| (*from, *number) != (to, call));
                 self.findings.require(is_right, Invariant::Undisturbed, || {
-                    format!(
-                        "{from} would vote for {to} in term {term}, though it had heard from its leader just before"
-                    )
+                    format!("{from} is for {to} in term {term}, though it had heard from its leader just before")
                 })
             }
             _ => Ok(()),

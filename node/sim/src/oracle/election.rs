@@ -20,8 +20,8 @@ impl Oracle {
     /// A message is about to be taken in.
     pub(crate) fn hears(&mut self, at: usize, message: &Message, now: Time, has_check_quorum: bool) {
         let View { heard, seen, conduct, .. } = &mut self.views[at];
-        *heard = if is_of_own_term(message) { message.term.max(*heard) } else { *heard };
         let known = seen.map_or(0, |seen| seen.term).max(*heard);
+        *heard = if is_of_own_term(message) { message.term.max(*heard) } else { *heard };
         let protection = Some(self.shortest_timeout).filter(|_| has_check_quorum);
         conduct.hears(message, known, now, protection);
     }
@@ -58,8 +58,11 @@ impl Oracle {
             *matched = Matched { term, since, indexes: vec![0; count] };
         }
         for (peer, before) in matched.indexes.iter_mut().enumerate() {
-            let now = server.match_index(id_at(peer)).unwrap_or_default();
-            findings.require(now >= *before || now == 0, Invariant::MatchIndexRises, || {
+            let Some(now) = server.match_index(id_at(peer)) else {
+                *before = 0;
+                continue;
+            };
+            findings.require(now >= *before, Invariant::MatchIndexRises, || {
                 format!("the match index of {} fell from {before} to {now} at {}", id_at(peer), id_at(at))
             })?;
             *before = now;

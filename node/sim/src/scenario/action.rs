@@ -37,7 +37,7 @@ pub(super) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "
 /// What can be asked of whoever leads.
 pub(super) const ATTEMPTS: [&str; 5] = ["add", "promote", "remove", "members", "transfer"];
 
-/// What can rot on a disk.
+/// The records in which a bit can flip.
 pub(super) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
 
 /// Reads what follows a verb.

@@ -1,6 +1,6 @@
 //! What a scenario expects, and whether it is so.
 //!
-//! Invariant: whoever is disappointed is told what is the case instead.
+//! Invariant: a failed expectation reports expected and actual.
 
 use std::collections::BTreeSet;
 use std::fmt;

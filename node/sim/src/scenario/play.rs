@@ -341,21 +341,21 @@ fn require(holds: bool, why: impl FnOnce() -> String) -> Result<(), Halt> {
     if holds { Ok(()) } else { Err(Halt::Failed(why())) }
 }
 
-/// What a server answered; nothing if it was down.
+/// What a server answered; nothing if it was down or paused.
 fn answer<T, E: fmt::Display>(asked: Option<Result<T, E>>) -> Result<(), String> {
     match asked {
         Some(Ok(_)) => Ok(()),
         Some(Err(refused)) => Err(refused.to_string()),
-        None => Err("it is down".to_owned()),
+        None => Err("it is down or paused".to_owned()),
     }
 }
 
-/// Whether a server took what only a leader takes; nothing if it was down.
+/// Whether a server took what only a leader takes; nothing if it was down or paused.
 fn taken(is_taken: Option<bool>) -> Result<(), String> {
     match is_taken {
         Some(true) => Ok(()),
         Some(false) => Err("this server does not lead, or is about to hand over".to_owned()),
-        None => Err("it is down".to_owned()),
+        None => Err("it is down or paused".to_owned()),
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
-use raftian_raft::{Configuration, Index, NodeId, Term};
+use raftian_raft::{Configuration, Index, MAX_TERM, NodeId, Term};
 
 use super::condition::{MEASURES, READ_FATES, ROLES};
 use super::words::{Unreadable, Words, statements};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::coverage::Kind;
 use crate::invariant::Invariant;
-use crate::schedule::Whom;
+use crate::schedule::{Action, Whom};
 use crate::settings::Plan;
 
 /// The words that a statement by hand begins with.
@@ -72,12 +72,41 @@ impl FromStr for Scenario {
             }
             words.end()?;
             server::check_lease(&words, &scenario, &steps)?;
+            check_clients(&words, &scenario.plan, &steps)?;
             scenario.steps.append(&mut steps);
         }
+        check_settings(&scenario.plan, &given)?;
         if !given.contains_key("servers") {
             return Err(Unreadable { line: 1, column: 1, why: "expected `servers` and how many there are".to_owned() });
         }
         Ok(scenario)
+    }
+}
+
+/// Only clients that are there do something.
+fn check_clients(words: &Words<'_>, plan: &Plan, steps: &[Step]) -> Result<(), Unreadable> {
+    for step in steps {
+        let Statement::Do(Action::Op { client, .. }) = step.statement else { continue };
+        if client >= plan.clients {
+            return Err(words.refuse(format!("there are {} clients, numbered from 0 on; see `clients`", plan.clients)));
+        }
+    }
+    Ok(())
+}
+
+/// Settings that fit each by itself also fit each other.
+fn check_settings(plan: &Plan, given: &BTreeMap<&str, usize>) -> Result<(), Unreadable> {
+    let refuse = |word: &str, why: &str| {
+        let line = given.get(word).copied().unwrap_or(1);
+        Err(Unreadable { line, column: 1, why: why.to_owned() })
+    };
+    match () {
+        () if plan.heartbeat_interval >= plan.election_timeout.start => {
+            refuse("heartbeat", "heartbeats must come more often than the shortest election time-out")
+        }
+        () if plan.stubborn_clients > plan.clients => refuse("stubborn", "there are not so many clients"),
+        () if plan.clock_permille.len() > plan.nodes() => refuse("clocks", "there are not so many nodes"),
+        () => Ok(()),
     }
 }
 
@@ -145,10 +174,11 @@ fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
     words.expect("log")?;
     let log = terms(words)?;
     let last = log.last().copied().unwrap_or(0);
-    if !log.is_sorted() || term.is_some_and(|term| term < last) || last > MAX_TERM {
-        return Err(
-            words.refuse("terms never fall along a log, and the term of a server is no earlier than its last entry's")
-        );
+    let own = term.unwrap_or(last);
+    if !log.is_sorted() || own < last || own > MAX_TERM {
+        return Err(words.refuse(format!(
+            "terms never fall along a log, the term of a server is no earlier than its last entry's, and none is beyond {MAX_TERM}"
+        )));
     }
     let is_entry = |index: &Index| (1..=log.len() as Index).contains(index);
     let snapshot = if words.eat("snapshot") { words.number("the index of an entry")? } else { 0 };
@@ -178,9 +208,6 @@ fn members(words: &mut Words<'_>) -> Result<[BTreeSet<NodeId>; 3], Unreadable> {
     let mut more = |sign| if words.eat(sign) { action::members(words) } else { Ok(BTreeSet::new()) };
     Ok([voters, more("|")?, more("+")?])
 }
-
-/// The last term that servers believe in.
-const MAX_TERM: Term = 1 << 53;
 
 fn terms(words: &mut Words<'_>) -> Result<Vec<Term>, Unreadable> {
     let mut terms = Vec::new();

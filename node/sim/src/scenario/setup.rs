@@ -150,8 +150,8 @@ fn positive(words: &mut Words<'_>) -> Result<u64, Unreadable> {
 
 fn election(words: &mut Words<'_>) -> Result<Range<Duration>, Unreadable> {
     let range = times_us(words)?;
-    match range.is_empty() || range.start == 0 {
-        true => Err(words.refuse("the shortest election time-out must be above 0 and below the longest")),
+    match range.is_empty() || range.start < 1_000 {
+        true => Err(words.refuse("the shortest election time-out must be 1ms at least, and below the longest")),
         false => Ok(Duration::from_micros(range.start)..Duration::from_micros(range.end)),
     }
 }
@@ -164,7 +164,14 @@ fn times_us(words: &mut Words<'_>) -> Result<Range<u64>, Unreadable> {
 }
 
 fn sync(words: &mut Words<'_>) -> Result<Option<Range<u64>>, Unreadable> {
-    if words.eat("held") { Ok(None) } else { times_us(words).map(Some) }
+    if words.eat("held") {
+        return Ok(None);
+    }
+    let range = times_us(words)?;
+    match range.start > range.end {
+        true => Err(words.refuse("the shortest sync must take no longer than the longest")),
+        false => Ok(Some(range)),
+    }
 }
 
 fn percent(words: &mut Words<'_>) -> Result<u8, Unreadable> {
@@ -189,8 +196,8 @@ fn crashes(words: &mut Words<'_>) -> Result<Crashes, Unreadable> {
 fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
     let mut rates = Vec::new();
     while words.peek().is_some() {
-        let rate = |text: &str| text.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
-        rates.push(words.parsed("the rate of a clock in thousandths, such as 1000", rate)?);
+        let rate = |text: &str| text.parse().ok().filter(|rate| (1..=10_000).contains(rate));
+        rates.push(words.parsed("the rate of a clock in thousandths, from 1 to 10000", rate)?);
     }
     Ok(rates)
 }

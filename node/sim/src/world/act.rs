@@ -31,7 +31,9 @@ impl World {
 
     fn act(&mut self, action: Action) -> Check {
         match action {
-            Action::Op { client, op } => self.wish(client, op),
+            // What another application could do is nothing to this one.
+            Action::Op { client, op } if op.app() == self.plan.app => self.wish(client, op),
+            Action::Op { .. } => {}
             Action::Crash { node, keep } => return self.crash_at(self.whom(node), keep),
             Action::CrashAtBoundary { node, boundaries, keep } => {
                 self.arm(self.whom(node), Armed { boundaries, only_installs: false, keep });

@@ -1,6 +1,6 @@
 //! What clients ask of nodes, and what they are told.
 //!
-//! Invariant: a client is told that something happened only when it is so; everything else is unknown to it.
+//! Invariant: a client gets a success only for what was committed; any other outcome is unknown to it.
 
 use bytes::Bytes;
 use raftian_apps::{Refusal, Response};

@@ -173,7 +173,9 @@ impl World {
             let node = &self.nodes[at];
             let has_lease = |server: &&Server| server.has_lease(node.clock.time(self.now_us));
             let leased = node.server().filter(has_lease).map(Server::commit_index);
-            leased.map_or(Ok(()), |known| self.oracle.check_lease(at, known))
+            let Some(known) = leased else { return Ok(()) };
+            self.coverage.note_rare(Rare::LeaseJudged);
+            self.oracle.check_lease(at, known)
         })
     }
 

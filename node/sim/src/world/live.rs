@@ -101,6 +101,11 @@ impl World {
         self.queue.lose_late(self.now_us + timeout_us / 2);
         for at in 0..self.nodes.len() {
             self.resume_at(at);
+            // Where a disk or an application is stuck for long, its process is restarted.
+            let stuck_until_us = self.nodes[at].busy_until_us.max(self.nodes[at].synced_at_us);
+            if stuck_until_us > self.now_us + u64::from(PATIENCE) * timeout_us / 2 {
+                self.crash_at(at, 0)?;
+            }
             let node = &mut self.nodes[at];
             node.storage.mend();
             (node.armed, node.apply_us) = (None, 0);

@@ -65,7 +65,7 @@ impl World {
             }
             Some(message) => {
                 // A paused server finds it when it goes on.
-                world.queue.send(world.now_us, message);
+                world.queue.put_back(world.now_us, id, message);
                 Ok(false)
             }
             None => Ok(false),
@@ -224,7 +224,7 @@ impl World {
     }
 
     /// A server is given a command of a client, and says whether it takes it: only a leader does, unless it is about to hand
-    /// over. Nothing waits for the answer. `None` if it is down.
+    /// over. Nothing waits for the answer. `None` if it is down or paused.
     ///
     /// # Errors
     /// The invariant that this broke.
@@ -232,7 +232,7 @@ impl World {
         let bytes = Bytes::from(command.encode());
         self.by_hand(|world| {
             let at = place(id);
-            if !world.nodes[at].is_up() {
+            if !world.takes_input(at) {
                 return Ok(None);
             }
             world.nodes[at].asked += 1;
@@ -244,7 +244,7 @@ impl World {
         })
     }
 
-    /// A server is asked for other members; `None` if it is down.
+    /// A server is asked for other members; `None` if it is down or paused.
     ///
     /// # Errors
     /// The invariant that this broke.
@@ -255,7 +255,7 @@ impl World {
         })
     }
 
-    /// A server is asked to hand over; `None` if it is down.
+    /// A server is asked to hand over; `None` if it is down or paused.
     ///
     /// # Errors
     /// The invariant that this broke.
@@ -266,7 +266,7 @@ impl World {
         })
     }
 
-    /// A read is put to a server; says the number of its ticket if the server takes it, and `None` if it is down. What
+    /// A read is put to a server; says the number of its ticket if the server takes it, and `None` if it is down or paused. What
     /// becomes of the read is in the journal.
     ///
     /// # Errors
@@ -312,6 +312,11 @@ impl World {
         })
     }
 
+    /// Whether a node is up, and not paused.
+    fn takes_input(&self, at: usize) -> bool {
+        self.nodes[at].is_up() && self.nodes[at].paused.is_none()
+    }
+
     fn ask_server<T>(
         &mut self,
         id: NodeId,
@@ -319,7 +324,7 @@ impl World {
     ) -> Result<Option<T>, Violation> {
         self.by_hand(|world| {
             let at = place(id);
-            if !world.nodes[at].is_up() {
+            if !world.takes_input(at) {
                 return Ok(None);
             }
             let answer = question(world, at);

@@ -7,6 +7,7 @@ use raftian_raft::{Body, Message, Request, RoleKind, Server};
 
 use super::World;
 use super::live::PATIENCE;
+use crate::coverage::Rare;
 use crate::invariant::{Invariant, Violation, id_at};
 use crate::members::{Members, bit};
 use crate::random::random;
@@ -60,6 +61,7 @@ impl World {
         let most = self.most_beats(leader, self.now_us - began_us);
         let quiet = self.oracle.check_quiet(most);
         self.conclude(quiet)?;
+        self.coverage.note_rare(Rare::QuietJudged);
         self.check_nothing_pends(up)
     }
 
@@ -168,7 +170,7 @@ impl World {
         local_us / (self.plan.heartbeat_interval.as_micros() as u64).max(1) + SLACK
     }
 
-    /// Whoever asked a member has been answered.
+    /// No read is pending at a member.
     fn check_nothing_pends(&mut self, up: u64) -> Result<(), Violation> {
         let members = (0..self.nodes.len()).filter(|at| up >> at & 1 == 1);
         let pending = |at: usize| self.nodes[at].server().map_or(0, Server::pending_reads);

@@ -29,7 +29,8 @@ impl World {
             self.coverage.note_rare(Rare::SlowSync);
         }
         let takes_us = if is_writing { least_us + spread } else { 0 };
-        self.queue.plan(self.now_us + takes_us, Event::Synced { node: at, epoch: node.epoch });
+        node.synced_at_us = self.now_us + takes_us;
+        self.queue.plan(node.synced_at_us, Event::Synced { node: at, epoch: node.epoch });
     }
 
     /// The disk is done with what it was given.
@@ -141,6 +142,9 @@ impl World {
         let storage = |node: &NodeId| &self.nodes[place(*node)].storage;
         match action {
             Action::RestartWith { node, .. } if self.nodes[place(*node)].is_up() => Some(format!("{node} is not down")),
+            Action::Op { op, .. } if op.app() != self.plan.app => {
+                Some(format!("this is an operation of `{}`, and the scenario is of `{}`", op.app(), self.plan.app))
+            }
             Action::SyncFails(whom) if !self.nodes[self.whom(*whom)].is_up() => Some(format!("{whom} is down")),
             Action::FlipBit { node, .. } if !self.can_spare(place(*node)) => {
                 Some(format!("without {node} a quorum would be lost for good"))

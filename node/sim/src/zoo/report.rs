@@ -25,10 +25,11 @@ pub struct Kill {
 const ALONE: &str = "
 ## Each judge alone
 
-What a judge says changes nothing of what happens in a run or of what the others know. So every run hears all of them out,
-each once, and that is what each would say if it were the only one. Three things end a run for all of them: a panic of a
-server, a storm of messages, and a snapshot that ends with an entry that nobody has. And when two servers take different
-entries for committed, nobody can say any more what is, so the judges that rest on it are not heard from then on:
+What a judge finds changes nothing of what happens in a run or of what the others know. So every run collects the first
+violation of each judge, and that is what each would find if it were the only one. Some violations end a run for all of them:
+a panic of a server, a storm of messages or of steps, a log that does not open or fails on a disk that works, and a snapshot
+that ends with an entry which is in no log. And when two servers take different entries for committed, it is unknown from then
+on what is, so the judges that rest on it are not asked any more:
 ";
 
 /// What stands before the table of judges.
@@ -125,7 +126,7 @@ pub fn markdown(kills: &[Kill], seeds: u64) -> String {
     out.push_str("|---|---|--:|--:|--:|--:|---|\n");
     for Kill { specimen: Specimen { mutant, first, caught, firsts, .. }, took_ms } in kills {
         let first = first.as_ref().map_or_else(
-            || "**nobody** | | ".to_owned(),
+            || "**not caught** | | ".to_owned(),
             |first| format!("{} | {} | {}", first.violation.invariant, first.seed, first.violation.step),
         );
         let firsts: Vec<String> =

@@ -79,3 +79,15 @@ fn a_snapshot_holds_the_state_and_says_how_many_entries_it_made_room_for() {
     let snapshot = bench.driver.server().snapshot().expect("one was taken");
     assert_eq!(snapshot.data, Bytes::from(bench.driver.machine().snapshot().encode()));
 }
+
+#[test]
+fn what_is_decided_and_not_answered_yet_is_overdue() {
+    let mut bench = Bench::leading();
+    let get = RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap();
+    bench.driver.read(bench.now, get, Consistency::Linearizable, Route::Direct, "ann");
+    assert_eq!(bench.driver.overdue(), 0);
+    bench.driver.turn(|_, _| {});
+    assert_eq!(bench.driver.overdue(), 1);
+    bench.turn();
+    assert_eq!(bench.driver.overdue(), 0);
+}
