@@ -62,3 +62,15 @@ pub struct Recovered {
     /// Its log, contiguous. It begins at index 1, or with a snapshot at or before the index after the snapshot's last.
     pub entries: Vec<Entry>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_command_has_bytes() {
+        assert!(Payload::Noop.is_empty());
+        let command = Payload::Command(b"x".as_slice().into());
+        assert_eq!((command.len(), command.is_empty()), (1, false));
+    }
+}
