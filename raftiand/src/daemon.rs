@@ -169,7 +169,7 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
         .map_or_else(|| TcpListener::bind(anywhere), Ok)
         .context("cannot listen on 127.0.0.1")?;
     let address = listener.local_addr()?;
-    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc())?;
+    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc(), |line| tracing::warn!("{line}"))?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
     files::write_private(&path, &serde_json::to_vec(&file)?)
         .with_context(|| format!("cannot write {}", path.display()))?;

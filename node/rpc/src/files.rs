@@ -36,6 +36,11 @@ pub fn scratch_of(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
+/// How many files this process may have open.
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// Raises this process's limit of open files, of which every connection is one, as far as it may, and says what it is
 /// now. Where it cannot be raised it stays as it was.
 pub fn raise_limit() -> u64 {
