@@ -23,7 +23,7 @@ pub fn run() -> ExitCode {
         Assignment::Together(cohort) => together::run(cohort).map_err(Failure::Because),
         Assignment::Window(window) => hosting::window(window).map_err(Failure::Because),
     });
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::FAILURE,
         Err(Failure::Because(reason)) => {
@@ -31,5 +31,7 @@ pub fn run() -> ExitCode {
             parent::notify(&NodeNotice::Failed { reason });
             ExitCode::FAILURE
         }
-    }
+    };
+    parent::flush_notices();
+    code
 }

@@ -13,11 +13,16 @@ use raftian_rpc::control::NodeNotice;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::notices;
+
 /// The longest assignment that is read, in bytes.
 const MAX_ASSIGNMENT_BYTES: u64 = 1024 * 1024;
 
 /// How long an orphan may take to leave in order.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long the parent may take to read what is left at a moment that wants it read.
+const NOTICES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a process ends otherwise than in order.
 #[derive(Debug)]
@@ -59,12 +64,16 @@ pub(crate) fn read_assignment() -> Result<Assignment, String> {
     }
 }
 
-/// Tells the parent. A parent that is gone needs no telling.
+/// Sends the parent a notice, without waiting for it.
 pub(crate) fn notify(notice: &NodeNotice) {
     let mut line = serde_json::to_vec(notice).expect("notices have string keys only");
     line.push(b'\n');
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(&line).and_then(|()| output.flush());
+    notices::give(line);
+}
+
+/// Waits until the parent has all notices. A parent that does not read is not waited for longer than a moment.
+pub(crate) fn flush_notices() {
+    notices::flush(NOTICES_PATIENCE);
 }
 
 /// Tells people, on standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
