@@ -60,6 +60,8 @@ pub(crate) struct AnotherDaemon {
 /// [`AnotherDaemon`], or a sentence that says what about the folder is wrong.
 pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let folder = create(&charge.folder)?;
+    // Nodes take it over. The folder in which the daemon was started must be free to go.
+    std::env::set_current_dir(folder.path()).with_context(|| format!("{}", folder.path().display()))?;
     let _lock = lock(&folder)?;
     let secret = secret(&folder)?;
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
@@ -119,6 +121,8 @@ fn create(path: &Path) -> anyhow::Result<LabFolder> {
         .create(path)
         .with_context(|| format!("cannot create the lab's folder {}; {advice}", path.display()))?;
     let path = fs::canonicalize(path).with_context(|| format!("{}", path.display()))?;
+    let metadata = fs::metadata(&path).with_context(|| format!("{}", path.display()))?;
+    files::check_private(&path, &metadata).context("the lab's folder is refused")?;
     Ok(LabFolder::at(path))
 }
 
@@ -223,7 +227,7 @@ async fn keep_beat(lab: Arc<Lab>) {
 }
 
 fn daemon_file(folder: &LabFolder) -> Option<DaemonFile> {
-    serde_json::from_slice(&fs::read(folder.daemon_json()).ok()?).ok()
+    serde_json::from_slice(&files::read(&folder.daemon_json()).ok()?).ok()
 }
 
 /// Removes the file if it is ours: after a purge, another daemon may have moved in already.

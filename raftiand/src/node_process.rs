@@ -6,10 +6,9 @@
 //! Processes are spawned on the thread of the runtime, which is the main thread: a node asks the kernel to be killed
 //! with its parent, and to the kernel the parent is the *thread*.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -20,7 +19,7 @@ use raftian_rpc::assignment::{Assignment, HostedGame, Trim};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::{Display, GameConfig};
 use raftian_rpc::lab::{GameChoice, Happening, NodeState};
-use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
+use raftian_rpc::{NodeId, RaftEvent, VERSION, connect, files};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -320,7 +319,7 @@ fn open_stderr(folder: &Path, path: &Path) -> io::Result<File> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_STDERR_BYTES) {
         fs::rename(path, path.with_extension("old.log"))?;
     }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    files::append(path)
 }
 
 /// The last line that a process wrote to its standard error, if it wrote any since `from`.

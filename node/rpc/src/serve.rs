@@ -7,7 +7,7 @@
 //! Deliberately absent: HTTP/2, which no client of ours speaks.
 
 mod connections;
-mod subscriptions;
+mod refusals;
 mod timed_body;
 
 use std::future::Future;
@@ -36,7 +36,7 @@ use tower::layer::util::Identity;
 use crate::error::UNAUTHORISED;
 use crate::secret::Secret;
 use crate::serve::connections::{BODY_TIMEOUT, Connection, Connections, IDLE_TIMEOUT, Limits};
-use crate::serve::subscriptions::{PlainHttp, SubscriptionsLayer};
+use crate::serve::refusals::{PlainHttp, RefusalsLayer};
 use crate::serve::timed_body::TimedBody;
 use crate::{MAX_BODY_BYTES, files};
 
@@ -76,7 +76,7 @@ pub fn serve(
         .build();
     let methods = methods.into();
     let builder = ServerBuilder::with_config(config)
-        .set_rpc_middleware(RpcServiceBuilder::new().layer(SubscriptionsLayer::of(&methods)))
+        .set_rpc_middleware(RpcServiceBuilder::new().layer(RefusalsLayer::of(&methods)))
         .to_service_builder();
     let (stop, handle) = stop_channel();
     let connections = Connections::new(limits);
@@ -91,13 +91,13 @@ pub fn serve(
 }
 
 /// The methods behind their limits.
-type Rpc = TowerService<tower::layer::util::Stack<SubscriptionsLayer, Identity>, Identity>;
+type Rpc = TowerService<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>;
 
 /// The owner of the listener.
 struct Acceptor {
     listener: tokio::net::TcpListener,
     secret: Arc<Secret>,
-    builder: TowerServiceBuilder<tower::layer::util::Stack<SubscriptionsLayer, Identity>, Identity>,
+    builder: TowerServiceBuilder<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>,
     methods: Methods,
     connections: Arc<Connections>,
     say: fn(&str),
@@ -209,6 +209,10 @@ enum Refusal {
 }
 
 fn admit(secret: &Secret, headers: &HeaderMap) -> Result<(), Refusal> {
+    // Which of two counts is a matter of opinion, so two are none.
+    if ["host", "origin"].iter().any(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        return Err(Refusal::Foreign);
+    }
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if !text("host").is_some_and(is_loopback) {
         return Err(Refusal::Foreign);
@@ -268,6 +272,11 @@ mod tests {
         for origin in ["http://evil.example", "https://127.0.0.1", "null", "http://127.0.0.1@evil.example"] {
             let headers = headers(&[host, ("origin", origin), ("authorization", &good)]);
             assert_eq!(admit(&secret, &headers), Err(Refusal::Foreign), "{origin}");
+        }
+        for (name, value) in [("host", "localhost"), ("origin", "http://127.0.0.1:4000")] {
+            let mut two = headers(&[host, ("origin", "http://127.0.0.1:4000"), ("authorization", &good)]);
+            two.append(name, value.parse().unwrap());
+            assert_eq!(admit(&secret, &two), Err(Refusal::Foreign), "two {name}");
         }
         let same = headers(&[host, ("origin", "http://127.0.0.1:4000"), ("authorization", &good)]);
         assert_eq!(admit(&secret, &same), Ok(()));

@@ -127,3 +127,16 @@ async fn every_request_of_a_connection_has_its_time() {
     // Our own clients keep an idle connection for 90 s.
     assert!(after > Duration::from_secs(90) && after < Duration::from_secs(150), "{after:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_is_refused_in_words_since_it_would_be_lost() {
+    let server = Server::start();
+    let notification = r#"{"jsonrpc":"2.0","method":"ping"}"#;
+    let batch = format!(r#"[{notification},{{"jsonrpc":"2.0","id":1,"method":"ping"}}]"#);
+    for body in [notification, &batch] {
+        let mut caller = server.connect().await;
+        caller.write_all(server.request(body, body.len()).as_bytes()).await.unwrap();
+        let answer = until(&mut caller, "`ping` was sent as a notification").await;
+        assert!(answer.contains("give the request an `id`"), "{answer}");
+    }
+}
