@@ -3,10 +3,10 @@
 //! Invariant: one daemon per folder, by an exclusive lock that ends with its process; `daemon.json` exists only while
 //! somebody listens, or after a crash.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,9 @@ use crate::{orphans, purge};
 
 /// How often processes are sampled, and nodes that missed something are told again.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// How often the daemon looks whether the folder is still its own.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the last answers may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -62,7 +65,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let folder = create(&charge.folder)?;
     // Nodes take it over. The folder in which the daemon was started must be free to go.
     std::env::set_current_dir(folder.path()).with_context(|| format!("{}", folder.path().display()))?;
-    let _lock = lock(&folder)?;
+    let lock = lock(&folder)?;
     let secret = secret(&folder)?;
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
     let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
@@ -77,7 +80,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
-    until_left(&lab, charge.until_stdin_ends).await?;
+    until_left(&lab, charge.until_stdin_ends, &lock).await?;
     beat.abort();
     // Lets the answer to whoever stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
@@ -181,13 +184,18 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
 }
 
 /// Waits until the lab has been stopped, by a call or by a signal to this process.
-async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool) -> anyhow::Result<()> {
+async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool, lock: &File) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // The end of a terminal is not meant for the lab. Taking the signal is what keeps it from ending the process.
     let _hangup = signal(SignalKind::hangup())?;
     let signal = tokio::select! {
         () = lab.leave.notified() => return Ok(()),
+        () = lost(lab, lock) => {
+            lab.end_at_once().await?;
+            let folder = lab.folder.path().display();
+            return Err(anyhow!("{folder} was removed, moved or replaced under the lab, so its nodes were ended"));
+        }
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = end_of_input(), if until_stdin_ends => "the end of standard input",
@@ -198,6 +206,21 @@ async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool) -> anyhow::Result<()
         tracing::warn!("{:?} had to be killed", report.killed);
     }
     Ok(())
+}
+
+/// Returns when the folder, or the lock in it, is not ours any more: it was removed, moved, or replaced by another. While
+/// the lab is stopped its folder may be purged, and that is no loss.
+async fn lost(lab: &Lab, lock: &File) {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let own = lock.metadata().map(identity).ok();
+    loop {
+        look.tick().await;
+        if fs::metadata(lab.folder.daemon_lock()).map(identity).ok() != own && !lab.state().closing {
+            return;
+        }
+    }
 }
 
 /// Whoever holds the other end has gone.

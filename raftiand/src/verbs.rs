@@ -144,6 +144,19 @@ impl Lab {
         Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged, notes })
     }
 
+    /// Ends all nodes of a lab that has lost its folder: there is nothing left to save.
+    ///
+    /// # Errors
+    /// Failed when the kernel does not end one of them.
+    pub(crate) async fn end_at_once(&self) -> Result<(), LabError> {
+        let all = self.change(|state| {
+            // Nothing new begins, and what waits in a turn gives up.
+            state.closing = true;
+            state.ids()
+        });
+        self.kill_nodes(&all).await
+    }
+
     /// A folder with logs of nodes is no new lab, though its `lab.json` is gone: a first start that failed would take
     /// them for its own and remove them.
     fn refuse_foreign_logs(&self) -> Result<(), LabError> {
