@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use raftian_tests::{Lab, binaries, ran};
-use rustix::process::geteuid;
+use raftian_tests::{Lab, binaries, ended, ran, signal};
+use rustix::process::{Signal, geteuid};
 
 /// Everything below a folder, and the folder.
 fn walk(path: &Path) -> Vec<PathBuf> {
@@ -93,4 +93,31 @@ fn a_secret_or_folder_of_another_user_is_refused_with_the_next_step() {
     chown(lab.folder(), Some(65_534), None).unwrap();
     lab.fails("start", 1, &["belongs to user 65534, and this is user 0", "chown 0"]);
     chown(lab.folder(), Some(0), None).unwrap();
+}
+
+#[test]
+fn a_fifo_or_a_folder_in_the_place_of_a_lab_file_is_refused_and_not_waited_for() {
+    let lab = Lab::started(1);
+    let daemon = lab.daemon_pid().unwrap();
+    let (json, secret) = (lab.folder().join("daemon.json"), lab.folder().join("secret"));
+    for file in [&json, &secret] {
+        let aside = lab.home().join("aside");
+        fs::rename(file, &aside).unwrap();
+        assert!(Command::new("mkfifo").arg(file).status().unwrap().success());
+        let refused = ended(lab.begin("status"));
+        assert!(refused.code == 1 && refused.stderr.contains("no regular file"), "{refused:#?}");
+        fs::remove_file(file).unwrap();
+        fs::create_dir(file).unwrap();
+        lab.fails("status", 1, &["no regular file"]);
+        fs::remove_dir(file).unwrap();
+        fs::rename(&aside, file).unwrap();
+    }
+    signal(daemon, Signal::TERM);
+    raftian_tests::eventually("the daemon ends", || lab.processes().is_empty());
+    let log = lab.folder().join("daemon.log");
+    fs::remove_file(&log).unwrap();
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let refused = ended(lab.begin("start"));
+    assert!(refused.code == 1 && refused.stderr.contains("daemon.log cannot be written"), "{refused:#?}");
+    fs::remove_file(&log).unwrap();
 }

@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// The exit code of a process that fails like this.
-    fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Kind::BrokenPipe => 0,
             Kind::Failed | Kind::Conflict => 1,
