@@ -266,3 +266,14 @@ fn catches_sigterm(pid: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
     u64::from_str_radix(mask.trim(), 16).unwrap_or(0) & (1 << 14) != 0
 }
+
+#[test]
+fn a_load_on_a_lab_with_silent_nodes_warns_first() {
+    let lab = Lab::started(3);
+    lab.ok("pause n2");
+    lab.ok("kill n3");
+    let load = lab.run("load --rate 0.01/s --for 100ms --no-check --to n1");
+    assert!(load.stderr.contains("n2 paused (`raftianctl resume n2`), n3 down (`raftianctl start`)"), "{load:#?}");
+    assert!(load.stdout.contains("(0.01/s offered)"), "{load:#?}");
+    lab.ok("resume n2");
+}

@@ -169,13 +169,19 @@ fn naming(text: &str, lab: &str) -> String {
     let mut parts = text.split("`raftianctl ");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let command = part.split('`').next().unwrap_or_default();
-        let names_none = command.contains("--lab") || LABLESS.iter().any(|verb| command.starts_with(verb));
-        named.push_str("`raftianctl ");
-        if !names_none {
-            named.push_str(&format!("--lab {lab} "));
+        // Up to the closing backquote there may be several commands: `raftianctl heal && raftianctl wait converged`.
+        let end = part.find('`').unwrap_or(part.len());
+        let (line, rest) = part.split_at(end);
+        named.push('`');
+        for command in line.split("raftianctl ") {
+            let names_none = command.contains("--lab") || LABLESS.iter().any(|verb| command.starts_with(verb));
+            named.push_str("raftianctl ");
+            if !names_none {
+                named.push_str(&format!("--lab {lab} "));
+            }
+            named.push_str(command);
         }
-        named.push_str(part);
+        named.push_str(rest);
     }
     named
 }
@@ -200,6 +206,9 @@ mod tests {
         for text in ["`raftianctl --lab a start`", "`raftianctl start --app kv --lab NAME`", "no command", ""] {
             assert_eq!(naming(text, "two"), text);
         }
-        assert_eq!(naming("`raftianctl start` or `raftianctl wait leader`", "b").matches("--lab b").count(), 2);
+        for two in ["`raftianctl start` or `raftianctl wait leader`", "`raftianctl heal && raftianctl wait converged`"]
+        {
+            assert_eq!(naming(two, "b").matches("--lab b").count(), 2, "{two}");
+        }
     }
 }
