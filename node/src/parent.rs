@@ -1,4 +1,4 @@
-//! The parent process: what it says on standard input, what it is told on standard output, and leaving with it.
+//! The parent process: the assignment on standard input, the notices on standard output, and leaving with it.
 //!
 //! Invariant: a node never outlives its parent. The kernel kills it when the parent's thread dies, and the end of
 //! standard input ends it where the parent died before the kernel was asked.
@@ -58,9 +58,7 @@ pub(crate) fn read_assignment() -> Result<Assignment, String> {
         serde_json::from_str(&line).map_err(|error| format!("this is no assignment: {error}"))?;
     match assignment.version() {
         VERSION => Ok(assignment),
-        other => {
-            Err(format!("whoever starts this is version {other}, but raftian-node is {VERSION}; build both again"))
-        }
+        other => Err(format!("the parent is version {other}, but raftian-node is {VERSION}; build both again")),
     }
 }
 
@@ -76,7 +74,7 @@ pub(crate) fn flush_notices() {
     notices::flush(NOTICES_PATIENCE);
 }
 
-/// Tells people, on standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
+/// Writes a line for people to standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "raftian-node: {line}");
 }

@@ -53,7 +53,7 @@ impl Daemon {
         let none = || no_daemon(lab);
         let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid)).ok_or_else(none)?;
         if file.version != VERSION {
-            // If nobody holds the lab, the file was left behind, and the process is something else.
+            // If no daemon holds the lab, the file was left behind, and the process is something else.
             return Err(if is_held(folder) { other_version(lab, &file.version, file.pid) } else { none() });
         }
         let secret = match Secret::load(&folder.secret()) {
@@ -166,7 +166,7 @@ impl Daemon {
     }
 }
 
-/// What everyone is told who asks for a lab that has no daemon.
+/// The failure of a command for a lab that has no daemon.
 pub(crate) fn no_daemon(lab: &str) -> Failure {
     let start = match lab {
         crate::cli::DEFAULT_LAB => "raftianctl start".to_owned(),

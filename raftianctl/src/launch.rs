@@ -115,7 +115,7 @@ pub(crate) async fn purge(lab: &str, folder: &LabFolder) -> Result<Option<PathBu
     }
 }
 
-/// What everyone is told who finds a lab in the hands of a daemon that does not answer.
+/// The failure of a command for a lab whose daemon does not answer.
 pub(crate) fn held(lab: &str, folder: &LabFolder) -> Failure {
     let log = folder.daemon_log();
     let why =
@@ -238,7 +238,7 @@ impl Launch {
     fn died(&self, status: ExitStatus) -> Failure {
         let words = read_from(&self.log, self.log_start).unwrap_or_default();
         let ended = format!("{} ended before it listened ({status})", self.program.display());
-        // Whoever finds no room for what it wants to write finds none for the reason either.
+        // A daemon without room for its files has none for the reason either.
         let mute = open_log(&self.log).and_then(|mut log| log.write_all(b"\n")).err().map(|error| {
             let log = self.log.display();
             format!("{log} cannot be written: {error}; make room, or set RAFTIAN_HOME to another folder")

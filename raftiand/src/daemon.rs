@@ -29,14 +29,14 @@ use crate::node::Process;
 use crate::saved::Saved;
 use crate::{orphans, purge};
 
-/// How often processes are sampled, and nodes that missed something are told again.
+/// How often processes are sampled, and nodes that missed a change of the network get it again.
 const BEAT: Duration = Duration::from_secs(1);
 
 /// How often the daemon looks whether the folder is still its own.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How long the last answers may take to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 pub(crate) struct Charge {
@@ -82,9 +82,9 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
     beat.abort();
-    // Lets the answer to whoever stopped the lab go out; a handler that still waits for something is cut off.
+    // Lets the answer to the call that stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
-    if tokio::time::timeout(FAREWELL, handle.stopped()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_GRACE, handle.stopped()).await.is_err() {
         tracing::warn!("a call was still waiting when the daemon left");
     }
     remove_daemon_file(&lab.folder);
@@ -102,7 +102,7 @@ pub(crate) fn purge(path: &Path) -> anyhow::Result<()> {
         canonical => canonical.with_context(|| format!("{}", path.display()))?,
     };
     let folder = LabFolder::at(path);
-    // Whoever starts a daemon makes the folder and opens its log, and the daemon's first deed is to take the lock.
+    // The program that starts a daemon makes the folder and opens its log, and the daemon's first deed is to take the lock.
     let is_empty = fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_none());
     if !is_empty && !folder.daemon_lock().exists() && !folder.daemon_log().exists() {
         return Err(anyhow!("{} was never a lab's folder, so nothing in it is removed", folder.path().display()));
@@ -223,7 +223,7 @@ async fn lost(lab: &Lab, lock: &File) {
     }
 }
 
-/// Whoever holds the other end has gone.
+/// Returns at the end of standard input.
 async fn end_of_input() {
     let (ended, end) = tokio::sync::oneshot::channel();
     // A thread of its own, not the runtime's: one that waits for input must not keep the daemon from leaving.

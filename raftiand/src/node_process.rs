@@ -1,7 +1,7 @@
 //! The process of a node: spawned as the leader of its own group, watched line by line, and reaped.
 //!
 //! Invariant: each process has one task that owns it and its standard input, the lifeline; only that task reaps it,
-//! and the state knows of its end before anybody else is told.
+//! and the state knows of its end before any other task.
 //!
 //! Processes are spawned on the thread of the runtime, which is the main thread: a node asks the kernel to be killed
 //! with its parent, and to the kernel the parent is the *thread*.
@@ -130,7 +130,7 @@ impl Watcher {
             // It goes with the group. A node that starts again needs its port and its log.
             let _ = tokio::task::spawn_blocking(move || pidfd::wait(&server)).await;
         }
-        self.bury(ended, last_line);
+        self.record_end(ended, last_line);
     }
 
     /// Takes in one line of the node's standard output.
@@ -223,11 +223,11 @@ impl Watcher {
     }
 
     /// Takes note of the end of the process.
-    fn bury(self, ended: io::Result<ExitStatus>, last_line: impl FnOnce() -> Option<String>) {
+    fn record_end(self, ended: io::Result<ExitStatus>, last_line: impl FnOnce() -> Option<String>) {
         let (state, reason) = self.lab.change(|state| {
             let node = state.nodes.get_mut(&self.id).expect("a lab keeps its nodes while processes run");
             let intent = node.process.as_ref().and_then(|process| process.intent);
-            let (end, reason) = epitaph(intent, ended.as_ref().ok().copied(), self.complaint, last_line);
+            let (end, reason) = exit_reason(intent, ended.as_ref().ok().copied(), self.complaint, last_line);
             node.ended(end, reason.clone());
             (end, reason)
         });
@@ -239,7 +239,7 @@ impl Watcher {
 }
 
 /// The state in which a process leaves its node, and why, for people.
-fn epitaph(
+fn exit_reason(
     intent: Option<Intent>,
     status: Option<ExitStatus>,
     complaint: Option<String>,
@@ -256,7 +256,7 @@ fn epitaph(
         return (NodeState::Failed, complaint);
     }
     let how = match status {
-        None => "nobody knows how it ended".to_owned(),
+        None => "it is not known how it ended".to_owned(),
         Some(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("exited with code {code}"),
             (None, Some(signal)) => format!("ended by signal {signal}, which the daemon did not send"),
@@ -295,7 +295,7 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
     Ok(Assignment::Node(Box::new(config)).to_line())
 }
 
-/// A game that is drawn whether or not somebody looks; whoever does has a window of their own.
+/// A game that is drawn unseen; `raftianctl play` has a window of its own.
 fn game(choice: GameChoice, seed: u64) -> Option<HostedGame> {
     let GameChoice::Hosted { hosting, scene, fps_cap } = choice else { return None };
     let display = Display::Headless;
@@ -334,7 +334,7 @@ fn last_line(path: &Path, from: u64) -> Option<String> {
     Some(line.chars().take(300).collect())
 }
 
-/// Reads lines until the pipe is closed or nobody wants them. A line that is too long is cut, and so no notice.
+/// Reads lines until the pipe is closed or the receiver is gone. A line that is too long is cut, and so no notice.
 async fn read_lines(stdout: ChildStdout, lines: mpsc::Sender<Vec<u8>>) {
     let mut stdout = BufReader::new(stdout);
     loop {
@@ -352,7 +352,7 @@ mod tests {
 
     fn end(intent: Option<Intent>, raw: i32, complaint: Option<&str>) -> (NodeState, String) {
         let status = ExitStatus::from_raw(raw);
-        epitaph(intent, Some(status), complaint.map(str::to_owned), || Some("out of memory".into()))
+        exit_reason(intent, Some(status), complaint.map(str::to_owned), || Some("out of memory".into()))
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::members::Members;
 /// The layout of the file; another one is refused.
 const FORMAT: u32 = 2;
 
-/// How many nodes a lab has when nobody says.
+/// How many nodes a lab has by default.
 const DEFAULT_NODES: u16 = 5;
 
 /// The content of `lab.json`.

@@ -1,7 +1,7 @@
 //! The commands that change processes: `start`, `stop`, and kill, pause, resume, restart and stop for some nodes.
 //!
 //! Invariant: they are idempotent, take turns, and answer when what they say is true. Waiting for a leader happens
-//! after the turn, so that whoever wants to break something else meanwhile can.
+//! after the turn, so that something else can be broken meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

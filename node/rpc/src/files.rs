@@ -29,7 +29,7 @@ pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
         file.sync_data()
     });
     written.and_then(|()| fs::rename(&scratch, path)).inspect_err(|_| {
-        // Half a scratch file on a full disk helps nobody.
+        // Half a scratch file on a full disk is of no use.
         let _ = fs::remove_file(&scratch);
     })
 }

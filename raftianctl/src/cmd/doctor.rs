@@ -273,7 +273,7 @@ fn processes() -> Vec<Check> {
     checks
 }
 
-/// Ends what belongs to no lab and can be of no use to anybody.
+/// Ends what belongs to no lab and is of no use to any program.
 async fn end_strays() -> Vec<Check> {
     const NAME: &str = "fix";
     let mut checks = Vec::new();

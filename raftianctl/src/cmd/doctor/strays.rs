@@ -96,7 +96,7 @@ impl Running {
 }
 
 impl Stray {
-    /// Whether ending it can harm nobody's work.
+    /// Whether it is of no use to any program, so that it may be ended.
     pub(super) fn may_be_ended(&self) -> bool {
         !matches!(self.kind, Kind::Foreign(_))
     }
