@@ -1,6 +1,8 @@
 //! A lab from start to purge, through the command line, over real processes.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use raftian_tests::{FPS_CAP, Game, Lab, ended, eventually, in_every_hosting, pid_of, runs, signal, state};
 use rustix::process::Signal;
@@ -221,4 +223,57 @@ fn a_daemon_killed_under_load_ends_the_load_with_a_clear_word(game: Game) {
     assert!(judged.stdout.contains("\nverdict      unknown: "), "{judged:#?}");
     assert_eq!(unjudged.code, 4, "{unjudged:#?}");
     assert!(unjudged.stderr.contains("the load ended early"), "{unjudged:#?}");
+}
+
+#[test]
+fn a_command_ends_on_sigterm_wherever_it_waits() {
+    let lab = Lab::new();
+    lab.ok("start -n 1 --app kv");
+    // For a value on standard input, for a reader of standard output, and for a daemon that is stopped.
+    let mut setting = lab.command("kv set k -").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let value = "x".repeat(200_000);
+    fs::write(lab.home().join("value"), value).unwrap();
+    lab.ok("kv set large --file value");
+    let printing = lab.begin("kv get large");
+    eventually("it waits for a reader", || is_writing(pid_of(&printing)));
+    let daemon = lab.daemon_pid().unwrap();
+    signal(daemon, Signal::STOP);
+    let loading = lab.begin("load --closed --for 1s");
+    eventually("it waits for the daemon", || state(pid_of(&loading)) == Some('S'));
+    for child in [&setting, &printing, &loading] {
+        eventually("it listens for signals", || catches_sigterm(pid_of(child)));
+        signal(pid_of(child), Signal::TERM);
+    }
+    eventually("it ends", || setting.try_wait().unwrap().is_some());
+    assert_eq!(setting.wait().unwrap().code(), Some(130));
+    for child in [loading, printing] {
+        let pid = pid_of(&child);
+        eventually("it ends", || !runs(pid));
+        assert_eq!(ended(child).code, 130);
+    }
+    signal(daemon, Signal::CONT);
+}
+
+/// Whether a thread of a process waits in a write to a pipe.
+fn is_writing(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|place| place.contains("pipe_write"))
+        || fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with("1 "))
+}
+
+/// Whether a process has a handler for SIGTERM.
+fn catches_sigterm(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
+    u64::from_str_radix(mask.trim(), 16).unwrap_or(0) & (1 << 14) != 0
+}
+
+#[test]
+fn a_load_on_a_lab_with_silent_nodes_warns_first() {
+    let lab = Lab::started(3);
+    lab.ok("pause n2");
+    lab.ok("kill n3");
+    let load = lab.run("load --rate 0.01/s --for 100ms --no-check --to n1");
+    assert!(load.stderr.contains("n2 paused (`raftianctl resume n2`), n3 down (`raftianctl start`)"), "{load:#?}");
+    assert!(load.stdout.contains("(0.01/s offered)"), "{load:#?}");
+    lab.ok("resume n2");
 }

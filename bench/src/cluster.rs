@@ -257,7 +257,8 @@ impl Cluster {
     pub(crate) async fn counters(&self) -> anyhow::Result<Counters> {
         let mut sum = Counters::default();
         for status in self.statuses().await? {
-            let Counters { proposed, forwarded, applied, calls, dropped, syncs, snapshots, reads } = status.counters;
+            let Counters { proposed, forwarded, applied, calls, dropped, syncs, snapshots, reads, notices_dropped } =
+                status.counters;
             sum.proposed += proposed;
             sum.forwarded += forwarded;
             sum.applied += applied;
@@ -266,6 +267,7 @@ impl Cluster {
             sum.syncs += syncs;
             sum.snapshots += snapshots;
             sum.reads += reads;
+            sum.notices_dropped += notices_dropped;
         }
         Ok(sum)
     }

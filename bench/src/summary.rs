@@ -152,7 +152,7 @@ impl fmt::Display for Summary {
             "operations   {n} in {:.1} s: {ok} acknowledged, {failed} failed, {unknown} unknown",
             self.duration_s
         )?;
-        let offered = self.offered_rate_per_s.map_or("closed loop".to_owned(), |rate| format!("{rate:.0}/s offered"));
+        let offered = self.offered_rate_per_s.map_or("closed loop".to_owned(), |rate| format!("{rate}/s offered"));
         writeln!(f, "rate         {:.1}/s acknowledged ({offered})", self.achieved_rate_per_s)?;
         writeln!(f, "latency      {}", self.latency_us)?;
         if self.failed + self.unknown > 0 {

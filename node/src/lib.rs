@@ -8,7 +8,7 @@
 //! | `game`, `game_link` | the game, and the two queues between it and its server |
 //! | `hosting` | where the server runs relative to the game; `server` is all of a server as one future |
 //! | `experiment` | what only measurements put into a node |
-//! | `node`, `parent`, `trace`, `timer` | the process, and what all rooms use |
+//! | `node`, `parent`, `notices`, `trace`, `timer` | the process, and what all rooms use |
 //!
 //! The way of a command through the files:
 //!
@@ -34,6 +34,7 @@ mod host;
 mod hosting;
 mod net;
 mod node;
+mod notices;
 mod parent;
 mod timer;
 mod trace;

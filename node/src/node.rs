@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use raftian_rpc::assignment::Assignment;
 use raftian_rpc::control::NodeNotice;
-use raftian_rpc::files;
+use raftian_rpc::process;
 
 use crate::experiment::together;
 use crate::hosting;
@@ -15,7 +15,7 @@ use crate::parent::{self, Failure};
 
 /// Runs whatever this process is to be, to its end.
 pub fn run() -> ExitCode {
-    files::raise_limit();
+    process::prepare();
     let outcome = parent::read_assignment().map_err(Failure::Because).and_then(|assignment| match assignment {
         Assignment::Node(config) => hosting::run(*config),
         Assignment::Server(config) => hosting::process::serve(*config).map_err(Failure::Because),
@@ -23,7 +23,7 @@ pub fn run() -> ExitCode {
         Assignment::Together(cohort) => together::run(cohort).map_err(Failure::Because),
         Assignment::Window(window) => hosting::window(window).map_err(Failure::Because),
     });
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::FAILURE,
         Err(Failure::Because(reason)) => {
@@ -31,5 +31,7 @@ pub fn run() -> ExitCode {
             parent::notify(&NodeNotice::Failed { reason });
             ExitCode::FAILURE
         }
-    }
+    };
+    parent::flush_notices();
+    code
 }

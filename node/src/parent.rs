@@ -1,4 +1,4 @@
-//! The parent process: what it says on standard input, what it is told on standard output, and leaving with it.
+//! The parent process: the assignment on standard input, the notices on standard output, and leaving with it.
 //!
 //! Invariant: a node never outlives its parent. The kernel kills it when the parent's thread dies, and the end of
 //! standard input ends it where the parent died before the kernel was asked.
@@ -13,11 +13,16 @@ use raftian_rpc::control::NodeNotice;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::notices;
+
 /// The longest assignment that is read, in bytes.
 const MAX_ASSIGNMENT_BYTES: u64 = 1024 * 1024;
 
 /// How long an orphan may take to leave in order.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long the parent may take to read what is left at a moment that wants it read.
+const NOTICES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a process ends otherwise than in order.
 #[derive(Debug)]
@@ -53,21 +58,23 @@ pub(crate) fn read_assignment() -> Result<Assignment, String> {
         serde_json::from_str(&line).map_err(|error| format!("this is no assignment: {error}"))?;
     match assignment.version() {
         VERSION => Ok(assignment),
-        other => {
-            Err(format!("whoever starts this is version {other}, but raftian-node is {VERSION}; build both again"))
-        }
+        other => Err(format!("the parent is version {other}, but raftian-node is {VERSION}; build both again")),
     }
 }
 
-/// Tells the parent. A parent that is gone needs no telling.
+/// Sends the parent a notice, without waiting for it.
 pub(crate) fn notify(notice: &NodeNotice) {
     let mut line = serde_json::to_vec(notice).expect("notices have string keys only");
     line.push(b'\n');
-    let mut output = io::stdout().lock();
-    let _ = output.write_all(&line).and_then(|()| output.flush());
+    notices::give(line);
 }
 
-/// Tells people, on standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
+/// Waits until the parent has all notices. A parent that does not read is not waited for longer than a moment.
+pub(crate) fn flush_notices() {
+    notices::flush(NOTICES_PATIENCE);
+}
+
+/// Writes a line for people to standard error. `eprintln!` would panic where that file is on a full disk, of all moments.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(io::stderr(), "raftian-node: {line}");
 }

@@ -4,12 +4,12 @@
 //! stand in the daemon's journal too, which timelines are drawn from. Deliberately absent: anything that happens per
 //! command, which would cost more than it tells.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use raftian_raft::{Index, NodeId};
-use raftian_rpc::{RaftEvent, clock};
+use raftian_rpc::{RaftEvent, clock, files};
 use serde::Serialize;
 
 use crate::parent;
@@ -51,7 +51,7 @@ struct Line<E> {
 impl Trace {
     /// Opens the trace, to go on at its end.
     pub(crate) fn open(path: &Path, node: NodeId) -> io::Result<Trace> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = files::append(path)?;
         Ok(Trace { node, file, failed: false })
     }
 

@@ -13,12 +13,12 @@ use std::{fs, io};
 
 use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::Client;
-use raftian_rpc::VERSION;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::{DaemonFile, Hello, LabClient as _};
 use raftian_rpc::secret::Secret;
+use raftian_rpc::{VERSION, files};
 
 use crate::failure::{Failure, Kind};
 
@@ -53,7 +53,7 @@ impl Daemon {
         let none = || no_daemon(lab);
         let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid)).ok_or_else(none)?;
         if file.version != VERSION {
-            // If nobody holds the lab, the file was left behind, and the process is something else.
+            // If no daemon holds the lab, the file was left behind, and the process is something else.
             return Err(if is_held(folder) { other_version(lab, &file.version, file.pid) } else { none() });
         }
         let secret = match Secret::load(&folder.secret()) {
@@ -166,7 +166,7 @@ impl Daemon {
     }
 }
 
-/// What everyone is told who asks for a lab that has no daemon.
+/// The failure of a command for a lab that has no daemon.
 pub(crate) fn no_daemon(lab: &str) -> Failure {
     let start = match lab {
         crate::cli::DEFAULT_LAB => "raftianctl start".to_owned(),
@@ -181,7 +181,7 @@ pub(crate) fn no_daemon(lab: &str) -> Failure {
 /// When the file cannot be read or understood.
 pub(crate) fn read_daemon_file(folder: &LabFolder) -> Result<Option<DaemonFile>, Failure> {
     let path = folder.daemon_json();
-    let text = match fs::read(&path) {
+    let text = match files::read(&path) {
         Ok(text) => text,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
@@ -203,7 +203,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 
 /// Whether a daemon holds the folder, listening or not. Unlike a process number, a lock cannot outlive its owner.
 pub(crate) fn is_held(folder: &LabFolder) -> bool {
-    let lock = fs::File::open(folder.daemon_lock());
+    let lock = files::open(&folder.daemon_lock());
     lock.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 

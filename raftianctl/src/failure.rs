@@ -1,4 +1,4 @@
-//! Why a command did not succeed, as people, scripts and shells are told: a sentence, a kind, an exit code.
+//! Why a command did not succeed, for people, scripts and shells: a sentence, a kind, an exit code.
 //!
 //! Invariant: the exit code follows from the kind alone (design §5), so `-o json` and `$?` never disagree.
 //!
@@ -23,13 +23,13 @@ pub(crate) enum Kind {
     Conflict,
     /// It makes no sense at all, or names what is not there.
     Usage,
-    /// Nobody answers for the lab.
+    /// No daemon answers for the lab.
     NoDaemon,
     /// It did not come about in time.
     TimedOut,
     /// Somebody pressed Ctrl-C.
     Interrupted,
-    /// Whoever read our output has gone; nothing to report, and nobody to report it to.
+    /// The reader of our output has gone: there is nothing to report, and no way to.
     BrokenPipe,
 }
 
@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// The exit code of a process that fails like this.
-    fn exit_code(self) -> u8 {
+    pub(crate) fn exit_code(self) -> u8 {
         match self {
             Kind::BrokenPipe => 0,
             Kind::Failed | Kind::Conflict => 1,

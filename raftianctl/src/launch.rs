@@ -5,15 +5,15 @@
 //! is noticed when it dies, and of a lab that was new nothing is left then.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use raftian_rpc::VERSION;
 use raftian_rpc::folder::LabFolder;
+use raftian_rpc::{VERSION, files, process};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -115,7 +115,7 @@ pub(crate) async fn purge(lab: &str, folder: &LabFolder) -> Result<Option<PathBu
     }
 }
 
-/// What everyone is told who finds a lab in the hands of a daemon that does not answer.
+/// The failure of a command for a lab whose daemon does not answer.
 pub(crate) fn held(lab: &str, folder: &LabFolder) -> Failure {
     let log = folder.daemon_log();
     let why =
@@ -168,7 +168,8 @@ impl Launch {
     fn begin(lab: &str, folder: &LabFolder, life: Life) -> Result<Launch, Failure> {
         let mut command = raftiand(lab, folder)?;
         let program = PathBuf::from(command.as_std().get_program());
-        DirBuilder::new().recursive(true).mode(0o700).create(folder.path()).map_err(|error| {
+        let made = process::privately(|| DirBuilder::new().recursive(true).mode(0o700).create(folder.path()));
+        made.map_err(|error| {
             Failure::failed(format!(
                 "the lab's folder {} cannot be made: {error}; give access, or set RAFTIAN_HOME to a folder of yours",
                 folder.path().display()
@@ -237,7 +238,7 @@ impl Launch {
     fn died(&self, status: ExitStatus) -> Failure {
         let words = read_from(&self.log, self.log_start).unwrap_or_default();
         let ended = format!("{} ended before it listened ({status})", self.program.display());
-        // Whoever finds no room for what it wants to write finds none for the reason either.
+        // A daemon without room for its files has none for the reason either.
         let mute = open_log(&self.log).and_then(|mut log| log.write_all(b"\n")).err().map(|error| {
             let log = self.log.display();
             format!("{log} cannot be written: {error}; make room, or set RAFTIAN_HOME to another folder")
@@ -275,11 +276,11 @@ async fn look(lab: &str, folder: &LabFolder, until: Instant) -> Result<Option<Da
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    process::privately(|| files::append(path))
 }
 
 fn read_from(path: &Path, start: u64) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
+    let mut file = files::open(path)?;
     file.seek(SeekFrom::Start(start))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;

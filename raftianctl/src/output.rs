@@ -106,7 +106,7 @@ impl Output {
         }
     }
 
-    /// [`data`](Output::data) in sentences of ours, in which people are told what to type.
+    /// [`data`](Output::data) in sentences of ours, which name commands to type.
     ///
     /// # Errors
     /// When standard output cannot be written.
@@ -132,7 +132,7 @@ impl Output {
     }
 }
 
-/// Shows what comes until it ends, or until whoever reads standard output has gone: while there is nothing to write,
+/// Shows what comes until it ends, or until the reader of standard output has gone: while there is nothing to write,
 /// nothing else would tell.
 ///
 /// # Errors
@@ -144,7 +144,7 @@ pub(crate) async fn while_read(showing: impl Future<Output = Result<(), Failure>
     }
 }
 
-/// Returns when nobody can read standard output any more; never where it is a file, which the system does not watch.
+/// Returns when standard output has no reader any more; never where it is a file, which the system does not watch.
 async fn reader_gone() {
     // Only watched, never written to: whether writes block stays as it was.
     let watched = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
@@ -154,7 +154,7 @@ async fn reader_gone() {
     }
 }
 
-/// From now on the commands that people are told to type name this lab.
+/// From now on the commands that hints name have this lab.
 pub(crate) fn name_lab(lab: &str) {
     // It is named once, when the command line is read.
     let _ = ELSEWHERE.set(lab.to_owned());
@@ -169,13 +169,19 @@ fn naming(text: &str, lab: &str) -> String {
     let mut parts = text.split("`raftianctl ");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let command = part.split('`').next().unwrap_or_default();
-        let names_none = command.contains("--lab") || LABLESS.iter().any(|verb| command.starts_with(verb));
-        named.push_str("`raftianctl ");
-        if !names_none {
-            named.push_str(&format!("--lab {lab} "));
+        // Up to the closing backquote there may be several commands: `raftianctl heal && raftianctl wait converged`.
+        let end = part.find('`').unwrap_or(part.len());
+        let (line, rest) = part.split_at(end);
+        named.push('`');
+        for command in line.split("raftianctl ") {
+            let names_none = command.contains("--lab") || LABLESS.iter().any(|verb| command.starts_with(verb));
+            named.push_str("raftianctl ");
+            if !names_none {
+                named.push_str(&format!("--lab {lab} "));
+            }
+            named.push_str(command);
         }
-        named.push_str(part);
+        named.push_str(rest);
     }
     named
 }
@@ -200,6 +206,9 @@ mod tests {
         for text in ["`raftianctl --lab a start`", "`raftianctl start --app kv --lab NAME`", "no command", ""] {
             assert_eq!(naming(text, "two"), text);
         }
-        assert_eq!(naming("`raftianctl start` or `raftianctl wait leader`", "b").matches("--lab b").count(), 2);
+        for two in ["`raftianctl start` or `raftianctl wait leader`", "`raftianctl heal && raftianctl wait converged`"]
+        {
+            assert_eq!(naming(two, "b").matches("--lab b").count(), 2, "{two}");
+        }
     }
 }

@@ -102,10 +102,26 @@ pub(crate) fn seed(text: &str) -> Result<u64, String> {
     whole(text).ok_or_else(|| format!("`{text}` is not a seed; write a whole number: 7 (at most {})", u64::MAX))
 }
 
-/// A player's number, or a number of players.
+/// A player's number.
 pub(crate) fn player(text: &str) -> Result<u16, String> {
     let max = raftian_rpc::MAX_PLAYERS;
-    up_to(text, max).ok_or_else(|| format!("`{text}` is not a player; players are numbered 1 to {max}"))
+    up_to(text, max).ok_or_else(|| format!("`{text}` is not a player; write a number from 1 to {max}: 3"))
+}
+
+/// A number of players.
+pub(crate) fn player_count(text: &str) -> Result<u16, String> {
+    let max = raftian_rpc::MAX_PLAYERS;
+    up_to(text, max).ok_or_else(|| format!("`{text}` is not a number of players; write one from 1 to {max}: 5"))
+}
+
+/// An integer of 64 bits, which may be less than 0.
+pub(crate) fn integer(text: &str) -> Result<i64, String> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_plain
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| format!("`{text}` is not an integer of 64 bits; write a whole number: 3 or -3"))
 }
 
 /// The most frames per second of a game; `None` for as many as the machine draws.
@@ -225,6 +241,14 @@ mod tests {
         }
         assert_eq!(player("3"), Ok(3));
         assert!(player("n3").unwrap_err().contains("1 to 64"));
+        assert!(player_count("65").unwrap_err().contains("is not a number of players; write one from 1 to 64"));
+        assert_eq!((integer("3"), integer("-3")), (Ok(3), Ok(-3)));
+        for text in ["abc", "", "-", "+3", "1.5", "9223372036854775808"] {
+            assert!(
+                integer(text).unwrap_err().contains("is not an integer of 64 bits; write a whole number"),
+                "{text:?}"
+            );
+        }
         assert_eq!(range_ms("150-300"), Ok((150, 300)));
         assert_eq!(range_ms("150-300ms"), Ok((150, 300)));
         for text in ["150", "150-", "-300", "a-b", "1-2-3"] {

@@ -3,10 +3,10 @@
 //! Invariant: one daemon per folder, by an exclusive lock that ends with its process; `daemon.json` exists only while
 //! somebody listens, or after a crash.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,11 +29,14 @@ use crate::node::Process;
 use crate::saved::Saved;
 use crate::{orphans, purge};
 
-/// How often processes are sampled, and nodes that missed something are told again.
+/// How often processes are sampled, and nodes that missed a change of the network get it again.
 const BEAT: Duration = Duration::from_secs(1);
 
+/// How often the daemon looks whether the folder is still its own.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How long the last answers may take to leave.
-const FAREWELL: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// What a daemon is started with.
 pub(crate) struct Charge {
@@ -60,7 +63,9 @@ pub(crate) struct AnotherDaemon {
 /// [`AnotherDaemon`], or a sentence that says what about the folder is wrong.
 pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let folder = create(&charge.folder)?;
-    let _lock = lock(&folder)?;
+    // Nodes take it over. The folder in which the daemon was started must be free to go.
+    std::env::set_current_dir(folder.path()).with_context(|| format!("{}", folder.path().display()))?;
+    let lock = lock(&folder)?;
     let secret = secret(&folder)?;
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
     let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
@@ -75,11 +80,11 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
-    until_left(&lab, charge.until_stdin_ends).await?;
+    until_left(&lab, charge.until_stdin_ends, &lock).await?;
     beat.abort();
-    // Lets the answer to whoever stopped the lab go out; a handler that still waits for something is cut off.
+    // Lets the answer to the call that stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
-    if tokio::time::timeout(FAREWELL, handle.stopped()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_GRACE, handle.stopped()).await.is_err() {
         tracing::warn!("a call was still waiting when the daemon left");
     }
     remove_daemon_file(&lab.folder);
@@ -97,7 +102,7 @@ pub(crate) fn purge(path: &Path) -> anyhow::Result<()> {
         canonical => canonical.with_context(|| format!("{}", path.display()))?,
     };
     let folder = LabFolder::at(path);
-    // Whoever starts a daemon makes the folder and opens its log, and the daemon's first deed is to take the lock.
+    // The program that starts a daemon makes the folder and opens its log, and the daemon's first deed is to take the lock.
     let is_empty = fs::read_dir(folder.path()).is_ok_and(|mut files| files.next().is_none());
     if !is_empty && !folder.daemon_lock().exists() && !folder.daemon_log().exists() {
         return Err(anyhow!("{} was never a lab's folder, so nothing in it is removed", folder.path().display()));
@@ -119,6 +124,8 @@ fn create(path: &Path) -> anyhow::Result<LabFolder> {
         .create(path)
         .with_context(|| format!("cannot create the lab's folder {}; {advice}", path.display()))?;
     let path = fs::canonicalize(path).with_context(|| format!("{}", path.display()))?;
+    let metadata = fs::metadata(&path).with_context(|| format!("{}", path.display()))?;
+    files::check_private(&path, &metadata).context("the lab's folder is refused")?;
     Ok(LabFolder::at(path))
 }
 
@@ -169,7 +176,7 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
         .map_or_else(|| TcpListener::bind(anywhere), Ok)
         .context("cannot listen on 127.0.0.1")?;
     let address = listener.local_addr()?;
-    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc())?;
+    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc(), |line| tracing::warn!("{line}"))?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
     files::write_private(&path, &serde_json::to_vec(&file)?)
         .with_context(|| format!("cannot write {}", path.display()))?;
@@ -177,13 +184,18 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
 }
 
 /// Waits until the lab has been stopped, by a call or by a signal to this process.
-async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool) -> anyhow::Result<()> {
+async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool, lock: &File) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // The end of a terminal is not meant for the lab. Taking the signal is what keeps it from ending the process.
     let _hangup = signal(SignalKind::hangup())?;
     let signal = tokio::select! {
         () = lab.leave.notified() => return Ok(()),
+        () = lost(lab, lock) => {
+            lab.end_at_once().await?;
+            let folder = lab.folder.path().display();
+            return Err(anyhow!("{folder} was removed, moved or replaced under the lab, so its nodes were ended"));
+        }
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
         () = end_of_input(), if until_stdin_ends => "the end of standard input",
@@ -196,7 +208,22 @@ async fn until_left(lab: &Arc<Lab>, until_stdin_ends: bool) -> anyhow::Result<()
     Ok(())
 }
 
-/// Whoever holds the other end has gone.
+/// Returns when the folder, or the lock in it, is not ours any more: it was removed, moved, or replaced by another. While
+/// the lab is stopped its folder may be purged, and that is no loss.
+async fn lost(lab: &Lab, lock: &File) {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let own = lock.metadata().map(identity).ok();
+    loop {
+        look.tick().await;
+        if fs::metadata(lab.folder.daemon_lock()).map(identity).ok() != own && !lab.state().closing {
+            return;
+        }
+    }
+}
+
+/// Returns at the end of standard input.
 async fn end_of_input() {
     let (ended, end) = tokio::sync::oneshot::channel();
     // A thread of its own, not the runtime's: one that waits for input must not keep the daemon from leaving.
@@ -223,7 +250,7 @@ async fn keep_beat(lab: Arc<Lab>) {
 }
 
 fn daemon_file(folder: &LabFolder) -> Option<DaemonFile> {
-    serde_json::from_slice(&fs::read(folder.daemon_json()).ok()?).ok()
+    serde_json::from_slice(&files::read(&folder.daemon_json()).ok()?).ok()
 }
 
 /// Removes the file if it is ours: after a purge, another daemon may have moved in already.

@@ -77,6 +77,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    raftian_rpc::process::prepare();
     let args = Args::parse();
     // A session of its own: closing the terminal, or Ctrl-C in it, is not meant for the lab. It fails if this process
     // leads a group already, as one started from a shell does; then the terminal's signals stop the lab in order.
@@ -88,7 +89,6 @@ fn main() -> ExitCode {
         .with_target(false)
         .log_internal_errors(false)
         .init();
-    raftian_rpc::files::raise_limit();
     match serve(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

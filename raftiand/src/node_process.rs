@@ -1,15 +1,14 @@
 //! The process of a node: spawned as the leader of its own group, watched line by line, and reaped.
 //!
 //! Invariant: each process has one task that owns it and its standard input, the lifeline; only that task reaps it,
-//! and the state knows of its end before anybody else is told.
+//! and the state knows of its end before any other task.
 //!
 //! Processes are spawned on the thread of the runtime, which is the main thread: a node asks the kernel to be killed
 //! with its parent, and to the kernel the parent is the *thread*.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -20,7 +19,7 @@ use raftian_rpc::assignment::{Assignment, HostedGame, Trim};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::{Display, GameConfig};
 use raftian_rpc::lab::{GameChoice, Happening, NodeState};
-use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
+use raftian_rpc::{NodeId, RaftEvent, VERSION, connect, files};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -131,7 +130,7 @@ impl Watcher {
             // It goes with the group. A node that starts again needs its port and its log.
             let _ = tokio::task::spawn_blocking(move || pidfd::wait(&server)).await;
         }
-        self.bury(ended, last_line);
+        self.record_end(ended, last_line);
     }
 
     /// Takes in one line of the node's standard output.
@@ -224,11 +223,11 @@ impl Watcher {
     }
 
     /// Takes note of the end of the process.
-    fn bury(self, ended: io::Result<ExitStatus>, last_line: impl FnOnce() -> Option<String>) {
+    fn record_end(self, ended: io::Result<ExitStatus>, last_line: impl FnOnce() -> Option<String>) {
         let (state, reason) = self.lab.change(|state| {
             let node = state.nodes.get_mut(&self.id).expect("a lab keeps its nodes while processes run");
             let intent = node.process.as_ref().and_then(|process| process.intent);
-            let (end, reason) = epitaph(intent, ended.as_ref().ok().copied(), self.complaint, last_line);
+            let (end, reason) = exit_reason(intent, ended.as_ref().ok().copied(), self.complaint, last_line);
             node.ended(end, reason.clone());
             (end, reason)
         });
@@ -240,7 +239,7 @@ impl Watcher {
 }
 
 /// The state in which a process leaves its node, and why, for people.
-fn epitaph(
+fn exit_reason(
     intent: Option<Intent>,
     status: Option<ExitStatus>,
     complaint: Option<String>,
@@ -257,7 +256,7 @@ fn epitaph(
         return (NodeState::Failed, complaint);
     }
     let how = match status {
-        None => "nobody knows how it ended".to_owned(),
+        None => "it is not known how it ended".to_owned(),
         Some(status) => match (status.code(), status.signal()) {
             (Some(code), _) => format!("exited with code {code}"),
             (None, Some(signal)) => format!("ended by signal {signal}, which the daemon did not send"),
@@ -296,7 +295,7 @@ fn config(lab: &Lab, id: NodeId, port: u16) -> Result<Vec<u8>, String> {
     Ok(Assignment::Node(Box::new(config)).to_line())
 }
 
-/// A game that is drawn whether or not somebody looks; whoever does has a window of their own.
+/// A game that is drawn unseen; `raftianctl play` has a window of its own.
 fn game(choice: GameChoice, seed: u64) -> Option<HostedGame> {
     let GameChoice::Hosted { hosting, scene, fps_cap } = choice else { return None };
     let display = Display::Headless;
@@ -320,7 +319,7 @@ fn open_stderr(folder: &Path, path: &Path) -> io::Result<File> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > MAX_STDERR_BYTES) {
         fs::rename(path, path.with_extension("old.log"))?;
     }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    files::append(path)
 }
 
 /// The last line that a process wrote to its standard error, if it wrote any since `from`.
@@ -335,7 +334,7 @@ fn last_line(path: &Path, from: u64) -> Option<String> {
     Some(line.chars().take(300).collect())
 }
 
-/// Reads lines until the pipe is closed or nobody wants them. A line that is too long is cut, and so no notice.
+/// Reads lines until the pipe is closed or the receiver is gone. A line that is too long is cut, and so no notice.
 async fn read_lines(stdout: ChildStdout, lines: mpsc::Sender<Vec<u8>>) {
     let mut stdout = BufReader::new(stdout);
     loop {
@@ -353,7 +352,7 @@ mod tests {
 
     fn end(intent: Option<Intent>, raw: i32, complaint: Option<&str>) -> (NodeState, String) {
         let status = ExitStatus::from_raw(raw);
-        epitaph(intent, Some(status), complaint.map(str::to_owned), || Some("out of memory".into()))
+        exit_reason(intent, Some(status), complaint.map(str::to_owned), || Some("out of memory".into()))
     }
 
     #[test]

@@ -5,7 +5,6 @@
 //! reported and left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -21,7 +20,7 @@ use crate::members::Members;
 /// The layout of the file; another one is refused.
 const FORMAT: u32 = 2;
 
-/// How many nodes a lab has when nobody says.
+/// How many nodes a lab has by default.
 const DEFAULT_NODES: u16 = 5;
 
 /// The content of `lab.json`.
@@ -98,7 +97,7 @@ impl Saved {
     /// # Errors
     /// A sentence that names the file and says what to do, when it cannot be read or understood.
     pub(crate) fn load(path: &Path) -> Result<Option<Saved>, String> {
-        let text = match fs::read_to_string(path) {
+        let text = match files::read_text(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
@@ -245,6 +244,8 @@ fn parse(text: &str) -> Result<Saved, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use raftian_rpc::assignment::Hosting;
     use raftian_rpc::game::Scene;
 

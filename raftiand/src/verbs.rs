@@ -1,7 +1,7 @@
 //! The commands that change processes: `start`, `stop`, and kill, pause, resume, restart and stop for some nodes.
 //!
 //! Invariant: they are idempotent, take turns, and answer when what they say is true. Waiting for a leader happens
-//! after the turn, so that whoever wants to break something else meanwhile can.
+//! after the turn, so that something else can be broken meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -142,6 +142,19 @@ impl Lab {
             notes.clear();
         }
         Ok(StopReport { stopped: alive.into_iter().collect(), killed, purged, notes })
+    }
+
+    /// Ends all nodes of a lab that has lost its folder: there is nothing left to save.
+    ///
+    /// # Errors
+    /// Failed when the kernel does not end one of them.
+    pub(crate) async fn end_at_once(&self) -> Result<(), LabError> {
+        let all = self.change(|state| {
+            // Nothing new begins, and what waits in a turn gives up.
+            state.closing = true;
+            state.ids()
+        });
+        self.kill_nodes(&all).await
     }
 
     /// A folder with logs of nodes is no new lab, though its `lab.json` is gone: a first start that failed would take

@@ -337,6 +337,9 @@ pub struct Counters {
     /// Reads it answered from its state without an entry in the log.
     #[serde(default)]
     pub reads: u64,
+    /// Notices that its process dropped because its parent did not read them.
+    #[serde(default)]
+    pub notices_dropped: u64,
 }
 
 /// A part of a node's log.

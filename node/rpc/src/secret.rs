@@ -3,13 +3,12 @@
 //! Invariant: it never appears in an argument list, a log, or a `Debug` text.
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_private;
+use crate::files;
 
 /// What a caller must show: `Authorization: Bearer <secret>`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +29,12 @@ impl Secret {
     /// Reads the secret that `save` wrote.
     ///
     /// # Errors
-    /// When the file cannot be read, or what it holds is no secret.
+    /// When the file cannot be read, is open to other users, or what it holds is no secret.
     pub fn load(path: &Path) -> io::Result<Secret> {
-        let text = fs::read_to_string(path)?;
+        let mut file = files::open(path)?;
+        files::check_private(path, &file.metadata()?)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
         let secret = text.trim();
         // It has to stand in a header.
         match !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -49,7 +51,7 @@ impl Secret {
     /// # Errors
     /// When the folder cannot be written or the disk is full.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        write_private(path, format!("{}\n", self.0).as_bytes())
+        files::write_private(path, format!("{}\n", self.0).as_bytes())
     }
 
     /// The value of the `Authorization` header.

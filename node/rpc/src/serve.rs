@@ -1,99 +1,205 @@
 //! Servers: the listener, its limits, and the guard that stands before it.
 //!
 //! Invariant: a request without the lab's secret gets 401 and nothing else; a request that a web page of another
-//! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name).
+//! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name). After any refusal
+//! the connection is closed. Connections, headers and bodies are bounded, in size and in time ([`connections`]).
+//!
+//! Deliberately absent: HTTP/2, which no client of ours speaks.
 
-mod subscriptions;
+mod connections;
+mod refusals;
+mod timed_body;
 
 use std::future::Future;
+use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::{io, sync::Arc};
+use std::sync::Arc;
+use std::time::Duration;
 
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 use jsonrpsee::Methods;
+use jsonrpsee::core::BoxError;
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::{
-    BatchRequestConfig, HttpBody, HttpRequest, HttpResponse, ServerBuilder, ServerConfig, ServerHandle,
+    BatchRequestConfig, HttpBody, HttpRequest, HttpResponse, ServerBuilder, ServerConfig, ServerHandle, StopHandle,
+    TowerService, TowerServiceBuilder, stop_channel,
 };
 use jsonrpsee_http_client::HeaderMap;
-use tower::{Layer, Service, ServiceBuilder};
+use tokio::net::TcpStream;
+use tower::Service as _;
+use tower::layer::util::Identity;
 
-use crate::MAX_BODY_BYTES;
 use crate::error::UNAUTHORISED;
 use crate::secret::Secret;
-use crate::serve::subscriptions::{PlainHttp, SubscriptionsLayer};
-
-/// The most requests in flight at one server; past it, callers get 429.
-const MAX_IN_FLIGHT: u32 = 16_384;
+use crate::serve::connections::{BODY_TIMEOUT, Connection, Connections, IDLE_TIMEOUT, Limits};
+use crate::serve::refusals::{PlainHttp, RefusalsLayer};
+use crate::serve::timed_body::TimedBody;
+use crate::{MAX_BODY_BYTES, files};
 
 /// The most calls in one JSON-RPC batch.
 const MAX_BATCH: u32 = 256;
 
-/// Serves `methods` on `listener` to callers that know the secret, until the handle is stopped or dropped.
+/// The largest header of a request in bytes. Ours have 300.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+
+/// The most connections that wait in the kernel to be accepted.
+const MAX_QUEUED: i32 = 4096;
+
+/// How long the accept loop pauses when the system has no descriptor or memory for another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `methods` on `listener` to callers that know the secret, until the handle is stopped or dropped. What people
+/// should know about its connections is said to `say`, once.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn serve(listener: TcpListener, secret: Secret, methods: impl Into<Methods>) -> io::Result<ServerHandle> {
+pub fn serve(
+    listener: TcpListener,
+    secret: Secret,
+    methods: impl Into<Methods>,
+    say: fn(&str),
+) -> io::Result<ServerHandle> {
     listener.set_nonblocking(true)?;
+    // The kernel drops the first packet of a caller that finds the queue full, which costs it a second.
+    rustix::net::listen(&listener, MAX_QUEUED)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let limits = Limits::within(files::limit());
     let config = ServerConfig::builder()
-        .max_connections(MAX_IN_FLIGHT)
+        .max_connections(u32::try_from(limits.all).unwrap_or(u32::MAX))
         .max_request_body_size(MAX_BODY_BYTES)
         .max_response_body_size(MAX_BODY_BYTES)
         .set_batch_request_config(BatchRequestConfig::Limit(MAX_BATCH))
         .build();
     let methods = methods.into();
-    let guard = ServiceBuilder::new().layer(GuardLayer { secret: Arc::new(secret) });
-    let server = ServerBuilder::with_config(config)
-        .set_http_middleware(guard)
-        .set_rpc_middleware(RpcServiceBuilder::new().layer(SubscriptionsLayer::of(&methods)))
-        .build_from_tcp(listener)?;
-    Ok(server.start(methods))
+    let builder = ServerBuilder::with_config(config)
+        .set_rpc_middleware(RpcServiceBuilder::new().layer(RefusalsLayer::of(&methods)))
+        .to_service_builder();
+    let (stop, handle) = stop_channel();
+    let connections = Connections::new(limits);
+    let acceptor = Acceptor { listener, secret: Arc::new(secret), builder, methods, connections, say };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = acceptor.accept_all(&stop) => {}
+            () = stop.clone().shutdown() => {}
+        }
+    });
+    Ok(handle)
 }
 
-#[derive(Clone)]
-struct GuardLayer {
+/// The methods behind their limits.
+type Rpc = TowerService<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>;
+
+/// The owner of the listener.
+struct Acceptor {
+    listener: tokio::net::TcpListener,
     secret: Arc<Secret>,
+    builder: TowerServiceBuilder<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>,
+    methods: Methods,
+    connections: Arc<Connections>,
+    say: fn(&str),
 }
 
-/// The service behind the guard.
-#[derive(Clone)]
-struct Guard<S> {
-    secret: Arc<Secret>,
-    inner: S,
-}
+impl Acceptor {
+    async fn accept_all(&self, stop: &StopHandle) {
+        let (mut said_full, mut said_failed) = (false, false);
+        loop {
+            if self.connections.are_all_proven() && !std::mem::replace(&mut said_full, true) {
+                let all = self.connections.limits().all;
+                (self.say)(&format!("all {all} connections are in use; further callers wait until one is closed"));
+            }
+            // Callers wait in the kernel's queue until then.
+            self.connections.room().await;
+            match self.listener.accept().await {
+                Ok((socket, _)) => self.begin(socket, stop.clone()),
+                // The caller has gone already.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut said_failed, true) {
+                        (self.say)(&format!("connections cannot be accepted: {error}; callers wait until they can"));
+                    }
+                    // The listener stays ready to accept, so without a pause this would be a busy loop.
+                    let _ = tokio::time::timeout(ACCEPT_PAUSE, self.connections.changed()).await;
+                }
+            }
+        }
+    }
 
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
-
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard { secret: Arc::clone(&self.secret), inner }
+    fn begin(&self, socket: TcpStream, stop: StopHandle) {
+        // Answers are written in one piece. A socket that cannot be set so is still served.
+        let _ = socket.set_nodelay(true);
+        let connection = Arc::new(self.connections.begin());
+        let rpc = self.builder.clone().build(self.methods.clone(), stop.clone());
+        let guard = Guard { secret: Arc::clone(&self.secret), connection: Arc::clone(&connection), rpc };
+        tokio::spawn(async move {
+            let serving = http1::Builder::new()
+                .max_header_size(MAX_HEADER_BYTES)
+                .serve_connection(TokioIo::new(socket), guard)
+                .with_upgrades();
+            tokio::pin!(serving);
+            let stopped = stop.shutdown();
+            tokio::select! {
+                // First, so that a request that has come is read before the caller counts as late.
+                biased;
+                // What is wrong with a connection concerns the caller alone.
+                _ = &mut serving => return,
+                () = connection.is_over() => return,
+                () = stopped => serving.as_mut().graceful_shutdown(),
+            }
+            tokio::select! {
+                biased;
+                _ = &mut serving => {}
+                () = connection.is_over() => {}
+            }
+        });
     }
 }
 
-impl<S, B> Service<HttpRequest<B>> for Guard<S>
-where
-    S: Service<HttpRequest<B>, Response = HttpResponse>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-{
+/// What stands between a connection and the methods.
+struct Guard {
+    secret: Arc<Secret>,
+    connection: Arc<Connection>,
+    rpc: Rpc,
+}
+
+impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
     type Response = HttpResponse;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, S::Error>> + Send>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: HttpRequest<B>) -> Self::Future {
-        if !request.headers().contains_key("upgrade") {
+    fn call(&self, mut request: HttpRequest<Incoming>) -> Self::Future {
+        if let Err(refusal) = admit(&self.secret, request.headers()) {
+            return Box::pin(async move { Ok(closing(refusal.response())) });
+        }
+        let connection = Arc::clone(&self.connection);
+        connection.prove();
+        if request.headers().contains_key("upgrade") {
+            // A WebSocket outlives this task; it counts as long as it keeps the extensions of its request.
+            connection.expect_nothing();
+            request.extensions_mut().insert(Arc::clone(&connection));
+        } else {
+            connection.expect_within(BODY_TIMEOUT);
             request.extensions_mut().insert(PlainHttp);
         }
-        match admit(&self.secret, request.headers()) {
-            Ok(()) => Box::pin(self.inner.call(request)),
-            Err(refusal) => Box::pin(async move { Ok(refusal.response()) }),
-        }
+        let request = request.map(|body| TimedBody::new(body, Arc::clone(&connection)));
+        let answer = self.rpc.clone().call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            connection.expect_within(IDLE_TIMEOUT);
+            // 101 is the way to a WebSocket.
+            let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+            Ok(if is_refusal { closing(response) } else { response })
+        })
     }
+}
+
+/// Lets the connection end with this response.
+fn closing(mut response: HttpResponse) -> HttpResponse {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +209,10 @@ enum Refusal {
 }
 
 fn admit(secret: &Secret, headers: &HeaderMap) -> Result<(), Refusal> {
+    // Which of two counts is a matter of opinion, so two are none.
+    if ["host", "origin"].iter().any(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+        return Err(Refusal::Foreign);
+    }
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     if !text("host").is_some_and(is_loopback) {
         return Err(Refusal::Foreign);
@@ -162,6 +272,11 @@ mod tests {
         for origin in ["http://evil.example", "https://127.0.0.1", "null", "http://127.0.0.1@evil.example"] {
             let headers = headers(&[host, ("origin", origin), ("authorization", &good)]);
             assert_eq!(admit(&secret, &headers), Err(Refusal::Foreign), "{origin}");
+        }
+        for (name, value) in [("host", "localhost"), ("origin", "http://127.0.0.1:4000")] {
+            let mut two = headers(&[host, ("origin", "http://127.0.0.1:4000"), ("authorization", &good)]);
+            two.append(name, value.parse().unwrap());
+            assert_eq!(admit(&secret, &two), Err(Refusal::Foreign), "two {name}");
         }
         let same = headers(&[host, ("origin", "http://127.0.0.1:4000"), ("authorization", &good)]);
         assert_eq!(admit(&secret, &same), Ok(()));

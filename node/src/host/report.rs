@@ -11,6 +11,7 @@ use raftian_rpc::client::View;
 use raftian_rpc::control::{Counters, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
 
 use super::Host;
+use crate::notices;
 
 /// The most bytes of commands in a page of the log; half of what an answer may have.
 const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
@@ -54,6 +55,7 @@ impl Host {
             syncs: self.storage.syncs(),
             snapshots,
             reads,
+            notices_dropped: notices::dropped(),
         }
     }
 

@@ -76,6 +76,7 @@ fn spawn(config: NodeConfig, mut own: &UnixStream, childs: UnixStream) -> io::Re
     let child = Command::new(std::env::current_exe()?).stdin(Stdio::from(OwnedFd::from(childs))).spawn()?;
     // Before the child can say that it is ready: the parent should know all processes by then.
     parent::notify(&NodeNotice::ServerProcess { pid: child.id() });
+    parent::flush_notices();
     own.write_all(&Assignment::Server(Box::new(config)).to_line())?;
     Ok(child)
 }

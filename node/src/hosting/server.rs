@@ -48,7 +48,7 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
         host.tell_game(Orders::begin(orders.clone(), session.clone(), host.machine()));
         attendants.spawn(commands::take(commands, orders, session, service.clone()));
     }
-    let listening = serve::serve(listener, config.secret, service.methods())
+    let listening = serve::serve(listener, config.secret, service.methods(), parent::complain)
         .map_err(|error| format!("cannot listen on port {number}: {error}"))?;
 
     parent::notify(&NodeNotice::Ready {

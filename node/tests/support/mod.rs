@@ -66,14 +66,28 @@ impl Node {
         Node::assigned(&Assignment::Node(Box::new(config)))
     }
 
+    /// Starts a process that is to be a node, with this as its standard output.
+    pub(crate) fn with_output(output: Stdio, config: NodeConfig) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_raftian-node"));
+        let mut child = command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(&Assignment::Node(Box::new(config)).to_line()).unwrap();
+        child
+    }
+
     /// Starts a process and gives it a line.
     pub(crate) fn spawn(line: &[u8]) -> Node {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_raftian-node"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Node::spawn_as(Command::new(env!("CARGO_BIN_EXE_raftian-node")), line)
+    }
+
+    /// Starts a process that may open this many descriptors, and is to be a node.
+    pub(crate) fn with_descriptors(count: u32, config: NodeConfig) -> Node {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\""), env!("CARGO_BIN_EXE_raftian-node")]);
+        Node::spawn_as(command, &Assignment::Node(Box::new(config)).to_line())
+    }
+
+    fn spawn_as(mut command: Command, line: &[u8]) -> Node {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(line).unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());

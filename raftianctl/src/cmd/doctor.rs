@@ -1,6 +1,8 @@
-//! `raftianctl doctor`: whether this machine and these programs can run labs, and what is left lying about.
+//! `raftianctl doctor`: whether this machine and these programs can run labs, and which processes belong to none.
 //!
-//! Invariant: changes nothing. What it writes to try the disk is gone when it returns.
+//! Invariant: changes nothing unless it is asked to. What it writes to try the disk is gone when it returns.
+
+mod strays;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,8 +16,8 @@ use raftian_rpc::VERSION;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::folder::{LabFolder, home};
 use serde::Serialize;
-use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
+use self::strays::Running;
 use crate::cli::Context;
 use crate::connect::{Daemon, is_alive, read_daemon_file};
 use crate::failure::{Failure, Kind};
@@ -34,8 +36,15 @@ const VERSION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Check programs, folders, disk, network and left-over processes
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  raftianctl doctor\n\nThe exit code is 1 if a check fails; warnings do not count.")]
-pub(crate) struct Args {}
+#[command(
+    after_help = "Examples:\n  raftianctl doctor\n  raftianctl doctor --fix\n\nThe exit code is 1 if a check fails; warnings \
+                        do not count."
+)]
+pub(crate) struct Args {
+    /// End daemons whose lab's folder is gone, and nodes whose daemon has ended
+    #[arg(long)]
+    fix: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,7 +70,7 @@ struct Diagnosis {
 }
 
 /// Looks at everything.
-pub(crate) async fn run(context: &Context, _: Args) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let mut checks = vec![program("raftiand").await, program("raftian-node").await];
     match home() {
         Ok(home) => {
@@ -73,6 +82,9 @@ pub(crate) async fn run(context: &Context, _: Args) -> Result<(), Failure> {
             checks.extend(labs(&home).await);
         }
         Err(why) => checks.push(fail("labs folder", why, "set RAFTIAN_HOME to a folder of yours")),
+    }
+    if args.fix {
+        checks.extend(end_strays().await);
     }
     checks.extend(processes());
     let failed = checks.iter().filter(|check| check.level == Level::Fail).count();
@@ -239,32 +251,45 @@ async fn labs(home: &Path) -> Vec<Check> {
     checks
 }
 
-/// Nodes without a daemon: those of a crashed one should have left within a second.
+/// Processes that belong to no lab. Those of a crashed daemon, or of a removed folder, should have left within seconds.
 fn processes() -> Vec<Check> {
     const NAME: &str = "processes";
-    let Ok(mut system) = System::new() else {
-        return vec![warn(NAME, "processes cannot be listed on this system".to_owned(), "look with `ps`")];
+    let running = match Running::now() {
+        Ok(running) => running,
+        Err(error) => return vec![warn(NAME, format!("processes cannot be listed: {error}"), "look with `ps`")],
     };
-    let what = ProcessRefreshKind::nothing().without_tasks();
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-    let running = |name: &str| {
-        let all = system.processes().values();
-        all.filter(|process| process.name() == name && process.status() != ProcessStatus::Zombie).collect::<Vec<_>>()
-    };
-    let daemons = running("raftiand");
-    let nodes = running("raftian-node");
-    let is_orphan = |parent| !daemons.iter().any(|daemon| Some(daemon.pid()) == parent);
-    let orphans: Vec<String> =
-        nodes.iter().filter(|node| is_orphan(node.parent())).map(|node| node.pid().to_string()).collect();
-    let counts = format!("{} raftiand, {} raftian-node", daemons.len(), nodes.len());
-    match orphans.is_empty() {
-        true => vec![ok(NAME, counts)],
-        false => vec![warn(
-            NAME,
-            format!("{counts}; without a daemon: {}", orphans.join(", ")),
-            format!("starting their lab ends them, and so does `kill {}`", orphans.join(" ")),
-        )],
+    let counts = format!("{} raftiand, {} raftian-node of this user", running.daemons, running.nodes);
+    if running.strays.is_empty() {
+        return vec![ok(NAME, counts)];
     }
+    let mut checks = vec![ok(NAME, format!("{counts}, of which these belong to no lab:"))];
+    checks.extend(running.strays.iter().map(|stray| {
+        let advice = match stray.may_be_ended() {
+            true => "`raftianctl doctor --fix` ends it",
+            false => "left alone: that program should end it",
+        };
+        warn(NAME, stray.to_string(), advice)
+    }));
+    checks
+}
+
+/// Ends what belongs to no lab and is of no use to any program.
+async fn end_strays() -> Vec<Check> {
+    const NAME: &str = "fix";
+    let mut checks = Vec::new();
+    for stray in Running::now().map(|running| running.strays).unwrap_or_default() {
+        if !stray.may_be_ended() {
+            continue;
+        }
+        checks.push(match stray.end().await {
+            Ok(()) => ok(NAME, format!("ended {stray}")),
+            Err(error) => warn(NAME, format!("{stray} cannot be ended: {error}"), "look with `ps`"),
+        });
+    }
+    if checks.is_empty() {
+        checks.push(ok(NAME, "there is nothing to end".to_owned()));
+    }
+    checks
 }
 
 fn ok(name: &'static str, text: String) -> Check {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::ask::{Asked, Outcome, Way};
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
-use crate::words;
+use crate::{units, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -119,7 +119,7 @@ enum Verb {
         #[command(flatten)]
         key: Key,
         /// How much; less than 0 subtracts
-        #[arg(value_name = "BY", default_value_t = 1, allow_hyphen_values = true)]
+        #[arg(value_name = "BY", default_value_t = 1, value_parser = units::integer, allow_hyphen_values = true)]
         by: i64,
     },
 }

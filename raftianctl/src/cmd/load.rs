@@ -16,7 +16,7 @@ use raftian_bench::summary::{Summary, thousands};
 use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::{Report, Verdict};
 use raftian_rpc::connect::Http;
-use raftian_rpc::lab::LabClient as _;
+use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
 use raftian_rpc::{AppKind, NodeId};
 use serde::Serialize;
 
@@ -124,7 +124,7 @@ struct LoadReport {
 pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
     let daemon = context.daemon().await?;
     let lab = Lab::at(daemon.address, daemon.secret.clone())?;
-    let options = options(&daemon, &args).await?;
+    let options = options(context, &daemon, &args).await?;
     if let Some(folder) = &args.out {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
@@ -164,7 +164,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     finish(context, &report, cancel.is_cancelled())
 }
 
-async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
+async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
     let status = daemon.ask(async |lab: Http| lab.status().await).await?;
     let (Some(app), Some(players)) = (status.app, status.players) else {
         let why = format!("lab `{}` has no nodes; start some with `raftianctl start`", daemon.lab);
@@ -200,7 +200,31 @@ async fn options(daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
         let known = raftian_rpc::selector::names(&known);
         return Err(Failure::new(Kind::Usage, format!("there is no node {stranger}; this lab has {known}")));
     }
+    if let Some(warning) = silent_nodes(&status) {
+        context.output.note(&warning);
+    }
     Ok(options)
+}
+
+/// A warning where nodes cannot answer: commands sent to them take long, and without their logs there is no verdict.
+fn silent_nodes(status: &LabStatus) -> Option<String> {
+    let in_state = |is_so: fn(NodeState) -> bool| {
+        let found = status.nodes.iter().filter(|report| is_so(report.state)).map(|report| report.node);
+        Some(found.collect::<Vec<NodeId>>()).filter(|found| !found.is_empty())
+    };
+    let paused = in_state(|state| state == NodeState::Paused).map(|nodes| {
+        let nodes = raftian_rpc::selector::names(&nodes);
+        format!("{nodes} paused (`raftianctl resume {nodes}`)")
+    });
+    let down = in_state(|state| !matches!(state, NodeState::Paused | NodeState::Running)).map(|nodes| {
+        let nodes = raftian_rpc::selector::names(&nodes);
+        format!("{nodes} down (`raftianctl start`)")
+    });
+    let silent: Vec<String> = paused.into_iter().chain(down).collect();
+    (!silent.is_empty()).then(|| {
+        let silent = silent.join(", ");
+        format!("warning: {silent}: commands sent there wait until they are given up, and the verdict needs every log")
+    })
 }
 
 fn unjudged(outcome: LoadOutcome) -> LoadReport {

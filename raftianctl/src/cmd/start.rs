@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     app: Option<AppKind>,
     /// How many players the attack game has, 1 to 64 [default: one per node]
-    #[arg(long, value_name = "COUNT", value_parser = units::player, allow_hyphen_values = true)]
+    #[arg(long, value_name = "COUNT", value_parser = units::player_count, allow_hyphen_values = true)]
     players: Option<u16>,
     /// A number that each node draws its election time-outs from: same seed, same time-outs [default: 1]
     #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
