@@ -128,6 +128,10 @@ mutants! {
     LostCallRepeatedAtOnce,
     /// The loss of any call is taken for that of the one in flight.
     AnyLossBelieved,
+    /// An answer is ignored when its request was sent again meanwhile.
+    LateAnswerRefused,
+    /// An answer to an earlier request is taken for one to the request in flight.
+    AnyAnswerTaken,
 
     // Thesis §6.4.1: leases
     /// A lease goes on when a TimeoutNow has left.

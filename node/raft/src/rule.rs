@@ -100,8 +100,10 @@ rules! {
     AppendCapped,
     /// The transport reports that the request in flight is lost.
     CallLost,
-    /// The request in flight was not answered for an election time-out.
+    /// The request in flight was not answered for an election time-out, or longer.
     CallGivenUp,
+    /// An answer to an earlier copy of the request in flight is taken for it.
+    LateAnswerTaken,
     /// nextIndex goes back to the end of a follower's log.
     StepBackToEnd,
     /// nextIndex goes back to the leader's last entry of the conflicting term.

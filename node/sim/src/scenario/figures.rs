@@ -46,6 +46,8 @@ pub const FIGURES: &[Figure] = figures! { "":
     "cloudflare_partial",
     "asym_deaf_node",
     "asym_mute_leader",
+    "long_link_catch_up",
+    "long_link_snapshot",
     "disruptive_removed",
     "prevote_rejoin_long_partition",
     // Reads (§8, thesis §6.4)
