@@ -170,6 +170,8 @@ mutants! {
     CandidateNeverRetries,
     /// A leader without a quorum goes on, with a deadline that stays in the past.
     QuorumLossIgnored,
+    /// Whatever a server replies waits for all its writes.
+    RepliesWaitForWrites,
     /// A late acknowledgement lowers matchIndex.
     MatchIndexFalls,
     /// A snapshot is sent from its beginning whenever there is a newer one.

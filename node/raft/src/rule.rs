@@ -138,6 +138,8 @@ rules! {
     TruncatedInStorage,
     /// A sync vouches for a log that was truncated since, and counts for nothing.
     LateSyncIgnored,
+    /// A reply that promises nothing new leaves before a write that was handed out earlier is durable.
+    ReplyBeforeWrite,
     /// leaderCommit is beyond what the message vouches for.
     CommitCapped,
 

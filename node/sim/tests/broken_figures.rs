@@ -25,6 +25,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("corrupt_record", &["wal_cuts_corrupt_log"]),
     ("split_vote_5", &["vote_twice"]),
     ("asym_mute_leader", &["deposed_leader_returns"]),
+    ("one_stall", &["replies_wait_for_writes"]),
     ("long_link_catch_up", &["late_answer_refused"]),
     ("long_link_snapshot", &["late_answer_refused"]),
     ("stale_read_partitioned_leader", &["read_without_quorum"]),

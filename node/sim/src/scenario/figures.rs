@@ -46,6 +46,7 @@ pub const FIGURES: &[Figure] = figures! { "":
     "cloudflare_partial",
     "asym_deaf_node",
     "asym_mute_leader",
+    "one_stall",
     "long_link_catch_up",
     "long_link_snapshot",
     "disruptive_removed",
