@@ -1,10 +1,10 @@
 //! The judge of every step: it knows what every server and disk holds, and protests when an invariant is broken.
 //!
 //! Invariants: it looks only at what a step changed, so a step costs the same however long the logs are; it believes no
-//! rule of the core, only what can be seen. Logs are compared by their marks ([`Shadow`]): one comparison for a whole
+//! rule of the core, only what can be seen. Logs are compared by their marks ([`LogModel`]): one comparison for a whole
 //! prefix.
 //!
-//! Who protests does so to the [`Jury`]. It may go on after that, so whatever follows is seen as it is; only what cannot be
+//! Who protests does so to the [`Findings`]. It may go on after that, so whatever follows is seen as it is; only what cannot be
 //! seen at all is an error of its own.
 //!
 //! Here stands what is seen of one server's log; elections are in `election`, commitment and application in `commit`,
@@ -14,7 +14,7 @@ mod commit;
 mod conduct;
 mod durable;
 mod election;
-mod jury;
+mod findings;
 mod leases;
 mod membership;
 mod reads;
@@ -28,15 +28,15 @@ use raftian_apps::{AppKind, Machine};
 use raftian_raft::{Discard, Entry, Index, LastEntry, NodeId, RoleKind, Server, Snapshot, Term, Write};
 
 use crate::invariant::{Check, Finding, Invariant, id_at, require};
+use crate::log_model::{LogModel, Mark};
 use crate::members::Members;
-use crate::shadow::{Mark, Shadow};
 use commit::Committed;
 #[cfg(feature = "mutants")]
 pub(crate) use commit::RESTING;
 use conduct::Conduct;
 use durable::DiskView;
 use election::Matched;
-pub(crate) use jury::Jury;
+pub(crate) use findings::Findings;
 use leases::LeaseView;
 use reads::ReadsView;
 use steady::Steady;
@@ -61,7 +61,7 @@ pub(crate) struct Oracle {
     views: Vec<View>,
     /// What must stay as it is, if anything must.
     steady: Option<Steady>,
-    pub(crate) jury: Jury,
+    pub(crate) findings: Findings,
 }
 
 /// What was seen last of one server.
@@ -69,7 +69,7 @@ pub(crate) struct Oracle {
 struct View {
     /// `None` while it is down.
     seen: Option<Seen>,
-    log: Shadow,
+    log: LogModel,
     applied: Index,
     /// It began anew with an empty disk, and knows no configuration by itself.
     is_wiped: bool,
@@ -177,7 +177,7 @@ impl Oracle {
             committed: Committed::new(app, machine, max_sessions),
             views: (0..nodes).map(|_| View::default()).collect(),
             steady: None,
-            jury: Jury::default(),
+            findings: Findings::default(),
         }
     }
 
@@ -195,7 +195,7 @@ impl Oracle {
     pub(crate) fn started(&mut self, at: usize, server: &Server) -> Check {
         let covered = server.first_index() - 1;
         let committed = self.committed();
-        self.jury.require(covered <= committed, Invariant::SnapshotTruth, || {
+        self.findings.require(covered <= committed, Invariant::SnapshotTruth, || {
             format!("{} holds a snapshot in place of {covered} entries, which are not all committed", id_at(at))
         })?;
         let term = server.snapshot().map_or(0, |snapshot| snapshot.last.term);
@@ -206,7 +206,7 @@ impl Oracle {
     }
 
     /// The log up to an entry that a snapshot ends with: all before it is what whoever has that entry has.
-    fn beginning(&self, last: LastEntry) -> Result<Shadow, Finding> {
+    fn beginning(&self, last: LastEntry) -> Result<LogModel, Finding> {
         let seen = self.views.iter().flat_map(|view| [&view.log, view.disk.log()]);
         let mut logs = iter::once(self.committed.log()).chain(seen);
         let log = logs.find(|log| log.at(last.index).is_some_and(|mark| mark.term == last.term));
@@ -230,7 +230,7 @@ impl Oracle {
     /// A server gives its vote: once in a term, whatever becomes of it on the disk.
     pub(crate) fn voted(&mut self, at: usize, term: Term, candidate: NodeId) -> Check {
         let first = *self.views[at].cast.entry(term).or_insert(candidate);
-        self.jury.require(first == candidate, Invariant::VoteImmutable, || {
+        self.findings.require(first == candidate, Invariant::VoteImmutable, || {
             format!("{} voted for {first} and for {candidate} in term {term}", id_at(at))
         })
     }
@@ -295,7 +295,7 @@ impl Oracle {
         }
         let log = &self.views[at].log;
         let is_written = (log.last_index(), log.last().term) == (end.index, end.term);
-        self.jury.require(is_written, Invariant::IndexOrder, || {
+        self.findings.require(is_written, Invariant::IndexOrder, || {
             let LastEntry { index, term } = end;
             format!("the log of {} ends with entry {index} of term {term}, which it wrote nowhere", id_at(at))
         })?;
@@ -318,7 +318,7 @@ impl Oracle {
         let View { log, seen, .. } = &mut self.views[at];
         if index < log.last_index() {
             let committed = seen.map_or(0, |seen| seen.commit_index);
-            self.jury.require(index >= committed, Invariant::StateMachineSafety, || {
+            self.findings.require(index >= committed, Invariant::StateMachineSafety, || {
                 format!("{} discards entries from {} on, but knows {committed} to be committed", id_at(at), index + 1)
             })?;
             moved.truncated = true;
@@ -334,7 +334,7 @@ impl Oracle {
             let log = &mut self.views[at].log;
             let (id, last_index, last_term) = (id_at(at), log.last_index(), log.last().term);
             let follows = index == last_index + 1 && term >= last_term;
-            self.jury.require(follows, Invariant::LogMatching, || {
+            self.findings.require(follows, Invariant::LogMatching, || {
                 format!("{id} puts entry {index} of term {term} after {last_index} of term {last_term}")
             })?;
             if index != last_index + 1 {
@@ -342,7 +342,7 @@ impl Oracle {
             }
             let mark = log.push(entry);
             let is_new = self.table.admit(index, mark);
-            self.jury.require(is_new.is_some(), Invariant::LogMatching, || {
+            self.findings.require(is_new.is_some(), Invariant::LogMatching, || {
                 format!("{id} has another entry {index} of term {term}, or others before it, than is known")
             })?;
             if is_new == Some(true) {
@@ -355,18 +355,19 @@ impl Oracle {
     /// Nothing falls, and a vote stays, within an incarnation.
     fn check_progress(&mut self, at: usize, before: Seen, moved: &Moved) -> Check {
         let (now, id) = (moved.now, id_at(at));
-        self.jury.require(now.term >= before.term, Invariant::VoteImmutable, || {
+        self.findings.require(now.term >= before.term, Invariant::VoteImmutable, || {
             format!("the term of {id} fell from {} to {}", before.term, now.term)
         })?;
         let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
-        self.jury.require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
+        self.findings
+            .require(kept, Invariant::VoteImmutable, || format!("{id} changed its vote in term {}", now.term))?;
         self.check_cause(at, before, now)?;
         let led_on = before.leads(now.term);
-        self.jury.require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
+        self.findings.require(!led_on || !(moved.truncated || moved.installed), Invariant::LeaderAppendOnly, || {
             format!("{id} discarded entries of its own log while it led term {}", now.term)
         })?;
         let rises = now.commit_index >= before.commit_index && now.snapshot_index >= before.snapshot_index;
-        self.jury.require(rises, Invariant::IndexOrder, || {
+        self.findings.require(rises, Invariant::IndexOrder, || {
             format!("commitIndex or the snapshot of {id} fell: {before:?}, {now:?}")
         })
     }
@@ -378,7 +379,7 @@ impl Oracle {
         let snapshot = server.snapshot().map_or(0, Snapshot::last_index);
         let (commit, last) = (server.commit_index(), server.last().index);
         let is_ordered = (snapshot <= applied || is_restoring) && applied <= commit && commit <= last;
-        self.jury.require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
+        self.findings.require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
             format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", id_at(at))
         })
     }
@@ -389,7 +390,7 @@ impl Oracle {
         let mut mark = log.at(server.first_index() - 1).unwrap_or_default();
         for entry in server.entries(server.first_index(), usize::MAX) {
             mark = mark.then(entry);
-            self.jury.require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
+            self.findings.require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
                 format!("entry {} of {} changed behind everybody's back", entry.index, id_at(at))
             })?;
         }

@@ -255,12 +255,12 @@ impl World {
 
     /// From now on what is broken is written down, and the world goes on for as long as it can.
     pub(crate) fn hear_out(&mut self) {
-        self.oracle.jury.hear_out();
+        self.oracle.findings.collect_all();
     }
 
     /// What was written down, in order, and what ended it, if anything did.
     pub(crate) fn into_heard(self) -> Vec<Violation> {
-        let ending = self.violation.filter(|ending| self.oracle.jury.is_awaited(ending.invariant));
+        let ending = self.violation.filter(|ending| self.oracle.findings.is_checked(ending.invariant));
         self.heard.into_iter().chain(ending).collect()
     }
 
@@ -334,7 +334,7 @@ impl World {
 
     /// What was said in a run that goes on becomes a violation as well.
     fn write_down(&mut self) {
-        for Finding { invariant, text } in self.oracle.jury.take_news() {
+        for Finding { invariant, text } in self.oracle.findings.take_new() {
             self.heard.push(Violation { invariant, step: self.steps, at_us: self.now_us, text });
         }
     }

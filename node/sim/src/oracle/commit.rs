@@ -11,10 +11,10 @@ use raftian_apps::{AppKind, Applied, Command, Digest, Effect, Machine, Response,
 use raftian_check::{Operation, Outcome};
 use raftian_raft::{Entry, Index, Payload, RoleKind, Server, Snapshot, Term};
 
-use super::{Jury, Oracle, Seen};
+use super::{Findings, Oracle, Seen};
 use crate::invariant::{Check, Invariant, id_at};
+use crate::log_model::LogModel;
 use crate::members::{Members, bit};
-use crate::shadow::Shadow;
 
 /// The judges that rest on what is known to be committed, and cannot go on when that is disputed.
 pub(crate) const RESTING: [Invariant; 5] = [
@@ -28,7 +28,7 @@ pub(crate) const RESTING: [Invariant; 5] = [
 /// The committed entries, and what they did.
 #[derive(Debug)]
 pub(super) struct Committed {
-    log: Shadow,
+    log: LogModel,
     /// The last entry that any server took for committed.
     furthest: Index,
     /// Whether two servers took different entries for committed, or one those that nobody has seen.
@@ -52,7 +52,7 @@ pub(super) struct Committed {
 impl Committed {
     pub(super) fn new(app: AppKind, machine: Machine, max_sessions: usize) -> Committed {
         Committed {
-            log: Shadow::default(),
+            log: LogModel::default(),
             furthest: 0,
             is_disputed: false,
             terms: Vec::new(),
@@ -66,7 +66,7 @@ impl Committed {
         }
     }
 
-    pub(super) fn log(&self) -> &Shadow {
+    pub(super) fn log(&self) -> &LogModel {
         &self.log
     }
 
@@ -85,7 +85,7 @@ impl Committed {
     }
 
     /// Takes in the next entry, first known to be committed in `term`.
-    fn push(&mut self, entry: &Entry, term: Term, jury: &mut Jury) -> Check {
+    fn push(&mut self, entry: &Entry, term: Term, findings: &mut Findings) -> Check {
         self.log.push(entry);
         self.terms.push(term);
         let Applied { command, effect, .. } = self.machine.apply(entry);
@@ -95,7 +95,7 @@ impl Committed {
             // A first command whose session has expired cannot be told from that of a new client.
             let is_lawful = last < serial || (serial == 1 && self.has_expired(at));
             self.executed.insert(client.to_owned(), (serial, entry.index));
-            jury.require(is_lawful, Invariant::ExactlyOnce, || {
+            findings.require(is_lawful, Invariant::ExactlyOnce, || {
                 format!("{client}#{serial} took effect after {client}#{last}, at index {}", entry.index)
             })?;
         }
@@ -113,9 +113,9 @@ impl Committed {
 impl Oracle {
     /// State Machine Safety, and a durable quorum for what is committed for the first time.
     pub(super) fn check_commit(&mut self, at: usize, server: &Server, before: Option<Seen>, now: Seen) -> Check {
-        let Oracle { views, committed, jury, .. } = self;
+        let Oracle { views, committed, findings, .. } = self;
         let (id, log) = (id_at(at), &views[at].log);
-        jury.require(now.commit_index <= log.last_index(), Invariant::IndexOrder, || {
+        findings.require(now.commit_index <= log.last_index(), Invariant::IndexOrder, || {
             format!("{id} committed {}, more than it has", now.commit_index)
         })?;
         let commit = now.commit_index.min(log.last_index());
@@ -123,24 +123,24 @@ impl Oracle {
         committed.furthest = committed.furthest.max(commit);
         let known = commit.min(committed.log.last_index());
         let is_agreed = log.at(known) == committed.log.at(known);
-        jury.require(is_agreed, Invariant::StateMachineSafety, || {
+        findings.require(is_agreed, Invariant::StateMachineSafety, || {
             format!("{id} committed other entries than is known, from {} on", log.first_difference(&committed.log))
         })?;
         let led = now.role == RoleKind::Leader || before.is_some_and(|before| before.leads(now.term));
         let advanced = before.is_none_or(|before| before.commit_index < commit);
         let of_term = log.at(commit).map_or(0, |mark| mark.term);
-        jury.require(!(led && advanced) || of_term == now.term, Invariant::CommitOwnTerm, || {
+        findings.require(!(led && advanced) || of_term == now.term, Invariant::CommitOwnTerm, || {
             format!("{id} leads term {} and committed entry {commit} of term {of_term} by counting", now.term)
         })?;
         if is_first {
             self.check_durable_quorum(at, commit)?;
         }
         let new = if is_agreed { server.entries(known + 1, (commit - known) as usize) } else { &[] };
-        new.iter().try_for_each(|entry| self.committed.push(entry, now.term, &mut self.jury))?;
-        let Oracle { committed, jury, .. } = self;
+        new.iter().try_for_each(|entry| self.committed.push(entry, now.term, &mut self.findings))?;
+        let Oracle { committed, findings, .. } = self;
         if (!is_agreed || committed.log.last_index() < committed.furthest) && !committed.is_disputed {
             committed.is_disputed = true;
-            jury.excuse(&RESTING);
+            findings.exclude(&RESTING);
         }
         Ok(())
     }
@@ -157,10 +157,10 @@ impl Oracle {
         let governing: Vec<Members> = std::iter::once(then).chain(later).collect();
         let is_stored = governing.iter().any(|members| members.is_quorum(stored));
         let by_learners = !is_stored && governing.iter().any(|members| members.is_quorum_with_learners(stored));
-        self.jury.require(!by_learners, Invariant::LearnersDoNotCount, || {
+        self.findings.require(!by_learners, Invariant::LearnersDoNotCount, || {
             format!("{} committed entry {index} because learners have it ({then})", id_at(at))
         })?;
-        self.jury.require(is_stored, Invariant::DurableQuorum, || {
+        self.findings.require(is_stored, Invariant::DurableQuorum, || {
             format!("{} committed entry {index} before a quorum of ({then}) had it durably", id_at(at))
         })
     }
@@ -170,7 +170,7 @@ impl Oracle {
     pub(super) fn check_snapshot(&mut self, at: usize, snapshot: &Snapshot) -> Check {
         let (id, index) = (id_at(at), snapshot.last.index);
         let of_term = self.committed.log.at(index).map(|mark| mark.term);
-        self.jury.require(of_term == Some(snapshot.last.term), Invariant::SnapshotTruth, || {
+        self.findings.require(of_term == Some(snapshot.last.term), Invariant::SnapshotTruth, || {
             format!(
                 "{id} has a snapshot at {index} of term {}, where the committed term is {of_term:?}",
                 snapshot.last.term
@@ -178,7 +178,7 @@ impl Oracle {
         })?;
         let expected = self.committed.log.changes_up_to(index).last().map_or(self.first, |(_, members)| *members);
         let members = Members::of(&snapshot.configuration);
-        self.jury.require(members == expected, Invariant::SnapshotTruth, || {
+        self.findings.require(members == expected, Invariant::SnapshotTruth, || {
             format!("the snapshot of {id} at {index} names ({members}) instead of ({expected})")
         })?;
         let bytes = Digest::of(&snapshot.data);
@@ -189,7 +189,7 @@ impl Oracle {
         let restored = State::decode(&snapshot.data).and_then(|state| Machine::restore(app, state));
         let found = restored.map(|machine| (machine.last_applied(), machine.digest())).ok();
         let expected = self.committed.effect_at(index).map(|(_, digest)| (index, *digest));
-        self.jury.require(found.is_some() && found == expected, Invariant::SnapshotTruth, || {
+        self.findings.require(found.is_some() && found == expected, Invariant::SnapshotTruth, || {
             format!("the snapshot of {id} at {index} is not what the replay gives there")
         })?;
         if found.is_some() && found == expected {
@@ -202,7 +202,7 @@ impl Oracle {
     pub(crate) fn restored(&mut self, at: usize, snapshot: &Snapshot) -> Check {
         self.check_snapshot(at, snapshot)?;
         let (id, applied, index) = (id_at(at), self.views[at].applied, snapshot.last.index);
-        self.jury.require(index > applied, Invariant::IndexOrder, || {
+        self.findings.require(index > applied, Invariant::IndexOrder, || {
             format!("{id} restored {index} after it had applied {applied}")
         })?;
         self.views[at].applied = index;
@@ -211,12 +211,12 @@ impl Oracle {
 
     /// A server is about to apply this entry: the next one, and the one that is committed there.
     pub(crate) fn applies(&mut self, at: usize, entry: &Entry) -> Check {
-        let Oracle { views, committed: Committed { log, .. }, jury, .. } = self;
+        let Oracle { views, committed: Committed { log, .. }, findings, .. } = self;
         let (id, index, next) = (id_at(at), entry.index, views[at].applied + 1);
         views[at].applied = index;
-        jury.require(index == next, Invariant::IndexOrder, || format!("{id} applies {index} instead of {next}"))?;
+        findings.require(index == next, Invariant::IndexOrder, || format!("{id} applies {index} instead of {next}"))?;
         let before = log.at(index - 1).unwrap_or_default();
-        jury.require(log.at(index) == Some(before.then(entry)), Invariant::StateMachineSafety, || {
+        findings.require(log.at(index) == Some(before.then(entry)), Invariant::StateMachineSafety, || {
             format!("{id} applies an entry {index} that is not the one committed there")
         })
     }
@@ -224,13 +224,13 @@ impl Oracle {
     /// Applying an entry did what the replay did.
     pub(crate) fn applied(&mut self, at: usize, applied: &Applied, digest: Digest) -> Check {
         let (id, index) = (id_at(at), applied.index);
-        let Oracle { committed, jury, .. } = self;
+        let Oracle { committed, findings, .. } = self;
         let Some((effect, expected)) = committed.effect_at(index) else { return Ok(()) };
         let twice = matches!(applied.effect, Effect::Executed(_)) && !matches!(effect, Effect::Executed(_));
-        jury.require(!twice, Invariant::ExactlyOnce, || {
+        findings.require(!twice, Invariant::ExactlyOnce, || {
             format!("entry {index} took effect at {id}, though it is a retry")
         })?;
-        jury.require((&applied.effect, digest) == (effect, *expected), Invariant::StateMachineSafety, || {
+        findings.require((&applied.effect, digest) == (effect, *expected), Invariant::StateMachineSafety, || {
             format!("entry {index} gave {:?} at {id}, and {effect:?} in the replay; the states differ", applied.effect)
         })
     }
@@ -246,26 +246,26 @@ impl Oracle {
             let payload = Payload::Command(command.encode().into());
             before.then(&Entry { index, term: mark.term, payload }) == mark
         });
-        self.jury.require(is_held, Invariant::AcknowledgedDurable, || {
+        self.findings.require(is_held, Invariant::AcknowledgedDurable, || {
             format!("{client}#{serial} was acknowledged at index {index}, where {} has something else", id_at(at))
         })
     }
 
     /// A client is told that its command took effect at an index, with this response.
     pub(crate) fn acknowledged(&mut self, client: &str, serial: u64, index: Index, response: &Response) -> Check {
-        let Oracle { committed, jury, .. } = self;
+        let Oracle { committed, findings, .. } = self;
         if committed.is_disputed {
             return Ok(());
         }
         let position = (index as usize).wrapping_sub(1);
         let command = committed.commands.get(position).and_then(Option::as_ref);
         let is_own = command.is_some_and(|command| (command.client(), command.serial()) == (client, serial));
-        jury.require(is_own, Invariant::AcknowledgedDurable, || {
+        findings.require(is_own, Invariant::AcknowledgedDurable, || {
             format!("{client}#{serial} was acknowledged at index {index}, where it is not committed")
         })?;
         let effect = committed.effect_at(index).filter(|_| is_own).map(|(effect, _)| effect);
         let told = effect.is_none_or(|effect| matches!(effect, Effect::Executed(first) if first == response));
-        jury.require(told, Invariant::ExactlyOnce, || {
+        findings.require(told, Invariant::ExactlyOnce, || {
             format!("{client}#{serial} was not told the first response, that of index {index}")
         })
     }

@@ -128,7 +128,7 @@ impl Oracle {
         let first = Some(self.first).filter(|_| changes.len() < 2);
         let has_vote = |members: Members| (members.voters | members.outgoing) & bit(id) != 0;
         let may_stand = lately.chain(first).any(has_vote);
-        self.jury.require(may_stand, Invariant::LearnersDoNotCount, || {
+        self.findings.require(may_stand, Invariant::LearnersDoNotCount, || {
             format!("{id} stands for election in term {}, and has no vote", now.term)
         })
     }
@@ -141,7 +141,7 @@ impl Oracle {
             Body::Request(Request::TimeoutNow) => {
                 let members = view.log.changes().last().map_or(self.first, |(_, members)| *members);
                 let has_vote = (members.voters | members.outgoing) & bit(to) != 0;
-                self.jury.require(has_vote, Invariant::LearnersDoNotCount, || {
+                self.findings.require(has_vote, Invariant::LearnersDoNotCount, || {
                     format!("{from} hands the lead of term {term} to {to}, which has no vote ({members})")
                 })
             }
@@ -158,7 +158,7 @@ impl Oracle {
                 // Only a grant answers for the term that was asked about.
                 let is_right = !granted || view.conduct.asked.get(&(to, call, term)) != Some(&true);
                 view.conduct.asked.retain(|(from, number, _), _| (*from, *number) != (to, call));
-                self.jury.require(is_right, Invariant::Undisturbed, || {
+                self.findings.require(is_right, Invariant::Undisturbed, || {
                     format!(
                         "{from} would vote for {to} in term {term}, though it had heard from its leader just before"
                     )
@@ -175,7 +175,7 @@ impl Oracle {
         let is_early = sent.left.is_some_and(|left| now.since(left) < self.shortest_timeout);
         let (first, other) = (*sent.calls.start(), *sent.calls.end());
         (sent.calls, sent.end, sent.left) = (first..=call, end, Some(now));
-        self.jury.require(!is_early, Invariant::MessageBudget, || {
+        self.findings.require(!is_early, Invariant::MessageBudget, || {
             format!("{from} sends entries to {to} by call {call}, though call {other} is neither answered nor lost")
         })
     }

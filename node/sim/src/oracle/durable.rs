@@ -8,10 +8,10 @@ use raftian_raft::{
 };
 use raftian_wal::Recovered;
 
-use super::{Jury, Oracle, View};
+use super::{Findings, Oracle, View};
 use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::log_model::{LogModel, Mark};
 use crate::members::bit;
-use crate::shadow::{Mark, Shadow};
 
 /// A part of a write that is on the disk as a whole or not at all.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ pub(super) struct DiskView {
     hard_state: HardState,
     /// The votes that have ever been durable; terms rise.
     votes: Vec<(Term, NodeId)>,
-    log: Shadow,
+    log: LogModel,
     /// The index and the term of its last entry.
     snapshot: (Index, Term),
     /// The entries up to here were discarded for a snapshot.
@@ -45,7 +45,7 @@ pub(super) struct DiskView {
 
 impl DiskView {
     /// The entries, those that were discarded for a snapshot included.
-    pub(super) fn log(&self) -> &Shadow {
+    pub(super) fn log(&self) -> &LogModel {
         &self.log
     }
 
@@ -81,13 +81,15 @@ impl DiskView {
             && entries.iter().fold(before, |mark, entry| mark.then(entry)) == self.log.last()
     }
 
-    fn note(&mut self, id: NodeId, now: HardState, jury: &mut Jury) -> Check {
+    fn note(&mut self, id: NodeId, now: HardState, findings: &mut Findings) -> Check {
         let before = self.hard_state;
-        jury.require(now.term >= before.term, Invariant::VoteImmutable, || {
+        findings.require(now.term >= before.term, Invariant::VoteImmutable, || {
             format!("the durable term of {id} fell from {} to {}", before.term, now.term)
         })?;
         let kept = now.term > before.term || before.voted_for.is_none() || now.voted_for == before.voted_for;
-        jury.require(kept, Invariant::VoteImmutable, || format!("{id} changed its durable vote in term {}", now.term))?;
+        findings.require(kept, Invariant::VoteImmutable, || {
+            format!("{id} changed its durable vote in term {}", now.term)
+        })?;
         if let Some(candidate) = now.voted_for.filter(|_| now != before) {
             self.votes.push((now.term, candidate));
         }
@@ -101,10 +103,10 @@ impl Oracle {
     pub(crate) fn kept(&mut self, at: usize, record: Record<'_>) -> Check {
         let id = id_at(at);
         match record {
-            Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state, &mut self.jury)?,
+            Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state, &mut self.findings)?,
             Record::Snapshot(snapshot) => {
                 let (before, now) = (self.views[at].disk.snapshot.0, snapshot.last.index);
-                self.jury.require(now > before, Invariant::IndexOrder, || {
+                self.findings.require(now > before, Invariant::IndexOrder, || {
                     format!("{id} replaced its snapshot at {before} by one at {now}")
                 })?;
                 self.check_snapshot(at, snapshot)?;
@@ -119,7 +121,7 @@ impl Oracle {
                     self.begin_after_snapshot(at)?;
                 }
                 let log = &mut self.views[at].disk.log;
-                self.jury.require(entry.index <= log.last_index() + 1, Invariant::IndexOrder, || {
+                self.findings.require(entry.index <= log.last_index() + 1, Invariant::IndexOrder, || {
                     format!("{id} leaves a gap on its disk before index {}", entry.index)
                 })?;
                 log.end_at(entry.index - 1);
@@ -185,7 +187,7 @@ impl Oracle {
                     log.last_index()
                 );
                 // What it gives back is what there is, whatever it should be.
-                self.jury.protest(Invariant::RecoveryTruth, || text)?;
+                self.findings.report(Invariant::RecoveryTruth, || text)?;
                 return self.reread_disk(at, recovered);
             };
             self.kept(at, record)?;
@@ -225,19 +227,21 @@ impl Oracle {
         }
         let View { disk, cast, .. } = &self.views[place(from)];
         let of_its_own_term = is_of_own_term(message);
-        self.jury.require(!of_its_own_term || disk.hard_state.term >= term, Invariant::DurableBeforeSend, || {
-            format!("{from} spoke of term {term} before it was durable")
-        })?;
+        self.findings.require(
+            !of_its_own_term || disk.hard_state.term >= term,
+            Invariant::DurableBeforeSend,
+            || format!("{from} spoke of term {term} before it was durable"),
+        )?;
         match message.body {
             Body::Request(Request::RequestVote { .. }) => {
                 let is_final = disk.vote_in(term) == Some(from) || is_outlived(disk, cast, term, from);
-                self.jury.require(is_final, Invariant::DurableBeforeSend, || {
+                self.findings.require(is_final, Invariant::DurableBeforeSend, || {
                     format!("{from} asked for votes in term {term} before its own was durable")
                 })
             }
             Body::Reply(Reply::RequestVote { granted: true }) => {
                 let is_final = disk.vote_in(term) == Some(to) || is_outlived(disk, cast, term, to);
-                self.jury.require(is_final, Invariant::DurableBeforeSend, || {
+                self.findings.require(is_final, Invariant::DurableBeforeSend, || {
                     format!("{from} granted {to} a vote in term {term} that is not durable")
                 })
             }
@@ -258,7 +262,7 @@ impl Oracle {
         let is_there = index <= disk.snapshot.0 || index <= disk.log.last_index();
         let leads = leader.seen.is_some_and(|seen| seen.leads(term));
         let others = leader.log.at(index).filter(|_| leads).is_some_and(|mark| !disk.stores(index, mark));
-        self.jury.require(is_there && !others, Invariant::DurableBeforeSend, || {
+        self.findings.require(is_there && !others, Invariant::DurableBeforeSend, || {
             let what = if is_there { "where it has other entries durably" } else { "which is not durable" };
             format!("{from} acknowledged index {index} to {to}, {what}")
         })
@@ -282,12 +286,12 @@ mod tests {
     #[test]
     fn a_vote_that_changes_or_a_term_that_falls_on_a_disk_is_seen() {
         let state = |term, vote: u16| HardState { term, voted_for: NodeId::new(vote) };
-        let (mut disk, mut jury) = (DiskView::default(), Jury::default());
+        let (mut disk, mut findings) = (DiskView::default(), Findings::default());
         for good in [state(1, 0), state(1, 2), state(1, 2), state(3, 1)] {
-            assert!(disk.note(id_at(0), good, &mut jury).is_ok());
+            assert!(disk.note(id_at(0), good, &mut findings).is_ok());
         }
         for bad in [state(3, 2), state(3, 0), state(2, 0)] {
-            assert_eq!(disk.note(id_at(0), bad, &mut jury).unwrap_err().invariant, Invariant::VoteImmutable);
+            assert_eq!(disk.note(id_at(0), bad, &mut findings).unwrap_err().invariant, Invariant::VoteImmutable);
         }
         assert_eq!((disk.vote_in(1), disk.vote_in(2)), (NodeId::new(2), None));
     }

@@ -30,14 +30,14 @@ impl Oracle {
     pub(crate) fn check_cause(&mut self, at: usize, before: Seen, now: Seen) -> Check {
         let known = before.term.max(self.views[at].heard);
         let stood = matches!(now.role, RoleKind::Candidate | RoleKind::Leader);
-        self.jury.require(now.term <= known || stood, Invariant::Undisturbed, || {
+        self.findings.require(now.term <= known || stood, Invariant::Undisturbed, || {
             format!("{} is {:?} in term {}, of which it has not heard", id_at(at), now.role, now.term)
         })
     }
 
     /// A server that was sent something by a leader of an earlier term waits no longer for it that it did before.
     pub(crate) fn check_deadline_kept(&mut self, at: usize, is_kept: bool) -> Check {
-        self.jury.require(is_kept, Invariant::Undisturbed, || {
+        self.findings.require(is_kept, Invariant::Undisturbed, || {
             format!("{} put its election off for a leader of an earlier term", id_at(at))
         })
     }
@@ -50,7 +50,7 @@ impl Oracle {
 
     /// As long as a leader leads, with the same members, what it takes for stored elsewhere grows.
     pub(crate) fn check_match_rises(&mut self, at: usize, server: &Server) -> Check {
-        let Oracle { views, jury, .. } = self;
+        let Oracle { views, findings, .. } = self;
         let count = views.len();
         let View { log, matched, .. } = &mut views[at];
         let (term, since) = (server.hard_state().term, log.changes().last().map_or(0, |(index, _)| *index));
@@ -59,7 +59,7 @@ impl Oracle {
         }
         for (peer, before) in matched.indexes.iter_mut().enumerate() {
             let now = server.match_index(id_at(peer)).unwrap_or_default();
-            jury.require(now >= *before || now == 0, Invariant::MatchIndexRises, || {
+            findings.require(now >= *before || now == 0, Invariant::MatchIndexRises, || {
                 format!("the match index of {} fell from {before} to {now} at {}", id_at(peer), id_at(at))
             })?;
             *before = now;
@@ -72,7 +72,7 @@ impl Oracle {
     pub(super) fn check_election(&mut self, at: usize, now: Seen) -> Check {
         let (id, term) = (id_at(at), now.term);
         let first = *self.leaders.entry(term).or_insert(id);
-        self.jury
+        self.findings
             .require(first == id, Invariant::ElectionSafety, || format!("{first} and {id} both led term {term}"))?;
 
         let votes = self.durable_votes(term, id);
@@ -81,18 +81,22 @@ impl Oracle {
         let elected_at = log.first_of_term(term) - 1;
         let electing = log.changes_up_to(elected_at).last().map_or(self.first, |(_, members)| *members);
         let counted_learners = !electing.is_quorum(votes) && electing.is_quorum_with_learners(votes);
-        self.jury.require(!counted_learners, Invariant::LearnersDoNotCount, || {
+        self.findings.require(!counted_learners, Invariant::LearnersDoNotCount, || {
             format!("{id} leads term {term} by the votes of learners ({electing})")
         })?;
-        self.jury.require(electing.is_quorum(votes), Invariant::ElectionQuorum, || {
+        self.findings.require(electing.is_quorum(votes), Invariant::ElectionQuorum, || {
             format!("{id} leads term {term} without durable votes of a quorum of ({electing})")
         })?;
 
         let earlier = self.committed.last_before_term(term);
-        self.jury.require(log.at(earlier) == self.committed.log().at(earlier), Invariant::LeaderCompleteness, || {
-            let from = log.first_difference(self.committed.log());
-            format!("{id} leads term {term} without entry {from}, committed before (of {earlier})")
-        })
+        self.findings.require(
+            log.at(earlier) == self.committed.log().at(earlier),
+            Invariant::LeaderCompleteness,
+            || {
+                let from = log.first_difference(self.committed.log());
+                format!("{id} leads term {term} without entry {from}, committed before (of {earlier})")
+            },
+        )
     }
 
     /// A leader has heard from a follower: what it takes for stored there, is (unless the follower went on to a later
@@ -107,7 +111,7 @@ impl Oracle {
             return Ok(());
         }
         let mark = self.views[at].log.at(index);
-        self.jury.require(mark.is_some_and(|mark| disk.stores(index, mark)), Invariant::MatchIndexTruth, || {
+        self.findings.require(mark.is_some_and(|mark| disk.stores(index, mark)), Invariant::MatchIndexTruth, || {
             format!("{} takes {index} for the match index of {}, whose disk says otherwise", id_at(at), id_at(from))
         })
     }

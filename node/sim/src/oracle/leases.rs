@@ -89,7 +89,7 @@ impl Oracle {
     /// A leader says that it has a lease, and would let reads see what it knows to be committed.
     pub(crate) fn check_lease(&mut self, at: usize, known: Index) -> Check {
         let committed = self.committed();
-        self.jury.require(known >= committed, Invariant::LeaseTruth, || {
+        self.findings.require(known >= committed, Invariant::LeaseTruth, || {
             format!("{} has a lease, and knows {known} to be committed, but {committed} is", id_at(at))
         })
     }

@@ -4,8 +4,8 @@ use raftian_raft::{Entry, NodeId, Payload, RoleKind, Server};
 
 use super::{Oracle, View};
 use crate::invariant::{Check, Invariant, id_at};
+use crate::log_model::LogModel;
 use crate::members::{Members, bit};
-use crate::shadow::Shadow;
 
 impl Oracle {
     /// A server uses the latest configuration in its log.
@@ -15,7 +15,7 @@ impl Oracle {
         let latest = self.views[at].log.changes().last().map(|(_, members)| *members);
         let expected = latest.or(Some(self.first).filter(|_| knows_first));
         let active = server.configuration().map(Members::of);
-        self.jury.require(active == expected, Invariant::ConfigurationTruth, || {
+        self.findings.require(active == expected, Invariant::ConfigurationTruth, || {
             let told = |members: Option<Members>| members.map_or("none".to_owned(), |members| format!("({members})"));
             format!("{id} uses {}, but the latest in its log is {}", told(active), told(expected))
         })
@@ -46,7 +46,7 @@ impl Oracle {
     }
 
     /// Whether a node with this log uses a configuration with `id`, or may come to use one again.
-    fn may_use(&self, at: usize, log: &Shadow, id: NodeId) -> bool {
+    fn may_use(&self, at: usize, log: &LogModel, id: NodeId) -> bool {
         let committed = self.committed.log();
         let agreed = log.last_index().min(committed.last_index());
         // Where a log departs from what is committed, an earlier configuration may come back.
@@ -70,7 +70,7 @@ impl Oracle {
         let (id, index, next) = (id_at(at), entry.index, Members::of(next));
         let View { log, .. } = &self.views[at];
         let (since, previous) = log.changes_up_to(index - 1).last().copied().unwrap_or((0, self.first));
-        self.jury.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
+        self.findings.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {
             format!("({next}) at index {index} cannot follow ({previous})")
         })?;
         self.later.push(next);
@@ -78,12 +78,12 @@ impl Oracle {
             return Ok(());
         }
         let commit = server.commit_index();
-        self.jury.require(since <= commit, Invariant::ConfigurationTruth, || {
+        self.findings.require(since <= commit, Invariant::ConfigurationTruth, || {
             format!("{id} appended ({next}) at {index} before ({previous}) at {since} was committed")
         })?;
         // A voter that is alone may have committed this very entry in the same step.
         let committed_term = log.at(commit.min(index)).map_or(0, |mark| mark.term);
-        self.jury.require(committed_term == entry.term, Invariant::ConfigurationTruth, || {
+        self.findings.require(committed_term == entry.term, Invariant::ConfigurationTruth, || {
             format!("{id} appended ({next}) at {index} before it had committed an entry of term {}", entry.term)
         })
     }

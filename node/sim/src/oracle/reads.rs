@@ -72,17 +72,17 @@ impl Oracle {
         let waiting = &mut self.views[at].reads.waiting;
         let asked = waiting.iter().position(|asked| asked.ticket == ticket).map(|place| waiting.swap_remove(place));
         let id = id_at(at);
-        self.jury
+        self.findings
             .require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
         let (Some(Asked { committed, sent, is_leased, .. }), Some(index)) = (asked, index) else { return Ok(()) };
-        self.jury.require(index >= committed, Invariant::ReadIndexFresh, || {
+        self.findings.require(index >= committed, Invariant::ReadIndexFresh, || {
             format!("{id} lets a read see index {index}, but {committed} was committed before it was asked for")
         })?;
         let View { log, reads, .. } = &self.views[at];
         let heard = reads.answered.iter().filter(|(_, call)| **call > sent);
         let heard = heard.fold(bit(id), |heard, (from, _)| heard | bit(id_at(*from)));
         let members = log.changes().last().map_or(self.first, |(_, members)| *members);
-        self.jury.require(is_leased || members.is_quorum(heard), Invariant::ReadRound, || {
+        self.findings.require(is_leased || members.is_quorum(heard), Invariant::ReadRound, || {
             format!("{id} serves read {ticket} without answers of a quorum of ({members}) to calls after number {sent}")
         })
     }

@@ -71,7 +71,7 @@ impl Oracle {
         let Some(Steady { leader, counts, .. }) = self.steady.take() else { return Ok(()) };
         for at in (0..self.views.len()).filter(|at| id_at(*at) != leader) {
             let (there, back) = (counts.sent[at], counts.returned[at]);
-            self.jury.require(there.max(back) <= most, Invariant::Steady, || {
+            self.findings.require(there.max(back) <= most, Invariant::Steady, || {
                 let id = id_at(at);
                 format!("{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most")
             })?;
@@ -81,7 +81,7 @@ impl Oracle {
 
     /// A message leaves a server.
     pub(crate) fn check_calm(&mut self, message: &Message) -> Check {
-        let Oracle { steady: Some(steady), views, jury, .. } = self else { return Ok(()) };
+        let Oracle { steady: Some(steady), views, findings, .. } = self else { return Ok(()) };
         let Message { from, to, call, .. } = *message;
         if !steady.has(from) {
             return Ok(());
@@ -93,7 +93,7 @@ impl Oracle {
             steady.counts.returned[place(from)] += u64::from(counted.contains(&call));
         }
         let disturbance = steady.disturbance(message);
-        jury.require(disturbance.is_none(), Invariant::Steady, || {
+        findings.require(disturbance.is_none(), Invariant::Steady, || {
             let Steady { leader, term, .. } = steady;
             format!("{from} {}, though {leader} leads term {term} and is heard", disturbance.unwrap_or_default())
         })
@@ -101,14 +101,14 @@ impl Oracle {
 
     /// A server has taken a step.
     pub(crate) fn check_stays(&mut self, at: usize, now: Seen) -> Check {
-        let Oracle { steady: Some(steady), jury, .. } = self else { return Ok(()) };
+        let Oracle { steady: Some(steady), findings, .. } = self else { return Ok(()) };
         let (id, Seen { role, term, .. }) = (id_at(at), now);
         let is_right = match () {
             () if !steady.has(id) => true,
             () if id == steady.leader => now.leads(steady.term),
             () => role == RoleKind::Follower && term <= steady.term,
         };
-        jury.require(is_right, Invariant::Steady, || {
+        findings.require(is_right, Invariant::Steady, || {
             let Steady { leader, term: settled, .. } = steady;
             format!("{id} is {role:?} in term {term}, though a quorum was healed that {leader} leads in term {settled}")
         })

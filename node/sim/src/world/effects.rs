@@ -145,12 +145,12 @@ impl World {
         let Some(driver) = &node.driver else { return Ok(()) };
         self.oracle.settled(at, driver.server(), driver.is_restoring())?;
         let (asked, answered, pending) = (node.asked, node.answered, driver.pending() as u64);
-        self.oracle.jury.require(asked == answered + pending, Invariant::Answered, || {
+        self.oracle.findings.require(asked == answered + pending, Invariant::Answered, || {
             let id = id_at(at);
             format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
         })?;
         let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
-        self.oracle.jury.require(overdue == 0, Invariant::Answered, || {
+        self.oracle.findings.require(overdue == 0, Invariant::Answered, || {
             format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
         })?;
         if self.plan.lease.is_some() { self.check_leases(at) } else { Ok(()) }
@@ -181,7 +181,7 @@ impl World {
                     }
                 }
                 Effect::Reply(call, Ok(message)) => {
-                    self.oracle.jury.require(message.call == call, Invariant::Answered, || {
+                    self.oracle.findings.require(message.call == call, Invariant::Answered, || {
                         let Message { from, to, call: answered, .. } = &message;
                         format!("{from} answers call {call} of {to} with what is meant for call {answered}")
                     })?;
@@ -232,7 +232,7 @@ impl World {
         let node = &mut self.nodes[at];
         node.handed += 1;
         let rests = node.restores.front().is_some_and(|first| *first <= node.handed);
-        self.oracle.jury.require(!rests, Invariant::RestoreFirst, || {
+        self.oracle.findings.require(!rests, Invariant::RestoreFirst, || {
             format!("{} writes what may rest on a snapshot that is not restored yet", id_at(at))
         })
     }
@@ -305,7 +305,7 @@ impl World {
             _ => Invariant::Composure,
         };
         // It takes no notice of such a message.
-        self.oracle.jury.protest(invariant, || format!("{} refuses what it was sent: {contradiction}", id_at(at)))
+        self.oracle.findings.report(invariant, || format!("{} refuses what it was sent: {contradiction}", id_at(at)))
     }
 
     // Snapshots.

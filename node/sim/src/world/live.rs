@@ -82,7 +82,7 @@ impl World {
     /// Something did not come about.
     pub(super) fn is_late(&mut self, what: &str) -> Result<(), Violation> {
         let leader = self.leader().map_or("nobody".to_owned(), |leader| leader.to_string());
-        let late = self.oracle.jury.protest(Invariant::Liveness, || {
+        let late = self.oracle.findings.report(Invariant::Liveness, || {
             format!("{what} did not come about in time, though a quorum was healed; {leader} leads")
         });
         self.conclude(late)
@@ -174,7 +174,7 @@ impl World {
     /// # Errors
     /// The first command that is gone.
     pub(crate) fn check_acknowledged(&mut self, history: &[Operation]) -> Result<(), Violation> {
-        let lives = self.oracle.jury.is_awaited(Invariant::Liveness);
+        let lives = self.oracle.findings.is_checked(Invariant::Liveness);
         let Some(leader) = self.leader().filter(|_| lives) else { return Ok(()) };
         let app = self.plan.app;
         let mut told = history.iter().filter(|operation| !app.is_read(&operation.op));

@@ -173,7 +173,7 @@ impl World {
         let members = (0..self.nodes.len()).filter(|at| up >> at & 1 == 1);
         let pending = |at: usize| self.nodes[at].server().map_or(0, Server::pending_reads);
         let waits = members.into_iter().find(|at| pending(*at) > 0).map(id_at);
-        let checked = self.oracle.jury.require(waits.is_none(), Invariant::Liveness, || {
+        let checked = self.oracle.findings.require(waits.is_none(), Invariant::Liveness, || {
             format!("{} has not decided a read, though a quorum was healed", waits.expect("it waits"))
         });
         self.conclude(checked)

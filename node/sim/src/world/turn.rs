@@ -175,7 +175,7 @@ impl World {
     /// A node that knows a link of its own to be cut lets nothing through.
     pub(super) fn require_open(&mut self, node: usize, from: usize, to: usize) -> Check {
         let is_cut = self.network.knows_cut(node, from, to);
-        self.oracle.jury.require(!is_cut, Invariant::PartitionTight, || {
+        self.oracle.findings.require(!is_cut, Invariant::PartitionTight, || {
             let (node, from, to) = (id_at(node), id_at(from), id_at(to));
             format!("a message crosses the link {from} -> {to}, which {node} knows to be cut")
         })

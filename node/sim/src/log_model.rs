@@ -20,7 +20,7 @@ pub(crate) struct Mark {
 
 /// The marks of one log.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shadow {
+pub(crate) struct LogModel {
     marks: Vec<Mark>,
     changes: Vec<(Index, Members)>,
 }
@@ -40,7 +40,7 @@ impl Mark {
     }
 }
 
-impl Shadow {
+impl LogModel {
     pub(crate) fn last_index(&self) -> Index {
         self.marks.len() as Index
     }
@@ -82,8 +82,8 @@ impl Shadow {
     }
 
     /// The beginning of it, up to an index that it has.
-    pub(crate) fn up_to(&self, index: Index) -> Shadow {
-        Shadow { marks: self.marks[..index as usize].to_vec(), changes: self.changes_up_to(index).to_vec() }
+    pub(crate) fn up_to(&self, index: Index) -> LogModel {
+        LogModel { marks: self.marks[..index as usize].to_vec(), changes: self.changes_up_to(index).to_vec() }
     }
 
     /// The configurations, the latest last.
@@ -102,7 +102,7 @@ impl Shadow {
     }
 
     /// The first index at which the two differ, for messages to people.
-    pub(crate) fn first_difference(&self, other: &Shadow) -> Index {
+    pub(crate) fn first_difference(&self, other: &LogModel) -> Index {
         self.marks.iter().zip(&other.marks).take_while(|(a, b)| a == b).count() as Index + 1
     }
 }
