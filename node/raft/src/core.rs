@@ -1,7 +1,7 @@
 //! What a server is in every role: its term, vote and log, and the effects it has not handed out yet.
 //!
 //! Invariant: a message that promises something goes through [`Core::call_durably`] or [`Core::reply`]; it is released no
-//! earlier than everything that was true when it was made.
+//! earlier than all that it promises is durable.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::ready::Ticket;
 use crate::rule::{Rule, RuleSet};
 use crate::snapshot::Incoming;
 use crate::{
-    Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, NotLeader, Options, Payload,
-    Persist, ReadOutcome, ReadTicket, Ready, Recovered, Reply, Request, Snapshot, Term, Time,
+    AppendReply, Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, NotLeader, Options,
+    Payload, Persist, ReadOutcome, ReadTicket, Ready, Recovered, Reply, Request, Snapshot, SnapshotReply, Term, Time,
 };
 
 #[derive(Debug)]
@@ -283,10 +283,27 @@ impl Core {
         call
     }
 
-    /// A reply, which may leave when the present state is durable.
+    /// A reply, which may leave at once if what it promises is durable, and else when the present state is. A leader that
+    /// is heard must not be taken for dead because a disk is slow.
     pub(crate) fn reply(&mut self, to: NodeId, call: u64, term: Term, reply: Reply) {
         self.exercised(Rule::of_reply(&reply));
-        self.promises.push(Message { from: self.id(), to, term, call, body: Body::Reply(reply) });
+        let is_kept = self.is_kept(&reply) && !self.mutant(Mutant::RepliesWaitForWrites);
+        self.exercised_if(is_kept && self.handed > self.durable, Rule::ReplyBeforeWrite);
+        let message = Message { from: self.id(), to, term, call, body: Body::Reply(reply) };
+        if is_kept { self.messages.push(message) } else { self.promises.push(message) }
+    }
+
+    /// Whether all that a reply promises is durable: the term that it is given in, a vote, the log up to an index.
+    fn is_kept(&self, reply: &Reply) -> bool {
+        let term_is_durable = self.durable_hard_state.term == self.term();
+        match reply {
+            Reply::RequestVote { granted: true } => self.durable_hard_state == self.hard_state,
+            Reply::AppendEntries(AppendReply::Matched(index))
+            | Reply::InstallSnapshot(SnapshotReply::Installed(index)) => {
+                term_is_durable && *index <= self.log.durable()
+            }
+            _ => term_is_durable,
+        }
     }
 
     fn request(&mut self, to: NodeId, term: Term, request: Request) -> Message {

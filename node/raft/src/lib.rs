@@ -39,6 +39,7 @@ mod entry;
 mod event;
 mod follower;
 mod id;
+mod in_flight;
 mod leader;
 mod log;
 mod membership;

@@ -128,6 +128,10 @@ mutants! {
     LostCallRepeatedAtOnce,
     /// The loss of any call is taken for that of the one in flight.
     AnyLossBelieved,
+    /// An answer is ignored when its request was sent again meanwhile.
+    LateAnswerRefused,
+    /// An answer to an earlier request is taken for one to the request in flight.
+    AnyAnswerTaken,
 
     // Thesis §6.4.1: leases
     /// A lease goes on when a TimeoutNow has left.
@@ -166,6 +170,8 @@ mutants! {
     CandidateNeverRetries,
     /// A leader without a quorum goes on, with a deadline that stays in the past.
     QuorumLossIgnored,
+    /// Whatever a server replies waits for all its writes.
+    RepliesWaitForWrites,
     /// A late acknowledgement lowers matchIndex.
     MatchIndexFalls,
     /// A snapshot is sent from its beginning whenever there is a newer one.

@@ -3,7 +3,11 @@
 //! Invariant: one request with content is in flight at a time. What comes up meanwhile goes with the next one, so
 //! batches grow with the load by themselves.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use crate::core::Core;
+use crate::in_flight::InFlight;
 use crate::mutant::Mutant;
 use crate::rule::Rule;
 use crate::{
@@ -23,6 +27,8 @@ pub(crate) struct Progress {
     sending: Option<Sending>,
     /// The request with content that it has not answered yet.
     in_flight: Option<InFlight>,
+    /// How long it takes to answer one: rises at once, and falls slowly.
+    round_trip: Duration,
     /// The first call that was meant for it. An earlier one was for a server that had its name and was removed.
     first_call: u64,
     /// The latest call it has answered in this term.
@@ -42,14 +48,6 @@ struct Sending {
     received: u64,
 }
 
-#[derive(Debug)]
-struct InFlight {
-    call: u64,
-    sent: Time,
-    /// The transport has given it up, or the answer made no sense.
-    lost: bool,
-}
-
 impl Progress {
     pub(crate) fn new(next_index: Index, core: &Core) -> Progress {
         Progress {
@@ -58,6 +56,7 @@ impl Progress {
             told_commit: 0,
             sending: None,
             in_flight: None,
+            round_trip: Duration::ZERO,
             first_call: core.next_call(),
             answered: 0,
             heard: core.now,
@@ -103,22 +102,21 @@ impl Progress {
         if call < self.first_call {
             core.exercised(Rule::FormerMemberIgnored);
             if core.mutant(Mutant::FormerServerBelieved) {
-                self.matched(core, core.log.last_index());
+                self.matched(core, call, core.log.last_index());
             }
             return;
         }
-        let answered = self.note_answer(core, call);
+        self.note_answer(core, call);
         match reply {
-            AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(core, index),
-            // A conflict found by an earlier call says nothing about where to go on from here.
-            AppendReply::Conflict(conflict) if answered.is_some() && self.next_index > self.match_index + 1 => {
+            AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(core, call, index),
+            // A conflict found by an earlier request says nothing about where to go on from here.
+            AppendReply::Conflict(conflict) if self.is_probed_by(core, call) => {
+                self.answered(core, call);
                 self.step_back(core, conflict);
             }
             // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
             // follows the rules.
-            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => {
-                self.try_later(core, answered);
-            }
+            AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => self.try_later(core, call),
         }
     }
 
@@ -128,33 +126,66 @@ impl Progress {
             core.exercised(Rule::FormerMemberIgnored);
             return;
         }
-        let answered = self.note_answer(core, call);
+        self.note_answer(core, call);
+        let is_asked = self.is_asked(core, call);
         match (reply, &mut self.sending) {
-            (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(core, index),
-            (SnapshotReply::Received(bytes), Some(sending)) if answered.is_some() => {
+            (SnapshotReply::Installed(index), _) if index <= core.log.last_index() => self.matched(core, call, index),
+            (SnapshotReply::Received(bytes), Some(sending)) if is_asked => {
                 let goes_on = bytes > sending.received && bytes < sending.snapshot.size();
                 sending.received = if bytes < sending.snapshot.size() { bytes } else { 0 };
-                if !goes_on {
-                    self.try_later(core, answered);
+                if goes_on {
+                    self.answered(core, call);
+                } else {
+                    self.try_later(core, call);
                 }
             }
-            _ => self.try_later(core, answered),
+            _ => self.try_later(core, call),
         }
     }
 
-    /// Takes the call off, if it is the one in flight.
-    fn note_answer(&mut self, core: &Core, call: u64) -> Option<InFlight> {
+    /// It was heard from.
+    fn note_answer(&mut self, core: &Core, call: u64) {
         self.heard = core.now;
         if call < core.next_call() {
             self.answered = self.answered.max(call);
         }
-        self.in_flight.take_if(|in_flight| in_flight.call == call)
     }
 
-    fn matched(&mut self, core: &Core, index: Index) {
+    /// Whether this call carried the request in flight.
+    fn is_asked(&self, core: &Core, call: u64) -> bool {
+        self.in_flight.as_ref().is_some_and(|request| match () {
+            () if core.mutant(Mutant::LateAnswerRefused) => request.is_last(call),
+            () if core.mutant(Mutant::AnyAnswerTaken) => true,
+            () => request.is_carried_by(call),
+        })
+    }
+
+    /// Whether this call asked if the logs agree before nextIndex, which is not known yet.
+    fn is_probed_by(&self, core: &Core, call: u64) -> bool {
+        self.next_index > self.match_index + 1 && self.is_asked(core, call)
+    }
+
+    /// The request in flight is answered by this call. A late answer counts: over a long link there may be no other.
+    fn answered(&mut self, core: &mut Core, call: u64) {
+        self.measure(core, call);
+        let request = self.in_flight.take();
+        core.exercised(request.filter(|request| !request.is_last(call)).map(|_| Rule::LateAnswerTaken));
+    }
+
+    fn measure(&mut self, core: &Core, call: u64) {
+        if let Some(request) = self.in_flight.as_ref().filter(|request| request.is_carried_by(call)) {
+            self.round_trip = request.round_trip(call, core.now).max(self.round_trip * 7 / 8);
+        }
+    }
+
+    fn matched(&mut self, core: &Core, call: u64, index: Index) {
+        if index > self.match_index {
+            self.measure(core, call);
+        }
         self.match_index = if core.mutant(Mutant::MatchIndexFalls) { index } else { self.match_index.max(index) };
         self.next_index = self.next_index.max(self.match_index + 1);
         self.sending.take_if(|sending| sending.snapshot.last_index() <= self.match_index);
+        self.in_flight.take_if(|request| request.is_settled(self.match_index));
     }
 
     /// Goes back at least one entry, and never into what is known to agree: each round makes progress.
@@ -168,38 +199,49 @@ impl Progress {
     }
 
     /// Tries again with the next heartbeat, not at once and for ever.
-    fn try_later(&mut self, core: &mut Core, answered: Option<InFlight>) {
-        core.exercised(if answered.is_some() { Rule::SenselessAnswerPutOff } else { Rule::LateAnswerIgnored });
-        if let Some(in_flight) = answered {
-            self.in_flight = Some(InFlight { lost: true, ..in_flight });
-        }
+    fn try_later(&mut self, core: &mut Core, call: u64) {
+        let request = self.in_flight.as_mut().filter(|request| request.is_last(call));
+        core.exercised(if request.is_some() { Rule::SenselessAnswerPutOff } else { Rule::LateAnswerIgnored });
+        request.into_iter().for_each(InFlight::put_off);
     }
 
     /// The transport has given up a call. It is sent anew with the next heartbeat: a dead peer refuses calls quickly.
     pub(crate) fn lost(&mut self, core: &mut Core, call: u64) {
-        let is_it = |in_flight: &&mut InFlight| in_flight.call == call || core.mutant(Mutant::AnyLossBelieved);
-        if let Some(in_flight) = self.in_flight.as_mut().filter(is_it) {
+        let is_it = |request: &&mut InFlight| request.is_last(call) || core.mutant(Mutant::AnyLossBelieved);
+        if let Some(request) = self.in_flight.as_mut().filter(is_it) {
             core.exercised(Rule::CallLost);
-            in_flight.lost = true;
+            match core.mutant(Mutant::LostCallRepeatedAtOnce) {
+                true => request.repeat(),
+                false => request.put_off(),
+            }
         }
-        self.in_flight.take_if(|in_flight| in_flight.lost && core.mutant(Mutant::LostCallRepeatedAtOnce));
     }
 
     /// A heartbeat is due. What was not answered for too long counts as lost.
     pub(crate) fn beat(&mut self, core: &mut Core) {
         self.heartbeat_due = true;
-        let patience = core.options.election_timeout.start;
-        let over = self.in_flight.take_if(|call| call.lost || core.now.since(call.sent) >= patience);
-        core.exercised(over.filter(|call| !call.lost).map(|_| Rule::CallGivenUp));
+        let patience = self.patience(core);
+        let is_given_up = self.in_flight.as_mut().is_some_and(|request| request.beat(core.now, patience));
+        core.exercised_if(is_given_up, Rule::CallGivenUp);
+    }
+
+    /// How long an answer is waited for: an election time-out, or longer where answers are known to take longer; but no
+    /// longer than transports wait.
+    fn patience(&self, core: &Core) -> Duration {
+        let Range { start: shortest, end: longest } = core.options.election_timeout;
+        (2 * self.round_trip).clamp(shortest, 2 * longest.max(shortest))
     }
 
     /// Sends what it needs and may have now: entries it lacks or a snapshot of them, the commitIndex, a heartbeat.
     pub(crate) fn replicate(&mut self, core: &mut Core, peer: NodeId) {
         let behind = self.match_index < core.log.last_index() || self.told_commit < core.commit_index;
+        let (earlier, was_sending) = (self.in_flight.take_if(|request| request.is_due()), self.sending.is_some());
         if self.in_flight.is_none() && behind {
-            let request = self.next_request(core);
+            let (request, end) = self.next_request(core);
             let call = core.call(peer, request);
-            self.in_flight = Some(InFlight { call, sent: core.now, lost: false });
+            // Of entries that have been compacted since, a part of a snapshot is no copy.
+            let earlier = earlier.filter(|_| self.sending.is_some() == was_sending);
+            self.in_flight = Some(InFlight::new(call, core.now, end, earlier));
         } else if self.heartbeat_due {
             core.exercised(self.in_flight.as_ref().map(|_| Rule::HeartbeatBesideCall));
             self.send_heartbeat(core, peer);
@@ -207,7 +249,8 @@ impl Progress {
         self.heartbeat_due = false;
     }
 
-    fn next_request(&mut self, core: &mut Core) -> Request {
+    /// The request, and the last entry that it brings.
+    fn next_request(&mut self, core: &mut Core) -> (Request, Index) {
         let is_old = |sending: &Sending| sending.snapshot.last_index() < core.log.snapshot_index();
         self.sending.take_if(|sending| is_old(sending) && core.mutant(Mutant::SnapshotRestartsForNewer));
         if self.sending.is_none() && self.next_index <= core.log.base().index {
@@ -217,13 +260,14 @@ impl Progress {
         }
         if let Some(sending @ Sending { snapshot, received }) = &self.sending {
             core.exercised_if(is_old(sending), Rule::SnapshotFinishedFirst);
-            return Request::InstallSnapshot(snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes));
+            let chunk = snapshot.chunk(*received, core.options.max_snapshot_chunk_bytes);
+            return (Request::InstallSnapshot(chunk), snapshot.last_index());
         }
         let entries = batch_from(core, self.next_index);
-        let end = self.next_index + entries.len() as Index;
-        core.exercised_if(end <= core.log.last_index(), Rule::AppendCapped);
+        let end = self.next_index - 1 + entries.len() as Index;
+        core.exercised_if(end < core.log.last_index(), Rule::AppendCapped);
         self.told_commit = core.commit_index;
-        append_request(core, self.next_index - 1, entries)
+        (append_request(core, self.next_index - 1, entries), end)
     }
 
     /// A heartbeat, which may leave beside a slow request and holds up none. It starts from what is known to agree, so it

@@ -100,8 +100,10 @@ rules! {
     AppendCapped,
     /// The transport reports that the request in flight is lost.
     CallLost,
-    /// The request in flight was not answered for an election time-out.
+    /// The request in flight was not answered for an election time-out, or longer.
     CallGivenUp,
+    /// An answer to an earlier copy of the request in flight is taken for it.
+    LateAnswerTaken,
     /// nextIndex goes back to the end of a follower's log.
     StepBackToEnd,
     /// nextIndex goes back to the leader's last entry of the conflicting term.
@@ -136,6 +138,8 @@ rules! {
     TruncatedInStorage,
     /// A sync vouches for a log that was truncated since, and counts for nothing.
     LateSyncIgnored,
+    /// A reply that promises nothing new leaves before a write that was handed out earlier is durable.
+    ReplyBeforeWrite,
     /// leaderCommit is beyond what the message vouches for.
     CommitCapped,
 

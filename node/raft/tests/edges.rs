@@ -33,6 +33,8 @@ macro_rules! stories {
 stories! {
     a_truncation_within_a_batch_reaches_the_disk,
     the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight,
+    a_late_answer_counts_once,
+    a_heartbeat_is_answered_while_a_write_is_under_way,
     a_lease_begins_with_its_round_and_ends_with_the_shortest_time_out_of_the_fastest_clock,
     a_lease_is_void_once_a_timeout_now_has_left,
     a_lease_is_judged_by_the_time_of_the_read,
@@ -98,6 +100,52 @@ fn the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight(plant: Plant) {
             cluster.report_lost(&message);
         }
     }
+}
+
+fn a_late_answer_counts_once(plant: Plant) {
+    let mut cluster = Cluster::new(3, 7, plant);
+    let hard_state = HardState { term: 3, voted_for: None };
+    for (id, terms) in [(1, [1, 3, 3]), (2, [1, 2, 2])] {
+        cluster.install(n(id), Recovered { hard_state, snapshot: None, entries: entries(1, &terms) });
+    }
+    cluster.wake(n(1));
+    (0..2).for_each(|_| exchange(&mut cluster, n(1), n(3)));
+    assert_eq!(cluster.leader(), Some(n(1)));
+    let with_entries = |cluster: &mut Cluster| -> Vec<Message> {
+        let mut sent = cluster.take(n(1), n(2));
+        sent.retain(
+            |message| matches!(&message.body, Body::Request(Request::AppendEntries(append)) if !append.entries.is_empty()),
+        );
+        sent
+    };
+    let first = with_entries(&mut cluster);
+    for _ in 0..4 {
+        cluster.wake(n(1));
+        exchange(&mut cluster, n(1), n(3));
+    }
+    assert_eq!((first.len(), with_entries(&mut cluster).len()), (1, 1), "it is sent again");
+    first.into_iter().for_each(|message| cluster.receive(message));
+    let late = cluster.take(n(2), n(1));
+    late.iter().cloned().for_each(|message| cluster.receive(message));
+    assert_eq!(with_entries(&mut cluster).len(), 1, "the answer to the first copy is as good as one to the second");
+    late.into_iter().for_each(|message| cluster.receive(message));
+    assert_eq!(with_entries(&mut cluster).len(), 0, "it says nothing about what is in flight now");
+}
+
+fn a_heartbeat_is_answered_while_a_write_is_under_way(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    cluster.set_slow(n(2), true);
+    cluster.propose(n(1), &["a"]).unwrap();
+    exchange(&mut cluster, n(1), n(2));
+    cluster.wake(n(1));
+    cluster.take(n(1), n(2)).into_iter().for_each(|message| cluster.receive(message));
+    assert_eq!(
+        cluster.take(n(2), n(1)).len(),
+        1,
+        "the acknowledgement waits for the disk, and the heartbeat's answer does not"
+    );
+    cluster.sync(n(2), 1);
+    assert_eq!(cluster.take(n(2), n(1)).len(), 1, "the entry is acknowledged");
 }
 
 fn a_lease_begins_with_its_round_and_ends_with_the_shortest_time_out_of_the_fastest_clock(plant: Plant) {

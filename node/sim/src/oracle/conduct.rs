@@ -5,9 +5,10 @@
 //! reason for what it did may have come before it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term, Time};
+use raftian_raft::{AppendReply, Body, Index, Message, NodeId, Reply, Request, RoleKind, SnapshotReply, Term, Time};
 
 use super::{Oracle, Seen};
 use crate::invariant::{Check, Invariant, id_at, place};
@@ -16,9 +17,8 @@ use crate::members::{Members, bit};
 /// What one server did and heard since it started.
 #[derive(Debug, Default)]
 pub(super) struct Conduct {
-    /// What it sent last to each other server, apart from heartbeats, that was neither answered nor lost: in which term, by
-    /// which call, and when.
-    in_flight: BTreeMap<usize, (Term, u64, Time)>,
+    /// What it sent last to each other server that was neither answered nor lost.
+    in_flight: BTreeMap<usize, InFlight>,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
@@ -26,17 +26,58 @@ pub(super) struct Conduct {
     asked: BTreeMap<(NodeId, u64, Term), bool>,
 }
 
+/// A request with entries, or with a part of a snapshot, that was neither answered nor lost.
+#[derive(Debug)]
+struct InFlight {
+    term: Term,
+    is_snapshot: bool,
+    /// The first call and the last one that may have carried it: what one of them is told is true for all. A heartbeat may
+    /// be the first, which from outside is an AppendEntries like others.
+    calls: RangeInclusive<u64>,
+    /// The last entry that it brings.
+    end: Index,
+    /// When the last of them left; `None` if it may be sent again at any time.
+    left: Option<Time>,
+}
+
 impl Conduct {
-    /// A call was answered, or the transport has given it up.
-    pub(super) fn is_over(&mut self, peer: usize, call: u64) {
-        if self.in_flight.get(&peer).is_some_and(|(_, of, _)| *of == call) {
-            self.in_flight.remove(&peer);
+    /// What is on its way to the receiver of this message, or else this, which ends with that entry.
+    fn in_flight(&mut self, message: &Message, end: Index) -> &mut InFlight {
+        let Message { to, term, call, .. } = *message;
+        let (is_snapshot, is_heartbeat) = match &message.body {
+            Body::Request(Request::AppendEntries(append)) => (false, append.entries.is_empty()),
+            _ => (true, false),
+        };
+        let new = || InFlight { term, is_snapshot, calls: call..=call, end, left: None };
+        let sent = self.in_flight.entry(place(to)).or_insert_with(new);
+        if sent.term != term || sent.is_snapshot != is_snapshot && !is_heartbeat {
+            *sent = new();
+        }
+        sent
+    }
+
+    /// A call was answered. What is known to agree then may be all that was sent.
+    fn is_over(&mut self, message: &Message, is_snapshot: bool, matched: Option<Index>) {
+        let Message { from, term, call, .. } = *message;
+        let is_over = |sent: &InFlight| match matched {
+            Some(index) => sent.end <= index,
+            None => sent.calls.contains(&call) && sent.is_snapshot == is_snapshot,
+        };
+        if self.in_flight.get(&place(from)).is_some_and(|sent| sent.term == term && is_over(sent)) {
+            self.in_flight.remove(&place(from));
+        }
+    }
+
+    /// The transport has given up a call.
+    fn is_lost(&mut self, peer: usize, call: u64) {
+        if let Some(sent) = self.in_flight.get_mut(&peer).filter(|sent| *sent.calls.end() == call) {
+            sent.left = None;
         }
     }
 
     /// Its members are others: who is added again is sent everything anew.
     pub(super) fn meets_members(&mut self) {
-        self.in_flight.clear();
+        self.in_flight.values_mut().for_each(|sent| sent.left = None);
     }
 
     /// A message is about to be taken in, by a server that knows of this term at least, and protects its leader for
@@ -51,6 +92,18 @@ impl Conduct {
             Body::Request(Request::RequestVote { transfer: true, .. }) => {}
             // A server that has voted in a term may say so again.
             Body::Request(Request::RequestVote { .. }) if term <= known => {}
+            // It may be meant for a call of an earlier life.
+            Body::Reply(
+                Reply::AppendEntries(AppendReply::StaleTerm) | Reply::InstallSnapshot(SnapshotReply::StaleTerm),
+            ) => self.is_lost(place(from), call),
+            Body::Reply(Reply::AppendEntries(reply)) => {
+                let matched = if let AppendReply::Matched(index) = reply { Some(index) } else { None };
+                self.is_over(message, false, matched);
+            }
+            Body::Reply(Reply::InstallSnapshot(reply)) => {
+                let matched = if let SnapshotReply::Installed(index) = reply { Some(index) } else { None };
+                self.is_over(message, true, matched);
+            }
             Body::Request(Request::PreVote(_) | Request::RequestVote { .. }) => {
                 let heard = self.heard_leader.filter(|(of, _)| *of == known).map(|(_, at)| now.since(at));
                 let is_disturbing = heard.zip(protection).is_some_and(|(ago, protection)| ago < protection);
@@ -62,9 +115,9 @@ impl Conduct {
 }
 
 impl Oracle {
-    /// A server's call was answered, or the transport has given it up.
-    pub(crate) fn call_is_over(&mut self, at: usize, peer: usize, call: u64) {
-        self.views[at].conduct.is_over(peer, call);
+    /// The transport of a server has given up a call.
+    pub(crate) fn call_is_lost(&mut self, at: usize, peer: usize, call: u64) {
+        self.views[at].conduct.is_lost(peer, call);
     }
 
     /// Who stands for election has a vote, or had one before a change that may not be committed (thesis §4.2.2).
@@ -95,10 +148,15 @@ impl Oracle {
                     format!("{from} hands the lead of term {term} to {to}, which has no vote ({members})")
                 })
             }
-            Body::Request(Request::InstallSnapshot(_)) => self.check_sent_once(message, now),
-            Body::Request(Request::AppendEntries(append)) if !append.entries.is_empty() => {
-                self.check_sent_once(message, now)
-            }
+            Body::Request(Request::InstallSnapshot(chunk)) => self.check_sent_once(message, chunk.last.index, now),
+            Body::Request(Request::AppendEntries(append)) => match append.entries.last() {
+                Some(last) => self.check_sent_once(message, last.index, now),
+                None => {
+                    let sent = view.conduct.in_flight(message, append.prev_log_index);
+                    sent.end = sent.end.max(append.prev_log_index);
+                    Ok(())
+                }
+            },
             Body::Reply(Reply::PreVote { granted } | Reply::RequestVote { granted }) => {
                 // Only a grant answers for the term that was asked about.
                 let is_right = !granted || view.conduct.asked.get(&(to, call, term)) != Some(&true);
@@ -112,13 +170,13 @@ impl Oracle {
     }
 
     /// One request with entries, or a part of a snapshot, is on its way to a server at a time, unless it takes very long.
-    fn check_sent_once(&mut self, message: &Message, now: Time) -> Check {
-        let Message { from, to, term, call, .. } = *message;
-        let sent = &mut self.views[place(from)].conduct.in_flight;
-        let before = sent.insert(place(to), (term, call, now)).filter(|(of, _, _)| *of == term);
-        let other = before.filter(|(_, _, left)| now.since(*left) < self.shortest_timeout).map(|(_, call, _)| call);
-        self.findings.require(other.is_none(), Invariant::MessageBudget, || {
-            let other = other.unwrap_or_default();
+    fn check_sent_once(&mut self, message: &Message, end: Index, now: Time) -> Check {
+        let Message { from, to, call, .. } = *message;
+        let sent = self.views[place(from)].conduct.in_flight(message, end);
+        let is_early = sent.left.is_some_and(|left| now.since(left) < self.shortest_timeout);
+        let (first, other) = (*sent.calls.start(), *sent.calls.end());
+        (sent.calls, sent.end, sent.left) = (first..=call, end, Some(now));
+        self.findings.require(!is_early, Invariant::MessageBudget, || {
             format!("{from} sends entries to {to} by call {call}, though call {other} is neither answered nor lost")
         })
     }

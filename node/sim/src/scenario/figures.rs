@@ -46,6 +46,9 @@ pub const FIGURES: &[Figure] = figures! { "":
     "cloudflare_partial",
     "asym_deaf_node",
     "asym_mute_leader",
+    "one_stall",
+    "long_link_catch_up",
+    "long_link_snapshot",
     "disruptive_removed",
     "prevote_rejoin_long_partition",
     // Reads (§8, thesis §6.4)

@@ -129,9 +129,6 @@ impl World {
         let kept = self.deadline_to_keep(at, &message);
         let now = self.nodes[at].clock.time(self.now_us);
         self.oracle.hears(at, &message, now, self.nodes[at].options.check_quorum);
-        if !is_request {
-            self.oracle.call_is_over(at, from, call);
-        }
         let (now, driver) = self.driver(at);
         match is_request {
             true => driver.request(now, message, call),
@@ -163,7 +160,7 @@ impl World {
     fn give_up_calls(&mut self, at: usize) {
         while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
             self.coverage.note_rare(Rare::CallGivenUp);
-            self.oracle.call_is_over(at, place(peer), call);
+            self.oracle.call_is_lost(at, place(peer), call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
         }
@@ -190,7 +187,7 @@ impl World {
         let calls = &mut self.nodes[at].calls;
         if calls.end(call) || calls.has_given_up(call) {
             self.coverage.note_rare(Rare::CallLost);
-            self.oracle.call_is_over(at, place(peer), call);
+            self.oracle.call_is_lost(at, place(peer), call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
         }
