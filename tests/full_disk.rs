@@ -3,9 +3,9 @@
 //!
 //! Needs the right to mount a small file system; says so where it is missing, as on a developer's own machine.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,7 +19,7 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount(path: PathBuf, options: &str) -> Option<SmallDisk> {
-        fs::create_dir_all(&path).unwrap();
+        DirBuilder::new().recursive(true).mode(0o700).create(&path).unwrap();
         run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"], &path).then_some(SmallDisk(path))
     }
 
@@ -63,7 +63,7 @@ fn a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost(game: Game
     let lab = Lab::new();
     // Room for the first part of the log, and not for the second.
     let Some(disk) = SmallDisk::mount(lab.home().join("small"), "size=1500k").or_else(skipped) else { return };
-    fs::create_dir_all(lab.folder().join("nodes")).unwrap();
+    DirBuilder::new().recursive(true).mode(0o700).create(lab.folder().join("nodes")).unwrap();
     symlink(&disk.0, lab.folder().join("nodes/n1")).unwrap();
     lab.ok(&format!("start -n 3 {}", game.flags()));
     let load = lab.begin("load --closed --clients 64 --for 60s --no-check --quiet");
@@ -125,7 +125,7 @@ fn a_lab_that_has_no_room_to_begin_says_so_and_leaves_nothing() {
 fn a_snapshot_that_finds_no_room_is_a_failure_in_the_words_of_its_node() {
     let lab = Lab::new();
     let Some(disk) = SmallDisk::mount(lab.home().join("small"), "size=24m").or_else(skipped) else { return };
-    fs::create_dir_all(lab.folder().join("nodes")).unwrap();
+    DirBuilder::new().recursive(true).mode(0o700).create(lab.folder().join("nodes")).unwrap();
     symlink(&disk.0, lab.folder().join("nodes/n1")).unwrap();
     lab.ok("start -n 3");
     lab.ok("attack 1");

@@ -53,7 +53,7 @@ impl Limits {
     const FEWEST: u64 = 16;
 
     /// The most unproven connections. Each may hold a header of 8 KiB and two buffers.
-    const MOST_UNPROVEN: usize = 2048;
+    const MOST_UNPROVEN: usize = 1024;
 
     /// The descriptors for everything but calls: log segments, traces, pipes, the connections to 63 peers.
     const RESERVE: u64 = 128;
@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_limits_leave_descriptors_for_the_log_and_for_forwarding() {
-        assert_eq!(Limits::within(1_048_576), Limits { all: 16_384, unproven: 2048 });
+        assert_eq!(Limits::within(1_048_576), Limits { all: 16_384, unproven: 1024 });
         assert_eq!(Limits::within(1024), Limits { all: 448, unproven: 224 });
         assert_eq!(Limits::within(256), Limits { all: 64, unproven: 32 });
         assert_eq!(Limits::within(0), Limits { all: 16, unproven: 8 });
