@@ -10,6 +10,13 @@ use std::time::Duration;
 
 use crate::{Index, Time};
 
+/// The least time that an answer is taken to need, so that a hiccup of a fast network is no loss.
+const LEAST_ROUND_TRIP: Duration = Duration::from_micros(250);
+
+/// It is doubted after so many round trips, and each further copy after so many times as long: a disk that is slow all of
+/// a sudden is sent few copies.
+const PATIENCE: u32 = 4;
+
 #[derive(Debug)]
 pub(crate) struct InFlight {
     /// The calls from the first copy to the last. Heartbeats have numbers between them.
@@ -17,6 +24,9 @@ pub(crate) struct InFlight {
     /// When the first copy left, and the last.
     began: Time,
     sent: Time,
+    copies: u32,
+    /// A heartbeat has left to find out whether the server answers at all.
+    asked: bool,
     /// The last entry that it brings, or that its snapshot stands for.
     end: Index,
     repeat: Repeat,
@@ -35,8 +45,10 @@ enum Repeat {
 impl InFlight {
     /// A copy of `earlier`, or the first of its kind.
     pub(crate) fn new(call: u64, now: Time, end: Index, earlier: Option<InFlight>) -> InFlight {
-        let (first, began) = earlier.map_or((call, now), |earlier| (*earlier.calls.start(), earlier.began));
-        InFlight { calls: first..=call, began, sent: now, end, repeat: Repeat::NotYet }
+        let (first, began, copies) =
+            earlier.map_or((call, now, 0), |earlier| (*earlier.calls.start(), earlier.began, earlier.copies));
+        let (calls, copies) = (first..=call, copies + 1);
+        InFlight { calls, began, sent: now, copies, asked: false, end, repeat: Repeat::NotYet }
     }
 
     /// Whether this call carried it.
@@ -59,6 +71,31 @@ impl InFlight {
         now.since(if self.is_last(call) { self.sent } else { self.began })
     }
 
+    /// After how long it is doubted whether the last copy or its answer has arrived, where an answer takes so long.
+    pub(crate) fn doubted_after(&self, round_trip: Duration) -> Duration {
+        round_trip.max(LEAST_ROUND_TRIP).saturating_mul(PATIENCE.saturating_pow(self.copies))
+    }
+
+    /// Whether it has been under way for so long.
+    pub(crate) fn is_overdue(&self, now: Time, after: Duration) -> bool {
+        self.repeat == Repeat::NotYet && now.since(self.sent) >= after
+    }
+
+    /// When it will have been under way for so long; `None` if somebody has asked.
+    pub(crate) fn question_due(&self, after: Duration) -> Option<Time> {
+        (self.repeat == Repeat::NotYet && !self.asked).then(|| self.sent + after)
+    }
+
+    /// A heartbeat asks.
+    pub(crate) fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    /// Whether this call left after the last copy.
+    pub(crate) fn is_before(&self, call: u64) -> bool {
+        *self.calls.end() < call
+    }
+
     /// It is to be sent again with the next heartbeat.
     pub(crate) fn put_off(&mut self) {
         self.repeat = Repeat::WithHeartbeat;
@@ -71,7 +108,7 @@ impl InFlight {
 
     /// A heartbeat is due. Says whether it is given up for want of an answer.
     pub(crate) fn beat(&mut self, now: Time, patience: Duration) -> bool {
-        let is_given_up = self.repeat == Repeat::NotYet && now.since(self.sent) >= patience;
+        let is_given_up = self.is_overdue(now, patience);
         if is_given_up || self.repeat == Repeat::WithHeartbeat {
             self.repeat();
         }

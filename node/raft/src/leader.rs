@@ -60,14 +60,17 @@ impl Leader {
     pub(crate) fn deadline(&self, core: &Core) -> Time {
         let quorum = core.options.check_quorum.then(|| self.quorum_deadline(core));
         let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
-        quorum.into_iter().chain(transfer).fold(self.heartbeat_deadline, Time::min)
+        let questions = self.followers.values().filter_map(|progress| progress.question_due(core));
+        quorum.into_iter().chain(transfer).chain(questions).fold(self.heartbeat_deadline, Time::min)
     }
 
-    /// Gives up a transfer that takes too long; when it is time, owes a heartbeat to everybody.
+    /// Gives up a transfer that takes too long; when it is time, owes a heartbeat to everybody, or to who may have lost
+    /// something.
     pub(crate) fn tick(&mut self, core: &mut Core) {
         if let Some(transfer) = self.transfer.take_if(|transfer| core.now >= transfer.deadline) {
             core.record(Event::TransferAborted { to: transfer.to });
         }
+        self.followers.values_mut().for_each(|progress| progress.ask(core));
         if core.now < self.heartbeat_deadline {
             return;
         }

@@ -130,6 +130,10 @@ mutants! {
     AnyLossBelieved,
     /// An answer is ignored when its request was sent again meanwhile.
     LateAnswerRefused,
+    /// A request is not taken for lost because a later one was answered.
+    LossNotInferred,
+    /// A request is taken for lost whenever a later one is answered first.
+    LossInferredAtOnce,
     /// An answer to an earlier request is taken for one to the request in flight.
     AnyAnswerTaken,
 

@@ -27,7 +27,7 @@ pub(crate) struct Progress {
     sending: Option<Sending>,
     /// The request with content that it has not answered yet.
     in_flight: Option<InFlight>,
-    /// How long it takes to answer one: rises at once, and falls slowly.
+    /// How long it takes to answer one: rises at once, and falls slowly. Zero until that is known.
     round_trip: Duration,
     /// The first call that was meant for it. An earlier one was for a server that had its name and was removed.
     first_call: u64,
@@ -118,6 +118,7 @@ impl Progress {
             // follows the rules.
             AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => self.try_later(core, call),
         }
+        self.doubt(core, call);
     }
 
     /// The answer to an InstallSnapshot of this term.
@@ -141,6 +142,7 @@ impl Progress {
             }
             _ => self.try_later(core, call),
         }
+        self.doubt(core, call);
     }
 
     /// It was heard from.
@@ -214,6 +216,42 @@ impl Progress {
                 true => request.repeat(),
                 false => request.put_off(),
             }
+        }
+    }
+
+    /// A call was answered that left after the request in flight. That one or its answer is lost, if an answer should have
+    /// come long ago. (Acknowledgements wait for a disk, and answers to heartbeats do not: it is the former that count.)
+    fn doubt(&mut self, core: &mut Core, call: u64) {
+        let after = self.doubted_after(core);
+        let after = if core.mutant(Mutant::LossInferredAtOnce) { Duration::ZERO } else { after };
+        let is_lost = |request: &&mut InFlight| request.is_before(call) && request.is_overdue(core.now, after);
+        if let Some(request) = self.in_flight.as_mut().filter(is_lost)
+            && !core.mutant(Mutant::LossNotInferred)
+        {
+            request.repeat();
+            core.exercised(Rule::LossInferred);
+        }
+    }
+
+    fn doubted_after(&self, core: &Core) -> Duration {
+        let patience = self.patience(core);
+        let request = self.in_flight.as_ref().filter(|_| !self.round_trip.is_zero());
+        request.map_or(patience, |request| request.doubted_after(self.round_trip).min(patience))
+    }
+
+    /// When it is to be found out by a heartbeat whether the request in flight is lost, if that is earlier than heartbeats
+    /// come anyway.
+    pub(crate) fn question_due(&self, core: &Core) -> Option<Time> {
+        let after = self.doubted_after(core);
+        let is_due = after < core.options.heartbeat_interval;
+        self.in_flight.as_ref().filter(|_| is_due)?.question_due(after)
+    }
+
+    /// Time has passed: asks if it is time.
+    pub(crate) fn ask(&mut self, core: &mut Core) {
+        if self.question_due(core).is_some_and(|due| core.now >= due) {
+            self.heartbeat_due = true;
+            self.in_flight.iter_mut().for_each(InFlight::ask);
         }
     }
 

@@ -102,6 +102,8 @@ rules! {
     CallLost,
     /// The request in flight was not answered for an election time-out, or longer.
     CallGivenUp,
+    /// The request in flight is taken for lost: a later one was answered, and it should have been long ago.
+    LossInferred,
     /// An answer to an earlier copy of the request in flight is taken for it.
     LateAnswerTaken,
     /// nextIndex goes back to the end of a follower's log.

@@ -34,6 +34,7 @@ stories! {
     a_truncation_within_a_batch_reaches_the_disk,
     the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight,
     a_late_answer_counts_once,
+    a_request_is_lost_when_a_later_one_is_answered_and_it_is_not_for_long,
     a_heartbeat_is_answered_while_a_write_is_under_way,
     a_lease_begins_with_its_round_and_ends_with_the_shortest_time_out_of_the_fastest_clock,
     a_lease_is_void_once_a_timeout_now_has_left,
@@ -102,6 +103,31 @@ fn the_loss_of_a_heartbeat_says_nothing_of_the_call_in_flight(plant: Plant) {
     }
 }
 
+/// What n1 has sent to n2 with entries.
+fn with_entries(cluster: &mut Cluster) -> Vec<Message> {
+    let mut sent = cluster.take(n(1), n(2));
+    sent.retain(
+        |message| matches!(&message.body, Body::Request(Request::AppendEntries(append)) if !append.entries.is_empty()),
+    );
+    sent
+}
+
+fn a_request_is_lost_when_a_later_one_is_answered_and_it_is_not_for_long(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    cluster.propose(n(1), &["a"]).unwrap();
+    cluster.now = cluster.now + Duration::from_micros(300);
+    (0..2).for_each(|_| exchange(&mut cluster, n(1), n(2)));
+    cluster.propose(n(1), &["b"]).unwrap();
+    assert_eq!(with_entries(&mut cluster).len(), 1, "it is lost");
+    cluster.now = cluster.now + Duration::from_micros(500);
+    cluster.read(n(1)).unwrap();
+    exchange(&mut cluster, n(1), n(2));
+    assert_eq!(with_entries(&mut cluster).len(), 0, "its answer may come");
+    cluster.wake(n(1));
+    exchange(&mut cluster, n(1), n(2));
+    assert_eq!(with_entries(&mut cluster).len(), 1, "it is sent again");
+}
+
 fn a_late_answer_counts_once(plant: Plant) {
     let mut cluster = Cluster::new(3, 7, plant);
     let hard_state = HardState { term: 3, voted_for: None };
@@ -111,13 +137,6 @@ fn a_late_answer_counts_once(plant: Plant) {
     cluster.wake(n(1));
     (0..2).for_each(|_| exchange(&mut cluster, n(1), n(3)));
     assert_eq!(cluster.leader(), Some(n(1)));
-    let with_entries = |cluster: &mut Cluster| -> Vec<Message> {
-        let mut sent = cluster.take(n(1), n(2));
-        sent.retain(
-            |message| matches!(&message.body, Body::Request(Request::AppendEntries(append)) if !append.entries.is_empty()),
-        );
-        sent
-    };
     let first = with_entries(&mut cluster);
     for _ in 0..4 {
         cluster.wake(n(1));

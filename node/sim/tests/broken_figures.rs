@@ -26,6 +26,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("split_vote_5", &["vote_twice"]),
     ("asym_mute_leader", &["deposed_leader_returns"]),
     ("one_stall", &["replies_wait_for_writes"]),
+    ("lost_append", &["loss_not_inferred"]),
     ("long_link_catch_up", &["late_answer_refused"]),
     ("long_link_snapshot", &["late_answer_refused"]),
     ("stale_read_partitioned_leader", &["read_without_quorum"]),

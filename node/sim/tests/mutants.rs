@@ -56,6 +56,9 @@ const SEEN_ELSEWHERE: &[(&str, &str)] = &[
     ("wal_torn_tail_kept", "node/wal/tests/mutants.rs"),
     // A run that has ended is healed, and then its links are fast.
     ("late_answer_refused", "node/sim/tests/broken_figures.rs"),
+    // Without it all comes about, only later.
+    ("loss_not_inferred", "node/sim/tests/broken_figures.rs"),
+    ("replies_wait_for_writes", "node/sim/tests/broken_figures.rs"),
 ];
 
 /// Where the simulator itself panicked, which it never does, whatever it is shown. (Some bugs make a server panic. That is

@@ -38,6 +38,9 @@ struct InFlight {
     end: Index,
     /// When the last of them left; `None` if it may be sent again at any time.
     left: Option<Time>,
+    /// How many copies there are, and whether a later call was answered since the last.
+    copies: u32,
+    is_doubted: bool,
 }
 
 impl Conduct {
@@ -48,7 +51,7 @@ impl Conduct {
             Body::Request(Request::AppendEntries(append)) => (false, append.entries.is_empty()),
             _ => (true, false),
         };
-        let new = || InFlight { term, is_snapshot, calls: call..=call, end, left: None };
+        let new = || InFlight { term, is_snapshot, calls: call..=call, end, left: None, copies: 0, is_doubted: false };
         let sent = self.in_flight.entry(place(to)).or_insert_with(new);
         if sent.term != term || sent.is_snapshot != is_snapshot && !is_heartbeat {
             *sent = new();
@@ -63,7 +66,9 @@ impl Conduct {
             Some(index) => sent.end <= index,
             None => sent.calls.contains(&call) && sent.is_snapshot == is_snapshot,
         };
-        if self.in_flight.get(&place(from)).is_some_and(|sent| sent.term == term && is_over(sent)) {
+        let Some(sent) = self.in_flight.get_mut(&place(from)).filter(|sent| sent.term == term) else { return };
+        sent.is_doubted |= *sent.calls.end() < call;
+        if is_over(sent) {
             self.in_flight.remove(&place(from));
         }
     }
@@ -77,7 +82,7 @@ impl Conduct {
 
     /// Its members are others: who is added again is sent everything anew.
     pub(super) fn meets_members(&mut self) {
-        self.in_flight.values_mut().for_each(|sent| sent.left = None);
+        self.in_flight.values_mut().for_each(|sent| (sent.left, sent.copies) = (None, 0));
     }
 
     /// A message is about to be taken in, by a server that knows of this term at least, and protects its leader for
@@ -172,9 +177,13 @@ impl Oracle {
     fn check_sent_once(&mut self, message: &Message, end: Index, now: Time) -> Check {
         let Message { from, to, call, .. } = *message;
         let sent = self.views[place(from)].conduct.in_flight(message, end);
-        let is_early = sent.left.is_some_and(|left| now.since(left) < self.shortest_timeout);
+        // The shortest answer that is reckoned with takes a quarter of a millisecond.
+        let doubted = Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(sent.copies));
+        let patience = if sent.is_doubted { doubted.min(self.shortest_timeout) } else { self.shortest_timeout };
+        let is_early = sent.left.is_some_and(|left| now.since(left) < patience);
         let (first, other) = (*sent.calls.start(), *sent.calls.end());
         (sent.calls, sent.end, sent.left) = (first..=call, end, Some(now));
+        (sent.copies, sent.is_doubted) = (sent.copies + 1, false);
         self.jury.require(!is_early, Invariant::MessageBudget, || {
             format!("{from} sends entries to {to} by call {call}, though call {other} is neither answered nor lost")
         })

@@ -19,7 +19,7 @@ const QUIET: u64 = 3;
 const MISSED: usize = 3;
 
 /// So many messages more than its heartbeats may cross a link in a while.
-const SLACK: u64 = 8;
+const SLACK: u64 = 12;
 
 impl World {
     /// What has come to life stays as it is, for ten election time-outs: the leader, its term, its followers. A server
