@@ -20,10 +20,10 @@
 //! ```
 //!
 //! Where to read on: [`Server`] dispatches; `follower`, `campaign` and `leader` hold the rules of each role, `progress`
-//! what a leader does for one follower, `reads` what it does for readers; `log` is the log and `snapshot` what stands for
-//! its beginning; [`Configuration`] is quorum arithmetic, `membership` which one is in force, [`Change`] how another
-//! comes to be; [`Ready`] is the contract with storage. For those who test, `rule` names the branches of all these, and
-//! `mutant` what people get wrong in them.
+//! what a leader does for one follower, `in_flight` when it sends something again, `reads` what it does for readers; `log`
+//! is the log and `snapshot` what stands for its beginning; [`Configuration`] is quorum arithmetic, `membership` which one
+//! is in force, [`Change`] how another comes to be; [`Ready`] is the contract with storage. For those who test, `rule`
+//! names the branches of all these, and `mutant` what people get wrong in them.
 //!
 //! Invariants: same inputs, same effects (the only randomness is a generator seeded by hash(run seed, id)); nothing a
 //! peer sends can make the core panic; nothing is said before it is durable ([`ready`](Ready)).

@@ -59,6 +59,8 @@ const SEEN_ELSEWHERE: &[(&str, &str)] = &[
     // Without it all comes about, only later.
     ("loss_not_inferred", "node/sim/tests/broken_figures.rs"),
     ("replies_wait_for_writes", "node/sim/tests/broken_figures.rs"),
+    // One seed of thousands was slow enough.
+    ("snapshot_restarts_for_newer", "node/raft/tests/edges.rs"),
 ];
 
 /// Where the simulator itself panicked, which it never does, whatever it is shown. (Some bugs make a server panic. That is
