@@ -80,8 +80,10 @@ impl Conduct {
         }
     }
 
-    /// Its members are others: who is added again is sent everything anew.
+    /// Its members are others: a server that is added again is sent everything anew, and first perhaps what looks like a
+    /// heartbeat.
     pub(super) fn meets_members(&mut self) {
+        self.in_flight.retain(|_, sent| !sent.is_snapshot);
         self.in_flight.values_mut().for_each(|sent| (sent.left, sent.copies) = (None, 0));
     }
 
