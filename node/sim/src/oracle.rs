@@ -258,7 +258,7 @@ impl Oracle {
         if moved.appended || moved.truncated || moved.installed || before.is_none() {
             self.check_active(at, server)?;
             if self.views[at].log.changes().last().map(|(since, _)| *since) != changed {
-                self.views[at].conduct.meets_members();
+                self.views[at].conduct.meets_members(now.term);
             }
         }
         if now.role == RoleKind::Leader {

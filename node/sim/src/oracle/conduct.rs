@@ -19,6 +19,8 @@ use crate::members::{Members, bit};
 pub(super) struct Conduct {
     /// What it sent last to each other server that was neither answered nor lost.
     in_flight: BTreeMap<usize, InFlight>,
+    /// The last term in which its members changed.
+    met_members: Term,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
@@ -80,11 +82,11 @@ impl Conduct {
         }
     }
 
-    /// Its members are others: a server that is added again is sent everything anew, and first perhaps what looks like a
-    /// heartbeat.
-    pub(super) fn meets_members(&mut self) {
-        self.in_flight.retain(|_, sent| !sent.is_snapshot);
-        self.in_flight.values_mut().for_each(|sent| (sent.left, sent.copies) = (None, 0));
+    /// Its members are others, in this term: a server that is added again is sent everything anew, and what is on its way to
+    /// it is not the same as before. So what is sent twice is not judged in this term any more.
+    pub(super) fn meets_members(&mut self, term: Term) {
+        self.met_members = term;
+        self.in_flight.clear();
     }
 
     /// A message is about to be taken in, by a server that knows of this term at least, and protects its leader for
@@ -178,7 +180,10 @@ impl Oracle {
 
     /// One request with entries, or a part of a snapshot, is on its way to a server at a time, unless it takes very long.
     fn check_sent_once(&mut self, message: &Message, end: Index, now: Time) -> Check {
-        let Message { from, to, call, .. } = *message;
+        let Message { from, to, term, call, .. } = *message;
+        if self.views[place(from)].conduct.met_members >= term {
+            return Ok(());
+        }
         let sent = self.views[place(from)].conduct.in_flight(message, end);
         // The shortest answer that is reckoned with takes a quarter of a millisecond.
         let doubted = Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(sent.copies));
