@@ -2,7 +2,7 @@
 //!
 //! Invariant: a request without the lab's secret gets 401 and nothing else; a request that a web page of another
 //! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name). After any refusal
-//! the connection is closed. Connections, headers and bodies are bounded, in size and in time ([`connections`]).
+//! the connection is closed. Connections, headers and bodies are bounded, in size and in time (`serve/connections.rs`).
 //!
 //! Deliberately absent: HTTP/2, which no client of ours speaks.
 
