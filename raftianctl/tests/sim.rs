@@ -109,7 +109,7 @@ fn what_the_peers_test_is_played_listed_and_explained() {
     let (out, _) = expect(&["sim", "peers"], 0);
     assert!(out.starts_with("SITUATION ") && out.contains(", 0 failed.\n"), "{out}");
     assert!(out.lines().count() > 140 && out.contains("\ntoydb__append_pipeline differs: "), "{out}");
-    let (out, _) = expect(&["sim", "peers", "etcd__lagging_commit", "-o", "json"], 0);
+    let (out, _) = expect(&["sim", "peers", "toydb__append_pipeline_latency", "-o", "json"], 0);
     let told: Value = serde_json::from_str(&out).expect("JSON");
     let [only] = told.as_array().expect("an array").as_slice() else { panic!("{out}") };
     assert_eq!((&only["holds"], &only["passed"]), (&Value::Bool(false), &Value::Bool(true)));
@@ -118,7 +118,7 @@ fn what_the_peers_test_is_played_listed_and_explained() {
     assert!(out.ends_with("\n3 situations: 3 hold, 0 differ; 3 passed, 0 failed.\n"), "{out}");
     let (page, _) = expect(&["sim", "peers", "--markdown"], 0);
     assert!(page.starts_with("# What the peers test\n") && page.contains("| **differs**: "), "{page}");
-    let (out, _) = expect(&["sim", "figure", "etcd__lagging_commit"], 0);
+    let (out, _) = expect(&["sim", "figure", "toydb__append_pipeline_latency"], 0);
     assert!(out.contains("\nDiffers: ") && out.contains("It holds"), "{out}");
 }
 
