@@ -18,7 +18,7 @@
 //! Where to read on: [`Driver`] takes inputs, `effects` in it gives effects in their order; [`Effect`] is the list of them;
 //! `proposals` and `reads` say who waits for which entry, `calls` which peer waits for which reply; `compactor` when a
 //! snapshot is due, and `snapshots` how one is made and restored, elsewhere, as a job; [`Links`] what gets through the
-//! links of a node.
+//! links of a node; [`Forwarded`] what a client hears of a question that was passed on to the leader.
 //!
 //! Invariants: effects come in the order that [`raftian_raft::Ready`] asks for. Nothing is written or applied that rests
 //! on a snapshot which is not restored yet. Success is reported only for the very entry that was proposed. Every question
@@ -30,6 +30,7 @@ mod calls;
 mod compactor;
 mod driver;
 mod effect;
+mod forward;
 mod links;
 mod mutant;
 mod proposals;
@@ -39,6 +40,7 @@ pub use compactor::{Compaction, SnapshotRefused, SnapshotTaken};
 pub use driver::{Consistency, Counters, Driver, Options, Route};
 pub use driver::{RestoreJob, StageJob};
 pub use effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
+pub use forward::{Forwarded, Heard, Unanswered};
 pub use links::{LinkCut, Links};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -11,6 +11,7 @@
 use raftian_faults::{Filter, Link, Rule, Verdict};
 use raftian_raft::NodeId;
 
+use crate::forward::Forwarded;
 use crate::mutant::{Mutant, Planted};
 
 /// What gets through from and to one node, as far as the node has heard.
@@ -71,7 +72,15 @@ impl Links {
         self.filter.judge(link(self.own, peer))
     }
 
-    /// What is to become of a peer's reply on its way back.
+    /// What is to become of a client's question on its way to the leader; and what says in the end what its client may
+    /// hear. Where the verdict is `Twice`, no answer to the second copy is read.
+    pub fn question_leaves(&mut self, leader: NodeId) -> (Verdict, Forwarded) {
+        let verdict = self.request_leaves(leader);
+        let forwarded = Forwarded::of(&verdict, self.planted);
+        (verdict, forwarded)
+    }
+
+    /// What is to become of a peer's reply, or a leader's answer, on its way back.
     pub fn reply_returns(&mut self, peer: NodeId) -> Verdict {
         match self.filter.judge(link(peer, self.own)) {
             _ if self.planted.has(Mutant::ReplyFaultsIgnored) => Verdict::Pass,

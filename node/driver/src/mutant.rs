@@ -28,6 +28,8 @@ mutants! {
     ForgetsDisplacedProposal,
     /// Proposals whose entries a leader's snapshot covers are forgotten without an answer.
     ForgetsSkippedProposals,
+    /// A server that leads no more says of all pending commands that nothing has happened.
+    DeposedRefusesPending,
     /// A read is served as soon as its index is known, whether it is applied or not.
     ServesReadsUnapplied,
     /// A read that failed because the leader was deposed is forgotten without an answer.
@@ -48,6 +50,8 @@ mutants! {
     ReplyLinkNotAsked,
     /// The faults on the way back of a reply are ignored.
     ReplyFaultsIgnored,
+    /// A client hears that nothing has happened, though a copy of its question is on its way to the leader.
+    ForwardedCopyForgotten,
 }
 
 /// The planted bug, if there is one.

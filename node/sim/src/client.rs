@@ -44,6 +44,10 @@ pub(crate) struct Current {
     /// The request that is waited for.
     pub(crate) call: u64,
     pub(crate) attempts: u32,
+    /// Whether its last request has not been answered.
+    pub(crate) is_open: bool,
+    /// Whether what became of an earlier request cannot be known: it may take effect yet.
+    pub(crate) is_unknown: bool,
 }
 
 /// An operation, as short as it can be told.
@@ -107,7 +111,8 @@ impl Client {
                 .into(),
         };
         let place = history.begin(self.name.clone(), serial, op, step);
-        self.current = Some(Current { place, op, serial, command, call: 0, attempts: 0 });
+        self.current =
+            Some(Current { place, op, serial, command, call: 0, attempts: 0, is_open: false, is_unknown: false });
         true
     }
 

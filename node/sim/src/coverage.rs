@@ -149,6 +149,8 @@ counted! {
         LateReply = "late_reply",
         /// A node passed a client's question on to the leader.
         Forwarded = "forwarded",
+        /// A question that was passed on did not get through: the leader was down, or knew the link to be cut.
+        ForwardRefused = "forward_refused",
         /// A snapshot that was written beside the log came too late.
         StagedInVain = "staged_in_vain",
         /// A snapshot could not be written beside the log.
@@ -185,6 +187,8 @@ counted! {
         ReadFailed = "read_failed",
         /// A client gave up.
         GaveUp = "gave_up",
+        /// A client gave up a command of which every server said that it was not and never would be carried out.
+        RefusedForGood = "refused_for_good",
         /// A paused server went on, with a backlog.
         Resumed = "resumed",
         /// A sync took longer than the plan says.

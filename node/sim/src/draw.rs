@@ -24,7 +24,7 @@ use raftian_wal::Part;
 
 /// The version of what is drawn. It rises when a seed draws something else than before: a seed of another version is
 /// another run.
-pub const DRAWS: u32 = 2;
+pub const DRAWS: u32 = 3;
 
 /// By how much clocks drift where leases rest on them, in percent; the rates that are as far apart as that, in
 /// thousandths; and by how much clocks are wrong at most where nothing rests on them.
@@ -77,6 +77,8 @@ fn draw_plan(seed: u64) -> Plan {
     let is_limited = hosts.u8(0..3) == 0;
     let mut edges = generator(seed, 17);
     let clients = random.usize(1..7);
+    // Who tries only once waits long for the answer, and takes it at its word.
+    let attempts = [1, 1, 2, 3, 5, 8, 12][edges.usize(0..7)];
     Plan {
         link_effects: draw_slow_links(&mut edges, founders + joiners, timeout_ms),
         stubborn_clients: edges.usize(0..=clients).saturating_sub(1),
@@ -107,8 +109,8 @@ fn draw_plan(seed: u64) -> Plan {
         effects: draw_effects(&mut random),
         sync_us: Some(draw_sync(&mut random)),
         clients,
-        client_patience_us: random.u64(50_000..500_000),
-        client_attempts: random.u32(2..12),
+        client_patience_us: random.u64(50_000..500_000) * if attempts == 1 { 5 } else { 1 },
+        client_attempts: attempts,
         client_loss_percent: if random.bool() { random.u64(0..10) } else { 0 },
     }
 }

@@ -73,6 +73,8 @@ invariants! {
     LeaseTruth = "lease_truth",
     /// At most one effect per client and serial, and a retry gets the first response (§8, T6.3).
     ExactlyOnce = "exactly_once",
+    /// A command of which every server that was asked said that nothing has happened never takes effect (§8).
+    RefusedForGood = "refused_for_good",
     /// Every question of a client that a node took in is pending, or was answered or passed on; and a peer's call gets the
     /// reply that is meant for it.
     Answered = "answered",

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use raftian_driver::Links;
+use raftian_driver::{Forwarded, Links};
 use raftian_faults::{Effect, Rule, Verdict};
 use raftian_raft::{Body, Message};
 
@@ -54,8 +54,9 @@ pub(crate) struct Network {
 #[derive(Debug)]
 struct End {
     links: Links,
-    /// The cuts it knows of.
+    /// The cuts it knows of, and since which version. Kept here, so that a node that forgets what it heard is seen.
     known: Cuts,
+    version: u64,
     /// What it will know, and when, oldest first.
     coming: Vec<News>,
 }
@@ -80,7 +81,7 @@ impl Network {
     ) -> Network {
         let end = |at| {
             let links = plant(Links::new(id_at(at), random([seed, at as u64])));
-            End { links, known: vec![0; nodes], coming: Vec::new() }
+            End { links, known: vec![0; nodes], version: 0, coming: Vec::new() }
         };
         let mut network = Network {
             seed,
@@ -150,8 +151,9 @@ impl Network {
         }
         for end in self.ends.iter_mut().filter(|end| !end.coming.is_empty()) {
             for news in end.coming.extract_if(.., |news| news.at_us <= now_us) {
-                if end.links.configure(news.version, news.rules) {
-                    end.known = news.cuts;
+                end.links.configure(news.version, news.rules);
+                if news.version > end.version {
+                    (end.version, end.known) = (news.version, news.cuts);
                 }
             }
         }
@@ -172,12 +174,13 @@ impl Network {
         let (from, to) = (place(message.from), place(message.to));
         let verdict = match message.body {
             Body::Request(_) => self.ends[from].links.request_leaves(message.to),
-            Body::Reply(_) => {
-                // Both ends are asked, whatever the first one says, so that a cut changes nothing for what follows.
-                let returns = self.ends[to].links.reply_returns(message.from);
-                self.ends[from].links.reply_leaves(message.to).map_or(Verdict::Drop, |()| returns)
-            }
+            Body::Reply(_) => self.reply_verdict(from, to),
         };
+        self.carry_out(verdict, from, to, now_us, coverage)
+    }
+
+    /// What a verdict comes to on a link.
+    fn carry_out(&mut self, verdict: Verdict, from: usize, to: usize, now_us: u64, coverage: &mut Coverage) -> Fate {
         let link = from * self.ends.len() + to;
         let mut arrives = |delay: Duration| {
             let (due_us, held_us) = (now_us + delay.as_micros() as u64, self.clogged_until_us[link]);
@@ -218,18 +221,41 @@ impl Network {
         has(&self.ends[node].known, from, to)
     }
 
-    /// Whether a client's question gets from one node to another, and how long it takes; the same for its answer.
-    pub(crate) fn forward(&mut self, from: usize, to: usize, is_answer: bool, now_us: u64) -> Option<u64> {
+    /// What becomes of a client's question that a node passes on to the leader, and what says in the end what the client
+    /// may hear.
+    pub(crate) fn pass_on(
+        &mut self,
+        from: usize,
+        to: usize,
+        now_us: u64,
+        coverage: &mut Coverage,
+    ) -> (Fate, Forwarded) {
         self.spread(now_us);
-        let verdict = match is_answer {
-            false => self.ends[from].links.request_leaves(id_at(to)),
-            true => self.ends[to].links.reply_returns(id_at(from)),
-        };
-        match verdict {
-            Verdict::Drop => None,
-            Verdict::Pass => Some(0),
-            Verdict::Delay(delay) | Verdict::Twice(delay, _) => Some(delay.as_micros() as u64),
+        let (verdict, forwarded) = self.ends[from].links.question_leaves(id_at(to));
+        (self.carry_out(verdict, from, to, now_us, coverage), forwarded)
+    }
+
+    /// When the leader's answer reaches the node that passed the question on; `None` if it is lost.
+    pub(crate) fn answer_returns(
+        &mut self,
+        from: usize,
+        to: usize,
+        now_us: u64,
+        coverage: &mut Coverage,
+    ) -> Option<u64> {
+        self.spread(now_us);
+        let verdict = self.reply_verdict(from, to);
+        match self.carry_out(verdict, from, to, now_us, coverage) {
+            Fate::Lost => None,
+            Fate::Arrives(at_us) | Fate::Twice(at_us, _) => Some(at_us),
         }
+    }
+
+    /// What becomes of a reply. Both ends are asked, whatever the first one says, so that a cut changes nothing for what
+    /// follows.
+    fn reply_verdict(&mut self, from: usize, to: usize) -> Verdict {
+        let returns = self.ends[to].links.reply_returns(id_at(from));
+        self.ends[from].links.reply_leaves(id_at(to)).map_or(Verdict::Drop, |()| returns)
     }
 }
 

@@ -9,7 +9,7 @@ use raftian_apps::Machine;
 use raftian_driver::{Driver, Host, RestoreJob};
 use raftian_raft::{Configuration, Message, NodeId, Options, Persisted, Server, Snapshot, Time};
 
-use crate::queue::{Event, MessageId, Request};
+use crate::queue::{Event, MessageId, Request, Via};
 use crate::schedule::Op;
 use crate::storage::Storage;
 
@@ -28,14 +28,14 @@ impl Host for SimHost {
 /// Who waits for the answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Asker {
-    /// Which client; `None` for a step by hand, whose answer is in the state.
+    /// Which client; `None` for a step by hand, whose answer is in the state, and for a copy, whose answer is not read.
     pub(crate) client: Option<usize>,
     /// The place of its operation in the history.
     pub(crate) place: u64,
     /// What it wants.
     pub(crate) op: Op,
-    /// The node that passed the question on, in which of its lives.
-    pub(crate) via: Option<(usize, u32)>,
+    /// The node that passed the question on.
+    pub(crate) via: Option<Via>,
 }
 
 /// Something that a node takes in with its next turn.
@@ -269,7 +269,8 @@ impl Asker {
 
 impl From<&Request> for Asker {
     fn from(request: &Request) -> Asker {
-        Asker { client: Some(request.client), place: request.place, op: request.op, via: request.via }
+        let client = (!request.is_copy).then_some(request.client);
+        Asker { client, place: request.place, op: request.op, via: request.via }
     }
 }
 

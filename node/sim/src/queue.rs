@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 
 use bytes::Bytes;
 use raftian_apps::{NodeId, Response};
+use raftian_driver::Forwarded;
 use raftian_raft::{Index, Message};
 
 use crate::invariant::place;
@@ -36,7 +37,7 @@ pub(crate) enum Event {
     /// A client's request arrives.
     Request { node: usize, request: Box<Request> },
     /// An answer arrives at a client, by way of this node, if it still lives.
-    Answer { client: usize, op: u64, answer: Box<Answer>, via: Option<(usize, u32)> },
+    Answer { client: usize, op: u64, answer: Box<Answer>, via: Option<Via> },
     /// A client has waited long enough for a request.
     TimeOut { client: usize, call: u64 },
 }
@@ -49,8 +50,20 @@ pub(crate) struct Request {
     pub(crate) place: u64,
     pub(crate) op: Op,
     pub(crate) command: Bytes,
-    /// The node that passed it on, in which of its lives; none if the client sent it here itself.
-    pub(crate) via: Option<(usize, u32)>,
+    /// The node that passed it on; none if the client sent it here itself.
+    pub(crate) via: Option<Via>,
+    /// Whether this is the second copy on a link that doubles messages: the answer to it is not read.
+    pub(crate) is_copy: bool,
+}
+
+/// A node that has passed a question on to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Via {
+    pub(crate) node: usize,
+    /// In which of its lives.
+    pub(crate) epoch: u32,
+    /// What it can say of the question in the end.
+    pub(crate) forwarded: Forwarded,
 }
 
 /// What a client hears.
@@ -60,8 +73,10 @@ pub(crate) enum Answer {
     Done { index: Index, response: Response },
     /// The node does not lead.
     NotLeader { leader: Option<NodeId> },
-    /// It was proposed, and another entry took its place.
-    Lost,
+    /// It was proposed, and another entry took its place: it never will be committed.
+    Replaced,
+    /// What becomes of it cannot be known.
+    Unknown,
 }
 
 /// The events to come.

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
-use raftian_driver::{LinkCut, Links};
+use raftian_driver::{Heard, LinkCut, Links, Unanswered};
 use raftian_faults::Verdict;
 use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::assignment::Framing;
@@ -26,7 +26,7 @@ use raftian_rpc::error::{NodeError, never_sent};
 use raftian_rpc::raft::{Append, Chunk, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::experiment::global_lock::GlobalLock;
 use crate::experiment::xml;
@@ -147,7 +147,8 @@ impl Peers {
                 let (peers, request) = (Arc::clone(self), request.clone());
                 async move { peers.exchange(request).await }
             };
-            let verdict = self.request_leaves(peer, copy);
+            let verdict = self.network().links.request_leaves(peer);
+            self.send_copy(verdict, copy);
             self.travel(verdict).await;
             let reply = self.exchange(request).await?;
             self.reply_returns(peer).await;
@@ -161,9 +162,8 @@ impl Peers {
     /// leader and how many milliseconds are left.
     ///
     /// # Errors
-    /// Whatever the leader answers; [`NodeError::NoLeader`] when the question certainly did not arrive;
-    /// [`NodeError::TimedOut`] when that cannot be known. A question that the link doubles may arrive and be taken once
-    /// more, whatever the leader said to it the first time.
+    /// What the leader says became of the question; [`NodeError::NoLeader`] when it certainly was not taken in;
+    /// [`NodeError::TimedOut`] when that cannot be known. [`raftian_driver::Forwarded`] decides which.
     pub(crate) async fn forward<T: Send, F>(
         &self,
         leader: NodeId,
@@ -174,35 +174,29 @@ impl Peers {
         F: Future<Output = Result<T, ClientError>> + Send + 'static,
     {
         let started = Instant::now();
-        let unknown = || NodeError::TimedOut { waited_ms: started.elapsed().as_millis() as u64 };
-        let unreachable = NodeError::NoLeader { node: self.own };
-        let Some(client) = self.client(leader) else { return Err(unreachable) };
+        let no_leader = NodeError::NoLeader { node: self.own };
+        let Some(client) = self.client(leader) else { return Err(no_leader) };
         let ask = || {
             let remaining_ms = deadline.saturating_duration_since(Instant::now()).as_millis() as u64;
             call(client.clone(), remaining_ms.max(1))
         };
-        let verdict = self.request_leaves(leader, ask);
-        let is_doubled = matches!(verdict, Verdict::Twice(..));
-        if tokio::time::timeout_at(deadline, self.travel(verdict)).await.is_err() {
-            return Err(if is_doubled { unknown() } else { unreachable });
-        }
-        let exchange = async {
-            let outcome = ask().await;
-            self.reply_returns(leader).await;
-            outcome
+        let (verdict, forwarded) = self.network().links.question_leaves(leader);
+        self.send_copy(verdict, ask);
+        let heard = match timeout_at(deadline, self.travel(verdict)).await {
+            Err(_) => Heard::NotTaken,
+            Ok(()) => {
+                let exchange = async {
+                    let outcome = ask().await;
+                    self.reply_returns(leader).await;
+                    outcome
+                };
+                timeout_at(deadline, exchange).await.map_or(Heard::Silence, heard)
+            }
         };
-        match tokio::time::timeout_at(deadline, exchange).await {
-            Err(_) => Err(unknown()),
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) if is_doubled => Err(unknown()),
-            Ok(Err(error)) => Err(match NodeError::from_client(&error) {
-                Some(NodeError::NotLeader { .. } | NodeError::LinkCut { .. } | NodeError::ShuttingDown { .. }) => {
-                    unreachable
-                }
-                Some(other) => other,
-                None if never_sent(&error) => unreachable,
-                None => unknown(),
-            }),
+        match forwarded.end(heard) {
+            Ok(said) => said,
+            Err(Unanswered::NoLeader) => Err(no_leader),
+            Err(Unanswered::Unknown) => Err(NodeError::TimedOut { waited_ms: started.elapsed().as_millis() as u64 }),
         }
     }
 
@@ -217,13 +211,12 @@ impl Peers {
         }
     }
 
-    /// What is to become of a request to a peer. Where the link doubles it, `copy` is what the peer is asked once more; the
-    /// answer to that is for no one, as if the network had lost it.
-    fn request_leaves<F>(&self, peer: NodeId, copy: impl FnOnce() -> F) -> Verdict
+    /// Where the link doubles what is on its way to a peer, asks the peer once more. The answer to that is not read, as if
+    /// the network had lost it.
+    fn send_copy<F>(&self, verdict: Verdict, copy: impl FnOnce() -> F)
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let verdict = self.network().links.request_leaves(peer);
         if let Verdict::Twice(_, delay) = verdict {
             let (limit, copy) = (self.call_timeout, copy());
             tokio::spawn(async move {
@@ -231,7 +224,6 @@ impl Peers {
                 let _ = tokio::time::timeout(limit, copy).await;
             });
         }
-        verdict
     }
 
     /// Lets the reply of a peer cross the link back.
@@ -284,6 +276,22 @@ impl Peers {
 
     fn network(&self) -> MutexGuard<'_, Known> {
         self.network.lock().expect("no panic while the network is locked")
+    }
+}
+
+/// What the leader's answer to a question that was passed on means.
+fn heard<T>(outcome: Result<T, ClientError>) -> Heard<Result<T, NodeError>> {
+    let error = match outcome {
+        Ok(answer) => return Heard::Answer(Ok(answer)),
+        Err(error) => error,
+    };
+    match NodeError::from_client(&error) {
+        Some(NodeError::NotLeader { .. } | NodeError::LinkCut { .. } | NodeError::ShuttingDown { .. }) => {
+            Heard::NotTaken
+        }
+        Some(other) => Heard::Failure(Err(other)),
+        None if never_sent(&error) => Heard::NotTaken,
+        None => Heard::Silence,
     }
 }
 

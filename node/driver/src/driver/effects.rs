@@ -10,10 +10,12 @@
 
 use std::vec;
 
-use raftian_raft::{Body, Entry, Message, NodeId, NotLeader, Persist, ReadOutcome as Decision, Ready, Server};
+use raftian_raft::{
+    Body, Entry, Message, NodeId, NotLeader, Persist, ReadOutcome as Decision, Ready, RoleKind, Server,
+};
 
 use super::{Driver, RestoreJob, Route};
-use crate::effect::{Effect, Host, Question, ReadOutcome};
+use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
 use crate::mutant::Mutant;
 use crate::reads::Read;
 
@@ -119,6 +121,10 @@ impl<H: Host> Driver<H> {
         }
         while let Some((client, outcome)) = self.reads.serve(&self.machine) {
             self.answer_read(client, outcome);
+        }
+        if self.planted.has(Mutant::DeposedRefusesPending) && self.server.role() != RoleKind::Leader {
+            let refused = self.proposals.take_all().map(|client| Effect::Command(client, CommandOutcome::NoLeader));
+            self.due.extend(refused);
         }
         if self.steps.is_empty() && self.compactor.is_due() {
             self.begin_snapshot();

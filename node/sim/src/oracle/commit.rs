@@ -17,12 +17,13 @@ use crate::log_model::LogModel;
 use crate::members::{Members, bit};
 
 /// The judges that rest on what is known to be committed, and cannot go on when that is disputed.
-pub(crate) const RESTING: [Invariant; 5] = [
+pub(crate) const RESTING: [Invariant; 6] = [
     Invariant::StateMachineSafety,
     Invariant::LeaderCompleteness,
     Invariant::SnapshotTruth,
     Invariant::ReadIndexFresh,
     Invariant::ExactlyOnce,
+    Invariant::RefusedForGood,
 ];
 
 /// The committed entries, and what they did.
@@ -43,6 +44,8 @@ pub(super) struct Committed {
     commands: Vec<Option<Command>>,
     /// The last serial that took effect, of every client, and where.
     executed: HashMap<String, (u64, Index)>,
+    /// The last serial that was refused for good, of every client.
+    refused: HashMap<String, u64>,
     /// How many sessions there are at most: the one whose last command is furthest back expires.
     max_sessions: usize,
     /// Snapshots that were found to be true, by index.
@@ -61,6 +64,7 @@ impl Committed {
             effects: Vec::new(),
             commands: Vec::new(),
             executed: HashMap::new(),
+            refused: HashMap::new(),
             max_sessions,
             snapshots: HashMap::new(),
         }
@@ -97,6 +101,10 @@ impl Committed {
             self.executed.insert(client.to_owned(), (serial, entry.index));
             findings.require(is_lawful, Invariant::ExactlyOnce, || {
                 format!("{client}#{serial} took effect after {client}#{last}, at index {}", entry.index)
+            })?;
+            let is_refused = self.refused.get(client) == Some(&serial);
+            findings.require(!is_refused, Invariant::RefusedForGood, || {
+                format!("{client}#{serial} took effect at index {}, though it was refused for good", entry.index)
             })?;
         }
         self.effects.push((effect, self.machine.digest()));
@@ -297,6 +305,17 @@ impl Oracle {
         let told = effect.is_none_or(|effect| matches!(effect, Effect::Executed(first) if first == response));
         findings.require(told, Invariant::ExactlyOnce, || {
             format!("{client}#{serial} was not told the first response, that of index {index}")
+        })
+    }
+
+    /// A client has given up a command: every server that it asked said that nothing has happened and nothing will.
+    pub(crate) fn refused(&mut self, client: &str, serial: u64) -> Check {
+        let Oracle { committed, findings, .. } = self;
+        committed.refused.insert(client.to_owned(), serial);
+        let executed = committed.executed.get(client).filter(|(last, _)| *last == serial);
+        findings.require(executed.is_none(), Invariant::RefusedForGood, || {
+            let index = executed.map_or(0, |(_, index)| *index);
+            format!("{client}#{serial} was refused for good, and took effect at index {index}")
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use raftian_apps::{Refusal, Response};
+use raftian_driver::{Heard, Unanswered};
 use raftian_raft::Index;
 
 use super::World;
@@ -11,8 +12,9 @@ use crate::client::Current;
 use crate::coverage::Rare;
 use crate::invariant::{Check, place};
 use crate::journal::What;
+use crate::network::Fate;
 use crate::node::{Asker, Input};
-use crate::queue::{Answer, Event, Request};
+use crate::queue::{Answer, Event, Request, Via};
 use crate::random::random;
 use crate::schedule::Op;
 
@@ -41,10 +43,11 @@ impl World {
         let asking = &mut self.clients[client];
         let node = asking.target;
         let Some(current) = &mut asking.current else { return };
-        (current.call, current.attempts) = (call, current.attempts + 1);
+        (current.call, current.attempts, current.is_open) = (call, current.attempts + 1, true);
         let name = [self.seed, 4, client as u64, current.serial, u64::from(current.attempts)];
         let Current { place, op, ref command, .. } = *current;
-        let request = Box::new(Request { client, place: place as u64, op, command: command.clone(), via: None });
+        let request =
+            Box::new(Request { client, place: place as u64, op, command: command.clone(), via: None, is_copy: false });
         let patience_us = self.plan.client_patience_us;
         if let Some(latency_us) = self.client_latency(random(name)) {
             self.queue.plan(self.now_us + latency_us, Event::Request { node, request });
@@ -63,43 +66,75 @@ impl World {
 
     /// A request arrives at a node.
     pub(super) fn request(&mut self, at: usize, request: Request) -> Check {
-        if !self.nodes[at].is_up() {
-            return Ok(());
+        let Some(via) = request.via else {
+            return if self.nodes[at].is_up() { self.arrive(at, Input::Ask(request)) } else { Ok(()) };
+        };
+        let is_up = self.nodes[at].is_up();
+        if is_up && self.network.admits(via.node, at, self.now_us) {
+            self.require_open(at, via.node, at)?;
+            return self.arrive(at, Input::Ask(request));
         }
-        if let Some((via, _)) = request.via
-            && !self.network.admits(via, at, self.now_us)
-        {
-            // The node that passed it on hears so, and knows of no other leader.
-            self.answer(at, Asker::from(&request), Answer::NotLeader { leader: None });
-            return Ok(());
+        // The node that passed it on hears so, from the one that knows of the cut, or from a transport that reports it.
+        if is_up || self.plan.call_timeout {
+            self.coverage.note_rare(Rare::ForwardRefused);
+            self.heard(at, Asker::from(&request), via, Heard::NotTaken, 0);
         }
-        self.arrive(at, Input::Ask(request))
+        Ok(())
     }
 
     /// A node passes a client's question on to the leader.
-    pub(super) fn pass_on(&mut self, at: usize, leader: usize, asker: Asker, command: Bytes) {
-        let Asker { client: Some(client), place, op, .. } = asker else { return };
-        let via = Some((at, self.nodes[at].epoch));
-        let request = Box::new(Request { client, place, op, command, via });
-        if let Some(latency_us) = self.network.forward(at, leader, false, self.now_us) {
-            self.queue.plan(self.now_us + latency_us, Event::Request { node: leader, request });
+    pub(super) fn pass_on(&mut self, at: usize, leader: usize, asker: Asker, command: Bytes) -> Check {
+        let Asker { client: Some(client), place, op, .. } = asker else { return Ok(()) };
+        let (fate, forwarded) = self.network.pass_on(at, leader, self.now_us, &mut self.coverage);
+        let via = Some(Via { node: at, epoch: self.nodes[at].epoch, forwarded });
+        let (first_us, second_us) = match fate {
+            Fate::Lost => return Ok(()),
+            Fate::Arrives(at_us) => (at_us, None),
+            Fate::Twice(first_us, second_us) => (first_us, Some(second_us)),
+        };
+        self.require_open(at, at, leader)?;
+        let arrivals = [Some(first_us), second_us].into_iter().flatten().zip([false, true]);
+        for (at_us, is_copy) in arrivals {
+            let request = Box::new(Request { client, place, op, command: command.clone(), via, is_copy });
+            self.queue.plan(at_us, Event::Request { node: leader, request });
         }
+        Ok(())
     }
 
     /// A node answers a client, by way of the node that passed the question on, if one did.
-    pub(super) fn answer(&mut self, at: usize, asker: Asker, answer: Answer) {
+    pub(super) fn answer(&mut self, at: usize, asker: Asker, answer: Answer) -> Check {
+        let Some(via) = asker.via else {
+            self.answer_client(at, asker, answer, 0);
+            return Ok(());
+        };
+        let Some(at_us) = self.network.answer_returns(at, via.node, self.now_us, &mut self.coverage) else {
+            return Ok(());
+        };
+        self.require_open(at, at, via.node)?;
+        self.require_open(via.node, at, via.node)?;
+        let heard = match answer {
+            Answer::Done { .. } => Heard::Answer(answer),
+            Answer::NotLeader { .. } => Heard::NotTaken,
+            Answer::Replaced | Answer::Unknown => Heard::Failure(answer),
+        };
+        self.heard(at, asker, via, heard, at_us - self.now_us);
+        Ok(())
+    }
+
+    /// A node hears, after so long, what became of a question that it passed on; or that it did not get through.
+    fn heard(&mut self, at: usize, asker: Asker, via: Via, heard: Heard<Answer>, way_us: u64) {
+        let answer = via.forwarded.end(heard).unwrap_or_else(|unanswered| match unanswered {
+            Unanswered::NoLeader => Answer::NotLeader { leader: None },
+            Unanswered::Unknown => Answer::Unknown,
+        });
+        self.answer_client(at, asker, answer, way_us);
+    }
+
+    /// An answer is on its way to a client, and has to go so far before.
+    fn answer_client(&mut self, at: usize, asker: Asker, answer: Answer, way_us: u64) {
         let Asker { client: Some(client), place: op, via, .. } = asker else { return };
-        let way_us = match via {
-            Some((via, _)) => self.network.forward(at, via, true, self.now_us),
-            None => Some(0),
-        };
-        // What one leader told the other is that it does not lead; to the client, no leader is known.
-        let answer = match answer {
-            Answer::NotLeader { .. } if via.is_some() => Answer::NotLeader { leader: None },
-            answer => answer,
-        };
         let name = [self.seed, 5, client as u64, op, at as u64];
-        if let (Some(way_us), Some(latency_us)) = (way_us, self.client_latency(random(name))) {
+        if let Some(latency_us) = self.client_latency(random(name)) {
             let event = Event::Answer { client, op, answer: Box::new(answer), via };
             self.queue.plan(self.now_us + way_us + latency_us, event);
         }
@@ -110,7 +145,7 @@ impl World {
         match event {
             Event::Answer { client, op, answer, via } => {
                 self.trace.note([31, client as u64, self.now_us]);
-                let lives = |(at, epoch): (usize, u32)| self.nodes[at].is_up() && self.nodes[at].epoch == epoch;
+                let lives = |Via { node, epoch, .. }| self.nodes[node].is_up() && self.nodes[node].epoch == epoch;
                 if !via.is_none_or(lives) {
                     return Ok(());
                 }
@@ -121,25 +156,31 @@ impl World {
                 }
             }
             Event::TimeOut { client, call } => {
-                let current = self.clients[client].current.as_ref();
-                if current.is_some_and(|current| current.call == call) {
-                    self.trace.note([32, client as u64, self.now_us]);
-                    self.try_elsewhere(client, None);
+                match &mut self.clients[client].current {
+                    Some(current) if current.call == call => current.is_unknown |= current.is_open,
+                    _ => return Ok(()),
                 }
-                Ok(())
+                self.trace.note([32, client as u64, self.now_us]);
+                self.try_elsewhere(client, None)
             }
             _ => Ok(()),
         }
     }
 
     fn answered(&mut self, client: usize, answer: Answer) -> Check {
-        match answer {
-            Answer::Done { index, response } => self.told(client, index, response)?,
-            Answer::NotLeader { leader: None } => self.wait_a_moment(client),
-            Answer::NotLeader { leader } => self.try_elsewhere(client, leader.map(place)),
-            Answer::Lost => self.try_elsewhere(client, None),
+        if let Some(current) = &mut self.clients[client].current {
+            current.is_open = false;
+            current.is_unknown |= matches!(answer, Answer::Unknown);
         }
-        Ok(())
+        match answer {
+            Answer::Done { index, response } => self.told(client, index, response),
+            Answer::NotLeader { leader: None } => {
+                self.wait_a_moment(client);
+                Ok(())
+            }
+            Answer::NotLeader { leader } => self.try_elsewhere(client, leader.map(place)),
+            Answer::Replaced | Answer::Unknown => self.try_elsewhere(client, None),
+        }
     }
 
     /// A client has a response.
@@ -173,7 +214,7 @@ impl World {
     }
 
     /// A client tries again at another node, or gives up.
-    fn try_elsewhere(&mut self, client: usize, hint: Option<usize>) {
+    fn try_elsewhere(&mut self, client: usize, hint: Option<usize>) -> Check {
         let attempts = self.plan.client_attempts;
         let trying = &mut self.clients[client];
         let may_try = trying.current.as_ref().is_some_and(|current| current.attempts < attempts);
@@ -181,12 +222,18 @@ impl World {
             trying.turn(hint);
         }
         if may_try {
-            return self.ask(client);
+            self.ask(client);
+            return Ok(());
         }
         self.coverage.note_rare(Rare::GaveUp);
         if let Some(current) = trying.current.take() {
             self.history.end(current.place, self.steps, None);
+            if !current.is_unknown && !current.op.is_read() {
+                self.coverage.note_rare(Rare::RefusedForGood);
+                self.oracle.refused(&trying.name, current.serial)?;
+            }
         }
         self.begin_next(client);
+        Ok(())
     }
 }

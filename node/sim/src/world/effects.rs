@@ -216,9 +216,9 @@ impl World {
                     self.coverage.note_rare(Rare::StagedInVain);
                     self.nodes[at].storage.discard_staged(&snapshot);
                 }
-                Effect::Forward { leader, question } => self.forward(at, leader, question),
-                Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome),
-                Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome),
+                Effect::Forward { leader, question } => self.forward(at, leader, question)?,
+                Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome)?,
+                Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome)?,
                 Effect::Applied { entry, applied } => {
                     self.note_applied(at, &entry, &applied)?;
                     let node = &mut self.nodes[at];
@@ -379,7 +379,7 @@ impl World {
 
     // Answers.
 
-    fn forward(&mut self, at: usize, leader: NodeId, question: Question<SimHost>) {
+    fn forward(&mut self, at: usize, leader: NodeId, question: Question<SimHost>) -> Check {
         self.nodes[at].answered += 1;
         self.coverage.note_rare(Rare::Forwarded);
         match question {
@@ -388,25 +388,25 @@ impl World {
         }
     }
 
-    fn tell_command(&mut self, at: usize, asker: Asker, outcome: CommandOutcome) {
+    fn tell_command(&mut self, at: usize, asker: Asker, outcome: CommandOutcome) -> Check {
         self.nodes[at].answered += 1;
         let answer = match outcome {
             CommandOutcome::Applied { index, response, .. } => Answer::Done { index, response },
             CommandOutcome::Replaced => {
                 self.coverage.note_rare(Rare::ProposalLost);
-                Answer::Lost
+                Answer::Replaced
             }
             CommandOutcome::Unknown => {
                 self.coverage.note_rare(Rare::ProposalUnknown);
-                Answer::Lost
+                Answer::Unknown
             }
             CommandOutcome::NotLeader { leader } => Answer::NotLeader { leader },
             CommandOutcome::NoLeader => Answer::NotLeader { leader: None },
         };
-        self.answer(at, asker, answer);
+        self.answer(at, asker, answer)
     }
 
-    fn tell_read(&mut self, at: usize, asker: Asker, outcome: ReadOutcome) {
+    fn tell_read(&mut self, at: usize, asker: Asker, outcome: ReadOutcome) -> Check {
         self.nodes[at].answered += 1;
         let answer = match outcome {
             ReadOutcome::Served { index, response } => {
@@ -420,7 +420,7 @@ impl World {
             ReadOutcome::NoLeader => Answer::NotLeader { leader: None },
             ReadOutcome::NotARead(why) => unreachable!("clients read what can be read: {why}"),
         };
-        self.answer(at, asker, answer);
+        self.answer(at, asker, answer)
     }
 
     // What is seen.
