@@ -66,7 +66,7 @@ pub enum TransferRefused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CompactRefused {
     /// It would cover entries that the application has not been given.
-    #[error("index {last_index} is not applied yet; the last one that is is {applied}")]
+    #[error("index {last_index} is not applied yet, the last applied index is {applied}; try again later")]
     NotApplied {
         /// The last index of the snapshot.
         last_index: Index,
@@ -112,7 +112,7 @@ pub enum Contradiction {
         index: Index,
     },
     /// It is meant for another server, or claims to come from this one.
-    #[error("a message from {from} to {to} has no business here")]
+    #[error("a message from {from} to {to} came to a wrong server, or names this one as its sender")]
     Misdirected {
         /// The sender that it names.
         from: NodeId,
@@ -134,13 +134,13 @@ pub enum Contradiction {
         term: Term,
     },
     /// Its term is greater than any cluster reaches; if it were accepted, terms could run out.
-    #[error("no cluster reaches term {term}; the last one believed is {MAX_TERM}")]
+    #[error("no cluster reaches term {term}; the greatest one accepted is {MAX_TERM}")]
     AbsurdTerm {
         /// The term.
         term: Term,
     },
     /// Its snapshot covers an index that no log reaches.
-    #[error("no log reaches index {index}; the last one believed is {MAX_INDEX}")]
+    #[error("no log reaches index {index}; the greatest one accepted is {MAX_INDEX}")]
     AbsurdIndex {
         /// The index.
         index: Index,
