@@ -17,7 +17,7 @@ use crate::host::pending::{Answer, Pending};
 use crate::net::peers::Configured;
 
 /// The sending end of a host's inbox. The channel has no bound of its own: the RPC server limits the requests in
-/// flight, and the host limits its own calls.
+/// flight, and each call of the host to a peer puts in one input, and ends after a time-out.
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 
 /// A host's inbox, both ends.
