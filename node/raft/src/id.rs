@@ -17,7 +17,7 @@ pub type Index = u64;
 #[serde(into = "String", try_from = "String")]
 pub struct NodeId(NonZeroU16);
 
-/// A text that is not the name of a node.
+/// The error for a text that is not the name of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseNodeIdError(String);
 
