@@ -43,6 +43,16 @@ struct InFlight {
     /// How many copies there are, and whether a later call was answered since the last.
     copies: u32,
     is_doubted: bool,
+    /// Whether a heartbeat has left since the last copy to find out whether it is lost.
+    is_asked: bool,
+}
+
+impl InFlight {
+    /// For how long no answer to the last copy means nothing: the shortest answer that is reckoned with takes a quarter of a
+    /// millisecond.
+    fn doubted_after(&self) -> Duration {
+        Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(self.copies))
+    }
 }
 
 impl Conduct {
@@ -53,7 +63,16 @@ impl Conduct {
             Body::Request(Request::AppendEntries(append)) => (false, append.entries.is_empty()),
             _ => (true, false),
         };
-        let new = || InFlight { term, is_snapshot, calls: call..=call, end, left: None, copies: 0, is_doubted: false };
+        let new = || InFlight {
+            term,
+            is_snapshot,
+            calls: call..=call,
+            end,
+            left: None,
+            copies: 0,
+            is_doubted: false,
+            is_asked: false,
+        };
         let sent = self.in_flight.entry(place(to)).or_insert_with(new);
         if sent.term != term || sent.is_snapshot != is_snapshot && !is_heartbeat {
             *sent = new();
@@ -73,6 +92,16 @@ impl Conduct {
         if is_over(sent) {
             self.in_flight.remove(&place(from));
         }
+    }
+
+    /// Whether this message is about to leave to find out whether a request is lost: the first heartbeat beside the last copy,
+    /// when an answer should have come long ago, and before the next heartbeat is due.
+    pub(super) fn asks(&mut self, message: &Message, now: Time, interval: Duration) -> bool {
+        let Body::Request(Request::AppendEntries(append)) = &message.body else { return false };
+        let of_term = |sent: &&mut InFlight| sent.term == message.term && append.entries.is_empty();
+        let Some(sent) = self.in_flight.get_mut(&place(message.to)).filter(of_term) else { return false };
+        let is_due = sent.left.is_some_and(|left| (sent.doubted_after()..interval).contains(&now.since(left)));
+        is_due && !std::mem::replace(&mut sent.is_asked, true)
     }
 
     /// The transport has given up a call.
@@ -185,13 +214,12 @@ impl Oracle {
             return Ok(());
         }
         let sent = self.views[place(from)].conduct.in_flight(message, end);
-        // The shortest answer that is reckoned with takes a quarter of a millisecond.
-        let doubted = Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(sent.copies));
-        let patience = if sent.is_doubted { doubted.min(self.shortest_timeout) } else { self.shortest_timeout };
+        let patience =
+            if sent.is_doubted { sent.doubted_after().min(self.shortest_timeout) } else { self.shortest_timeout };
         let is_early = sent.left.is_some_and(|left| now.since(left) < patience);
         let (first, other) = (*sent.calls.start(), *sent.calls.end());
         (sent.calls, sent.end, sent.left) = (first..=call, end, Some(now));
-        (sent.copies, sent.is_doubted) = (sent.copies + 1, false);
+        (sent.copies, sent.is_doubted, sent.is_asked) = (sent.copies + 1, false, false);
         self.findings.require(!is_early, Invariant::MessageBudget, || {
             format!("{from} sends entries to {to} by call {call}, though call {other} is neither answered nor lost")
         })

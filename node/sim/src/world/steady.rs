@@ -19,8 +19,9 @@ const QUIET: u64 = 3;
 /// How many writes there are that a server lacks which is down meanwhile.
 const MISSED: usize = 3;
 
-/// So many messages more than its heartbeats may cross a link in a while.
-const SLACK: u64 = 12;
+/// So many heartbeats more than there are whole intervals may cross a link in a while: the first may come at once, and that
+/// or the one before may be late by a turn.
+const SLACK: u64 = 2;
 
 impl World {
     /// What has come to life stays as it is, for ten election time-outs: the leader, its term, its followers. A server
@@ -48,7 +49,7 @@ impl World {
         if !is_calm(self) || !is_protected && self.may_be_deposed(core, members) {
             return Ok(());
         }
-        self.oracle.settles(id_at(leader), term, up);
+        self.oracle.settles(id_at(leader), term, up, self.plan.heartbeat_interval);
         let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
         if let Some(straggler) = self.draw_straggler(leader, members, up) {
             self.fall_behind(straggler, leader, probe, timeout_us)?;
@@ -165,7 +166,7 @@ impl World {
     }
 
     /// How many messages at most each way heartbeats need on a link in so long.
-    fn most_beats(&self, leader: usize, for_us: u64) -> u64 {
+    pub(super) fn most_beats(&self, leader: usize, for_us: u64) -> u64 {
         let local_us = for_us * self.nodes[leader].clock.rate_permille / 1000;
         local_us / (self.plan.heartbeat_interval.as_micros() as u64).max(1) + SLACK
     }
