@@ -19,8 +19,6 @@ use crate::members::{Members, bit};
 pub(super) struct Conduct {
     /// What it sent last to each other server that was neither answered nor lost.
     in_flight: BTreeMap<usize, InFlight>,
-    /// The last term in which its members changed.
-    met_members: Term,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
@@ -111,11 +109,11 @@ impl Conduct {
         }
     }
 
-    /// Its members are others, in this term: a server that is added again is sent everything anew, and what is on its way to
-    /// it is not the same as before. So what is sent twice is not judged in this term any more.
-    pub(super) fn meets_members(&mut self, term: Term) {
-        self.met_members = term;
-        self.in_flight.clear();
+    /// Its members are others. A server that is added, maybe again, is sent everything anew, and what is on its way to it is not
+    /// the same as before.
+    pub(super) fn meets_members(&mut self, before: Members, now: Members) {
+        let is_added = |peer: usize| now.contains(id_at(peer)) && !before.contains(id_at(peer));
+        self.in_flight.retain(|peer, _| !is_added(*peer));
     }
 
     /// A message is about to be taken in, by a server that knows of this term at least, and protects its leader for
@@ -209,10 +207,7 @@ impl Oracle {
 
     /// One request with entries, or a part of a snapshot, is on its way to a server at a time, unless it takes very long.
     fn check_sent_once(&mut self, message: &Message, end: Index, now: Time) -> Check {
-        let Message { from, to, term, call, .. } = *message;
-        if self.views[place(from)].conduct.met_members >= term {
-            return Ok(());
-        }
+        let Message { from, to, call, .. } = *message;
         let sent = self.views[place(from)].conduct.in_flight(message, end);
         let patience =
             if sent.is_doubted { sent.doubted_after().min(self.shortest_timeout) } else { self.shortest_timeout };

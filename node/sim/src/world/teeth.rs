@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use raftian_raft::{
-    AppendEntries, Body, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request, RoleKind, Time,
-    Write,
+    AppendEntries, Body, Change, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request,
+    RoleKind, Time, Write,
 };
 use raftian_wal::Recovered;
 
@@ -250,6 +250,22 @@ fn a_heartbeat_that_asks_whether_a_request_is_lost_is_no_waste_and_another_one_i
         questions.into_iter().for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
         assert_eq!(world.oracle.check_quiet(0).is_err(), is_waste);
     }
+}
+
+#[test]
+fn entries_that_are_sent_twice_are_seen_though_other_members_have_just_changed() {
+    let mut world = led_by(Plan { joiners: 1, ..Plan::quiet(3) });
+    let send = |world: &mut World, to, call| {
+        let body = Body::Request(append(vec![noop(3, 1)]));
+        let message = Message { from: id_at(0), to: id_at(to), term: 1, call, body };
+        world.oracle.sent(&message, Time(Duration::from_millis(2_000)))
+    };
+    send(&mut world, 3, 1_000).unwrap();
+    let added = world.change(id_at(0), Change::AddLearner(id_at(3)));
+    assert!(matches!(added, Ok(Some(Ok(_)))), "a server that is added is sent everything anew");
+    world.step_all().unwrap();
+    send(&mut world, 1, 1_001).unwrap();
+    check(send(&mut world, 1, 1_002), Invariant::MessageBudget);
 }
 
 #[test]
