@@ -253,7 +253,7 @@ impl Oracle {
         }
         let known = before.map_or(0, |before| before.commit_index);
         if now.commit_index != known {
-            self.check_commit(at, server, before, now)?;
+            self.check_commit(at, server, before, now, members)?;
         }
         if moved.appended || moved.truncated || moved.installed || before.is_none() {
             self.check_active(at, server)?;

@@ -10,6 +10,7 @@ use raftian_wal::Recovered;
 
 use super::{Budget, World};
 use crate::invariant::{Check, Invariant, id_at};
+use crate::members::Members;
 use crate::oracle::{Oracle, Seen};
 use crate::settings::{Plan, Settings};
 
@@ -156,6 +157,22 @@ fn a_lease_of_a_leader_that_does_not_know_what_is_committed_is_seen() {
     let mut world = led();
     assert!(world.oracle.check_lease(0, 1).is_ok());
     check(world.oracle.check_lease(0, 0), Invariant::LeaseTruth);
+}
+
+/// The first two of three servers have the entry, and the second is to be removed.
+#[test]
+fn what_is_committed_without_a_majority_of_the_incoming_members_is_seen() {
+    let mut world = led();
+    world.isolate(0b011);
+    let command = raftian_apps::Command::new("a", 1, serde_json::from_str("1").unwrap()).unwrap();
+    world.propose(id_at(0), &command).unwrap();
+    assert!(matches!(world.change(id_at(0), Change::Remove(id_at(1))), Ok(Some(Ok(_)))));
+    world.step_all().unwrap();
+    let server = world.nodes[0].server().unwrap();
+    let (before, members) = (Seen::of(server), Members::of(server.configuration().unwrap()));
+    assert_eq!((server.match_index(id_at(1)), before.commit_index), (Some(3), 1));
+    let now = Seen { commit_index: 2, ..before };
+    check(world.oracle.check_commit(0, server, Some(before), now, members), Invariant::DurableQuorum);
 }
 
 #[test]
