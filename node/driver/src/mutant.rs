@@ -26,6 +26,8 @@ mutants! {
     AnswersByIndex,
     /// A proposal that another one displaced from its index is forgotten without an answer.
     ForgetsDisplacedProposal,
+    /// A proposal whose index another entry took waits on, for an index that never comes.
+    AwaitsReplacedEntry,
     /// Proposals whose entries a leader's snapshot covers are forgotten without an answer.
     ForgetsSkippedProposals,
     /// A read is served as soon as its index is known, whether it is applied or not.

@@ -250,6 +250,11 @@ impl Oracle {
         Ok(())
     }
 
+    /// The last entry that a server has applied, or whose state it has restored.
+    pub(crate) fn applied_index(&self, at: usize) -> Index {
+        self.views[at].applied
+    }
+
     /// A server is about to apply this entry: the next one, and the one that is committed there.
     pub(crate) fn applies(&mut self, at: usize, entry: &Entry) -> Check {
         let Oracle { views, committed: Committed { log, .. }, findings, .. } = self;

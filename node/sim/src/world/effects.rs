@@ -128,7 +128,9 @@ impl World {
             }
             for decision in decisions {
                 self.journal.note(self.now_us, self.steps, || What::Read(id_at(at), decision));
-                self.oracle.read_answered(at, decision.ticket.number(), decision.index.ok())?;
+                let (ticket, index) = (decision.ticket.number(), decision.index.ok());
+                self.nodes[at].questions.is_decided(ticket, index);
+                self.oracle.read_answered(at, ticket, index)?;
             }
             let now = moved.now;
             self.trace.note([now.term << 8 | now.role as u64, now.last_index, now.commit_index]);
@@ -151,12 +153,14 @@ impl World {
         let node = &self.nodes[at];
         let Some(driver) = &node.driver else { return Ok(()) };
         self.oracle.settled(at, driver.server(), driver.is_restoring())?;
-        let (asked, answered, pending) = (node.asked, node.answered, driver.pending() as u64);
+        let (asked, answered, pending) = (node.questions.asked(), node.answered, driver.pending() as u64);
         self.oracle.findings.require(asked == answered + pending, Invariant::Answered, || {
             let id = id_at(at);
             format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
         })?;
-        let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
+        // While a snapshot is being restored, answers wait.
+        let (applied, undecided) = (self.oracle.applied_index(at), driver.server().pending_reads());
+        let overdue = if node.restoring.is_some() { 0 } else { node.questions.overdue(applied, undecided) };
         self.oracle.findings.require(overdue == 0, Invariant::Answered, || {
             format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
         })?;
@@ -216,9 +220,19 @@ impl World {
                     self.coverage.note_rare(Rare::StagedInVain);
                     self.nodes[at].storage.discard_staged(&snapshot);
                 }
-                Effect::Forward { leader, question } => self.forward(at, leader, question),
-                Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome),
-                Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome),
+                Effect::Forward { leader, question } => {
+                    let (Question::Command(_, asker) | Question::Read(_, asker)) = &question;
+                    self.note_answered(at, asker)?;
+                    self.forward(at, leader, question);
+                }
+                Effect::Command(asker, outcome) => {
+                    self.note_answered(at, &asker)?;
+                    self.tell_command(at, asker, outcome);
+                }
+                Effect::Read(asker, outcome) => {
+                    self.note_answered(at, &asker)?;
+                    self.tell_read(at, asker, outcome);
+                }
                 Effect::Applied { entry, applied } => {
                     self.note_applied(at, &entry, &applied)?;
                     let node = &mut self.nodes[at];
@@ -424,6 +438,14 @@ impl World {
     }
 
     // What is seen.
+
+    /// A question is answered, or passed on: once.
+    fn note_answered(&mut self, at: usize, asker: &Asker) -> Check {
+        let is_open = self.nodes[at].questions.is_answered(asker.number);
+        self.oracle
+            .findings
+            .require(is_open, Invariant::Answered, || format!("{} answers question {} again", id_at(at), asker.number))
+    }
 
     fn note_applied(&mut self, at: usize, entry: &Entry, applied: &raftian_apps::Applied) -> Check {
         self.oracle.applies(at, entry)?;

@@ -235,11 +235,7 @@ impl World {
             if !world.takes_input(at) {
                 return Ok(None);
             }
-            world.nodes[at].asked += 1;
-            let (now, driver) = world.driver(at);
-            let proposed = driver.counters().proposed;
-            driver.submit(now, bytes, Route::Forwarded, Asker::HAND);
-            let is_taken = driver.counters().proposed > proposed;
+            let is_taken = world.submit_at(at, bytes, Route::Forwarded, Asker::HAND);
             world.settle(at, None).map(|()| Some(is_taken))
         })
     }
