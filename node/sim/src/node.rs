@@ -250,15 +250,11 @@ impl Node {
         };
     }
 
-    /// A boundary is crossed. Says how many records are kept if it crashes there.
-    pub(crate) fn cross(&mut self, is_install: bool) -> Option<usize> {
+    /// A boundary is crossed. Says what has come if it crashes there.
+    pub(crate) fn cross(&mut self, is_install: bool) -> Option<Armed> {
         let armed = self.armed.as_mut().filter(|armed| is_install || !armed.only_installs)?;
         armed.boundaries = armed.boundaries.saturating_sub(1);
-        let keep = armed.keep;
-        (armed.boundaries == 0).then(|| {
-            self.armed = None;
-            keep
-        })
+        self.armed.take_if(|armed| armed.boundaries == 0)
     }
 }
 

@@ -14,6 +14,7 @@ mod live;
 mod manual;
 mod steady;
 mod storage;
+mod strikes;
 #[cfg(test)]
 mod teeth;
 mod turn;
@@ -38,6 +39,7 @@ use crate::random::{Trace, random};
 use crate::schedule::{Schedule, Timed};
 use crate::settings::{Plan, Settings};
 use crate::storage::Storage;
+use strikes::Delays;
 
 /// The most steps that may be taken without time passing, for each node: a bug may want to be called again and again.
 const MAX_STEPS_WITHOUT_TIME: u64 = 20_000;
@@ -58,6 +60,7 @@ pub struct World {
     performed: u64,
     nodes: Vec<Node>,
     network: Network,
+    delays: Delays,
     clients: Vec<Client>,
     calls: u64,
     history: History,
@@ -121,6 +124,7 @@ impl World {
                 plan.news_us,
                 links,
             ),
+            delays: Delays::of(plan),
             clients: (0..plan.clients)
                 .map(|client| {
                     let knows = u64::MAX >> (64 - count);

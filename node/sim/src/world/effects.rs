@@ -208,8 +208,7 @@ impl World {
                     let is_install = is_install(persist.write());
                     self.require_restored(at)?;
                     self.nodes[at].storage.waiting.push(persist);
-                    let rare = if is_install { Rare::CrashedAtInstall } else { Rare::CrashedAtWrite };
-                    if self.crosses(at, is_install, rare)? {
+                    if self.crosses(at, is_install, Rare::CrashedAtWrite)? {
                         return Ok(Carried::Crashed);
                     }
                     self.begin_sync(at);
@@ -253,9 +252,9 @@ impl World {
 
     /// A boundary is crossed. Says whether the node crashed there.
     pub(super) fn crosses(&mut self, at: usize, is_install: bool, rare: Rare) -> Result<bool, Finding> {
-        let Some(keep) = self.nodes[at].cross(is_install) else { return Ok(false) };
-        self.coverage.note_rare(rare);
-        self.crash_at(at, keep).map(|()| true)
+        let Some(armed) = self.nodes[at].cross(is_install) else { return Ok(false) };
+        self.coverage.note_rare(if armed.only_installs { Rare::CrashedAtInstall } else { rare });
+        self.crash_at(at, armed.keep).map(|()| true)
     }
 
     /// What may rest on a snapshot is written after its state is restored.
@@ -289,7 +288,7 @@ impl World {
         if is_request && self.plan.call_timeout {
             self.begin_call(from, &message);
         }
-        let fate = self.network.judge(&message, self.now_us, &mut self.coverage);
+        let fate = self.judge(&message);
         if fate != Fate::Lost {
             self.require_open(from, from, to)?;
             if !is_request {

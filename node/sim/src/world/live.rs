@@ -34,6 +34,7 @@ impl World {
     /// The invariant that was broken: [`Invariant::Liveness`] if it does not come to life, [`Invariant::Steady`] if it does
     /// not stay as it is then.
     pub fn come_to_life(&mut self) -> Result<(), Violation> {
+        self.coverage.end_faults();
         let healed = self.heal_core();
         let core = self.conclude(healed)?;
         let slowest = self.nodes.iter().map(|node| node.clock.rate_permille).min().unwrap_or(1000);
