@@ -25,7 +25,8 @@ const SLACK: u64 = 2;
 
 impl World {
     /// What has come to life stays as it is, for ten election time-outs: the leader, its term, its followers. A server
-    /// that was down meanwhile catches up, though snapshots go on being made; and then there are heartbeats and no more.
+    /// that was down meanwhile catches up, though snapshots go on being made; and then there are heartbeats and no more. Where
+    /// a leader may be deposed, that server catches up all the same, and no read is left pending.
     ///
     /// # Errors
     /// The invariant that was broken: [`Invariant::Steady`] if something moves, [`Invariant::Liveness`] if something does
@@ -46,10 +47,10 @@ impl World {
             self.run_until(self.now_us + timeout_us / 40)?;
         }
         let is_protected = self.nodes.iter().all(|node| node.options.check_quorum && node.options.pre_vote);
-        if !is_calm(self) || !is_protected && self.may_be_deposed(core, members) {
-            return Ok(());
+        let is_steady = is_calm(self) && (is_protected || !self.may_be_deposed(core, members));
+        if is_steady {
+            self.oracle.settles(id_at(leader), term, up, self.plan.heartbeat_interval);
         }
-        self.oracle.settles(id_at(leader), term, up, self.plan.heartbeat_interval);
         let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
         if let Some(straggler) = self.draw_straggler(leader, members, up) {
             self.fall_behind(straggler, leader, probe, timeout_us)?;
@@ -62,7 +63,9 @@ impl World {
         let most = self.most_beats(leader, self.now_us - began_us);
         let quiet = self.oracle.check_quiet(most);
         self.conclude(quiet)?;
-        self.coverage.note_rare(Rare::QuietJudged);
+        if is_steady {
+            self.coverage.note_rare(Rare::QuietJudged);
+        }
         self.check_nothing_pends(up)
     }
 
@@ -180,5 +183,31 @@ impl World {
             format!("{} has not decided a read, though a quorum was healed", waits.expect("it waits"))
         });
         self.conclude(checked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use raftian_raft::Change;
+
+    use super::*;
+    use crate::settings::{Plan, Settings};
+
+    /// A server that was removed may depose the leader; so nothing has to stay as it is, and the rest is judged all the same.
+    #[test]
+    fn a_server_falls_behind_and_catches_up_though_a_leader_may_be_deposed() {
+        let plan = Plan { check_quorum: false, pre_vote: false, ..Plan::quiet(4) };
+        let has_caught_up = |seed| {
+            let mut world = World::manual(plan.clone(), seed, Settings::default());
+            world.tick(id_at(0)).unwrap();
+            world.step_all().unwrap();
+            world.change(id_at(0), Change::Remove(id_at(3))).unwrap().unwrap().unwrap();
+            world.run_until(Duration::from_millis(400).as_micros() as u64).unwrap();
+            world.come_to_life().unwrap();
+            world.coverage().rare(Rare::QuietJudged) == 0 && world.counts().1 >= 2 + MISSED as u64
+        };
+        assert!((0..20).any(has_caught_up));
     }
 }
