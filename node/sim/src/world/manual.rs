@@ -138,11 +138,6 @@ impl World {
         Ok(())
     }
 
-    /// Time passes, and nobody looks at the clock.
-    pub fn pass(&mut self, us: u64) {
-        self.now_us += us;
-    }
-
     /// Time passes until this server wants to be called, and it is. The others are not. A server that is down or paused
     /// stays so.
     ///
