@@ -41,7 +41,8 @@ use crate::settings::{Plan, Settings};
 use crate::storage::Storage;
 use strikes::Delays;
 
-/// The most steps that may be taken without time passing, for each node: a bug may want to be called again and again.
+/// The most steps that may be taken without time passing, or without a server looking at its clock, for each node: a bug may
+/// want to be called again and again, or send messages for ever.
 const MAX_STEPS_WITHOUT_TIME: u64 = 20_000;
 
 /// A cluster and all that happens to it.

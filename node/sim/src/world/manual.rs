@@ -10,7 +10,7 @@ use raftian_raft::{Body, Change, ChangeRefused, Index, Message, NodeId, Proposed
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
-use crate::invariant::{Finding, Invariant, Violation, place, require};
+use crate::invariant::{Finding, Violation, place};
 use crate::journal::What;
 use crate::node::{Asker, Node};
 use crate::queue::{Event, MessageId};
@@ -30,9 +30,6 @@ impl Held {
         &self.message
     }
 }
-
-/// The most events that may happen without time passing.
-const MAX_STORM: u64 = 100_000;
 
 impl World {
     /// A cluster to which nothing happens by itself but what its plan says.
@@ -175,11 +172,10 @@ impl World {
     /// # Errors
     /// The invariant that this broke.
     pub fn step_all(&mut self) -> Result<(), Violation> {
-        let before = self.steps;
+        self.steps_without_time = 0;
         while let Some(at_us) = self.queue.next_us() {
             self.by_hand(|world| {
-                let storm = world.steps - before > MAX_STORM;
-                require(!storm, Invariant::MessageBudget, || "a storm of messages, without time passing".to_owned())?;
+                world.bound_steps(false)?;
                 world.now_us = world.now_us.max(at_us);
                 world.next_event()
             })?;

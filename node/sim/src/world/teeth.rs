@@ -8,7 +8,7 @@ use raftian_raft::{
 };
 use raftian_wal::Recovered;
 
-use super::{Budget, World};
+use super::{Budget, MAX_STEPS_WITHOUT_TIME, World};
 use crate::invariant::{Check, Invariant, id_at};
 use crate::members::Members;
 use crate::oracle::{Oracle, Seen};
@@ -283,6 +283,14 @@ fn entries_that_are_sent_twice_are_seen_though_other_members_have_just_changed()
     world.step_all().unwrap();
     send(&mut world, 1, 1_001).unwrap();
     check(send(&mut world, 1, 1_002), Invariant::MessageBudget);
+}
+
+#[test]
+fn steps_that_take_no_time_come_to_an_end() {
+    let mut world = led();
+    world.bound_steps(true).unwrap();
+    (0..3 * MAX_STEPS_WITHOUT_TIME).for_each(|_| world.bound_steps(false).unwrap());
+    check(world.bound_steps(false), Invariant::TimePasses);
 }
 
 #[test]
