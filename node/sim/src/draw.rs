@@ -1,8 +1,8 @@
 //! What a seed draws: which faults there are, how hard they strike, and when (swarm testing: a fault that is always there
 //! hides what only its absence would show).
 //!
-//! Invariants: the same seed draws the same schedule; each kind of fault has a generator of its own, so that a new kind
-//! changes nothing for the others; what is drawn is legal.
+//! Invariants: a seed draws the same schedule each time, until [`DRAWS`] rises; each kind of action has a stream of random
+//! numbers of its own ([`Draw`]), so that a new kind changes none of the others; what is drawn is legal.
 
 mod edges;
 
