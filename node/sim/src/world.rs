@@ -35,7 +35,7 @@ use crate::network::Network;
 use crate::node::{Input, Node};
 use crate::oracle::Oracle;
 use crate::queue::{Event, MessageId, Queue};
-use crate::random::{Trace, random};
+use crate::random::{Stream, Trace, random};
 use crate::schedule::{Schedule, Timed};
 use crate::settings::{Plan, Settings};
 use crate::storage::Storage;
@@ -105,7 +105,7 @@ impl World {
             let storage = Storage::new(id_at(at), plan.layout(&settings), sync_us);
             Node::new(plan.options(id_at(at), *seed, &settings), rate, storage)
         };
-        let network_seed = random([*seed, 1]);
+        let network_seed = random([*seed, Stream::Network as u64]);
         let links = |links| settings.links(links);
         let mut world = World {
             seed: *seed,

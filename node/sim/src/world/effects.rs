@@ -16,7 +16,7 @@ use crate::journal::What;
 use crate::network::Fate;
 use crate::node::{Asker, SimHost};
 use crate::queue::{Answer, Event};
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::storage::is_install;
 
 impl World {
@@ -43,7 +43,7 @@ impl World {
 
     /// A node crashes. Of what waited for its disk, the first `keep` records have reached it all the same.
     pub(super) fn crash_at(&mut self, at: usize, keep: usize) -> Check {
-        let name = random([self.seed, 13, at as u64, self.steps]);
+        let name = random([self.seed, Stream::Crash as u64, at as u64, self.steps]);
         let Some(driver) = self.end_at(at) else { return Ok(()) };
         self.trace.note([21, at as u64, keep as u64, self.now_us]);
         self.note_end(at, driver.server());
@@ -343,7 +343,7 @@ impl World {
     /// A state is being encoded. Says whether that is done at once.
     fn begin_encoding(&mut self, at: usize, snapshot: raftian_raft::Snapshot) -> bool {
         self.nodes[at].encoding = Some(snapshot);
-        self.begin_job(at, 14, |node, epoch| Event::Encoded { node, epoch }, World::finish_encoding)
+        self.begin_job(at, Stream::Encoding, |node, epoch| Event::Encoded { node, epoch }, World::finish_encoding)
     }
 
     pub(super) fn finish_encoding(&mut self, at: usize) {
@@ -361,7 +361,7 @@ impl World {
         if self.plan.job_us == 0 {
             return self.finish_restoring(at).map(|()| true);
         }
-        Ok(self.begin_job(at, 15, |node, epoch| Event::Restored { node, epoch }, |_, _| {}))
+        Ok(self.begin_job(at, Stream::Restoring, |node, epoch| Event::Restored { node, epoch }, |_, _| {}))
     }
 
     pub(super) fn finish_restoring(&mut self, at: usize) -> Check {
@@ -377,7 +377,7 @@ impl World {
     fn begin_job(
         &mut self,
         at: usize,
-        stream: u64,
+        stream: Stream,
         event: impl Fn(usize, u32) -> Event,
         finish: impl Fn(&mut World, usize),
     ) -> bool {
@@ -385,7 +385,7 @@ impl World {
             finish(self, at);
             return true;
         }
-        let takes_us = random([self.seed, stream, at as u64, self.steps]) % self.plan.job_us;
+        let takes_us = random([self.seed, stream as u64, at as u64, self.steps]) % self.plan.job_us;
         self.queue.plan(self.now_us + takes_us, event(at, self.nodes[at].epoch));
         false
     }

@@ -10,7 +10,7 @@ use super::live::PATIENCE;
 use crate::coverage::Rare;
 use crate::invariant::{Invariant, Violation, id_at};
 use crate::members::{Members, bit};
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::schedule::{Action, Op, Whom};
 
 /// For how many election time-outs at least nothing at all happens.
@@ -165,7 +165,7 @@ impl World {
         let followers = (0..self.nodes.len()).filter(|at| *at != leader && up >> at & 1 == 1);
         let spare = followers.filter(|at| members.is_quorum(up & !bit(id_at(*at))));
         let whole = spare.filter(|at| !self.nodes[*at].storage.is_damaged());
-        whole.min_by_key(|at| random([self.seed, 17, *at as u64]))
+        whole.min_by_key(|at| random([self.seed, Stream::Straggler as u64, *at as u64]))
     }
 
     /// How many messages at most each way heartbeats need on a link in so long.

@@ -17,7 +17,7 @@ use crate::invariant::{Check, Invariant, id_at, place};
 use crate::journal::What;
 use crate::node::{Asker, Input};
 use crate::queue::{Event, MessageId, Request};
-use crate::random::random;
+use crate::random::{Stream, random};
 
 /// How long it takes at most until a caller hears that its call was refused, in microseconds.
 const REFUSAL_US: u64 = 500;
@@ -78,7 +78,7 @@ impl World {
             }
             kind = taken.filter(|_| !is_batch);
         }
-        let takes_us = random([self.seed, 12, at as u64, self.steps]) % self.plan.turn_us.max(1);
+        let takes_us = random([self.seed, Stream::Turn as u64, at as u64, self.steps]) % self.plan.turn_us.max(1);
         self.nodes[at].busy_until_us = self.now_us + takes_us;
         self.settle(at, kind)
     }
@@ -178,7 +178,7 @@ impl World {
     pub(super) fn refuse(&mut self, message: &Message) {
         let node = place(message.from);
         if self.plan.call_timeout && matches!(message.body, Body::Request(_)) {
-            let at_us = self.now_us + random([self.seed, 14, message.call]) % REFUSAL_US;
+            let at_us = self.now_us + random([self.seed, Stream::Refusal as u64, message.call]) % REFUSAL_US;
             let epoch = self.nodes[node].epoch;
             self.queue.plan(at_us, Event::CallLost { node, epoch, peer: message.to, call: message.call });
         }
