@@ -10,6 +10,7 @@ use super::live::PATIENCE;
 use crate::coverage::Rare;
 use crate::invariant::{Invariant, Violation, id_at};
 use crate::members::{Members, bit};
+use crate::node::{Input, Node};
 use crate::random::{Stream, random};
 use crate::schedule::{Action, Op, Whom};
 
@@ -42,12 +43,11 @@ impl World {
         let Some(leader) = self.settled_leader(core) else { return Ok(()) };
         let Some((members, up, term)) = self.settled_members(core, leader) else { return Ok(()) };
         // What a disk was given before may hold up a vote for long.
-        let is_calm = |world: &World| world.up(up).all(|(at, _)| world.nodes[at].storage.is_idle());
-        while !is_calm(self) && self.now_us < end_us {
+        while !self.is_calm(up) && self.now_us < end_us {
             self.run_until(self.now_us + timeout_us / 40)?;
         }
         let is_protected = self.nodes.iter().all(|node| node.options.check_quorum && node.options.pre_vote);
-        let is_steady = is_calm(self) && (is_protected || !self.may_be_deposed(core, members));
+        let is_steady = self.is_calm(up) && (is_protected || !self.may_be_deposed(core, members));
         if is_steady {
             self.oracle.settles(id_at(leader), term, up, self.plan.heartbeat_interval);
         }
@@ -67,6 +67,12 @@ impl World {
             self.coverage.note_rare(Rare::QuietJudged);
         }
         self.check_nothing_pends(up)
+    }
+
+    /// Whether no message of these nodes waits for a disk, nor for the turn in which its node learns that it is done.
+    fn is_calm(&self, up: u64) -> bool {
+        let is_heard = |node: &Node| !node.inbox.iter().any(|input| matches!(input, Input::Persisted(_)));
+        self.up(up).all(|(at, _)| self.nodes[at].storage.is_idle() && is_heard(&self.nodes[at]))
     }
 
     /// Whether a heartbeat of the slowest clock comes twice before the shortest election time-out on the fastest: with clocks
@@ -194,6 +200,14 @@ mod tests {
 
     use super::*;
     use crate::settings::{Plan, Settings};
+
+    #[test]
+    fn messages_of_a_slow_disk_wait_for_their_nodes_turn_too() {
+        let mut world = World::manual(Plan::quiet(3), 1, Settings::default());
+        assert!(world.is_calm(0b111));
+        world.nodes[1].inbox.push_back(Input::Persisted(Vec::new()));
+        assert!(!world.is_calm(0b111) && world.is_calm(0b101));
+    }
 
     /// A server that was removed may depose the leader; so nothing has to stay as it is, and the rest is judged all the same.
     #[test]
