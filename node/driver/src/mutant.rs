@@ -26,6 +26,8 @@ mutants! {
     AnswersByIndex,
     /// A proposal is forgotten without an answer when another one takes its index.
     ForgetsDisplacedProposal,
+    /// A proposal whose index another entry took waits on, for an index that never comes.
+    AwaitsReplacedEntry,
     /// Proposals whose entries a leader's snapshot covers are forgotten without an answer.
     ForgetsSkippedProposals,
     /// A server that does not lead any more says of all pending commands that nothing has happened.

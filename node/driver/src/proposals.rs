@@ -39,6 +39,10 @@ impl<C> Proposals<C> {
     /// An entry was applied. Returns the client of the proposal at its index, and the outcome of its command.
     pub(crate) fn applied(&mut self, entry: &Entry, applied: &Applied) -> Option<(C, CommandOutcome)> {
         let Proposal { term, client } = self.by_index.remove(&entry.index)?;
+        if term != entry.term && self.planted.has(Mutant::AwaitsReplacedEntry) {
+            self.by_index.insert(Index::MAX - entry.index, Proposal { term, client });
+            return None;
+        }
         let is_it = term == entry.term || self.planted.has(Mutant::AnswersByIndex);
         let outcome = match applied.response().filter(|_| is_it) {
             Some(response) => CommandOutcome::Applied {

@@ -91,6 +91,8 @@ counted! {
     Rare {
         /// A message found its receiver down.
         ArrivedAtNobody = "receiver_down",
+        /// A server was stopped from outside.
+        Crashed = "crashed",
         /// A crash found nothing that waited for the disk.
         CrashedIdle = "crashed_idle",
         /// A crash lost writes that were not synced.
@@ -133,14 +135,20 @@ counted! {
         LostAtCut = "lost_at_cut",
         /// A message took time.
         MessageDelayed = "message_delayed",
-        /// A message overtook another one on its link.
+        /// A message overtook another one on its link, for whatever reason.
         MessageOvertook = "message_overtook",
+        /// A message overtook one that was held back for that: by longer than latencies are.
+        OvertookHeldBack = "overtook_held_back",
+        /// A message took longer than it would have on other links.
+        SlowedByLink = "slowed_by_link",
         /// A message was held up on a clogged link.
         HeldByClog = "held_by_clog",
         /// A message was delivered twice.
         MessageTwice = "message_twice",
         /// A request that was on its way when its link was cut was refused by its receiver.
         RefusedAtCut = "refused_at_cut",
+        /// A message passed a link that was cut, or was lost on one that worked again: an end of it had yet to hear of that.
+        NewsWasLate = "news_was_late",
         /// A transport heard that a call was lost: its receiver was down, or the link was cut.
         CallLost = "call_lost",
         /// A transport gave a call up.
@@ -207,6 +215,10 @@ pub struct Coverage {
     rare: [u64; Rare::ALL.len()],
     /// In how many runs each fault was drawn.
     drawn: [u64; Fault::ALL.len()],
+    /// How often each fault took effect, in those runs.
+    struck: [u64; Fault::ALL.len()],
+    /// The rare branches that were taken while there were faults, in a run in which they are over.
+    under_faults: Option<[u64; Rare::ALL.len()]>,
 }
 
 /// The roles, in the order in which they are counted.
@@ -218,6 +230,8 @@ impl Default for Coverage {
             transitions: [[[0; Outcome::ALL.len()]; Kind::ALL.len()]; ROLES.len()],
             rare: [0; Rare::ALL.len()],
             drawn: [0; Fault::ALL.len()],
+            struck: [0; Fault::ALL.len()],
+            under_faults: None,
         }
     }
 }
@@ -279,9 +293,9 @@ impl Coverage {
         self.drawn[fault as usize]
     }
 
-    /// How often a fault took effect.
+    /// How often a fault took effect in the runs in which it was drawn, before the cluster was healed.
     pub fn took_effect(&self, fault: Fault) -> u64 {
-        fault.shows_as().iter().map(|rare| self.rare(*rare)).sum()
+        self.struck[fault as usize]
     }
 
     /// How many different transitions were reached at all.
@@ -293,7 +307,7 @@ impl Coverage {
     pub fn add(&mut self, other: &Coverage) {
         let counts = self.transitions.iter_mut().flatten().flatten().chain(&mut self.rare).chain(&mut self.drawn);
         let others = other.transitions.iter().flatten().flatten().chain(&other.rare).chain(&other.drawn);
-        counts.zip(others).for_each(|(count, other)| *count += other);
+        counts.chain(&mut self.struck).zip(others.chain(&other.struck)).for_each(|(count, other)| *count += other);
     }
 
     pub(crate) fn note(&mut self, kind: Kind, moved: &Moved) {
@@ -302,10 +316,17 @@ impl Coverage {
         }
     }
 
-    /// A run of this schedule begins.
+    /// The faults are over: what shows one from now on is due to something else.
+    pub(crate) fn end_faults(&mut self) {
+        self.under_faults.get_or_insert(self.rare);
+    }
+
+    /// A run of this schedule is over.
     pub(crate) fn note_drawn(&mut self, schedule: &Schedule) {
-        for (count, fault) in self.drawn.iter_mut().zip(Fault::ALL) {
-            *count += u64::from(fault.is_drawn_in(schedule));
+        let taken = self.under_faults.take().unwrap_or(self.rare);
+        for fault in Fault::ALL.iter().copied().filter(|fault| fault.is_drawn_in(schedule)) {
+            self.drawn[fault as usize] += 1;
+            self.struck[fault as usize] += fault.shows_as().iter().map(|rare| taken[*rare as usize]).sum::<u64>();
         }
     }
 

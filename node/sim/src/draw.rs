@@ -1,8 +1,8 @@
 //! What a seed draws: which faults there are, how hard they strike, and when (swarm testing: a fault that is always there
 //! hides what only its absence would show).
 //!
-//! Invariants: the same seed draws the same schedule; each kind of fault has a generator of its own, so that a new kind
-//! changes nothing for the others; what is drawn is legal.
+//! Invariants: a seed draws the same schedule each time, until [`DRAWS`] rises; each kind of action has a stream of random
+//! numbers of its own ([`Draw`]), so that a new kind changes none of the others; what is drawn is legal.
 
 mod edges;
 
@@ -16,7 +16,7 @@ use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
 
 use crate::invariant::id_at;
-use crate::random::random;
+use crate::random::{Draw, Stream, random};
 use crate::schedule::{Action, Op, Schedule, Timed, Whom};
 use crate::settings::{LinkEffect, Plan};
 use crate::storage::Crashes;
@@ -35,7 +35,7 @@ const FREE_SKEW_PERMILLE: u64 = 200;
 impl Schedule {
     /// The schedule of a seed.
     pub fn draw(seed: u64) -> Schedule {
-        let mut random = generator(seed, 0);
+        let mut random = generator(seed, Draw::Length);
         let end_us = random.u64(4_000_000..12_000_000);
         let plan = draw_plan(seed);
         let drawing = Drawing { seed, end_us, plan: &plan, nodes: plan.nodes() };
@@ -58,12 +58,12 @@ impl Schedule {
     }
 }
 
-fn generator(seed: u64, stream: u64) -> Rng {
-    Rng::with_seed(random([seed, 100, stream]))
+fn generator(seed: u64, stream: Draw) -> Rng {
+    Rng::with_seed(random([seed, Stream::Draw as u64, stream as u64]))
 }
 
 fn draw_plan(seed: u64) -> Plan {
-    let mut random = generator(seed, 1);
+    let mut random = generator(seed, Draw::Plan);
     let founders = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7][random.usize(0..12)];
     let timeout_ms = [50, 150, 150, 300][random.usize(0..4)];
     let check_quorum = random.u8(0..4) > 0;
@@ -73,9 +73,9 @@ fn draw_plan(seed: u64) -> Plan {
     // Where leases are in use, others should want to lead as soon as they may.
     let spread_ms = if lease.is_some() && timeout_ms > 50 && random.bool() { timeout_ms / 10 } else { timeout_ms };
     let app = if random.u8(0..4) == 0 { AppKind::Attack } else { AppKind::Kv };
-    let mut hosts = generator(seed, 13);
+    let mut hosts = generator(seed, Draw::Hosts);
     let is_limited = hosts.u8(0..3) == 0;
-    let mut edges = generator(seed, 17);
+    let mut edges = generator(seed, Draw::Edges);
     let clients = random.usize(1..7);
     // Who tries only once waits long for the answer, and takes it at its word.
     let attempts = [1, 1, 2, 3, 5, 8, 12][edges.usize(0..7)];
@@ -216,7 +216,7 @@ impl Drawing<'_> {
 
     fn ops(&self) -> Vec<Timed> {
         let plan = self.plan;
-        let mut random = generator(self.seed, 2);
+        let mut random = generator(self.seed, Draw::Ops);
         // Where all is idle now and then, a server that hears nobody does not fall behind at once.
         let is_idle = plan.lease.is_some() && random.bool();
         let count = if is_idle { random.u64(50..400) } else { random.u64(500..3_000) };
@@ -250,7 +250,7 @@ impl Drawing<'_> {
     }
 
     fn crashes(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 3);
+        let mut random = generator(self.seed, Draw::Crashes);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 1, 100_000..1_500_000) {
             let (whom, keep) = (self.whom(&mut random), random.usize(0..5));
@@ -275,7 +275,7 @@ impl Drawing<'_> {
 
     /// All servers stop at once.
     fn blackouts(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 4);
+        let mut random = generator(self.seed, Draw::Blackouts);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 3, 2_000_000..5_000_000) {
             actions.push(Timed { at_us, action: Action::CrashAll { keep: random.usize(0..3) } });
@@ -288,7 +288,7 @@ impl Drawing<'_> {
     }
 
     fn pauses(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 5);
+        let mut random = generator(self.seed, Draw::Pauses);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 2, 300_000..2_000_000) {
             actions.push(Timed { at_us, action: Action::Pause(self.whom(&mut random)) });
@@ -299,7 +299,7 @@ impl Drawing<'_> {
     }
 
     fn partitions(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 6);
+        let mut random = generator(self.seed, Draw::Partitions);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 1, 300_000..2_000_000) {
             let links = self.shape(&mut random);
@@ -335,7 +335,7 @@ impl Drawing<'_> {
     }
 
     fn clogs(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 7);
+        let mut random = generator(self.seed, Draw::Clogs);
         let times = self.strikes(&mut random, 2, 100_000..1_000_000);
         let clog = |at_us| {
             let (from, to, for_us) = (self.any(&mut random), self.any(&mut random), random.u64(10_000..1_000_000));
@@ -345,7 +345,7 @@ impl Drawing<'_> {
     }
 
     fn disks(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 8);
+        let mut random = generator(self.seed, Draw::Disks);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 1, 500_000..3_000_000) {
             let node = self.any(&mut random);
@@ -367,7 +367,7 @@ impl Drawing<'_> {
 
     /// Bits flip. Mostly the node stops soon after and finds out, before the record is discarded.
     fn flips(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 12);
+        let mut random = generator(self.seed, Draw::Flips);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 2, 1_000_000..4_000_000) {
             let node = self.any(&mut random);
@@ -389,7 +389,7 @@ impl Drawing<'_> {
     }
 
     fn changes(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 9);
+        let mut random = generator(self.seed, Draw::Changes);
         let times = self.strikes(&mut random, 1, 50_000..800_000);
         let change = |at_us| {
             let node = self.any(&mut random);
@@ -412,14 +412,14 @@ impl Drawing<'_> {
     }
 
     fn transfers(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 10);
+        let mut random = generator(self.seed, Draw::Transfers);
         let times = self.strikes(&mut random, 2, 200_000..2_000_000);
         let transfer = |at_us| Timed { at_us, action: Action::Transfer(self.any(&mut random)) };
         times.into_iter().map(transfer).collect()
     }
 
     fn compactions(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 11);
+        let mut random = generator(self.seed, Draw::Compactions);
         let times = self.strikes(&mut random, 1, 50_000..1_000_000);
         let compact = |at_us| {
             let (node, keep) = (self.whom(&mut random), random.u64(0..6).saturating_sub(2));

@@ -43,7 +43,7 @@ invariants! {
     LeaderCompleteness = "leader_completeness",
     /// What is committed at an index is the same everywhere and for ever, and so is the state it leads to (§5.4.3).
     StateMachineSafety = "state_machine_safety",
-    /// When an entry is first committed, a quorum has it durably (§5.3, §6).
+    /// When an entry is first committed, a quorum of the configuration in force has it durably (§5.3, §6).
     DurableQuorum = "durable_quorum",
     /// A leader moves commitIndex only onto an entry of its own term (§5.4.2).
     CommitOwnTerm = "commit_own_term",

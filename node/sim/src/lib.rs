@@ -35,6 +35,7 @@ mod minimise;
 mod network;
 mod node;
 mod oracle;
+mod questions;
 mod queue;
 mod random;
 mod rules;

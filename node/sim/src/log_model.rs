@@ -11,6 +11,10 @@ use raftian_apps::Digest;
 use crate::members::Members;
 use crate::random::random;
 
+/// What stands for an entry of each kind that is no command.
+const NOOP: u64 = 1;
+const CONFIGURATION: u64 = 2;
+
 /// An entry and all before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -29,11 +33,11 @@ impl Mark {
     /// The mark of the entry that follows this one.
     pub(crate) fn then(self, entry: &Entry) -> Mark {
         let payload = match &entry.payload {
-            Payload::Noop => 1,
+            Payload::Noop => NOOP,
             Payload::Command(bytes) => Digest::of(bytes).0,
             Payload::Configuration(configuration) => {
                 let Members { voters, outgoing, learners } = Members::of(configuration);
-                random([2, voters, outgoing, learners])
+                random([CONFIGURATION, voters, outgoing, learners])
             }
         };
         Mark { term: entry.term, chain: random([self.chain, entry.term, payload]) }

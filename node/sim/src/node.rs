@@ -9,6 +9,7 @@ use raftian_apps::Machine;
 use raftian_driver::{Driver, Host, RestoreJob};
 use raftian_raft::{Configuration, Message, NodeId, Options, Persisted, Server, Snapshot, Time};
 
+use crate::questions::Questions;
 use crate::queue::{Event, MessageId, Request, Via};
 use crate::schedule::Op;
 use crate::storage::Storage;
@@ -36,6 +37,8 @@ pub(crate) struct Asker {
     pub(crate) op: Op,
     /// The node that passed the question on.
     pub(crate) via: Option<Via>,
+    /// The number of the question among those that the node took in; 0 before it does.
+    pub(crate) number: u64,
 }
 
 /// Something that a node takes in with its next turn.
@@ -86,11 +89,9 @@ pub(crate) struct Node {
     pub(crate) encoding: Option<Snapshot>,
     pub(crate) restoring: Option<(RestoreJob, Machine)>,
     pub(crate) calls: Calls,
-    /// How many questions it took in in this life, and how many it answered or passed on.
-    pub(crate) asked: u64,
+    /// The questions that it took in in this life, and how many it answered or passed on.
+    pub(crate) questions: Questions,
     pub(crate) answered: u64,
-    /// How many of the reads it took in it put to its core.
-    pub(crate) tickets: u64,
 }
 
 /// A crash to come: when so many more boundaries are crossed. A boundary is a write handed over, a sync that is done but
@@ -199,9 +200,8 @@ impl Node {
             encoding: None,
             restoring: None,
             calls: Calls::default(),
-            asked: 0,
+            questions: Questions::default(),
             answered: 0,
-            tickets: 0,
         }
     }
 
@@ -234,7 +234,7 @@ impl Node {
         (self.encoding, self.restoring, self.wanted, self.handed) = (None, None, 0, 0);
         self.restores.clear();
         self.calls = Calls::default();
-        (self.asked, self.answered, self.tickets) = (0, 0, 0);
+        (self.questions, self.answered) = (Questions::default(), 0);
         self.wind();
         Some(driver)
     }
@@ -250,27 +250,23 @@ impl Node {
         };
     }
 
-    /// A boundary is crossed. Says how many records are kept if it crashes there.
-    pub(crate) fn cross(&mut self, is_install: bool) -> Option<usize> {
+    /// A boundary is crossed. Says what has come if it crashes there.
+    pub(crate) fn cross(&mut self, is_install: bool) -> Option<Armed> {
         let armed = self.armed.as_mut().filter(|armed| is_install || !armed.only_installs)?;
         armed.boundaries = armed.boundaries.saturating_sub(1);
-        let keep = armed.keep;
-        (armed.boundaries == 0).then(|| {
-            self.armed = None;
-            keep
-        })
+        self.armed.take_if(|armed| armed.boundaries == 0)
     }
 }
 
 impl Asker {
     /// A step by hand.
-    pub(crate) const HAND: Asker = Asker { client: None, place: 0, op: Op::Read(0), via: None };
+    pub(crate) const HAND: Asker = Asker { client: None, place: 0, op: Op::Read(0), via: None, number: 0 };
 }
 
 impl From<&Request> for Asker {
     fn from(request: &Request) -> Asker {
         let client = (!request.is_copy).then_some(request.client);
-        Asker { client, place: request.place, op: request.op, via: request.via }
+        Asker { client, place: request.place, op: request.op, via: request.via, number: 0 }
     }
 }
 

@@ -240,7 +240,7 @@ impl Oracle {
     pub(crate) fn stepped(&mut self, at: usize, server: &Server, write: Option<&Write>) -> Result<Moved, Finding> {
         let (before, now) = (self.views[at].seen, Seen::of(server));
         let mut moved = Moved { before, now, appended: false, truncated: false, rolled_back: false, installed: false };
-        let changed = self.views[at].log.changes().last().map(|(since, _)| *since);
+        let members = self.members(at);
         if let Some(write) = write.filter(|write| !write.is_empty()) {
             self.take_in(at, server, write, &mut moved)?;
         }
@@ -253,13 +253,12 @@ impl Oracle {
         }
         let known = before.map_or(0, |before| before.commit_index);
         if now.commit_index != known {
-            self.check_commit(at, server, before, now)?;
+            self.check_commit(at, server, before, now, members)?;
         }
         if moved.appended || moved.truncated || moved.installed || before.is_none() {
             self.check_active(at, server)?;
-            if self.views[at].log.changes().last().map(|(since, _)| *since) != changed {
-                self.views[at].conduct.meets_members(now.term);
-            }
+            let now = self.members(at);
+            self.views[at].conduct.meets_members(members, now);
         }
         if now.role == RoleKind::Leader {
             self.check_match_rises(at, server)?;
@@ -269,6 +268,11 @@ impl Oracle {
         let view = &mut self.views[at];
         (view.seen, view.heard) = (Some(now), 0);
         Ok(moved)
+    }
+
+    /// The latest members in a server's log.
+    fn members(&self, at: usize) -> Members {
+        self.views[at].log.changes().last().map_or(self.first, |(_, members)| *members)
     }
 
     /// What a server hands to its disk is what is new in its log.

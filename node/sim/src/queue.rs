@@ -150,15 +150,18 @@ impl Queue {
         self.take(slot as u32, id)
     }
 
-    /// Messages that would arrive later than this are lost.
+    /// Messages of servers and questions of clients that would arrive later than this are lost.
     pub(crate) fn lose_late(&mut self, latest_us: u64) {
-        let late = self.heap.iter().filter(|Reverse(planned)| planned.at_us > latest_us);
-        let late: Vec<_> = late
-            .filter_map(|Reverse(planned)| match planned.event {
-                Event::Deliver { slot, id } => Some((slot, id)),
-                _ => None,
-            })
-            .collect();
+        let mut late = Vec::new();
+        self.heap.retain(|Reverse(planned)| match planned.event {
+            _ if planned.at_us <= latest_us => true,
+            Event::Deliver { slot, id } => {
+                late.push((slot, id));
+                false
+            }
+            Event::Request { .. } => false,
+            _ => true,
+        });
         for (slot, id) in late {
             self.take(slot, id);
         }

@@ -9,7 +9,7 @@
 use raftian_raft::{Discard, NodeId, Persist, Persisted, Snapshot, Write};
 use raftian_wal::{Located, MemDisk, Part, Recovered, Wal, WalError, locate};
 
-use crate::random::random;
+use crate::random::{DiskStream, random};
 
 /// What a crash leaves of what was being written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -238,7 +238,9 @@ impl Storage {
                 // Before the first record only marks wait for the disk, and a power cut may take those.
                 let floor = if keep == 0 { 0 } else { whole };
                 let torn = self.disk.unsynced_bytes().saturating_sub(floor) as u64;
-                self.disk.crash_keeping(floor + random([name, 2]).checked_rem(torn).unwrap_or(0) as usize);
+                self.disk.crash_keeping(
+                    floor + random([name, DiskStream::Bytes as u64]).checked_rem(torn).unwrap_or(0) as usize,
+                );
             }
             Crashes::Scattered => {
                 for record in &records[keep..] {
@@ -247,7 +249,7 @@ impl Storage {
                 let mut sector = 0;
                 self.disk.crash_scattered(|| {
                     sector += 1;
-                    random([name, 3, sector]) % 2 == 0
+                    random([name, DiskStream::Sectors as u64, sector]) % 2 == 0
                 });
             }
         }
@@ -260,7 +262,7 @@ impl Storage {
     fn tear(&self, wal: &mut Wal<MemDisk>, record: Option<&Write>, name: u64) {
         let Some(record) = record else { return };
         if record.snapshot.is_some() || record.discard.is_some() {
-            self.disk.set_changes_left(Some(random([name, 1]) % 8));
+            self.disk.set_changes_left(Some(random([name, DiskStream::Changes as u64]) % 8));
         }
         // That it does not come to its end is what is wanted.
         let _ = raftian_raft::Storage::append(wal, record);
@@ -289,8 +291,8 @@ impl Storage {
         // What the kernel does by itself after a while: or a power cut could take back the proof that this was durable.
         self.disk.write_back();
         let found = locate(&self.disk, part).ok().flatten().filter(|found| found.vouched)?;
-        let offset = found.offset + random([name, 4]) % found.length.max(1);
-        self.disk.flip_bit(&found.file, offset as usize, (random([name, 5]) % 8) as u8);
+        let offset = found.offset + random([name, DiskStream::Offset as u64]) % found.length.max(1);
+        self.disk.flip_bit(&found.file, offset as usize, (random([name, DiskStream::Bit as u64]) % 8) as u8);
         let part = found.part;
         self.damage = Some(found);
         Some(part)

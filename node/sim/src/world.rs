@@ -14,6 +14,7 @@ mod live;
 mod manual;
 mod steady;
 mod storage;
+mod strikes;
 #[cfg(test)]
 mod teeth;
 mod turn;
@@ -34,12 +35,14 @@ use crate::network::Network;
 use crate::node::{Input, Node};
 use crate::oracle::Oracle;
 use crate::queue::{Event, MessageId, Queue};
-use crate::random::{Trace, random};
+use crate::random::{Stream, Trace, random};
 use crate::schedule::{Schedule, Timed};
 use crate::settings::{Plan, Settings};
 use crate::storage::Storage;
+use strikes::Delays;
 
-/// The most steps that may be taken without time passing, for each node: a bug may want to be called again and again.
+/// The most steps that may be taken without time passing, or without a server looking at its clock, for each node: a bug may
+/// want to be called again and again, or send messages for ever.
 const MAX_STEPS_WITHOUT_TIME: u64 = 20_000;
 
 /// A cluster and all that happens to it.
@@ -58,6 +61,7 @@ pub struct World {
     performed: u64,
     nodes: Vec<Node>,
     network: Network,
+    delays: Delays,
     clients: Vec<Client>,
     calls: u64,
     history: History,
@@ -101,7 +105,7 @@ impl World {
             let storage = Storage::new(id_at(at), plan.layout(&settings), sync_us);
             Node::new(plan.options(id_at(at), *seed, &settings), rate, storage)
         };
-        let network_seed = random([*seed, 1]);
+        let network_seed = random([*seed, Stream::Network as u64]);
         let links = |links| settings.links(links);
         let mut world = World {
             seed: *seed,
@@ -121,6 +125,7 @@ impl World {
                 plan.news_us,
                 links,
             ),
+            delays: Delays::of(plan),
             clients: (0..plan.clients)
                 .map(|client| {
                     let knows = u64::MAX >> (64 - count);

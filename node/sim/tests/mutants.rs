@@ -39,7 +39,7 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::LeaseTruth, "lease_outlives_transfer"),
     (Invariant::ExactlyOnce, "app_no_duplicate_suppression"),
     (Invariant::RefusedForGood, "driver_deposed_refuses_pending"),
-    (Invariant::Answered, "driver_forgets_skipped_proposals"),
+    (Invariant::Answered, "driver_awaits_replaced_entry"),
     (Invariant::RecoveryTruth, "wal_header_forgets_hard_state"),
     (Invariant::RestoreFirst, "driver_writes_before_restore"),
     (Invariant::PartitionTight, "driver_reply_link_not_asked"),

@@ -13,6 +13,7 @@ use raftian_raft::Change;
 
 use super::{Drawing, generator};
 use crate::invariant::id_at;
+use crate::random::Draw;
 use crate::schedule::{Action, Op, Timed, Whom};
 
 /// A time in which clients want nothing, and what is done meanwhile.
@@ -25,7 +26,7 @@ impl Drawing<'_> {
     /// A leader is cut off, hands over, stands still, or loses the memory of its followers; meanwhile others may want to
     /// lead, and clients read wherever they can.
     pub(super) fn leases(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 14);
+        let mut random = generator(self.seed, Draw::Leases);
         let Some(span) = self.plan.lease_span() else { return Vec::new() };
         let span_us = span.as_micros() as u64;
         let mut actions = Vec::new();
@@ -67,7 +68,7 @@ impl Drawing<'_> {
     /// While nothing is written, one node hears nobody. Then it hears all again but the leader, who is cut off; and others
     /// forget, by a crash, that they heard from that leader just now.
     pub(super) fn forgetting(&self) -> Vec<Calm> {
-        let mut random = generator(self.seed, 18);
+        let mut random = generator(self.seed, Draw::Forgetting);
         let Some(span) = self.plan.lease_span() else { return Vec::new() };
         let span_us = span.as_micros() as u64;
         let mean_us = random.u64(1_500_000..6_000_000);
@@ -98,7 +99,7 @@ impl Drawing<'_> {
 
     /// A member is removed and stops. It comes back with an empty disk or with an old one, and is to take part again.
     pub(super) fn returns(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 15);
+        let mut random = generator(self.seed, Draw::Returns);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 2, 800_000..3_000_000) {
             let node = self.any(&mut random);
@@ -130,7 +131,7 @@ impl Drawing<'_> {
 
     /// Writes of one size wait for a slow disk when its node crashes; and soon after it has started, it crashes again.
     pub(super) fn rewrites(&self) -> Vec<Timed> {
-        let mut random = generator(self.seed, 16);
+        let mut random = generator(self.seed, Draw::Rewrites);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 1, 400_000..2_000_000) {
             let node = self.any(&mut random);

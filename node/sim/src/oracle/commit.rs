@@ -6,6 +6,7 @@
 //! more ([`RESTING`]).
 
 use std::collections::HashMap;
+use std::iter;
 
 use raftian_apps::{AppKind, Applied, Command, Digest, Effect, Machine, Response, Snapshot as State};
 use raftian_check::{Operation, Outcome};
@@ -119,8 +120,16 @@ impl Committed {
 }
 
 impl Oracle {
-    /// State Machine Safety, and a durable quorum for what is committed for the first time.
-    pub(super) fn check_commit(&mut self, at: usize, server: &Server, before: Option<Seen>, now: Seen) -> Check {
+    /// State Machine Safety, and a durable quorum for what is committed for the first time. `members` were the latest in the
+    /// server's log before this step.
+    pub(crate) fn check_commit(
+        &mut self,
+        at: usize,
+        server: &Server,
+        before: Option<Seen>,
+        now: Seen,
+        members: Members,
+    ) -> Check {
         let Oracle { views, committed, findings, .. } = self;
         let (id, log) = (id_at(at), &views[at].log);
         findings.require(now.commit_index <= log.last_index(), Invariant::IndexOrder, || {
@@ -141,7 +150,11 @@ impl Oracle {
             format!("{id} leads term {} and committed entry {commit} of term {of_term} by counting", now.term)
         })?;
         if is_first {
-            self.check_durable_quorum(at, commit)?;
+            // It may have appended a configuration in this step, before or after it committed.
+            let known = before.map_or(0, |before| before.last_index);
+            let appended = self.views[at].log.changes().iter().filter(|(since, _)| *since > known);
+            let in_force: Vec<Members> = iter::once(members).chain(appended.map(|(_, members)| *members)).collect();
+            self.check_durable_quorum(at, commit, &in_force)?;
         }
         let new = if is_agreed { server.entries(known + 1, (commit - known) as usize) } else { &[] };
         new.iter().try_for_each(|entry| self.committed.push(entry, now.term, &mut self.findings))?;
@@ -183,23 +196,21 @@ impl Oracle {
         Ok(())
     }
 
-    /// The last entry of those that are committed is durable on a quorum of a configuration in force. With it are all
-    /// before it.
-    fn check_durable_quorum(&mut self, at: usize, index: Index) -> Check {
-        let log = &self.views[at].log;
-        let mark = log.at(index).expect("a committed entry is in the log");
+    /// The last entry of those that are committed is durable on a quorum of the configuration that was in force when its server
+    /// took it for committed: the latest in the log, whether that is committed or not (§6). If that is a joint one, on
+    /// majorities of both. With the entry are all before it.
+    fn check_durable_quorum(&mut self, at: usize, index: Index, in_force: &[Members]) -> Check {
+        let mark = self.views[at].log.at(index).expect("a committed entry is in the log");
         let stored = (0..self.views.len()).filter(|disk| self.views[*disk].disk.stores(index, mark));
         let stored = stored.fold(0, |stored, disk| stored | bit(id_at(disk)));
-        let then = log.changes_up_to(index).last().map_or(self.first, |(_, members)| *members);
-        let later = log.changes().iter().filter(|(since, _)| *since > index).map(|(_, members)| *members);
-        let governing: Vec<Members> = std::iter::once(then).chain(later).collect();
-        let is_stored = governing.iter().any(|members| members.is_quorum(stored));
-        let by_learners = !is_stored && governing.iter().any(|members| members.is_quorum_with_learners(stored));
+        let is_stored = in_force.iter().any(|members| members.is_quorum(stored));
+        let by_learners = !is_stored && in_force.iter().any(|members| members.is_quorum_with_learners(stored));
+        let names = || in_force.iter().map(|members| format!("({members})")).collect::<Vec<_>>().join(" or ");
         self.findings.require(!by_learners, Invariant::LearnersDoNotCount, || {
-            format!("{} committed entry {index} because learners have it ({then})", id_at(at))
+            format!("{} committed entry {index} because learners have it {}", id_at(at), names())
         })?;
         self.findings.require(is_stored, Invariant::DurableQuorum, || {
-            format!("{} committed entry {index} before a quorum of ({then}) had it durably", id_at(at))
+            format!("{} committed entry {index} before a quorum of {} had it durably", id_at(at), names())
         })
     }
 
@@ -245,6 +256,11 @@ impl Oracle {
         })?;
         self.views[at].applied = index;
         Ok(())
+    }
+
+    /// The last entry that a server has applied, or whose state it has restored.
+    pub(crate) fn applied_index(&self, at: usize) -> Index {
+        self.views[at].applied
     }
 
     /// A server is about to apply this entry: the next one, and the one that is committed there.

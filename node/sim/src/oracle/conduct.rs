@@ -19,8 +19,6 @@ use crate::members::{Members, bit};
 pub(super) struct Conduct {
     /// What it sent last to each other server that was neither answered nor lost.
     in_flight: BTreeMap<usize, InFlight>,
-    /// The last term in which its members changed.
-    met_members: Term,
     /// The term of its leader, and when it last heard from it.
     heard_leader: Option<(Term, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
@@ -43,6 +41,16 @@ struct InFlight {
     /// How many copies there are, and whether a later call was answered since the last.
     copies: u32,
     is_doubted: bool,
+    /// Whether a heartbeat has left since the last copy to find out whether it is lost.
+    is_asked: bool,
+}
+
+impl InFlight {
+    /// For how long no answer to the last copy means nothing: the shortest answer that is reckoned with takes a quarter of a
+    /// millisecond.
+    fn doubted_after(&self) -> Duration {
+        Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(self.copies))
+    }
 }
 
 impl Conduct {
@@ -53,7 +61,16 @@ impl Conduct {
             Body::Request(Request::AppendEntries(append)) => (false, append.entries.is_empty()),
             _ => (true, false),
         };
-        let new = || InFlight { term, is_snapshot, calls: call..=call, end, left: None, copies: 0, is_doubted: false };
+        let new = || InFlight {
+            term,
+            is_snapshot,
+            calls: call..=call,
+            end,
+            left: None,
+            copies: 0,
+            is_doubted: false,
+            is_asked: false,
+        };
         let sent = self.in_flight.entry(place(to)).or_insert_with(new);
         if sent.term != term || sent.is_snapshot != is_snapshot && !is_heartbeat {
             *sent = new();
@@ -75,6 +92,16 @@ impl Conduct {
         }
     }
 
+    /// Whether this message is about to leave to find out whether a request is lost: the first heartbeat beside the last copy,
+    /// when an answer should have come long ago, and before the next heartbeat is due.
+    pub(super) fn asks(&mut self, message: &Message, now: Time, interval: Duration) -> bool {
+        let Body::Request(Request::AppendEntries(append)) = &message.body else { return false };
+        let of_term = |sent: &&mut InFlight| sent.term == message.term && append.entries.is_empty();
+        let Some(sent) = self.in_flight.get_mut(&place(message.to)).filter(of_term) else { return false };
+        let is_due = sent.left.is_some_and(|left| (sent.doubted_after()..interval).contains(&now.since(left)));
+        is_due && !std::mem::replace(&mut sent.is_asked, true)
+    }
+
     /// The transport has given up a call.
     fn is_lost(&mut self, peer: usize, call: u64) {
         if let Some(sent) = self.in_flight.get_mut(&peer).filter(|sent| *sent.calls.end() == call) {
@@ -82,11 +109,11 @@ impl Conduct {
         }
     }
 
-    /// Its members are others, in this term: a server that is added again is sent everything anew, and what is on its way to
-    /// it is not the same as before. So what is sent twice is not judged in this term any more.
-    pub(super) fn meets_members(&mut self, term: Term) {
-        self.met_members = term;
-        self.in_flight.clear();
+    /// Its members are others. A server that is added, maybe again, is sent everything anew, and what is on its way to it is not
+    /// the same as before.
+    pub(super) fn meets_members(&mut self, before: Members, now: Members) {
+        let is_added = |peer: usize| now.contains(id_at(peer)) && !before.contains(id_at(peer));
+        self.in_flight.retain(|peer, _| !is_added(*peer));
     }
 
     /// A message is about to be taken in, by a server that knows of this term at least, and protects its leader for
@@ -182,18 +209,14 @@ impl Oracle {
 
     /// One request with entries, or a part of a snapshot, is on its way to a server at a time, unless it takes very long.
     fn check_sent_once(&mut self, message: &Message, end: Index, now: Time) -> Check {
-        let Message { from, to, term, call, .. } = *message;
-        if self.views[place(from)].conduct.met_members >= term {
-            return Ok(());
-        }
+        let Message { from, to, call, .. } = *message;
         let sent = self.views[place(from)].conduct.in_flight(message, end);
-        // The shortest answer that is reckoned with takes a quarter of a millisecond.
-        let doubted = Duration::from_micros(250).saturating_mul(4_u32.saturating_pow(sent.copies));
-        let patience = if sent.is_doubted { doubted.min(self.shortest_timeout) } else { self.shortest_timeout };
+        let patience =
+            if sent.is_doubted { sent.doubted_after().min(self.shortest_timeout) } else { self.shortest_timeout };
         let is_early = sent.left.is_some_and(|left| now.since(left) < patience);
         let (first, other) = (*sent.calls.start(), *sent.calls.end());
         (sent.calls, sent.end, sent.left) = (first..=call, end, Some(now));
-        (sent.copies, sent.is_doubted) = (sent.copies + 1, false);
+        (sent.copies, sent.is_doubted, sent.is_asked) = (sent.copies + 1, false, false);
         self.findings.require(!is_early, Invariant::MessageBudget, || {
             format!("{from} sends entries to {to} by call {call}, though call {other} is neither answered nor lost")
         })

@@ -219,7 +219,7 @@ impl Oracle {
     /// A message leaves its sender, at this time on its clock.
     pub(crate) fn sent(&mut self, message: &Message, now: Time) -> Check {
         let Message { from, to, term, .. } = *message;
-        self.check_calm(message)?;
+        self.check_calm(message, now)?;
         self.check_conduct(message, now)?;
         self.views[place(from)].reads.note_sent(message);
         if let Some(span) = self.lease_span {

@@ -4,7 +4,9 @@
 //! Invariant: it is judged only from when the cluster has settled until it is disturbed again; what happens outside of the
 //! members that were up then is not judged.
 
-use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term};
+use std::time::Duration;
+
+use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term, Time};
 
 use super::{Oracle, Seen};
 use crate::invariant::{Check, Invariant, id_at, place};
@@ -17,6 +19,8 @@ pub(super) struct Steady {
     term: Term,
     /// The members that follow it, and it, as bits.
     members: u64,
+    /// The interval of the leader's heartbeats.
+    interval: Duration,
     counts: Counts,
 }
 
@@ -28,11 +32,13 @@ struct Counts {
     /// How many requests left for each server, and how many replies came from each.
     sent: [u64; MAX_NODES],
     returned: [u64; MAX_NODES],
+    /// How many of those that left were heartbeats out of turn, which found out whether a request is lost.
+    questions: [u64; MAX_NODES],
 }
 
 impl Counts {
     fn new(after_call: u64) -> Counts {
-        Counts { after_call, sent: [0; MAX_NODES], returned: [0; MAX_NODES] }
+        Counts { after_call, sent: [0; MAX_NODES], returned: [0; MAX_NODES], questions: [0; MAX_NODES] }
     }
 }
 
@@ -54,9 +60,9 @@ impl Steady {
 }
 
 impl Oracle {
-    /// From now on this leader stays, and these members follow it.
-    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64) {
-        self.steady = Some(Steady { leader, term, members, counts: Counts::new(0) });
+    /// From now on this leader stays, and these members follow it; its heartbeats have this interval.
+    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64, interval: Duration) {
+        self.steady = Some(Steady { leader, term, members, interval, counts: Counts::new(0) });
     }
 
     /// From now on messages on the leader's links are counted anew.
@@ -66,28 +72,36 @@ impl Oracle {
         }
     }
 
-    /// The quiet is over. No link of the leader has had more messages than this.
+    /// The quiet is over. No link of the leader has had more messages than this, but for one question beside each copy of a
+    /// request that is not answered: the doubt about a copy is four times as long as about the one before, so that a peer
+    /// that is down is asked a few times and not for ever.
     pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
         let Some(Steady { leader, counts, .. }) = self.steady.take() else { return Ok(()) };
         for at in (0..self.views.len()).filter(|at| id_at(*at) != leader) {
-            let (there, back) = (counts.sent[at], counts.returned[at]);
-            self.findings.require(there.max(back) <= most, Invariant::Steady, || {
+            let Counts { sent, returned, questions, .. } = &counts;
+            let (there, back, questions) = (sent[at], returned[at], questions[at]);
+            self.findings.require(there.max(back) <= most + questions, Invariant::Steady, || {
                 let id = id_at(at);
-                format!("{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most")
+                format!(
+                    "{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most, and \
+                     {questions} ask for answers"
+                )
             })?;
         }
         Ok(())
     }
 
-    /// A message leaves a server.
-    pub(crate) fn check_calm(&mut self, message: &Message) -> Check {
+    /// A message leaves a server, at this time on its clock.
+    pub(crate) fn check_calm(&mut self, message: &Message, now: Time) -> Check {
         let Oracle { steady: Some(steady), views, findings, .. } = self else { return Ok(()) };
         let Message { from, to, call, .. } = *message;
         if !steady.has(from) {
             return Ok(());
         }
-        if from == steady.leader {
-            steady.counts.sent.get_mut(place(to)).into_iter().for_each(|count| *count += 1);
+        if from == steady.leader && place(to) < views.len() {
+            let is_question = views[place(from)].conduct.asks(message, now, steady.interval);
+            steady.counts.sent[place(to)] += 1;
+            steady.counts.questions[place(to)] += u64::from(is_question);
         } else if to == steady.leader {
             let counted = steady.counts.after_call + 1..=views[place(to)].reads.latest_call();
             steady.counts.returned[place(from)] += u64::from(counted.contains(&call));

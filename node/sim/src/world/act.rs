@@ -34,14 +34,16 @@ impl World {
             // What another application could do is nothing to this one.
             Action::Op { client, op } if op.app() == self.plan.app => self.wish(client, op),
             Action::Op { .. } => {}
-            Action::Crash { node, keep } => return self.crash_at(self.whom(node), keep),
+            Action::Crash { node, keep } => return self.stop_from_outside(self.whom(node), keep),
             Action::CrashAtBoundary { node, boundaries, keep } => {
                 self.arm(self.whom(node), Armed { boundaries, only_installs: false, keep });
             }
             Action::CrashAtInstall { node, keep } => {
                 self.arm(place(node), Armed { boundaries: 1, only_installs: true, keep });
             }
-            Action::CrashAll { keep } => return (0..self.nodes.len()).try_for_each(|at| self.crash_at(at, keep)),
+            Action::CrashAll { keep } => {
+                return (0..self.nodes.len()).try_for_each(|at| self.stop_from_outside(at, keep));
+            }
             Action::Restart(id) => return self.restart_at(place(id)),
             Action::RestartWith { node, settings } => {
                 let at = place(node);
@@ -85,6 +87,13 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn stop_from_outside(&mut self, at: usize, keep: usize) -> Check {
+        if self.nodes[at].is_up() {
+            self.coverage.note_rare(Rare::Crashed);
+        }
+        self.crash_at(at, keep)
     }
 
     fn arm(&mut self, at: usize, armed: Armed) {

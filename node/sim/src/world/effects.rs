@@ -16,7 +16,7 @@ use crate::journal::What;
 use crate::network::Fate;
 use crate::node::{Asker, SimHost};
 use crate::queue::{Answer, Event};
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::storage::is_install;
 
 impl World {
@@ -43,7 +43,7 @@ impl World {
 
     /// A node crashes. Of what waited for its disk, the first `keep` records have reached it all the same.
     pub(super) fn crash_at(&mut self, at: usize, keep: usize) -> Check {
-        let name = random([self.seed, 13, at as u64, self.steps]);
+        let name = random([self.seed, Stream::Crash as u64, at as u64, self.steps]);
         let Some(driver) = self.end_at(at) else { return Ok(()) };
         self.trace.note([21, at as u64, keep as u64, self.now_us]);
         self.note_end(at, driver.server());
@@ -128,7 +128,9 @@ impl World {
             }
             for decision in decisions {
                 self.journal.note(self.now_us, self.steps, || What::Read(id_at(at), decision));
-                self.oracle.read_answered(at, decision.ticket.number(), decision.index.ok())?;
+                let (ticket, index) = (decision.ticket.number(), decision.index.ok());
+                self.nodes[at].questions.is_decided(ticket, index);
+                self.oracle.read_answered(at, ticket, index)?;
             }
             let now = moved.now;
             self.trace.note([now.term << 8 | now.role as u64, now.last_index, now.commit_index]);
@@ -151,12 +153,14 @@ impl World {
         let node = &self.nodes[at];
         let Some(driver) = &node.driver else { return Ok(()) };
         self.oracle.settled(at, driver.server(), driver.is_restoring())?;
-        let (asked, answered, pending) = (node.asked, node.answered, driver.pending() as u64);
+        let (asked, answered, pending) = (node.questions.asked(), node.answered, driver.pending() as u64);
         self.oracle.findings.require(asked == answered + pending, Invariant::Answered, || {
             let id = id_at(at);
             format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
         })?;
-        let overdue = if driver.is_restoring() { 0 } else { driver.overdue() };
+        // While a snapshot is being restored, answers wait.
+        let (applied, undecided) = (self.oracle.applied_index(at), driver.server().pending_reads());
+        let overdue = if node.restoring.is_some() { 0 } else { node.questions.overdue(applied, undecided) };
         self.oracle.findings.require(overdue == 0, Invariant::Answered, || {
             format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
         })?;
@@ -204,8 +208,7 @@ impl World {
                     let is_install = is_install(persist.write());
                     self.require_restored(at)?;
                     self.nodes[at].storage.waiting.push(persist);
-                    let rare = if is_install { Rare::CrashedAtInstall } else { Rare::CrashedAtWrite };
-                    if self.crosses(at, is_install, rare)? {
+                    if self.crosses(at, is_install, Rare::CrashedAtWrite)? {
                         return Ok(Carried::Crashed);
                     }
                     self.begin_sync(at);
@@ -216,9 +219,19 @@ impl World {
                     self.coverage.note_rare(Rare::StagedInVain);
                     self.nodes[at].storage.discard_staged(&snapshot);
                 }
-                Effect::Forward { leader, question } => self.forward(at, leader, question)?,
-                Effect::Command(asker, outcome) => self.tell_command(at, asker, outcome)?,
-                Effect::Read(asker, outcome) => self.tell_read(at, asker, outcome)?,
+                Effect::Forward { leader, question } => {
+                    let (Question::Command(_, asker) | Question::Read(_, asker)) = &question;
+                    self.note_answered(at, asker)?;
+                    self.forward(at, leader, question)?;
+                }
+                Effect::Command(asker, outcome) => {
+                    self.note_answered(at, &asker)?;
+                    self.tell_command(at, asker, outcome)?;
+                }
+                Effect::Read(asker, outcome) => {
+                    self.note_answered(at, &asker)?;
+                    self.tell_read(at, asker, outcome)?;
+                }
                 Effect::Applied { entry, applied } => {
                     self.note_applied(at, &entry, &applied)?;
                     let node = &mut self.nodes[at];
@@ -239,9 +252,9 @@ impl World {
 
     /// A boundary is crossed. Says whether the node crashed there.
     pub(super) fn crosses(&mut self, at: usize, is_install: bool, rare: Rare) -> Result<bool, Finding> {
-        let Some(keep) = self.nodes[at].cross(is_install) else { return Ok(false) };
-        self.coverage.note_rare(rare);
-        self.crash_at(at, keep).map(|()| true)
+        let Some(armed) = self.nodes[at].cross(is_install) else { return Ok(false) };
+        self.coverage.note_rare(if armed.only_installs { Rare::CrashedAtInstall } else { rare });
+        self.crash_at(at, armed.keep).map(|()| true)
     }
 
     /// What may rest on a snapshot is written after its state is restored.
@@ -275,7 +288,7 @@ impl World {
         if is_request && self.plan.call_timeout {
             self.begin_call(from, &message);
         }
-        let fate = self.network.judge(&message, self.now_us, &mut self.coverage);
+        let fate = self.judge(&message);
         if fate != Fate::Lost {
             self.require_open(from, from, to)?;
             if !is_request {
@@ -330,7 +343,7 @@ impl World {
     /// A state is being encoded. Says whether that is done at once.
     fn begin_encoding(&mut self, at: usize, snapshot: raftian_raft::Snapshot) -> bool {
         self.nodes[at].encoding = Some(snapshot);
-        self.begin_job(at, 14, |node, epoch| Event::Encoded { node, epoch }, World::finish_encoding)
+        self.begin_job(at, Stream::Encoding, |node, epoch| Event::Encoded { node, epoch }, World::finish_encoding)
     }
 
     pub(super) fn finish_encoding(&mut self, at: usize) {
@@ -348,7 +361,7 @@ impl World {
         if self.plan.job_us == 0 {
             return self.finish_restoring(at).map(|()| true);
         }
-        Ok(self.begin_job(at, 15, |node, epoch| Event::Restored { node, epoch }, |_, _| {}))
+        Ok(self.begin_job(at, Stream::Restoring, |node, epoch| Event::Restored { node, epoch }, |_, _| {}))
     }
 
     pub(super) fn finish_restoring(&mut self, at: usize) -> Check {
@@ -364,7 +377,7 @@ impl World {
     fn begin_job(
         &mut self,
         at: usize,
-        stream: u64,
+        stream: Stream,
         event: impl Fn(usize, u32) -> Event,
         finish: impl Fn(&mut World, usize),
     ) -> bool {
@@ -372,7 +385,7 @@ impl World {
             finish(self, at);
             return true;
         }
-        let takes_us = random([self.seed, stream, at as u64, self.steps]) % self.plan.job_us;
+        let takes_us = random([self.seed, stream as u64, at as u64, self.steps]) % self.plan.job_us;
         self.queue.plan(self.now_us + takes_us, event(at, self.nodes[at].epoch));
         false
     }
@@ -424,6 +437,14 @@ impl World {
     }
 
     // What is seen.
+
+    /// A question is answered, or passed on: once.
+    fn note_answered(&mut self, at: usize, asker: &Asker) -> Check {
+        let is_open = self.nodes[at].questions.is_answered(asker.number);
+        self.oracle
+            .findings
+            .require(is_open, Invariant::Answered, || format!("{} answers question {} again", id_at(at), asker.number))
+    }
 
     fn note_applied(&mut self, at: usize, entry: &Entry, applied: &raftian_apps::Applied) -> Check {
         self.oracle.applies(at, entry)?;

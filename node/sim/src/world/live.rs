@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
 use crate::members::Members;
 use crate::node::Node;
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::schedule::Op;
 
 /// How many election time-outs a healed core may take.
@@ -34,6 +34,7 @@ impl World {
     /// The invariant that was broken: [`Invariant::Liveness`] if it does not come to life, [`Invariant::Steady`] if it does
     /// not stay as it is then.
     pub fn come_to_life(&mut self) -> Result<(), Violation> {
+        self.coverage.end_faults();
         let healed = self.heal_core();
         let core = self.conclude(healed)?;
         let slowest = self.nodes.iter().map(|node| node.clock.rate_permille).min().unwrap_or(1000);
@@ -115,7 +116,7 @@ impl World {
         self.clients.iter_mut().for_each(Client::give_up);
         let core = self.draw_core();
         let outside: Vec<usize> = (0..self.nodes.len()).filter(|at| core >> at & 1 == 0).collect();
-        match random([self.seed, 6]) % 2 {
+        match random([self.seed, Stream::Outside as u64]) % 2 {
             0 => self.isolate(core),
             _ => outside.into_iter().try_for_each(|at| self.crash_at(at, 0))?,
         }
@@ -127,8 +128,8 @@ impl World {
         let servers = self.nodes.iter().filter_map(Node::server);
         let in_use: Vec<Members> = servers.filter_map(|server| server.configuration()).map(Members::of).collect();
         let mut order: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_up()).collect();
-        order.sort_unstable_by_key(|at| random([self.seed, 7, *at as u64]));
-        let least = random([self.seed, 8]) as usize % self.nodes.len();
+        order.sort_unstable_by_key(|at| random([self.seed, Stream::CoreOrder as u64, *at as u64]));
+        let least = random([self.seed, Stream::CoreSize as u64]) as usize % self.nodes.len();
         let mut core = 0;
         for (count, at) in order.into_iter().enumerate() {
             if count > least && in_use.iter().all(|members| members.is_quorum(core)) {

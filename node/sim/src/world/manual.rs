@@ -10,7 +10,7 @@ use raftian_raft::{Body, Change, ChangeRefused, Index, Message, NodeId, Proposed
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
-use crate::invariant::{Finding, Invariant, Violation, place, require};
+use crate::invariant::{Finding, Violation, place};
 use crate::journal::What;
 use crate::node::{Asker, Node};
 use crate::queue::{Event, MessageId};
@@ -30,9 +30,6 @@ impl Held {
         &self.message
     }
 }
-
-/// The most events that may happen without time passing.
-const MAX_STORM: u64 = 100_000;
 
 impl World {
     /// A cluster to which nothing happens by itself but what its plan says.
@@ -138,11 +135,6 @@ impl World {
         Ok(())
     }
 
-    /// Time passes, and nobody looks at the clock.
-    pub fn pass(&mut self, us: u64) {
-        self.now_us += us;
-    }
-
     /// Time passes until this server wants to be called, and it is. The others are not. A server that is down or paused
     /// stays so.
     ///
@@ -180,11 +172,10 @@ impl World {
     /// # Errors
     /// The invariant that this broke.
     pub fn step_all(&mut self) -> Result<(), Violation> {
-        let before = self.steps;
+        self.steps_without_time = 0;
         while let Some(at_us) = self.queue.next_us() {
             self.by_hand(|world| {
-                let storm = world.steps - before > MAX_STORM;
-                require(!storm, Invariant::MessageBudget, || "a storm of messages, without time passing".to_owned())?;
+                world.bound_steps(false)?;
                 world.now_us = world.now_us.max(at_us);
                 world.next_event()
             })?;
@@ -235,11 +226,7 @@ impl World {
             if !world.takes_input(at) {
                 return Ok(None);
             }
-            world.nodes[at].asked += 1;
-            let (now, driver) = world.driver(at);
-            let proposed = driver.counters().proposed;
-            driver.submit(now, bytes, Route::Forwarded, Asker::HAND);
-            let is_taken = driver.counters().proposed > proposed;
+            let is_taken = world.submit_at(at, bytes, Route::Forwarded, Asker::HAND);
             world.settle(at, None).map(|()| Some(is_taken))
         })
     }

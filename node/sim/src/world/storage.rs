@@ -15,7 +15,7 @@ use crate::journal::What;
 use crate::members::{Members, bit};
 use crate::node::Input;
 use crate::queue::Event;
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::schedule::Action;
 
 impl World {
@@ -24,7 +24,7 @@ impl World {
         let node = &mut self.nodes[at];
         let Some((least_us, is_writing)) = node.storage.begin_sync() else { return };
         let spread_us = self.plan.sync_us.as_ref().map_or(1, |range| (range.end - range.start).max(1));
-        let spread = random([self.seed, 2, at as u64, node.storage.syncs]) % spread_us;
+        let spread = random([self.seed, Stream::Sync as u64, at as u64, node.storage.syncs]) % spread_us;
         if is_writing && self.plan.sync_us.as_ref().is_some_and(|range| least_us > range.end) {
             self.coverage.note_rare(Rare::SlowSync);
         }
@@ -213,7 +213,7 @@ impl World {
         if !self.can_spare(at) {
             return;
         }
-        let name = random([self.seed, 16, at as u64, self.steps]);
+        let name = random([self.seed, Stream::Flip as u64, at as u64, self.steps]);
         if let Some(part) = self.nodes[at].storage.flip(part, name) {
             self.coverage.note_rare(Rare::RecordDamaged);
             self.journal.note(self.now_us, self.steps, || What::Damaged(id_at(at), part));

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use raftian_raft::{
-    Body, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request, RoleKind, Time, Write,
+    AppendEntries, Body, Change, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request,
+    RoleKind, Time, Write,
 };
 use raftian_wal::Recovered;
 
-use super::{Budget, World};
+use super::{Budget, MAX_STEPS_WITHOUT_TIME, World};
 use crate::invariant::{Check, Invariant, id_at};
+use crate::members::Members;
 use crate::oracle::{Oracle, Seen};
 use crate::settings::{Plan, Settings};
+
+/// The interval of heartbeats in these worlds.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Three servers, of which the first leads term 1 and has committed its no-op everywhere.
 fn led() -> World {
@@ -154,6 +159,22 @@ fn a_lease_of_a_leader_that_does_not_know_what_is_committed_is_seen() {
     check(world.oracle.check_lease(0, 0), Invariant::LeaseTruth);
 }
 
+/// The first two of three servers have the entry, and the second is to be removed.
+#[test]
+fn what_is_committed_without_a_majority_of_the_incoming_members_is_seen() {
+    let mut world = led();
+    world.isolate(0b011);
+    let command = raftian_apps::Command::new("a", 1, serde_json::from_str("1").unwrap()).unwrap();
+    world.propose(id_at(0), &command).unwrap();
+    assert!(matches!(world.change(id_at(0), Change::Remove(id_at(1))), Ok(Some(Ok(_)))));
+    world.step_all().unwrap();
+    let server = world.nodes[0].server().unwrap();
+    let (before, members) = (Seen::of(server), Members::of(server.configuration().unwrap()));
+    assert_eq!((server.match_index(id_at(1)), before.commit_index), (Some(3), 1));
+    let now = Seen { commit_index: 2, ..before };
+    check(world.oracle.check_commit(0, server, Some(before), now, members), Invariant::DurableQuorum);
+}
+
 #[test]
 fn a_match_index_that_falls_is_seen() {
     let mut world = led();
@@ -186,7 +207,7 @@ fn a_term_without_a_cause_and_an_election_put_off_for_a_stale_leader_are_seen() 
 #[test]
 fn a_cluster_that_does_not_stay_as_it_is_is_seen() {
     let mut world = led();
-    world.oracle.settles(id_at(0), 1, 0b011);
+    world.oracle.settles(id_at(0), 1, 0b011, INTERVAL);
     let seen = Seen::of(world.nodes[1].server().unwrap());
     assert!(world.oracle.check_stays(1, seen).is_ok());
     check(world.oracle.check_stays(1, Seen { role: RoleKind::PreCandidate, ..seen }), Invariant::Steady);
@@ -204,21 +225,72 @@ fn a_cluster_that_does_not_stay_as_it_is_is_seen() {
         message(0, 2, Body::Reply(Reply::TimeoutNow)),
     ];
     for message in disturbing {
-        check(world.oracle.check_calm(&message), Invariant::Steady);
+        check(world.oracle.check_calm(&message, Time::default()), Invariant::Steady);
     }
+}
+
+/// A message of the leader to a follower, at a time of its quiet.
+fn leaves(world: &mut World, body: Request, ms: u64) {
+    let message = Message { from: id_at(0), to: id_at(1), term: 1, call: 1_000 + ms, body: Body::Request(body) };
+    world.oracle.sent(&message, Time(Duration::from_millis(1_000 + ms))).unwrap();
+}
+
+fn append(entries: Vec<Entry>) -> Request {
+    Request::AppendEntries(AppendEntries { prev_log_index: 1, prev_log_term: 1, entries, leader_commit: 1 })
 }
 
 #[test]
 fn messages_that_no_heartbeat_needs_are_seen() {
+    let quiet_us = 20 * INTERVAL.as_micros() as u64;
+    for wasted in [0, 1] {
+        let mut world = led();
+        world.oracle.settles(id_at(0), 1, 0b111, INTERVAL);
+        (0..3).for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
+        world.oracle.count_anew();
+        let most = world.most_beats(0, quiet_us);
+        (0..most + wasted).for_each(|beat| leaves(&mut world, append(Vec::new()), beat * 50));
+        match wasted {
+            0 => assert!(world.oracle.check_quiet(most).is_ok()),
+            _ => check(world.oracle.check_quiet(most), Invariant::Steady),
+        }
+        assert!(most <= 22 && world.oracle.check_quiet(0).is_ok(), "the quiet is over");
+    }
+}
+
+#[test]
+fn a_heartbeat_that_asks_whether_a_request_is_lost_is_no_waste_and_another_one_is() {
+    for (questions, is_waste) in [(vec![5], false), (vec![5, 6], true), (vec![0], true), (vec![55], true)] {
+        let mut world = led();
+        world.oracle.settles(id_at(0), 1, 0b111, INTERVAL);
+        leaves(&mut world, append(vec![noop(2, 1)]), 0);
+        world.oracle.count_anew();
+        questions.into_iter().for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
+        assert_eq!(world.oracle.check_quiet(0).is_err(), is_waste);
+    }
+}
+
+#[test]
+fn entries_that_are_sent_twice_are_seen_though_other_members_have_just_changed() {
+    let mut world = led_by(Plan { joiners: 1, ..Plan::quiet(3) });
+    let send = |world: &mut World, to, call| {
+        let body = Body::Request(append(vec![noop(3, 1)]));
+        let message = Message { from: id_at(0), to: id_at(to), term: 1, call, body };
+        world.oracle.sent(&message, Time(Duration::from_millis(2_000)))
+    };
+    send(&mut world, 3, 1_000).unwrap();
+    let added = world.change(id_at(0), Change::AddLearner(id_at(3)));
+    assert!(matches!(added, Ok(Some(Ok(_)))), "a server that is added is sent everything anew");
+    world.step_all().unwrap();
+    send(&mut world, 1, 1_001).unwrap();
+    check(send(&mut world, 1, 1_002), Invariant::MessageBudget);
+}
+
+#[test]
+fn steps_that_take_no_time_come_to_an_end() {
     let mut world = led();
-    world.oracle.settles(id_at(0), 1, 0b111);
-    world.pass(1_000);
-    let beat = Message { from: id_at(0), to: id_at(1), term: 1, call: 9, body: Body::Reply(Reply::TimeoutNow) };
-    (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
-    world.oracle.count_anew();
-    (0..3).for_each(|_| world.oracle.check_calm(&beat).unwrap());
-    check(world.oracle.check_quiet(2), Invariant::Steady);
-    assert!(world.oracle.check_quiet(0).is_ok(), "the quiet is over");
+    world.bound_steps(true).unwrap();
+    (0..3 * MAX_STEPS_WITHOUT_TIME).for_each(|_| world.bound_steps(false).unwrap());
+    check(world.bound_steps(false), Invariant::TimePasses);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!
 //! Invariant: a node that is paused or down takes nothing in, and inputs come before the clock.
 
+use bytes::Bytes;
 use raftian_driver::{Consistency, Driver, Route};
 use raftian_raft::{Body, Message, NodeId, Reply, Request as Rpc, RoleKind, Time};
 use serde_json::value::RawValue;
@@ -16,7 +17,7 @@ use crate::invariant::{Check, Invariant, id_at, place};
 use crate::journal::What;
 use crate::node::{Asker, Input};
 use crate::queue::{Event, MessageId, Request};
-use crate::random::random;
+use crate::random::{Stream, random};
 
 /// How long it takes at most until a caller hears that its call was refused, in microseconds.
 const REFUSAL_US: u64 = 500;
@@ -77,7 +78,7 @@ impl World {
             }
             kind = taken.filter(|_| !is_batch);
         }
-        let takes_us = random([self.seed, 12, at as u64, self.steps]) % self.plan.turn_us.max(1);
+        let takes_us = random([self.seed, Stream::Turn as u64, at as u64, self.steps]) % self.plan.turn_us.max(1);
         self.nodes[at].busy_until_us = self.now_us + takes_us;
         self.settle(at, kind)
     }
@@ -177,7 +178,7 @@ impl World {
     pub(super) fn refuse(&mut self, message: &Message) {
         let node = place(message.from);
         if self.plan.call_timeout && matches!(message.body, Body::Request(_)) {
-            let at_us = self.now_us + random([self.seed, 14, message.call]) % REFUSAL_US;
+            let at_us = self.now_us + random([self.seed, Stream::Refusal as u64, message.call]) % REFUSAL_US;
             let epoch = self.nodes[node].epoch;
             self.queue.plan(at_us, Event::CallLost { node, epoch, peer: message.to, call: message.call });
         }
@@ -218,25 +219,35 @@ impl World {
                 self.read_at(at, op, route, asker);
             }
             false => {
-                self.nodes[at].asked += 1;
-                let (now, driver) = self.driver(at);
-                driver.submit(now, command, route, asker);
+                self.submit_at(at, command, route, asker);
             }
         }
     }
 
+    /// A command is put to a node. Says whether its core took it.
+    pub(super) fn submit_at(&mut self, at: usize, command: Bytes, route: Route, asker: Asker) -> bool {
+        let number = self.nodes[at].questions.ask();
+        let (now, driver) = self.driver(at);
+        let last = driver.server().last().index;
+        driver.submit(now, command, route, Asker { number, ..asker });
+        let index = driver.server().last().index;
+        if index > last {
+            self.nodes[at].questions.is_proposed(number, index);
+        }
+        index > last
+    }
+
     /// A read is put to a node. Says the number of its ticket, if its core took it.
     pub(super) fn read_at(&mut self, at: usize, op: Box<RawValue>, route: Route, asker: Asker) -> Option<u64> {
-        let pending = self.nodes[at].driver.as_ref().map_or(0, Driver::pending);
-        self.nodes[at].asked += 1;
+        let number = self.nodes[at].questions.ask();
         let (now, driver) = self.driver(at);
-        driver.read(now, op, Consistency::Linearizable, route, asker);
-        let is_taken = driver.pending() > pending;
+        driver.read(now, op, Consistency::Linearizable, route, Asker { number, ..asker });
         let node = &mut self.nodes[at];
-        let server = node.driver.as_ref().map(Driver::server).filter(|_| is_taken)?;
-        node.tickets += 1;
-        self.oracle.read_asked(at, node.tickets, server, now);
-        Some(node.tickets)
+        // A server that leads takes every read.
+        let server = node.driver.as_ref().map(Driver::server).filter(|server| server.role() == RoleKind::Leader)?;
+        let ticket = node.questions.is_read(number);
+        self.oracle.read_asked(at, ticket, server, now);
+        Some(ticket)
     }
 
     /// A node looks at its clock.
