@@ -143,6 +143,45 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
 }
 
 #[test]
+fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
+    for (statement, expected) in [
+        ("partition n1 | n1", "line 2, column 16: n1 is on two sides"),
+        ("partition n1,n2 | n3 | n2", "line 2, column 24: n2 is on two sides"),
+        ("partition | n1", "line 2, column 11: expected a node such as n1, found `|`"),
+        ("partition n1 |", "line 2, column 15: expected nodes such as n1,n2, but the line ends here"),
+        ("partition n1, | n2", "line 2, column 14: expected a node such as n1, found ``"),
+        ("partition n1,n1 | n2", "line 2, column 14: n1 is named twice"),
+        ("isolate n1,n2,n3", "line 2, column 9: these are all nodes, and there are no others to isolate them from"),
+        ("isolate n1,n1,n2", "line 2, column 12: n1 is named twice"),
+        (
+            "isolate n1 n2 n3",
+            "expected the end of the line, found `n2`; several nodes are written without blanks: n1,n2",
+        ),
+        ("expect term n1,n1 0", "line 2, column 16: n1 is named twice"),
+        ("try members n1,n1", "line 2, column 16: n1 is named twice"),
+        ("cut n1 -> n1", "line 2, column 11: a node has no link to itself"),
+        ("cut n2 <-> n2", "line 2, column 12: a node has no link to itself"),
+        ("links n1 -> n1 drop 1", "line 2, column 13: a node has no link to itself"),
+        ("crash n1 at boundary 0", "line 2, column 22: a number of boundaries must be 1 or more"),
+    ] {
+        let why = refused(&format!("servers 3\n{statement}"));
+        assert!(why.contains(expected), "{statement}: {why}");
+    }
+    for setting in ["batch", "append_bytes", "committed_batch", "chunk", "sessions", "snapshot_every", "attempts"] {
+        let why = refused(&format!("servers 3\n{setting} 0"));
+        assert!(why.contains(" must be 1 or more"), "{setting}: {why}");
+    }
+    for (statement, expected) in [
+        ("isolate n1", "there are no others to isolate them from"),
+        ("cut n1 -> *", "a node has no link to itself"),
+        ("cut * <-> *", "a node has no link to itself"),
+    ] {
+        let why = refused(&format!("servers 1\n{statement}"));
+        assert!(why.contains(expected), "{statement}: {why}");
+    }
+}
+
+#[test]
 fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
     let text =
         "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";

@@ -171,24 +171,28 @@ impl<'a> Words<'a> {
     /// Takes the name of a node.
     pub(super) fn node(&mut self) -> Result<NodeId, Unreadable> {
         let word = self.take("a node such as n1")?;
-        self.named(word, word.text, 0)
+        self.named(word)
     }
 
-    /// Takes the names of nodes: `n1,n2`.
+    /// Takes the names of nodes, each once: `n1,n2`.
     pub(super) fn some_nodes(&mut self) -> Result<Vec<NodeId>, Unreadable> {
         let word = self.take("nodes such as n1,n2")?;
         let mut before = 0;
         let mut nodes = Vec::new();
         for name in word.text.split(',') {
-            nodes.push(self.named(word, name, before)?);
+            let part = Word { text: name, column: word.column + before, ..word };
+            let id = self.named(part)?;
+            if nodes.contains(&id) {
+                return Err(part.refused(format!("{id} is named twice")));
+            }
+            nodes.push(id);
             before += name.chars().count() + 1;
         }
         Ok(nodes)
     }
 
-    fn named(&self, word: Word<'_>, name: &str, before: usize) -> Result<NodeId, Unreadable> {
-        let part = Word { text: name, column: word.column + before, ..word };
-        let id: NodeId = name.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
+    fn named(&self, part: Word<'_>) -> Result<NodeId, Unreadable> {
+        let id: NodeId = part.text.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
         match usize::from(id.number()) <= self.nodes {
             true => Ok(id),
             false => Err(part.refused(format!("there is no {id}: the nodes are n1 to n{}", self.nodes))),
@@ -198,7 +202,11 @@ impl<'a> Words<'a> {
     /// There are no more words.
     pub(super) fn end(&mut self) -> Result<(), Unreadable> {
         match self.words.get(self.taken) {
-            Some(word) => Err(word.unexpected("the end of the line", &[])),
+            Some(word) => {
+                let is_node = word.text.parse::<NodeId>().is_ok();
+                let hint = if is_node { "; several nodes are written without blanks: n1,n2" } else { "" };
+                Err(word.refused(format!("expected the end of the line, found `{}`{hint}", word.text)))
+            }
             None => Ok(()),
         }
     }
@@ -208,6 +216,19 @@ impl<'a> Words<'a> {
         match self.words[..self.taken].last() {
             Some(word) => word.refused(why.into()),
             None => Unreadable { line: self.end.0, column: self.end.1, why: why.into() },
+        }
+    }
+
+    /// Takes a whole number that is not 0.
+    pub(super) fn positive<T: std::str::FromStr + PartialEq + From<u8>>(
+        &mut self,
+        expected: &str,
+    ) -> Result<T, Unreadable> {
+        let word = self.take(expected)?;
+        match word.text.parse() {
+            Ok(number) if number != T::from(0) => Ok(number),
+            Ok(_) => Err(word.refused(format!("{expected} must be 1 or more, found `0`"))),
+            Err(_) => Err(word.unexpected(expected, &[])),
         }
     }
 }
