@@ -182,6 +182,15 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_scenario_has_so_many_steps_and_no_more() {
+    // Each cuts 64 * 63 links.
+    let text = |lines: usize| format!("servers 64\n{}", "cut * -> *\n".repeat(lines));
+    assert!(text(24).parse::<Scenario>().is_ok());
+    let why = refused(&text(25));
+    assert!(why.contains("line 26, column 10: a scenario has at most 100000 steps"), "{why}");
+}
+
+#[test]
 fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
     let text =
         "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";

@@ -37,6 +37,9 @@ const CLASSES: [&str; 2] = ["conflict", "granted"];
 /// The most entries that a disk is given.
 const MAX_LOG: usize = 10_000;
 
+/// The most steps of a scenario. A line may stand for many: `cut * -> *` is one for each link.
+const MAX_STEPS: usize = 100_000;
+
 impl FromStr for Scenario {
     type Err = Unreadable;
 
@@ -73,6 +76,11 @@ impl FromStr for Scenario {
             words.end()?;
             server::check_lease(&words, &scenario, &steps)?;
             check_clients(&words, &scenario.plan, &steps)?;
+            if scenario.steps.len() + steps.len() > MAX_STEPS {
+                let why =
+                    format!("a scenario has at most {MAX_STEPS} steps, and a line has one for each link it names");
+                return Err(words.refuse(why));
+            }
             scenario.steps.append(&mut steps);
         }
         check_settings(&scenario.plan, &given)?;
