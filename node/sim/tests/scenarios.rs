@@ -182,6 +182,23 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn time_that_goes_back_is_refused_where_it_can_be_seen_and_where_it_turns_out() {
+    for (statements, expected) in [
+        ("at 10s heal\nat 5s heal", "line 3, column 4: it is 10s already, and time does not go back"),
+        ("advance 2s\nadvance 500ms\nat 2s heal", "line 4, column 4: it is 2500ms already"),
+        ("at 1s advance 1s\nheal\nat 1999.9ms heal", "line 4, column 4: it is 2s already"),
+        ("at 10s heal\nelect n1\nat 5s finish", "line 4, column 4: it is 10s already"),
+    ] {
+        let why = refused(&format!("servers 3\n{statements}"));
+        assert!(why.contains(expected), "{statements}: {why}");
+    }
+    assert_eq!(played("at 1s heal\nat 1s heal\nadvance 1s\nat 2s finish"), None);
+    // When somebody leads is not known beforehand.
+    let why = played("expect leader any within 2s\nat 10ms heal").expect("it took longer than that");
+    assert!(why.contains("line 3: `at 10ms heal`, but it is ") && why.contains("time does not go back"), "{why}");
+}
+
+#[test]
 fn a_scenario_has_so_many_steps_and_no_more() {
     // Each cuts 64 * 63 links.
     let text = |lines: usize| format!("servers 64\n{}", "cut * -> *\n".repeat(lines));

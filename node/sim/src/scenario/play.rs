@@ -221,6 +221,10 @@ impl Stage {
 
     fn take(&mut self, step: &Step, scenario: &Scenario) -> Result<(), Halt> {
         if let Some(at_us) = step.at_us {
+            let now_us = self.world.now_us();
+            require(now_us <= at_us, || {
+                format!("it is {} already, and time does not go back; give a later time", Micros(now_us))
+            })?;
             self.world.run_until(at_us)?;
         }
         match &step.statement {
