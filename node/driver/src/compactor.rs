@@ -46,6 +46,8 @@ pub enum SnapshotRefused {
     Refused(String),
     /// It was tried and did not work; the node goes on as before.
     Failed(String),
+    /// The node stops.
+    Stopping,
 }
 
 /// Somebody who waits for a snapshot.

@@ -127,6 +127,8 @@ pub enum ReadOutcome {
     },
     /// No leader is known that would answer it.
     NoLeader,
+    /// The node stops.
+    Stopping,
     /// It is not a read of the application, for this reason.
     NotARead(String),
 }
