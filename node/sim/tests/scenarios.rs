@@ -182,6 +182,15 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn what_an_editor_or_a_program_left_in_a_file_is_seen_or_does_not_matter() {
+    assert_eq!(read("\u{feff}servers 3\r\nelect n1\r\n"), read("servers 3\nelect n1\n"));
+    let why = refused("servers 3\nelect n1\0\n");
+    assert!(why.ends_with(r"expected a node such as n1, found `n1\u{0}`"), "{why}");
+    let why = refused(&format!("servers 3\n{}", "x".repeat(3 << 20)));
+    assert!(why.len() < 200 && why.ends_with("x…`"), "{}", why.len());
+}
+
+#[test]
 fn time_that_goes_back_is_refused_where_it_can_be_seen_and_where_it_turns_out() {
     for (statements, expected) in [
         ("at 10s heal\nat 5s heal", "line 3, column 4: it is 10s already, and time does not go back"),

@@ -48,6 +48,8 @@ impl FromStr for Scenario {
         let mut given: BTreeMap<&str, usize> = BTreeMap::new();
         // No step is played before this time.
         let mut earliest_us = 0;
+        // Some editors begin a file with a mark of its byte order.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();

@@ -7,6 +7,9 @@ use std::fmt;
 
 use raftian_raft::NodeId;
 
+/// So many characters of a word are shown that cannot stand where it does; no known word has as many.
+const SHOWN: usize = 60;
+
 /// The longest time that a scenario speaks of: a day.
 const MAX_US: u64 = 24 * 3_600 * 1_000_000;
 
@@ -205,7 +208,7 @@ impl<'a> Words<'a> {
             Some(word) => {
                 let is_node = word.text.parse::<NodeId>().is_ok();
                 let hint = if is_node { "; several nodes are written without blanks: n1,n2" } else { "" };
-                Err(word.refused(format!("expected the end of the line, found `{}`{hint}", word.text)))
+                Err(word.refused(format!("expected the end of the line, found `{}`{hint}", word.shown())))
             }
             None => Ok(()),
         }
@@ -237,7 +240,21 @@ impl Word<'_> {
     /// This word cannot stand here; one of the others could.
     pub(super) fn unexpected(&self, expected: &str, known: &[&str]) -> Unreadable {
         let hint = nearest(self.text, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-        self.refused(format!("expected {expected}, found `{}`{}", self.text, hint.unwrap_or_default()))
+        self.refused(format!("expected {expected}, found `{}`{}", self.shown(), hint.unwrap_or_default()))
+    }
+
+    /// The word for a message: not more than a line holds, and with all that it has to be seen.
+    fn shown(&self) -> String {
+        let mut text = String::new();
+        let mut chars = self.text.chars();
+        for c in chars.by_ref().take(SHOWN) {
+            match c.is_control() {
+                true => text.extend(c.escape_default()),
+                false => text.push(c),
+            }
+        }
+        text.extend(chars.next().map(|_| '…'));
+        text
     }
 
     fn refused(&self, why: String) -> Unreadable {
@@ -247,7 +264,11 @@ impl Word<'_> {
 
 /// The known word that is most like what was typed, if one is like it.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let tolerated = 1 + typed.chars().count() / 3;
+    let letters = typed.chars().count();
+    if letters > SHOWN {
+        return None;
+    }
+    let tolerated = 1 + letters / 3;
     let distances =
         known.into_iter().map(|word| (if word.starts_with(typed) { 0 } else { distance(typed, word) }, word));
     distances.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= tolerated).map(|(_, word)| word)

@@ -2,8 +2,9 @@
 //!
 //! Invariant: a text that cannot be read is wrong usage, with line and column; a scenario that does not hold is a failure.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use raftian_check::Verdict;
 use raftian_sim::{GRAMMAR, Scenario, Stopped};
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     chart: Drawing,
 }
 
+/// The most bytes of a scenario: several times what the longest one needs.
+const MAX_BYTES: u64 = 4 << 20;
+
 /// What came of a scenario.
 #[derive(Debug, Serialize)]
 struct Finished {
@@ -75,13 +79,28 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     // Without a file there is `--grammar`: one of them is required.
     let Some(file) = &args.file else { return context.output.text(GRAMMAR).map(|()| 0) };
     let (name, text) = match file == Path::new("-") {
-        true => ("standard input".to_owned(), io::read_to_string(io::stdin())),
-        false => (file.display().to_string(), fs::read_to_string(file)),
+        true => ("standard input".to_owned(), read(io::stdin())),
+        false => (file.display().to_string(), File::open(file).and_then(read)),
     };
     let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
     play(context, scenario, args.mutant.as_deref(), &args.chart)
+}
+
+/// Reads a text that is no longer than a scenario may be.
+fn read(file: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(invalid(format!("a scenario has at most {} MiB", MAX_BYTES >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        invalid(format!("line {line} is not UTF-8 text"))
+    })
 }
 
 /// Plays a scenario, draws it if that is wanted, and says what came of it.
