@@ -165,13 +165,7 @@ impl Host {
     fn leave(mut self, ending: &Ending) {
         self.carry_out_all();
         self.driver.stop();
-        while let Some(effect) = self.driver.next_effect() {
-            // A command may still be applied, so its client gets an outcome. For all others the channel is dropped, and
-            // their callers get the error that this node is shutting down.
-            if let Effect::Command(client, outcome) = effect {
-                client.tell(self.own(), outcome);
-            }
-        }
+        self.carry_out_all();
         match ending {
             Ending::Shutdown => self.trace.node(NodeEvent::Stopped),
             Ending::Failed(reason) => self.trace.node(NodeEvent::Failed { reason }),

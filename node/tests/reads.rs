@@ -5,7 +5,7 @@ mod support;
 
 use raftian_rpc::AppKind;
 use raftian_rpc::client::{ClientClient as _, Consistency};
-use raftian_rpc::control::{NodeConfig, ReadMode};
+use raftian_rpc::control::{NodeConfig, NodeStatus, ReadMode};
 use raftian_rpc::error::NodeError;
 use serde_json::value::RawValue;
 use support::{Cluster, id, node_error};
@@ -55,7 +55,7 @@ async fn a_leader_that_was_replaced_reads_nothing(adjust: fn(&mut NodeConfig)) {
     cluster.change_key(old, "a", 1, r#"{"set":["k","1"]}"#).await.unwrap();
     let term = cluster.status(old).await.term;
     cluster.isolate(old).await;
-    let replaced = |all: &[raftian_rpc::control::NodeStatus]| {
+    let replaced = |all: &[NodeStatus]| {
         all.iter().all(|status| status.node == old || (status.term > term && status.leader.is_some()))
     };
     let all = cluster.wait_until("a leader beyond the partition", replaced).await;
@@ -94,4 +94,27 @@ async fn what_is_no_read_is_refused() {
         assert!(matches!(refused, NodeError::BadRequest { .. }), "{refused}");
     }
     assert_eq!(cluster.status(leader).await.last_index, 1);
+}
+
+/// Calls leave only where something is asked: heartbeats are rarer than a test is long.
+fn silent(config: &mut NodeConfig) {
+    store(config);
+    config.trim.campaigns_first = config.id == id(1);
+    config.timing.heartbeat_ms = 20_000;
+    (config.timing.election_min_ms, config.timing.election_max_ms) = (50_000, 60_000);
+}
+
+#[tokio::test]
+async fn a_read_that_is_pending_when_the_node_is_shut_down_hears_of_it_at_once() {
+    let mut cluster = Cluster::start_with(2, silent).await;
+    let is_settled = |all: &[NodeStatus]| all.iter().all(|status| status.last_applied == 1);
+    cluster.wait_until("the first entry everywhere", is_settled).await;
+    let calls = cluster.status(id(1)).await.counters.calls;
+    cluster.kill(id(2));
+    let client = cluster.client(id(1));
+    let get = RawValue::from_string(r#"{"get":"k"}"#.into()).unwrap();
+    let heard = tokio::spawn(async move { client.read(get, None, Some(60_000), None).await.map_err(node_error) });
+    cluster.wait_until("a round for the read", |all| all.iter().any(|status| status.counters.calls > calls)).await;
+    assert!(cluster.nodes.remove(&id(1)).unwrap().shut_down().success());
+    assert_eq!(heard.await.unwrap().unwrap_err(), NodeError::ShuttingDown { node: id(1) });
 }

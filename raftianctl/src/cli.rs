@@ -99,7 +99,7 @@ Exit codes:
   0    done, verdict valid
   1    failed, verdict violated, or the answer is no (kv get, cas, incr)
   2    wrong usage: what was typed makes no sense, or names what is not there
-  3    verdict unknown
+  3    verdict unknown: nothing wrong was seen, but not all could be judged
   4    no lab is running
   124  timed out
   130  interrupted";

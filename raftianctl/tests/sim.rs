@@ -156,6 +156,7 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
     let typo = Scratch::new("typo", "servers 3\nelct n1\n");
     let torn = Scratch::new("torn", "");
     fs::write(&torn.0, b"servers 3\n\xff").expect("a file");
+    let (empty, large) = (Scratch::new("empty", ""), Scratch::new("large", &"# ten bytes\n".repeat(1 << 20)));
     for (words, hint) in [
         (&["sim", "run", "--seeds", "10..1"][..], "did you mean 1..10?"),
         (&["sim", "run", "--seeds", "1.."], "write its first and its last number"),
@@ -171,7 +172,11 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
         (&["sim", "replay", "seven"], "`seven` is not a seed; write a whole number"),
         (&["sim", "script"], "<FILE>"),
         (&["sim", "script", "--grammar", "x"], "cannot be used with"),
-        (&["sim", "script", torn.path()], "cannot be read: stream did not contain valid UTF-8"),
+        (&["sim", "script", torn.path()], "cannot be read: line 2 is not UTF-8 text"),
+        (&["sim", "script", empty.path()], "line 1, column 1: expected `servers` and how many there are"),
+        (&["sim", "script", large.path()], "cannot be read: a scenario has at most 4 MiB"),
+        (&["sim", "script", "/dev/zero"], "cannot be read: a scenario has at most 4 MiB"),
+        (&["sim", "script", "/"], "/ cannot be read: Is a directory"),
         (
             &["sim", "script", typo.path()],
             "line 2, column 1: expected a statement, found `elct`; did you mean `elect`?",

@@ -46,6 +46,8 @@ pub enum SnapshotRefused {
     Refused(String),
     /// It was begun and failed; the node continues as before.
     Failed(String),
+    /// The node stops.
+    Stopping,
 }
 
 /// A pending request for a snapshot.

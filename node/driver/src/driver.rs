@@ -303,10 +303,8 @@ impl<H: Host> Driver<H> {
     pub fn stop(&mut self) {
         let unknown = self.proposals.take_all().map(|client| Effect::Command(client, CommandOutcome::Unknown));
         self.due.extend(unknown);
-        let no_leader = self.reads.take_all().map(|client| Effect::Read(client, ReadOutcome::NoLeader));
-        self.due.extend(no_leader);
-        let given_up = SnapshotRefused::Failed("the node is shutting down".to_owned());
-        let failed = self.compactor.take_all().map(|asker| Effect::Snapshot(asker, Err(given_up.clone())));
-        self.due.extend(failed);
+        self.due.extend(self.reads.take_all().map(|client| Effect::Read(client, ReadOutcome::Stopping)));
+        let given_up = self.compactor.take_all().map(|asker| Effect::Snapshot(asker, Err(SnapshotRefused::Stopping)));
+        self.due.extend(given_up);
     }
 }

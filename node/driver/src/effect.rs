@@ -127,6 +127,8 @@ pub enum ReadOutcome {
     },
     /// No leader is known that could answer it.
     NoLeader,
+    /// The node stops.
+    Stopping,
     /// The operation is not a read of the application, for this reason.
     NotARead(String),
 }

@@ -32,7 +32,8 @@ fn main() {
     let seconds = (processor_ns() - began) as f64 / 1e9;
     let Tally { events, undecided, coverage, followed, violations, .. } = tally;
     println!("{seeds} seeds, {events} events in {seconds:.2} s: {:.0} events/s", events as f64 / seconds);
-    println!("{} broken, {undecided} undecided, {} transitions", violations.len(), coverage.distinct());
+    let (broken, undecided) = (violations.len(), undecided.len());
+    println!("{broken} broken, {undecided} undecided, {} transitions", coverage.distinct());
     costs.sort_unstable_by(|a, b| b.cmp(a));
     for (ns, seed, events) in costs.iter().take(SLOWEST) {
         println!("seed {seed}: {ns} ns for each of {events} events");

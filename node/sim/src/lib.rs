@@ -61,8 +61,8 @@ pub use raftian_wal::Part;
 pub use rules::Followed;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
 pub use scenario::{
-    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, Measure, Nodes, PEERS, Played, ReadFate, Scenario,
-    Statement, Step, Stopped, Unreadable, Which, Wish, nearest, peers_page,
+    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, MAX_EVENTS, Measure, Nodes, PEERS, Played, ReadFate,
+    Scenario, Statement, Step, Stopped, Unreadable, Which, Wish, nearest, peers_page,
 };
 pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]

@@ -14,7 +14,7 @@ use raftian_raft::{Body, Message};
 
 use crate::coverage::{Coverage, Rare};
 use crate::invariant::{id_at, place};
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::settings::LinkEffect;
 
 /// What becomes of a message.
@@ -140,7 +140,7 @@ impl Network {
             for at in 0..nodes {
                 let takes_us = match self.news_us {
                     0 => 0,
-                    longest => random([self.seed, 11, at as u64, self.version]) % longest,
+                    longest => random([self.seed, Stream::News as u64, at as u64, self.version]) % longest,
                 };
                 let others = (0..nodes).filter(|other| *other != at);
                 let links = others.flat_map(|other| [(at, other), (other, at)]);

@@ -12,10 +12,8 @@ pub(crate) enum Stream {
     /// How long a sync takes.
     Sync = 2,
     /// How long a client's request is on its way.
-    #[expect(dead_code, reason = "its number is taken")]
     ClientRequest = 4,
     /// How long a client's answer is on its way.
-    #[expect(dead_code, reason = "its number is taken")]
     ClientAnswer = 5,
     /// Whether those outside of the core are down or cut off.
     Outside = 6,
@@ -24,7 +22,6 @@ pub(crate) enum Stream {
     /// How many nodes the core has at least.
     CoreSize = 8,
     /// How long news takes to reach a node. The seed is that of the network.
-    #[expect(dead_code, reason = "its number is taken")]
     News = 11,
     /// How long a turn takes.
     Turn = 12,

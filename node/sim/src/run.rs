@@ -150,6 +150,7 @@ impl fmt::Display for RunReport {
         write!(f, "{acknowledged} of {operations} operations acknowledged, hash {hash:016x}")?;
         match &self.violation {
             Some(violation) => write!(f, "; {violation}"),
+            None if self.undecided => write!(f, "; its history was too hard to judge"),
             None => Ok(()),
         }
     }

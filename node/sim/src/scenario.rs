@@ -29,7 +29,7 @@ use crate::settings::{Plan, Settings};
 pub use condition::{Condition, Count, Measure, Nodes, ReadFate};
 pub use figures::{FIGURES, Figure};
 pub use peers::{PEERS, peers_page};
-pub use play::{Played, Stopped};
+pub use play::{MAX_EVENTS, Played, Stopped};
 pub use words::{Unreadable, nearest};
 
 /// All that can be said in a scenario: a page for people, with an example of everything.
@@ -171,7 +171,7 @@ pub struct Which {
 }
 
 /// What messages say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     /// Anything.
     Any,
@@ -212,21 +212,38 @@ impl Fate {
     }
 }
 
+/// What a message is called by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Label {
+    from: NodeId,
+    to: NodeId,
+    kind: Kind,
+    /// [`Class::Conflict`] or [`Class::Granted`], if it says that.
+    says: Option<Class>,
+}
+
+impl Label {
+    fn of(message: &Message) -> Label {
+        let says = match message.body {
+            Body::Reply(Reply::AppendEntries(AppendReply::Conflict(_))) => Some(Class::Conflict),
+            Body::Reply(Reply::PreVote { granted: true } | Reply::RequestVote { granted: true }) => {
+                Some(Class::Granted)
+            }
+            _ => None,
+        };
+        Label { from: message.from, to: message.to, kind: Kind::of(message), says }
+    }
+}
+
 impl Which {
-    /// Whether this message is one of them.
-    fn matches(self, message: &Message) -> bool {
+    /// Whether a message with this label is one of them.
+    fn matches(self, label: Label) -> bool {
         let has_class = match self.class {
             Class::Any => true,
-            Class::Of(kind) => Kind::of(message) == kind,
-            Class::Conflict => matches!(message.body, Body::Reply(Reply::AppendEntries(AppendReply::Conflict(_)))),
-            Class::Granted => {
-                matches!(
-                    message.body,
-                    Body::Reply(Reply::PreVote { granted: true } | Reply::RequestVote { granted: true })
-                )
-            }
+            Class::Of(kind) => label.kind == kind,
+            Class::Conflict | Class::Granted => label.says == Some(self.class),
         };
-        has_class && self.from.is_none_or(|from| from == message.from) && self.to.is_none_or(|to| to == message.to)
+        has_class && self.from.is_none_or(|from| from == label.from) && self.to.is_none_or(|to| to == label.to)
     }
 }
 

@@ -18,8 +18,8 @@ pub struct Tally {
     pub committed: u64,
     /// How many operations of clients were acknowledged.
     pub acknowledged: u64,
-    /// How many histories were too hard to judge.
-    pub undecided: u64,
+    /// The seeds whose histories were too hard to judge, in order.
+    pub undecided: Vec<u64>,
     /// What was broken, by seed, in the order of seeds.
     pub violations: Vec<(u64, Violation)>,
     /// What was reached.
@@ -35,10 +35,12 @@ impl Tally {
         self.events += report.events;
         self.committed += report.committed;
         self.acknowledged += report.acknowledged;
-        self.undecided += u64::from(report.undecided);
         self.coverage.add(&report.coverage);
         self.followed.add(report.rules);
-        self.note(report.violation.iter().map(|violation| (report.seed, violation.clone())));
+        self.note(
+            report.violation.iter().map(|violation| (report.seed, violation.clone())),
+            report.undecided.then_some(report.seed),
+        );
     }
 
     /// Adds what another tally has.
@@ -47,15 +49,20 @@ impl Tally {
         self.events += other.events;
         self.committed += other.committed;
         self.acknowledged += other.acknowledged;
-        self.undecided += other.undecided;
         self.coverage.add(&other.coverage);
         self.followed.merge(&other.followed);
-        self.note(other.violations);
+        self.note(other.violations, other.undecided);
     }
 
-    fn note(&mut self, violations: impl IntoIterator<Item = (u64, Violation)>) {
+    fn note(
+        &mut self,
+        violations: impl IntoIterator<Item = (u64, Violation)>,
+        undecided: impl IntoIterator<Item = u64>,
+    ) {
         self.violations.extend(violations);
         self.violations.sort_by_key(|(seed, _)| *seed);
+        self.undecided.extend(undecided);
+        self.undecided.sort_unstable();
     }
 }
 
@@ -74,6 +81,7 @@ mod tests {
         reports[2].violation =
             Some(Violation { invariant: Invariant::Composure, step: 1, at_us: 1, text: text.clone() });
         reports[0].violation = Some(Violation { invariant: Invariant::Liveness, step: 2, at_us: 2, text });
+        (reports[2].undecided, reports[1].undecided) = (true, true);
         let mut forwards = Tally::default();
         reports.iter().for_each(|report| forwards.add(report));
         let mut parts = [Tally::default(), Tally::default()];
@@ -81,6 +89,7 @@ mod tests {
         let [mut backwards, other] = parts;
         backwards.merge(other);
         assert_eq!(forwards, backwards);
+        assert_eq!(forwards.undecided, [2, 3]);
         assert_eq!((forwards.seeds, forwards.violations.len(), forwards.violations[0].0), (3, 2, 1));
         assert_eq!(
             (forwards.followed.runs(Rule::ElectionWon), forwards.followed.runs(Rule::ContradictionMisdirected)),

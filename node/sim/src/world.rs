@@ -53,6 +53,8 @@ pub struct World {
     settings: Settings,
     now_us: u64,
     steps: u64,
+    /// After so many steps nothing happens any more by itself.
+    most_steps: u64,
     queue: Queue,
     actions: Vec<Timed>,
     /// How many of these have been done.
@@ -112,6 +114,7 @@ impl World {
             settings,
             now_us: 0,
             steps: 0,
+            most_steps: u64::MAX,
             queue: Queue::default(),
             actions: actions.clone(),
             done: 0,
@@ -274,6 +277,16 @@ impl World {
         self.journal.begin();
     }
 
+    /// After so many steps nothing happens any more by itself, and the clock goes on alone.
+    pub(crate) fn allow_steps(&mut self, most: u64) {
+        self.most_steps = most;
+    }
+
+    /// Whether nothing happens any more for that reason.
+    pub(crate) fn is_out_of_steps(&self) -> bool {
+        self.steps >= self.most_steps
+    }
+
     /// What has happened since this was asked last, if it is being recorded.
     pub fn take_journal(&mut self) -> Vec<Happening> {
         self.journal.take()
@@ -293,7 +306,7 @@ impl World {
         let event = self.queue.next_us().unwrap_or(u64::MAX);
         let action = self.actions.get(self.done).map_or(u64::MAX, |timed| timed.at_us);
         let next = action.min(event).min(deadline);
-        if next == u64::MAX {
+        if next == u64::MAX || self.is_out_of_steps() {
             return Ok(false);
         }
         let passes = next > self.now_us;
@@ -322,6 +335,9 @@ impl World {
 
     /// When something happens next; `u64::MAX` if nothing will.
     pub fn next_us(&self) -> u64 {
+        if self.is_out_of_steps() {
+            return u64::MAX;
+        }
         let action = self.actions.get(self.done).map_or(u64::MAX, |timed| timed.at_us);
         action.min(self.queue.next_us().unwrap_or(u64::MAX)).min(self.next_deadline().0)
     }

@@ -143,6 +143,80 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
 }
 
 #[test]
+fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
+    for (statement, expected) in [
+        ("partition n1 | n1", "line 2, column 16: n1 is on two sides"),
+        ("partition n1,n2 | n3 | n2", "line 2, column 24: n2 is on two sides"),
+        ("partition | n1", "line 2, column 11: expected a node such as n1, found `|`"),
+        ("partition n1 |", "line 2, column 15: expected nodes such as n1,n2, but the line ends here"),
+        ("partition n1, | n2", "line 2, column 14: expected a node such as n1, found ``"),
+        ("partition n1,n1 | n2", "line 2, column 14: n1 is named twice"),
+        ("isolate n1,n2,n3", "line 2, column 9: these are all nodes, and there are no others to isolate them from"),
+        ("isolate n1,n1,n2", "line 2, column 12: n1 is named twice"),
+        (
+            "isolate n1 n2 n3",
+            "expected the end of the line, found `n2`; several nodes are written without blanks: n1,n2",
+        ),
+        ("expect term n1,n1 0", "line 2, column 16: n1 is named twice"),
+        ("try members n1,n1", "line 2, column 16: n1 is named twice"),
+        ("cut n1 -> n1", "line 2, column 11: a node has no link to itself"),
+        ("cut n2 <-> n2", "line 2, column 12: a node has no link to itself"),
+        ("links n1 -> n1 drop 1", "line 2, column 13: a node has no link to itself"),
+        ("crash n1 at boundary 0", "line 2, column 22: a number of boundaries must be 1 or more"),
+    ] {
+        let why = refused(&format!("servers 3\n{statement}"));
+        assert!(why.contains(expected), "{statement}: {why}");
+    }
+    for setting in ["batch", "append_bytes", "committed_batch", "chunk", "sessions", "snapshot_every", "attempts"] {
+        let why = refused(&format!("servers 3\n{setting} 0"));
+        assert!(why.contains(" must be 1 or more"), "{setting}: {why}");
+    }
+    for (statement, expected) in [
+        ("isolate n1", "there are no others to isolate them from"),
+        ("cut n1 -> *", "a node has no link to itself"),
+        ("cut * <-> *", "a node has no link to itself"),
+    ] {
+        let why = refused(&format!("servers 1\n{statement}"));
+        assert!(why.contains(expected), "{statement}: {why}");
+    }
+}
+
+#[test]
+fn what_an_editor_or_a_program_left_in_a_file_is_seen_or_does_not_matter() {
+    assert_eq!(read("\u{feff}servers 3\r\nelect n1\r\n"), read("servers 3\nelect n1\n"));
+    let why = refused("servers 3\nelect n1\0\n");
+    assert!(why.ends_with(r"expected a node such as n1, found `n1\u{0}`"), "{why}");
+    let why = refused(&format!("servers 3\n{}", "x".repeat(3 << 20)));
+    assert!(why.len() < 200 && why.ends_with("x…`"), "{}", why.len());
+}
+
+#[test]
+fn time_that_goes_back_is_refused_where_it_can_be_seen_and_where_it_turns_out() {
+    for (statements, expected) in [
+        ("at 10s heal\nat 5s heal", "line 3, column 4: it is 10s already, and time does not go back"),
+        ("advance 2s\nadvance 500ms\nat 2s heal", "line 4, column 4: it is 2500ms already"),
+        ("at 1s advance 1s\nheal\nat 1999.9ms heal", "line 4, column 4: it is 2s already"),
+        ("at 10s heal\nelect n1\nat 5s finish", "line 4, column 4: it is 10s already"),
+    ] {
+        let why = refused(&format!("servers 3\n{statements}"));
+        assert!(why.contains(expected), "{statements}: {why}");
+    }
+    assert_eq!(played("at 1s heal\nat 1s heal\nadvance 1s\nat 2s finish"), None);
+    // When somebody leads is not known beforehand.
+    let why = played("expect leader any within 2s\nat 10ms heal").expect("it took longer than that");
+    assert!(why.contains("line 3: `at 10ms heal`, but it is ") && why.contains("time does not go back"), "{why}");
+}
+
+#[test]
+fn a_scenario_has_so_many_steps_and_no_more() {
+    // Each cuts 64 * 63 links.
+    let text = |lines: usize| format!("servers 64\n{}", "cut * -> *\n".repeat(lines));
+    assert!(text(24).parse::<Scenario>().is_ok());
+    let why = refused(&text(25));
+    assert!(why.contains("line 26, column 10: a scenario has at most 100000 steps"), "{why}");
+}
+
+#[test]
 fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
     let text =
         "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";

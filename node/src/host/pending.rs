@@ -69,6 +69,7 @@ impl Pending<ReadAnswer> {
             ReadOutcome::Served { index, response } => Ok(ReadAnswer { node: own, index, response }),
             ReadOutcome::NotLeader { leader } => Err(NodeError::NotLeader { node: own, leader }),
             ReadOutcome::NoLeader => Err(NodeError::NoLeader { node: own }),
+            ReadOutcome::Stopping => Err(NodeError::ShuttingDown { node: own }),
             ReadOutcome::NotARead(why) => Err(NodeError::BadRequest { why }),
         };
         self.send(Heard::Outcome(outcome));
@@ -125,6 +126,7 @@ mod tests {
 
         let refused = |outcome| refusal(|client: Pending<ReadAnswer>| client.tell(id(1), outcome));
         assert_eq!(refused(ReadOutcome::NoLeader), NodeError::NoLeader { node: id(1) });
+        assert_eq!(refused(ReadOutcome::Stopping), NodeError::ShuttingDown { node: id(1) });
         let leader = NodeId::new(2);
         assert_eq!(refused(ReadOutcome::NotLeader { leader }), NodeError::NotLeader { node: id(1), leader });
         assert_eq!(refused(ReadOutcome::NotARead("a write".into())), NodeError::BadRequest { why: "a write".into() });

@@ -62,6 +62,7 @@ impl Host {
             }
             Err(SnapshotRefused::Refused(why)) => Err(NodeError::Refused { why }),
             Err(SnapshotRefused::Failed(why)) => Err(NodeError::Failed { why }),
+            Err(SnapshotRefused::Stopping) => Err(NodeError::ShuttingDown { node: self.own() }),
         };
         // A caller that has gone meanwhile gets no answer.
         let _ = asker.send(outcome);

@@ -55,7 +55,13 @@ pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
         "pause" => Action::Pause(whom(words)?),
         "resume" if words.eat("all") => Action::ResumeAll,
         "resume" => Action::Resume(words.node()?),
-        "cut" => return Ok(links(words)?.into_iter().map(|(from, to)| Action::Cut { from, to }).collect()),
+        "cut" => {
+            let links = links(words)?;
+            if links.iter().any(|(from, to)| from == to) {
+                return Err(words.refuse("a node has no link to itself"));
+            }
+            return Ok(links.into_iter().map(|(from, to)| Action::Cut { from, to }).collect());
+        }
         "partition" => return partition(words),
         "isolate" if words.eat("@leader") => Action::IsolateLeader,
         "isolate" => return isolate(words),
@@ -184,7 +190,7 @@ fn crash(words: &mut Words<'_>) -> Result<Action, Unreadable> {
     }
     match (words.one_of(&["boundary", "install"])?, node) {
         ("boundary", _) => {
-            let boundaries = words.number("a number of boundaries")?;
+            let boundaries = words.positive("a number of boundaries")?;
             Ok(Action::CrashAtBoundary { node, boundaries, keep: keeping(words)? })
         }
         (_, Whom::Node(node)) => Ok(Action::CrashAtInstall { node, keep: keeping(words)? }),
@@ -216,9 +222,15 @@ fn one_or_all(words: &mut Words<'_>) -> Result<Vec<NodeId>, Unreadable> {
 fn partition(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let mut groups = vec![words.some_nodes()?];
     words.expect("|")?;
-    groups.push(words.some_nodes()?);
-    while words.eat("|") {
-        groups.push(words.some_nodes()?);
+    loop {
+        let group = words.some_nodes()?;
+        if let Some(id) = group.iter().find(|id| groups.iter().any(|other| other.contains(id))) {
+            return Err(words.refuse(format!("{id} is on two sides; name it on one")));
+        }
+        groups.push(group);
+        if !words.eat("|") {
+            break;
+        }
     }
     let group_of = |id: NodeId| groups.iter().position(|group| group.contains(&id));
     Ok(cuts(words.nodes, |from, to| match (group_of(from), group_of(to)) {
@@ -229,6 +241,9 @@ fn partition(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
 
 fn isolate(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let nodes = words.some_nodes()?;
+    if nodes.len() == words.nodes {
+        return Err(words.refuse("these are all nodes, and there are no others to isolate them from; leave one out"));
+    }
     Ok(cuts(words.nodes, |from, to| nodes.contains(&from) != nodes.contains(&to)))
 }
 

@@ -1,6 +1,7 @@
 //! A scenario is played.
 //!
-//! Invariants: it stops at the first thing that is not as it must be. Nothing that a server does can make it panic.
+//! Invariants: it stops at the first thing that is not as it must be. Nothing that a server does can make it panic. It
+//! comes to an end, after [`MAX_EVENTS`] at the latest, whatever the scenario says.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +12,15 @@ use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind
 use serde_json::value::RawValue;
 
 use super::condition::{Nodes, ReadFate};
-use super::{Condition, Fate, Scenario, Statement, Step, Which, Wish};
+use super::words::Micros;
+use super::{Condition, Fate, Label, Scenario, Statement, Step, Which, Wish};
 use crate::invariant::{Invariant, Violation};
 use crate::journal::{Happening, What};
 use crate::run::{panic_text, wind_up};
 use crate::world::{Held, World};
+
+/// The most events of a scenario: an hour and a half of a cluster of five that only sends heartbeats.
+pub const MAX_EVENTS: u64 = 1_000_000;
 
 /// What came of a scenario.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub struct Played {
     pub events: u64,
     /// How long it was, in virtual microseconds.
     pub virtual_us: u64,
+    /// Whether the clients' history was too hard to judge, at its end.
+    pub undecided: bool,
 }
 
 /// Why a scenario went no further.
@@ -56,13 +63,20 @@ pub enum Stopped {
 /// What conditions look at.
 pub(super) struct Stage {
     pub(super) world: World,
+    most_events: u64,
     journal: Vec<Happening>,
     held: Vec<Held>,
     /// The last command proposed by hand of each name, and how many there were of all names.
     commands: BTreeMap<String, Command>,
     proposed: u64,
-    /// The reads by hand: where, the ticket, and how much had happened before.
-    reads: Vec<(NodeId, u64, usize)>,
+    /// The reads by hand: where, the ticket, and what became of each.
+    reads: Vec<(NodeId, u64, ReadFate)>,
+    /// How many messages of each label were sent.
+    sent: BTreeMap<Label, u64>,
+    /// Whether the history was too hard to judge.
+    undecided: bool,
+    /// When the events were used up, in microseconds, if they were.
+    cut_short_us: Option<u64>,
 }
 
 /// Why a step was not done.
@@ -80,28 +94,38 @@ impl From<Violation> for Halt {
 impl Scenario {
     /// Plays it to its end, or to the first thing that is not as it must be.
     pub fn play(&self) -> Played {
-        let mut stage = Stage::new(self);
+        self.play_within(MAX_EVENTS)
+    }
+
+    fn play_within(&self, most_events: u64) -> Played {
+        let mut stage = Stage::new(self, most_events);
         let stopped = (0..self.steps.len()).find_map(|at| self.take(&mut stage, at));
         stage.look();
         // What was expected and came about is the end, and no failure.
         let stopped = stopped.flatten();
-        let Stage { world, journal, .. } = stage;
-        Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us: world.now_us() }
+        let Stage { world, journal, undecided, cut_short_us, .. } = stage;
+        let virtual_us = cut_short_us.unwrap_or(world.now_us());
+        Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us, undecided }
     }
 
     /// Takes a step. Says why there is no next one: for nothing, if that is what the scenario says.
     fn take(&self, stage: &mut Stage, at: usize) -> Option<Option<Stopped>> {
         let step = &self.steps[at];
+        let failed = |why| Some(Some(Stopped::Failed { line: step.line, statement: step.to_string(), why }));
         let taken = catch_unwind(AssertUnwindSafe(|| stage.take(step, self)));
         let halt = taken.unwrap_or_else(|panic| {
             Err(Halt::Broken(stage.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
         });
         match halt {
-            Ok(()) => None,
-            Err(Halt::Failed(why)) => {
-                let statement = step.statement.to_string();
-                Some(Some(Stopped::Failed { line: step.line, statement, why }))
+            _ if stage.world.is_out_of_steps() => {
+                let (most, passed) = (stage.most_events, Micros(stage.cut_short()));
+                failed(format!(
+                    "a scenario has at most {most} events, and {passed} had passed when they were used up; let less time \
+                     pass, or less happen"
+                ))
             }
+            Ok(()) => None,
+            Err(Halt::Failed(why)) => failed(why),
             Err(Halt::Broken(violation)) if self.expects(at, violation.invariant) => Some(None),
             Err(Halt::Broken(violation)) => Some(Some(Stopped::Broken { line: step.line, violation })),
         }
@@ -117,16 +141,21 @@ impl Scenario {
 }
 
 impl Stage {
-    fn new(scenario: &Scenario) -> Stage {
+    fn new(scenario: &Scenario, most_events: u64) -> Stage {
         let mut world = World::manual(scenario.plan.clone(), scenario.seed, scenario.settings);
         world.record();
+        world.allow_steps(most_events);
         Stage {
             world,
+            most_events,
             journal: Vec::new(),
             held: Vec::new(),
             commands: BTreeMap::new(),
             proposed: 0,
             reads: Vec::new(),
+            sent: BTreeMap::new(),
+            undecided: false,
+            cut_short_us: None,
         }
     }
 
@@ -152,35 +181,50 @@ impl Stage {
 
     /// What became of a read by hand, counted from 1 on; `None` if there was none.
     pub(super) fn read_fate(&self, number: usize) -> Option<ReadFate> {
-        let (at, ticket, since) = *self.reads.get(number.checked_sub(1)?)?;
-        let decided = self.journal[since..].iter().find_map(|happening| match happening.what {
-            What::Read(id, outcome) if id == at && outcome.ticket.number() == ticket => Some(outcome.index.is_ok()),
-            _ => None,
-        });
-        Some(match decided {
-            Some(true) => ReadFate::Served,
-            Some(false) => ReadFate::Failed,
-            None => ReadFate::Waiting,
-        })
+        self.reads.get(number.checked_sub(1)?).map(|(.., fate)| *fate)
     }
 
     /// How many such messages were sent.
     pub(super) fn sent(&self, which: Which) -> u64 {
-        let sent = self.journal.iter().filter(|happening| match &happening.what {
-            What::Sent(_, message) | What::Lost(message) => which.matches(message),
-            _ => false,
-        });
-        sent.count() as u64
+        self.sent.iter().filter(|(label, _)| which.matches(**label)).map(|(_, count)| count).sum()
     }
 
+    /// Takes down what has happened since the last look.
     fn look(&mut self) {
-        self.journal.append(&mut self.world.take_journal());
+        let mut news = self.world.take_journal();
+        for happening in &news {
+            match &happening.what {
+                What::Sent(_, message) | What::Lost(message) => *self.sent.entry(Label::of(message)).or_default() += 1,
+                What::Read(at, outcome) => {
+                    let is_it = |(of, ticket, fate): &&mut (NodeId, u64, ReadFate)| {
+                        of == at && *ticket == outcome.ticket.number() && *fate == ReadFate::Waiting
+                    };
+                    if let Some((.., fate)) = self.reads.iter_mut().rev().find(is_it) {
+                        *fate = if outcome.index.is_ok() { ReadFate::Served } else { ReadFate::Failed };
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.journal.append(&mut news);
+    }
+
+    /// The events are used up: says when. What a world that stands still did not do in time is not its fault.
+    fn cut_short(&mut self) -> u64 {
+        self.look();
+        self.journal.pop_if(|last| matches!(last.what, What::Broken(_)));
+        let last_us = self.journal.last().map_or(0, |last| last.at_us);
+        *self.cut_short_us.insert(last_us)
     }
 
     // What happens.
 
     fn take(&mut self, step: &Step, scenario: &Scenario) -> Result<(), Halt> {
         if let Some(at_us) = step.at_us {
+            let now_us = self.world.now_us();
+            require(now_us <= at_us, || {
+                format!("it is {} already, and time does not go back; give a later time", Micros(now_us))
+            })?;
             self.world.run_until(at_us)?;
         }
         match &step.statement {
@@ -228,7 +272,7 @@ impl Stage {
             Statement::Ask { at, wish, is_refused } => self.ask(*at, wish, *is_refused, scenario.plan.app)?,
             Statement::Advance(us) => self.world.run_until(self.world.now_us() + us)?,
             Statement::Expect { condition, within_us } => self.expect(condition, *within_us)?,
-            Statement::Finish => wind_up(&mut self.world).map(|_| ())?,
+            Statement::Finish => self.undecided = wind_up(&mut self.world)?,
         }
         Ok(())
     }
@@ -248,7 +292,8 @@ impl Stage {
             return self.release(which);
         }
         let messages = self.world.messages();
-        let found: Vec<_> = messages.iter().filter(|(_, message)| which.matches(message)).map(|(id, _)| *id).collect();
+        let found: Vec<_> =
+            messages.iter().filter(|(_, message)| which.matches(Label::of(message))).map(|(id, _)| *id).collect();
         require(!found.is_empty(), || "no such message is on its way".to_owned())?;
         for id in found {
             match fate {
@@ -273,7 +318,7 @@ impl Stage {
     /// What was put aside is on its way again.
     fn release(&mut self, which: Which) -> Result<(), Halt> {
         let (released, held): (Vec<Held>, Vec<Held>) =
-            std::mem::take(&mut self.held).into_iter().partition(|one| which.matches(one.message()));
+            std::mem::take(&mut self.held).into_iter().partition(|one| which.matches(Label::of(one.message())));
         self.held = held;
         require(!released.is_empty(), || "no such message was put aside".to_owned())?;
         released.into_iter().for_each(|one| self.world.release(one));
@@ -298,9 +343,8 @@ impl Stage {
             Wish::Transfer(to) => answer(self.world.transfer(at, *to)?),
             Wish::Read => {
                 self.look();
-                let since = self.journal.len();
                 let ticket = self.world.read(at)?;
-                self.reads.extend(ticket.flatten().map(|ticket| (at, ticket, since)));
+                self.reads.extend(ticket.flatten().map(|ticket| (at, ticket, ReadFate::Waiting)));
                 taken(ticket.map(|ticket| ticket.is_some()))
             }
         };
@@ -371,5 +415,48 @@ impl fmt::Display for Stopped {
             Stopped::Broken { violation, .. } => write!(f, "{violation}"),
             Stopped::Failed { statement, why, .. } => write!(f, "`{statement}`, but {why}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEW: u64 = 5_000;
+
+    #[test]
+    fn a_scenario_comes_to_an_end_after_so_many_events_with_its_line() {
+        for statements in [
+            "advance 86400s",
+            "at 86400s heal",
+            "heal\nexpect term n1 9999 within 86400s",
+            "advance 100ms\nadvance 86400s\nexpect leader none",
+            "election 100s..200s\nheartbeat 1us\ntimeout n1\nfinish",
+        ] {
+            let text = format!("servers 3\n{statements}");
+            let scenario: Scenario = text.parse().unwrap();
+            let played = scenario.play_within(FEW);
+            let Some(Stopped::Failed { line, statement, why }) = played.stopped else {
+                panic!("{statements}: {:?}", played.stopped)
+            };
+            assert_eq!(text.lines().nth(line - 1), Some(statement.as_str()));
+            assert!(
+                why.starts_with("a scenario has at most 5000 events, and ") && why.contains(" had passed"),
+                "{why}"
+            );
+            assert!((FEW..2 * FEW).contains(&played.events), "{statements}: {}", played.events);
+            assert!(played.virtual_us < 3_600_000_000, "{statements}: {}", played.virtual_us);
+            assert!(!played.journal.iter().any(|happening| matches!(happening.what, What::Broken(_))), "{statements}");
+        }
+    }
+
+    #[test]
+    fn events_that_suffice_do_not_matter() {
+        let scenario: Scenario = "servers 3\nadvance 2s\nfinish".parse().unwrap();
+        let played = scenario.play();
+        let again = scenario.play_within(played.events + 1);
+        assert_eq!((played.stopped, played.hash, played.virtual_us), (None, again.hash, again.virtual_us));
+        assert!(again.stopped.is_none());
+        assert!(scenario.play_within(played.events / 2).stopped.is_some());
     }
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use raftian_raft::{Configuration, Index, MAX_TERM, NodeId, Term};
 
 use super::condition::{MEASURES, READ_FATES, ROLES};
-use super::words::{Unreadable, Words, statements};
+use super::words::{Micros, Unreadable, Words, statements};
 use super::{
     Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, server, setup,
 };
@@ -37,12 +37,19 @@ const CLASSES: [&str; 2] = ["conflict", "granted"];
 /// The most entries that a disk is given.
 const MAX_LOG: usize = 10_000;
 
+/// The most steps of a scenario. A line may stand for many: `cut * -> *` is one for each link.
+const MAX_STEPS: usize = 100_000;
+
 impl FromStr for Scenario {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Scenario, Unreadable> {
         let mut scenario = Scenario::quiet(Plan::quiet(1));
         let mut given: BTreeMap<&str, usize> = BTreeMap::new();
+        // No step is played before this time.
+        let mut earliest_us = 0;
+        // Some editors begin a file with a mark of its byte order.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();
@@ -65,7 +72,8 @@ impl FromStr for Scenario {
             } else {
                 let line = words.line();
                 let step = |(at_us, statement)| Step { line, at_us, statement };
-                steps.extend(statement(&mut words)?.into_iter().map(step));
+                steps.extend(statement(&mut words, earliest_us)?.into_iter().map(step));
+                earliest_us = steps.iter().fold(earliest_us, after);
                 if steps.iter().any(|step| step.statement == Statement::Finish) {
                     once("finish", &words, &mut given)?;
                 }
@@ -73,6 +81,11 @@ impl FromStr for Scenario {
             words.end()?;
             server::check_lease(&words, &scenario, &steps)?;
             check_clients(&words, &scenario.plan, &steps)?;
+            if scenario.steps.len() + steps.len() > MAX_STEPS {
+                let why =
+                    format!("a scenario has at most {MAX_STEPS} steps, and a line has one for each link it names");
+                return Err(words.refuse(why));
+            }
             scenario.steps.append(&mut steps);
         }
         check_settings(&scenario.plan, &given)?;
@@ -119,9 +132,22 @@ fn once<'a>(word: &'a str, words: &Words<'_>, given: &mut BTreeMap<&'a str, usiz
     }
 }
 
+/// When a step that begins no earlier than this is over at the earliest.
+fn after(earliest_us: u64, step: &Step) -> u64 {
+    let begins_us = step.at_us.unwrap_or_default().max(earliest_us);
+    match step.statement {
+        Statement::Advance(us) => begins_us + us,
+        _ => begins_us,
+    }
+}
+
 /// A statement; several if the line stands for several actions. The time belongs to the first.
-fn statement(words: &mut Words<'_>) -> Result<Vec<(Option<u64>, Statement)>, Unreadable> {
+fn statement(words: &mut Words<'_>, earliest_us: u64) -> Result<Vec<(Option<u64>, Statement)>, Unreadable> {
     let at_us = if words.eat("at") { Some(words.time_us()?) } else { None };
+    if at_us.is_some_and(|at_us| at_us < earliest_us) {
+        let earliest = Micros(earliest_us);
+        return Err(words.refuse(format!("it is {earliest} already, and time does not go back; give a later time")));
+    }
     let mut times = std::iter::once(at_us).chain(std::iter::repeat(None));
     if words.peek().is_some_and(|word| word.parse::<NodeId>().is_ok()) {
         return Ok(vec![(at_us, disk_content(words)?)]);

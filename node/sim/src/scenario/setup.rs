@@ -90,13 +90,13 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "pre_vote" => plan.pre_vote = words.switch()?,
         "check_quorum" => plan.check_quorum = words.switch()?,
         "lease" => plan.lease = Some(Lease { drift_percent: percent(words)? }),
-        "batch" => plan.max_append_entries = words.number("a number of entries")?,
-        "append_bytes" => plan.max_append_bytes = words.number("a number of bytes")?,
-        "committed_batch" => plan.max_committed_per_ready = words.number("a number of entries")?,
-        "chunk" => plan.max_snapshot_chunk_bytes = words.number("a number of bytes")?,
-        "sessions" => plan.limits.max_sessions = words.number("a number of sessions")?,
+        "batch" => plan.max_append_entries = words.positive("a number of entries")?,
+        "append_bytes" => plan.max_append_bytes = words.positive("a number of bytes")?,
+        "committed_batch" => plan.max_committed_per_ready = words.positive("a number of entries")?,
+        "chunk" => plan.max_snapshot_chunk_bytes = words.positive("a number of bytes")?,
+        "sessions" => plan.limits.max_sessions = words.positive("a number of sessions")?,
         "compact_above" => plan.limits.compact_above_bytes = words.number("a number of bytes")?,
-        "snapshot_every" => plan.snapshot_every = Some(words.number("a number of entries")?),
+        "snapshot_every" => plan.snapshot_every = Some(words.positive("a number of entries")?),
         "keep" => plan.keep = words.number("a number of entries")?,
         "links" => match words.peek().is_some_and(|word| word.starts_with('n')) {
             true => plan.link_effects.push(link_effect(words)?),
@@ -119,7 +119,7 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         }
         "stubborn" => plan.stubborn_clients = words.number("a number of clients")?,
         "patience" => plan.client_patience_us = positive(words)?,
-        "attempts" => plan.client_attempts = words.number("a number of attempts")?,
+        "attempts" => plan.client_attempts = words.positive("a number of attempts")?,
         _ => plan.client_loss_percent = percent(words)?.into(),
     }
     Ok(())
@@ -205,7 +205,11 @@ fn clocks(words: &mut Words<'_>) -> Result<Vec<u64>, Unreadable> {
 fn link_effect(words: &mut Words<'_>) -> Result<LinkEffect, Unreadable> {
     let from = words.node()?;
     words.expect("->")?;
-    Ok(LinkEffect { from, to: words.node()?, effect: effect(words)? })
+    let to = words.node()?;
+    if from == to {
+        return Err(words.refuse("a node has no link to itself"));
+    }
+    Ok(LinkEffect { from, to, effect: effect(words)? })
 }
 
 fn effect(words: &mut Words<'_>) -> Result<Effect, Unreadable> {

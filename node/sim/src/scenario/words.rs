@@ -7,6 +7,9 @@ use std::fmt;
 
 use raftian_raft::NodeId;
 
+/// So many characters of a word are shown that cannot stand where it does; no known word has as many.
+const SHOWN: usize = 60;
+
 /// The longest time that a scenario speaks of: a day.
 const MAX_US: u64 = 24 * 3_600 * 1_000_000;
 
@@ -171,24 +174,28 @@ impl<'a> Words<'a> {
     /// Takes the name of a node.
     pub(super) fn node(&mut self) -> Result<NodeId, Unreadable> {
         let word = self.take("a node such as n1")?;
-        self.named(word, word.text, 0)
+        self.named(word)
     }
 
-    /// Takes the names of nodes: `n1,n2`.
+    /// Takes the names of nodes, each once: `n1,n2`.
     pub(super) fn some_nodes(&mut self) -> Result<Vec<NodeId>, Unreadable> {
         let word = self.take("nodes such as n1,n2")?;
         let mut before = 0;
         let mut nodes = Vec::new();
         for name in word.text.split(',') {
-            nodes.push(self.named(word, name, before)?);
+            let part = Word { text: name, column: word.column + before, ..word };
+            let id = self.named(part)?;
+            if nodes.contains(&id) {
+                return Err(part.refused(format!("{id} is named twice")));
+            }
+            nodes.push(id);
             before += name.chars().count() + 1;
         }
         Ok(nodes)
     }
 
-    fn named(&self, word: Word<'_>, name: &str, before: usize) -> Result<NodeId, Unreadable> {
-        let part = Word { text: name, column: word.column + before, ..word };
-        let id: NodeId = name.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
+    fn named(&self, part: Word<'_>) -> Result<NodeId, Unreadable> {
+        let id: NodeId = part.text.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
         match usize::from(id.number()) <= self.nodes {
             true => Ok(id),
             false => Err(part.refused(format!("there is no {id}: the nodes are n1 to n{}", self.nodes))),
@@ -198,7 +205,11 @@ impl<'a> Words<'a> {
     /// There are no more words.
     pub(super) fn end(&mut self) -> Result<(), Unreadable> {
         match self.words.get(self.taken) {
-            Some(word) => Err(word.unexpected("the end of the line", &[])),
+            Some(word) => {
+                let is_node = word.text.parse::<NodeId>().is_ok();
+                let hint = if is_node { "; several nodes are written without blanks: n1,n2" } else { "" };
+                Err(word.refused(format!("expected the end of the line, found `{}`{hint}", word.shown())))
+            }
             None => Ok(()),
         }
     }
@@ -210,13 +221,40 @@ impl<'a> Words<'a> {
             None => Unreadable { line: self.end.0, column: self.end.1, why: why.into() },
         }
     }
+
+    /// Takes a whole number that is not 0.
+    pub(super) fn positive<T: std::str::FromStr + PartialEq + From<u8>>(
+        &mut self,
+        expected: &str,
+    ) -> Result<T, Unreadable> {
+        let word = self.take(expected)?;
+        match word.text.parse() {
+            Ok(number) if number != T::from(0) => Ok(number),
+            Ok(_) => Err(word.refused(format!("{expected} must be 1 or more, found `0`"))),
+            Err(_) => Err(word.unexpected(expected, &[])),
+        }
+    }
 }
 
 impl Word<'_> {
     /// This word cannot stand here; one of the others could.
     pub(super) fn unexpected(&self, expected: &str, known: &[&str]) -> Unreadable {
         let hint = nearest(self.text, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
-        self.refused(format!("expected {expected}, found `{}`{}", self.text, hint.unwrap_or_default()))
+        self.refused(format!("expected {expected}, found `{}`{}", self.shown(), hint.unwrap_or_default()))
+    }
+
+    /// The word for a message: not more than a line holds, and with all that it has to be seen.
+    fn shown(&self) -> String {
+        let mut text = String::new();
+        let mut chars = self.text.chars();
+        for c in chars.by_ref().take(SHOWN) {
+            match c.is_control() {
+                true => text.extend(c.escape_default()),
+                false => text.push(c),
+            }
+        }
+        text.extend(chars.next().map(|_| '…'));
+        text
     }
 
     fn refused(&self, why: String) -> Unreadable {
@@ -226,7 +264,11 @@ impl Word<'_> {
 
 /// The known word that is most like what was typed, if one is like it.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let tolerated = 1 + typed.chars().count() / 3;
+    let letters = typed.chars().count();
+    if letters > SHOWN {
+        return None;
+    }
+    let tolerated = 1 + letters / 3;
     let distances =
         known.into_iter().map(|word| (if word.starts_with(typed) { 0 } else { distance(typed, word) }, word));
     distances.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= tolerated).map(|(_, word)| word)

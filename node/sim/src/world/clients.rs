@@ -15,7 +15,7 @@ use crate::journal::What;
 use crate::network::Fate;
 use crate::node::{Asker, Input};
 use crate::queue::{Answer, Event, Request, Via};
-use crate::random::random;
+use crate::random::{Stream, random};
 use crate::schedule::Op;
 
 /// How long a request or an answer of a client is on its way at most, in microseconds.
@@ -44,7 +44,8 @@ impl World {
         let node = asking.target;
         let Some(current) = &mut asking.current else { return };
         (current.call, current.attempts, current.is_open) = (call, current.attempts + 1, true);
-        let name = [self.seed, 4, client as u64, current.serial, u64::from(current.attempts)];
+        let name =
+            [self.seed, Stream::ClientRequest as u64, client as u64, current.serial, u64::from(current.attempts)];
         let Current { place, op, ref command, .. } = *current;
         let request =
             Box::new(Request { client, place: place as u64, op, command: command.clone(), via: None, is_copy: false });
@@ -133,7 +134,7 @@ impl World {
     /// An answer is on its way to a client, and has to go so far before.
     fn answer_client(&mut self, at: usize, asker: Asker, answer: Answer, way_us: u64) {
         let Asker { client: Some(client), place: op, via, .. } = asker else { return };
-        let name = [self.seed, 5, client as u64, op, at as u64];
+        let name = [self.seed, Stream::ClientAnswer as u64, client as u64, op, at as u64];
         if let Some(latency_us) = self.client_latency(random(name)) {
             let event = Event::Answer { client, op, answer: Box::new(answer), via };
             self.queue.plan(self.now_us + way_us + latency_us, event);

@@ -430,7 +430,7 @@ impl World {
                 self.coverage.note_rare(Rare::ReadFailed);
                 Answer::NotLeader { leader }
             }
-            ReadOutcome::NoLeader => Answer::NotLeader { leader: None },
+            ReadOutcome::NoLeader | ReadOutcome::Stopping => Answer::NotLeader { leader: None },
             ReadOutcome::NotARead(why) => unreachable!("clients read what can be read: {why}"),
         };
         self.answer(at, asker, answer)

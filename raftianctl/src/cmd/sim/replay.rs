@@ -1,5 +1,6 @@
 //! `raftianctl sim replay`: what happened in the run of a seed.
 
+use raftian_check::Verdict;
 use raftian_sim::{DRAWS, Happening, RunReport, Scenario, Schedule, What, watch};
 use serde_json::json;
 
@@ -18,7 +19,8 @@ Examples:
 
 Without a chart, shows the turning points; with -o json a chart is one field. The same seed gives the same run, to \
 the last bit of its hash; but what a seed draws changes with the version of the draws, which is told with the seed: of \
-another version it is another run. `--script` keeps a run for later. Exit code 1 if an invariant was broken.";
+another version it is another run. `--script` keeps a run for later. Exit code 1 if an invariant was broken; 3 if \
+none was, but the history of the clients was too hard to judge.";
 
 /// Run one seed again, and show what happened
 #[derive(Debug, clap::Args)]
@@ -51,7 +53,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let drawn = args.chart.draw(context, &journal)?;
     let words = if drawn.is_some() { report.to_string() } else { tell(&report, &points) };
     chart::tell(context, drawn, as_json(&report, &points), &words)?;
-    Ok(u8::from(report.violation.is_some()))
+    Ok(verdict(&report).exit_code())
+}
+
+fn verdict(report: &RunReport) -> Verdict {
+    match (&report.violation, report.undecided) {
+        (Some(_), _) => Verdict::Violated,
+        (None, true) => Verdict::Unknown,
+        (None, false) => Verdict::Valid,
+    }
 }
 
 fn as_json(report: &RunReport, points: &[(&Happening, String)]) -> serde_json::Value {
@@ -76,6 +86,7 @@ fn as_json(report: &RunReport, points: &[(&Happening, String)]) -> serde_json::V
         "led_terms": report.led_terms,
         "operations": report.operations,
         "acknowledged": report.acknowledged,
+        "verdict": verdict(report),
         "undecided": report.undecided,
         "violation": violation,
         "turning_points": points.collect::<Vec<_>>(),

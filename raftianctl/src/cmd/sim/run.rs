@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use raftian_check::Verdict;
 use raftian_rpc::RoleKind;
 use raftian_sim::{
     DRAWS, Fault, Followed, Kind as Message, Outcome, ROLES, Rare, Rule, Scenario, Schedule, Settings, Tally,
@@ -33,7 +34,8 @@ Examples:
 
 A seed draws a cluster, its clients, and everything that goes wrong; then a core is healed and must come to life. \
 The verdict is the last line. Exit code 1 if an invariant was broken: then the shortest script found is printed, for \
-`raftianctl sim script FILE`.
+`raftianctl sim script FILE`. Exit code 3 if none was, but some histories were too hard to judge: whether they are \
+linearizable is unknown; -o json names their seeds. The same seeds are too hard on every machine.
 
 What is acknowledged are commands and reads, and reads commit nothing. A transition is a server's role, a kind of \
 message, and what the message did to it: so many different ones were seen. A branch is something rare that a run should \
@@ -112,13 +114,12 @@ pub(crate) fn run(context: &Context, args: &Args, stop: &AtomicBool) -> Result<u
     };
     bar.clear();
     let done = tally.seeds;
-    let is_broken = !tally.violations.is_empty();
     let hunt = Hunt { seeds: args.seeds, settings, tally, took, script };
     let output = context.output;
     output.data(&hunt.json(), |_| hunt.tell(output.colour()))?;
     match was_stopped {
         true => Err(Failure::new(Kind::Interrupted, format!("interrupted after {done} of {count} seeds"))),
-        false => Ok(u8::from(is_broken)),
+        false => Ok(hunt.verdict().exit_code()),
     }
 }
 
@@ -189,6 +190,7 @@ impl Hunt {
             "seeds": { "first": first, "last": last, "done": tally.seeds },
             "draws": DRAWS,
             "mutant": settings.mutant_name(),
+            "verdict": self.verdict(),
             "events": tally.events,
             "seconds": took.as_secs_f64(),
             "events_per_s": self.events_per_s(),
@@ -230,12 +232,12 @@ impl Hunt {
         if tally.violations.len() > TOLD {
             text.push_str(&format!("… and {} more seeds\n", tally.violations.len() - TOLD));
         }
-        let paint = match (tally.violations.is_empty(), tally.undecided) {
-            (true, 0) => Paint::Good,
-            (true, _) => Paint::Warn,
-            (false, _) => Paint::Bad,
+        let paint = match self.verdict() {
+            Verdict::Valid => Paint::Good,
+            Verdict::Unknown => Paint::Warn,
+            Verdict::Violated => Paint::Bad,
         };
-        text.push_str(&paint.apply(&self.verdict(), colour));
+        text.push_str(&paint.apply(&self.summary(), colour));
         text.push('\n');
         text
     }
@@ -296,17 +298,30 @@ impl Hunt {
         format!("warning: drawn, but never took effect: {}\n", idle.join(", "))
     }
 
+    /// Whether all was found to be right. A history that is too hard to judge leaves that unknown.
+    fn verdict(&self) -> Verdict {
+        match (self.tally.violations.as_slice(), self.tally.undecided.as_slice()) {
+            ([], []) => Verdict::Valid,
+            ([], _) => Verdict::Unknown,
+            _ => Verdict::Violated,
+        }
+    }
+
     /// All of it in a sentence.
-    fn verdict(&self) -> String {
+    fn summary(&self) -> String {
         let Hunt { tally, took, .. } = self;
         let rate = self.events_per_s();
         let rate = if rate >= 1e6 { format!("{:.2} M", rate / 1e6) } else { format!("{:.0} k", rate / 1e3) };
         let work = format!("{} events in {}, {rate} per second", tally.events, spell_ms(millis(*took)));
         let seeds = if tally.seeds == 1 { "1 seed".to_owned() } else { format!("{} seeds", tally.seeds) };
-        match (tally.violations.len(), tally.undecided) {
-            (0, 0) => format!("valid: {seeds}, 0 violations; {work}"),
-            (0, hard) => format!("valid, but {hard} histories were too hard to judge: {seeds}, 0 violations; {work}"),
-            (broken, _) => format!("violated: {broken} of {seeds} broke an invariant; {work}"),
+        let hard = match tally.undecided.len() {
+            1 => "1 history was".to_owned(),
+            hard => format!("{hard} histories were"),
+        };
+        match self.verdict() {
+            Verdict::Valid => format!("valid: {seeds}, 0 violations; {work}"),
+            Verdict::Unknown => format!("valid, but {hard} too hard to judge: {seeds}, 0 violations; {work}"),
+            Verdict::Violated => format!("violated: {} of {seeds} broke an invariant; {work}", tally.violations.len()),
         }
     }
 
@@ -393,5 +408,39 @@ impl Progress {
 
     fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_sim::{Invariant, Violation};
+
+    use super::*;
+
+    #[test]
+    fn a_history_that_is_too_hard_to_judge_leaves_the_verdict_unknown() {
+        let hunt = |undecided: &[u64], violations: &[(u64, Violation)]| {
+            let tally =
+                Tally { seeds: 9, undecided: undecided.to_vec(), violations: violations.to_vec(), ..Tally::default() };
+            Hunt { seeds: (1, 9), settings: Settings::default(), tally, took: Duration::from_secs(1), script: None }
+        };
+        let violation = Violation { invariant: Invariant::Liveness, step: 1, at_us: 1, text: String::new() };
+        for (hunt, code, verdict, summary) in [
+            (hunt(&[], &[]), 0, "valid", "valid: 9 seeds, 0 violations; "),
+            (hunt(&[4], &[]), 3, "unknown", "valid, but 1 history was too hard to judge: 9 seeds, 0 violations; "),
+            (
+                hunt(&[4, 7], &[]),
+                3,
+                "unknown",
+                "valid, but 2 histories were too hard to judge: 9 seeds, 0 violations; ",
+            ),
+            (hunt(&[4], &[(5, violation)]), 1, "violated", "violated: 1 of 9 seeds broke an invariant; "),
+        ] {
+            let told = hunt.json();
+            assert_eq!((hunt.verdict().exit_code(), told["verdict"].as_str()), (code, Some(verdict)));
+            assert_eq!(told["undecided"], Value::from(hunt.tally.undecided.clone()));
+            let last = hunt.tell(false).lines().last().unwrap().to_owned();
+            assert!(last.starts_with(summary), "{last}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Invariant: a text that cannot be read is wrong usage, with line and column; a scenario that does not hold is a failure.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
+use raftian_check::Verdict;
 use raftian_sim::{GRAMMAR, Scenario, Stopped};
 use serde::Serialize;
 
@@ -22,8 +24,9 @@ Examples:
   raftianctl sim script --grammar
 
 All that can be said is on the page that --grammar prints, which is docs/scenarios.md, with an example of each; \
-`raftianctl sim figure NAME --text` shows whole scenarios. Exit code 1 if an invariant was broken, or something was \
-not as the scenario says; 2 if the file cannot be read as one.";
+`raftianctl sim figure NAME --text` shows whole scenarios. A scenario has at most a million events. Exit code 1 if an \
+invariant was broken, or something was not as the scenario says; 2 if the file cannot be read as one; 3 if it holds, but \
+the history of its clients was too hard to judge.";
 
 /// Play a scenario from a file
 #[derive(Debug, clap::Args)]
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     chart: Drawing,
 }
 
+/// The most bytes of a scenario: several times what the longest one needs.
+const MAX_BYTES: u64 = 4 << 20;
+
 /// What came of a scenario.
 #[derive(Debug, Serialize)]
 struct Finished {
@@ -58,6 +64,8 @@ struct Finished {
     /// The line at which it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
+    /// Whether the history of its clients was too hard to judge.
+    undecided: bool,
     /// How many events there were.
     events: u64,
     /// How long it was, in virtual milliseconds.
@@ -71,13 +79,28 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     // Without a file there is `--grammar`: one of them is required.
     let Some(file) = &args.file else { return context.output.text(GRAMMAR).map(|()| 0) };
     let (name, text) = match file == Path::new("-") {
-        true => ("standard input".to_owned(), io::read_to_string(io::stdin())),
-        false => (file.display().to_string(), fs::read_to_string(file)),
+        true => ("standard input".to_owned(), read(io::stdin())),
+        false => (file.display().to_string(), File::open(file).and_then(read)),
     };
     let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
     play(context, scenario, args.mutant.as_deref(), &args.chart)
+}
+
+/// Reads a text that is no longer than a scenario may be.
+fn read(file: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(invalid(format!("a scenario has at most {} MiB", MAX_BYTES >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        invalid(format!("line {line} is not UTF-8 text"))
+    })
 }
 
 /// Plays a scenario, draws it if that is wanted, and says what came of it.
@@ -107,6 +130,7 @@ pub(crate) fn play(
         why: played.stopped.as_ref().map(Stopped::to_string),
         invariant,
         line: line.filter(|line| *line > 0),
+        undecided: played.undecided,
         events: played.events,
         virtual_ms: played.virtual_us as f64 / 1e3,
         hash: format!("{:016x}", played.hash),
@@ -114,7 +138,17 @@ pub(crate) fn play(
     let came = serde_json::to_value(&finished)
         .map_err(|error| Failure::failed(format!("the answer cannot be written as JSON: {error}")))?;
     chart::tell(context, drawn, came, &tell(&scenario, &finished))?;
-    Ok(u8::from(!finished.holds))
+    Ok(finished.verdict().exit_code())
+}
+
+impl Finished {
+    fn verdict(&self) -> Verdict {
+        match (self.holds, self.undecided) {
+            (false, _) => Verdict::Violated,
+            (true, true) => Verdict::Unknown,
+            (true, false) => Verdict::Valid,
+        }
+    }
 }
 
 /// The scenario's own words, and what came of it.
@@ -127,10 +161,14 @@ fn tell(scenario: &Scenario, finished: &Finished) -> String {
             text.push_str("\n\n");
         }
     }
-    let Finished { events, virtual_ms, why, .. } = finished;
+    let Finished { events, virtual_ms, why, undecided, .. } = finished;
+    let holds = match undecided {
+        true => "It holds, but the history of its clients was too hard to judge",
+        false => "It holds",
+    };
     match why {
         Some(why) => text.push_str(&format!("It does not hold: {why}\n")),
-        None => text.push_str(&format!("It holds: {events} events in {virtual_ms:.1} ms of virtual time.\n")),
+        None => text.push_str(&format!("{holds}: {events} events in {virtual_ms:.1} ms of virtual time.\n")),
     }
     text
 }
@@ -153,6 +191,30 @@ pub(super) fn wrapped(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_that_is_too_hard_to_judge_leaves_the_verdict_unknown() {
+        let scenario: Scenario = "servers 1\nfinish".parse().expect("a scenario");
+        for (holds, undecided, code, words) in [
+            (true, false, 0, "It holds: 5 events"),
+            (true, true, 3, "It holds, but the history of its clients was too hard to judge: 5 events"),
+            (false, true, 1, "It does not hold: broken"),
+        ] {
+            let finished = Finished {
+                title: String::new(),
+                holds,
+                why: (!holds).then(|| "broken".to_owned()),
+                invariant: None,
+                line: None,
+                undecided,
+                events: 5,
+                virtual_ms: 1.0,
+                hash: String::new(),
+            };
+            assert_eq!(finished.verdict().exit_code(), code);
+            assert!(tell(&scenario, &finished).starts_with(words), "{}", tell(&scenario, &finished));
+        }
+    }
 
     #[test]
     fn lines_are_as_long_as_they_may_be() {
