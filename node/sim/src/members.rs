@@ -39,8 +39,13 @@ impl Members {
         self.learners & agree != 0 && is_majority(self.voters | self.outgoing | self.learners, agree)
     }
 
+    /// All of them.
+    pub(crate) fn all(self) -> u64 {
+        self.voters | self.outgoing | self.learners
+    }
+
     pub(crate) fn contains(self, id: NodeId) -> bool {
-        (self.voters | self.outgoing | self.learners) & bit(id) != 0
+        self.all() & bit(id) != 0
     }
 
     /// What becomes of settled members when this change is done; who learns does not matter here.

@@ -187,6 +187,11 @@ impl Oracle {
         self.committed.furthest()
     }
 
+    /// Whether no other server has led a later term than this one.
+    pub(crate) fn led_last(&self, id: NodeId) -> bool {
+        self.leaders.last_key_value().is_some_and(|(_, last)| *last == id)
+    }
+
     /// How many terms had a leader.
     pub(crate) fn led_terms(&self) -> usize {
         self.leaders.len()

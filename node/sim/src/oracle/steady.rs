@@ -19,6 +19,8 @@ pub(super) struct Steady {
     term: Term,
     /// The members that follow it, and it, as bits.
     members: u64,
+    /// All members, up or down. Its messages to servers that are leaving are not judged: one may yet catch up.
+    all: u64,
     /// The interval of the leader's heartbeats.
     interval: Duration,
     counts: Counts,
@@ -60,9 +62,9 @@ impl Steady {
 }
 
 impl Oracle {
-    /// From now on this leader stays, and these members follow it; its heartbeats have this interval.
-    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64, interval: Duration) {
-        self.steady = Some(Steady { leader, term, members, interval, counts: Counts::new(0) });
+    /// From now on this leader stays, and of `all` members these follow it; its heartbeats have this interval.
+    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64, all: u64, interval: Duration) {
+        self.steady = Some(Steady { leader, term, members, all, interval, counts: Counts::new(0) });
     }
 
     /// From now on messages on the leader's links are counted anew.
@@ -76,8 +78,8 @@ impl Oracle {
     /// request that is not answered: the doubt about a copy is four times as long as about the one before, so that a peer
     /// that is down is asked a few times and not for ever.
     pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
-        let Some(Steady { leader, counts, .. }) = self.steady.take() else { return Ok(()) };
-        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader) {
+        let Some(Steady { leader, all, counts, .. }) = self.steady.take() else { return Ok(()) };
+        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader && all & bit(id_at(*at)) != 0) {
             let Counts { sent, returned, questions, .. } = &counts;
             let (there, back, questions) = (sent[at], returned[at], questions[at]);
             self.findings.require(there.max(back) <= most + questions, Invariant::Steady, || {

@@ -181,7 +181,9 @@ impl World {
     /// The first command that is gone.
     pub(crate) fn check_acknowledged(&mut self, history: &[Operation]) -> Result<(), Violation> {
         let lives = self.oracle.findings.is_checked(Invariant::Liveness);
-        let Some(leader) = self.leader().filter(|_| lives) else { return Ok(()) };
+        // One that does not know yet that it was deposed may lack what others have committed since.
+        let leader = self.leader().filter(|leader| lives && self.oracle.led_last(*leader));
+        let Some(leader) = leader else { return Ok(()) };
         let app = self.plan.app;
         let mut told = history.iter().filter(|operation| !app.is_read(&operation.op));
         let checked: Check = told.try_for_each(|told| self.oracle.check_still_held(place(leader), told));

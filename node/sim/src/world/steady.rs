@@ -49,7 +49,7 @@ impl World {
         let is_protected = self.nodes.iter().all(|node| node.options.check_quorum && node.options.pre_vote);
         let is_steady = self.is_calm(up) && (is_protected || !self.may_be_deposed(core, members));
         if is_steady {
-            self.oracle.settles(id_at(leader), term, up, self.plan.heartbeat_interval);
+            self.oracle.settles(id_at(leader), term, up, members.all(), self.plan.heartbeat_interval);
         }
         let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
         if let Some(straggler) = self.draw_straggler(leader, members, up) {

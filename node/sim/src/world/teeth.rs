@@ -207,7 +207,7 @@ fn a_term_without_a_cause_and_an_election_put_off_for_a_stale_leader_are_seen() 
 #[test]
 fn a_cluster_that_does_not_stay_as_it_is_is_seen() {
     let mut world = led();
-    world.oracle.settles(id_at(0), 1, 0b011, INTERVAL);
+    world.oracle.settles(id_at(0), 1, 0b011, 0b111, INTERVAL);
     let seen = Seen::of(world.nodes[1].server().unwrap());
     assert!(world.oracle.check_stays(1, seen).is_ok());
     check(world.oracle.check_stays(1, Seen { role: RoleKind::PreCandidate, ..seen }), Invariant::Steady);
@@ -244,7 +244,7 @@ fn messages_that_no_heartbeat_needs_are_seen() {
     let quiet_us = 20 * INTERVAL.as_micros() as u64;
     for wasted in [0, 1] {
         let mut world = led();
-        world.oracle.settles(id_at(0), 1, 0b111, INTERVAL);
+        world.oracle.settles(id_at(0), 1, 0b111, 0b111, INTERVAL);
         (0..3).for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
         world.oracle.count_anew();
         let most = world.most_beats(0, quiet_us);
@@ -261,7 +261,7 @@ fn messages_that_no_heartbeat_needs_are_seen() {
 fn a_heartbeat_that_asks_whether_a_request_is_lost_is_no_waste_and_another_one_is() {
     for (questions, is_waste) in [(vec![5], false), (vec![5, 6], true), (vec![0], true), (vec![55], true)] {
         let mut world = led();
-        world.oracle.settles(id_at(0), 1, 0b111, INTERVAL);
+        world.oracle.settles(id_at(0), 1, 0b111, 0b111, INTERVAL);
         leaves(&mut world, append(vec![noop(2, 1)]), 0);
         world.oracle.count_anew();
         questions.into_iter().for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
