@@ -1,14 +1,15 @@
-//! The host of the driver: the one task that owns a server's state, feeds it what comes in, and carries out what it wants.
+//! The host of the driver: the only task that owns a server's state, gives it inputs, and carries out its effects.
 //!
-//! It drains its inbox, hands that to the [`Driver`], and then takes all effects: what came in together is sent together,
-//! synced together, and needs no timer to be gathered. It is a future; the hosting decides which thread polls it.
+//! It empties its inbox, gives the inputs to the [`Driver`], and then takes all effects. Inputs that arrived together
+//! lead to messages that are sent together and writes that are synced together; no timer is needed to form batches. The
+//! host is a future; the hosting decides which thread polls it.
 //!
-//! What takes long is done elsewhere and comes back as an input: the calls to peers, syncs, and both ways between a state
-//! and its snapshot.
+//! Slow work runs on other tasks and threads, and its result comes back as an input: calls to peers, syncs, and the
+//! encoding and decoding of snapshots.
 //!
-//! Invariant: effects are carried out in the order in which the driver gives them, each before the next is asked for.
+//! Invariant: effects are carried out in the order in which the driver gives them, each before the next one is taken.
 //!
-//! Deliberately absent: decisions. What may be done when, and which answer is due to whom, is the driver's business.
+//! Deliberately absent: decisions. The driver decides what may be done when, and which answer goes to which request.
 
 pub(crate) mod disk;
 pub(crate) mod inbox;
@@ -38,27 +39,27 @@ use crate::net::peers::{Configured, Peers};
 use crate::parent;
 use crate::trace::{NodeEvent, Trace};
 
-/// The most inputs taken before effects are carried out, so that a flood cannot put off the heartbeats.
+/// The most inputs taken before effects are carried out, so that a flood of inputs cannot delay the heartbeats.
 const MAX_INPUTS: usize = 4096;
 
-/// A driver with everything it works on.
+/// A driver with its storage, peers, trace and game.
 #[derive(Debug)]
 pub(crate) struct Host {
     driver: Driver<Callers>,
     storage: Storage,
     peers: Arc<Peers>,
     trace: Trace,
-    /// The way to the game beside it, if there is one.
+    /// The orders queue to the game beside it, if there is one.
     orders: Option<Orders>,
-    /// Where calls to peers and snapshots report.
+    /// Where calls to peers and snapshot jobs put their results.
     inbox: Inbox,
     /// The zero of the server's time.
     epoch: Instant,
-    /// What the game last said of itself.
+    /// The last report of the game.
     game: Option<GameReport>,
 }
 
-/// Those who wait for an answer of the driver, each at the end of a channel.
+/// The pending requests of the driver: each is the sending end of a channel for its answer.
 #[derive(Debug)]
 pub(crate) enum Callers {}
 
@@ -72,17 +73,17 @@ impl raftian_driver::Host for Callers {
 /// Why a host ended.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// It was asked to.
+    /// It was asked to stop.
     Shutdown,
-    /// It cannot go on, because its disk failed or a snapshot is not what it should be.
+    /// It cannot continue, because its disk failed or a snapshot is not valid.
     Failed(String),
 }
 
 impl Host {
-    /// A host whose time begins now, with the application as the server's snapshot has it.
+    /// A host whose time starts now. Its application has the state of the server's snapshot, if there is one.
     ///
     /// # Errors
-    /// A sentence for people, when the application cannot begin so.
+    /// A message for people, when the application cannot start or the snapshot cannot be restored.
     pub(crate) fn new(
         config: &NodeConfig,
         server: Server,
@@ -105,7 +106,8 @@ impl Host {
         Ok(host)
     }
 
-    /// Carries out what the disk has to say. A snapshot that cannot be restored must fail the start, so this waits for it.
+    /// Carries out the first turn, with the state recovered from disk. It blocks until the snapshot is restored: if
+    /// that fails, the node must not start.
     fn remember(&mut self) -> Result<(), String> {
         self.driver.turn(|_, _| {});
         while let Some(effect) = self.driver.next_effect() {
@@ -122,19 +124,19 @@ impl Host {
         self.driver.machine()
     }
 
-    /// From now on a game hears what happens to the application.
+    /// From now on a game receives what is applied.
     pub(crate) fn tell_game(&mut self, orders: Orders) {
         self.orders = Some(orders);
     }
 
-    /// Runs until it is asked to stop, or cannot go on.
+    /// Runs until it is asked to stop, or cannot continue.
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         let ending = loop {
             let deadline = self.driver.deadline();
             tokio::select! {
-                // Inputs first: under load, what a leader has sent must be read before the election time-out is
-                // looked at.
+                // Inputs first: under load, messages of the leader must be processed before the election time-out is
+                // checked.
                 biased;
                 _ = inputs.recv_many(&mut batch, MAX_INPUTS) => {}
                 () = sleep_until(self.epoch + deadline.unwrap_or_default().0), if deadline.is_some() => {}
@@ -149,7 +151,7 @@ impl Host {
         ending
     }
 
-    /// The inputs at hand are used up: has the driver look at the clock, and does all that it wants done.
+    /// All available inputs were given: gives the driver the time, and carries out all its effects.
     fn turn(&mut self) {
         self.driver.tick(self.now());
         self.driver.turn(|_, _| {});
@@ -159,12 +161,13 @@ impl Host {
         }
     }
 
-    /// Answers all that wait, as far as is known, and closes the log.
+    /// Answers all pending requests, as far as their outcome is known, and closes the log.
     fn leave(mut self, ending: &Ending) {
         self.carry_out_all();
         self.driver.stop();
         while let Some(effect) = self.driver.next_effect() {
-            // A command may still be applied. Other callers hear that this node leaves when their answer is dropped.
+            // A command may still be applied, so its client gets an outcome. For all others the channel is dropped, and
+            // their callers get the error that this node is shutting down.
             if let Effect::Command(client, outcome) = effect {
                 client.tell(self.own(), outcome);
             }
@@ -184,7 +187,7 @@ impl Host {
         Time(self.epoch.elapsed())
     }
 
-    /// Feeds one input to the driver, or answers it.
+    /// Gives one input to the driver, or answers it.
     fn handle(&mut self, input: Input) -> Option<Ending> {
         let now = self.now();
         match input {
@@ -204,7 +207,7 @@ impl Host {
                 self.trace.node(NodeEvent::Configured { version, rules });
             }
             Input::Game(report) => self.game = Some(report),
-            // An asker that has left meanwhile gets no answer.
+            // A caller that has gone meanwhile gets no answer.
             Input::Change(change, answer) => drop(answer.send(self.change(change))),
             Input::Transfer(to, answer) => drop(answer.send(self.transfer(to))),
             Input::Status(answer) => drop(answer.send(self.status())),
@@ -256,14 +259,14 @@ impl Host {
             Effect::Call(message) => self.call(message),
             Effect::Reply(call, reply) => {
                 let reply = reply.map_err(|contradiction| NodeError::BadRequest { why: contradiction.to_string() });
-                // A caller that gave up has taken its connection with it.
+                // A caller that gave up has closed its connection.
                 let _ = call.send(reply);
             }
             Effect::Write(persist) => self.storage.persist(persist),
             Effect::Restore(job) => self.begin_restoring(job),
             Effect::Stage(job) => self.begin_staging(job),
             Effect::DiscardStaged(snapshot) => self.discard(snapshot),
-            // The client's handler has the question as well.
+            // The handler of the client's call still has the request.
             Effect::Forward { leader, question: Question::Command(_, client) } => client.pass_on(leader),
             Effect::Forward { leader, question: Question::Read(_, client) } => client.pass_on(leader),
             Effect::Command(client, outcome) => client.tell(self.own(), outcome),

@@ -1,8 +1,8 @@
-//! Where a node's server runs relative to its game: on a thread of its own, in a process of its own, or as a task on
-//! the thread that draws. And the two that have only one of both: a server alone, and the baseline, a game alone.
+//! Where a node's server runs relative to its game: on its own thread, in its own process, or as a task on the thread
+//! that draws. There are also nodes with only one of the two: a server alone, and the baseline, a game alone.
 //!
-//! Invariant: every hosting runs [`server::run`] and the same game, joined by the two queues of
-//! [`port`](crate::game_link::port) and nothing else. When one of the two ends its queues close, and so the other ends too.
+//! Invariant: every hosting runs [`server::run`] and the same game, connected only by the two queues of
+//! [`port`](crate::game_link::port). When one of the two ends, its queues close, and so the other ends too.
 
 mod asynchronous;
 pub(crate) mod process;
@@ -21,7 +21,7 @@ use crate::parent::{self, Failure};
 /// Runs a node to its end.
 ///
 /// # Errors
-/// When it cannot start, or cannot go on.
+/// When it cannot start, or cannot continue.
 pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
     let game = config.game.take();
     let hosting = game.as_ref().map(|hosted| hosted.hosting);
@@ -40,7 +40,7 @@ pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
 /// Runs a game without a server: the baseline of every comparison.
 ///
 /// # Errors
-/// A sentence for people, when there is nothing to draw on.
+/// A message for people, when there is nothing to draw on.
 pub(crate) fn baseline(solo: SoloConfig) -> Result<(), String> {
     let stop = Stop::when_parent_leaves()?;
     Game::new(&solo.game, solo.players, None, None, stop)?.run().map(drop)
@@ -49,7 +49,7 @@ pub(crate) fn baseline(solo: SoloConfig) -> Result<(), String> {
 /// Runs a window onto a node of another process.
 ///
 /// # Errors
-/// A sentence for people, when there is nothing to draw on.
+/// A message for people, when there is nothing to draw on.
 pub(crate) fn window(config: WindowConfig) -> Result<(), String> {
     window::run(config, Stop::when_parent_leaves()?)
 }

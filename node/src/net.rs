@@ -1,11 +1,11 @@
-//! The network side of a node: what it asks of others, and what others ask of it.
+//! The network side of a node: its calls to other nodes, and the methods that it serves.
 //!
 //! | file | subject |
 //! |---|---|
-//! | `peers` | the other nodes: addresses, calls, and the faults of the links on the way |
-//! | `service` | the methods that this node answers: `raft.*`, `client.*`, `control.*` |
+//! | `peers` | the other nodes: addresses, calls, and the faults of the links |
+//! | `service` | the methods that this node serves: `raft.*`, `client.*`, `control.*` |
 //!
-//! Invariant: nothing here holds a server's state. What comes in goes into the host's inbox.
+//! Invariant: nothing here holds a server's state. Requests and replies go into the host's inbox.
 
 pub(crate) mod peers;
 pub(crate) mod service;

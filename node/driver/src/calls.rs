@@ -1,9 +1,10 @@
-//! Which peer waits for the reply to which call.
+//! The pending calls of peers: each waits for the core's reply.
 //!
-//! A peer numbers its calls anew when it restarts, and a network may deliver a request twice, so calls of one number may
-//! wait at once. Each gets a reply of its own, the first the first: the core answers every request that it takes once.
+//! A peer starts to number its calls again when it restarts, and a network may deliver a request twice, so several
+//! pending calls may have the same number. The core replies once to every request, and replies with one number go to
+//! its calls in the order in which these came.
 //!
-//! Invariant: a reply goes to a call of the peer and the number that it answers, or to none.
+//! Invariant: a reply goes only to a call of the peer and the number that it names.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,7 +12,7 @@ use raftian_raft::{Message, NodeId};
 
 use crate::mutant::{Mutant, Planted};
 
-/// The calls that wait, by peer and number.
+/// The pending calls, by peer and number.
 #[derive(Debug)]
 pub(crate) struct Calls<C> {
     /// Most numbers have one call, and the list behind it is empty.
@@ -24,7 +25,7 @@ impl<C> Calls<C> {
         Calls { waiting: HashMap::new(), planted }
     }
 
-    /// A peer's request was taken in; `call` waits for the reply.
+    /// The core has taken a peer's request; `call` waits for the reply.
     pub(crate) fn add(&mut self, peer: NodeId, number: u64, call: C) {
         match self.waiting.entry((peer, number)) {
             std::collections::hash_map::Entry::Occupied(mut first) => first.get_mut().1.push_back(call),
@@ -32,7 +33,7 @@ impl<C> Calls<C> {
         }
     }
 
-    /// Takes out the call that a reply answers.
+    /// Removes and returns the call that a reply answers.
     pub(crate) fn answered(&mut self, reply: &Message) -> Option<C> {
         let mut key = (reply.to, reply.call);
         if self.planted.has(Mutant::AnswersLatestCall) {

@@ -1,99 +1,99 @@
-//! When a snapshot of the application is taken, by size or on demand, and who waits for it (§7).
+//! When a snapshot of the application is taken, by size or on request, and which requests wait for it (§7).
 //!
-//! A snapshot takes three steps before it counts: the state is copied, which is cheap, and elsewhere it is encoded and
-//! written beside the log, which may take long; the core takes it in; storage puts it in force.
+//! A snapshot takes three steps: the state is copied, which is cheap, and another thread encodes it and writes it
+//! beside the log, which may take long; the core takes it; storage makes it the snapshot of the log.
 //!
-//! The log waits for none of that, but a machine has only so many processors and disks, and the nodes of a lab share them.
-//! So they should not all begin at once: their logs grow alike, but the count of each node begins with a head start of its
-//! own.
+//! The log waits for none of these, but the nodes of a lab share processors and disks, so they should not all take a
+//! snapshot at once. Their logs grow at the same rate, so the size counter of each node starts with a different value.
 //!
-//! Invariant: one at a time. The next one begins when the last one is durable, or has come to nothing. Each request
-//! for one is answered once.
+//! Invariant: one at a time. The next one begins when the last one is durable or has failed. Each request is answered
+//! once.
 //!
-//! Deliberately absent: the state, and which entries may go; the driver has the one, the core knows the other.
+//! Deliberately absent: the state, which the driver has, and which entries may be discarded, which the core decides.
 
 use raftian_raft::{Entry, LastEntry, NodeId, Persist};
 
-/// What an entry takes up in a log beside its command, in bytes, roughly.
+/// The approximate size of an entry in a log without its command, in bytes.
 const ENTRY_BYTES: u64 = 32;
 
 /// When a snapshot is taken without a request for one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Compaction {
-    /// When the entries since the last snapshot have so many bytes, or before; never if `None`.
+    /// When the entries since the last snapshot have this many bytes; the first time earlier, by a share that depends
+    /// on the node. Never if `None`.
     pub log_bytes: Option<u64>,
-    /// When there are so many entries since the last snapshot; never if `None`.
+    /// When there are this many entries since the last snapshot. Never if `None`.
     pub log_entries: Option<u64>,
-    /// So many of the entries that a snapshot covers are kept, for followers that lack no more than these.
+    /// How many of the last entries that a snapshot covers are kept, for followers that lack no more than these.
     pub keep_entries: u64,
 }
 
 /// A snapshot that is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotTaken {
-    /// The last entry that it stands for.
+    /// The last entry that it covers.
     pub last: LastEntry,
-    /// The size of the application's part, in bytes.
+    /// The size of the application's state, in bytes.
     pub bytes: u64,
     /// How many entries were discarded.
     pub discarded: u64,
 }
 
-/// Why there is no snapshot.
+/// Why a snapshot was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SnapshotRefused {
-    /// It is not possible as things stand.
+    /// It is not possible in the present state.
     Refused(String),
-    /// It was tried and did not work; the node goes on as before.
+    /// It was begun and failed; the node continues as before.
     Failed(String),
 }
 
-/// Somebody who waits for a snapshot.
+/// A pending request for a snapshot.
 #[derive(Debug)]
 struct Asker<S> {
     keep_entries: u64,
     who: S,
 }
 
-/// A snapshot that has begun.
+/// A snapshot in progress.
 #[derive(Debug)]
 struct UnderWay<S> {
     askers: Vec<Asker<S>>,
     stage: Stage,
 }
 
-/// How far it is.
+/// Its progress.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// It is being encoded and written.
     Writing,
-    /// The core has it.
+    /// The core has taken it.
     Taken(SnapshotTaken),
-    /// It is in the write of this number.
+    /// The write with this number contains it.
     Handed(SnapshotTaken, u64),
 }
 
-/// See the page of this module.
+/// Decides when a snapshot is due; see the description of this module.
 #[derive(Debug)]
 pub(crate) struct Compactor<S> {
     rule: Compaction,
-    /// The size of the entries applied since the state of which the last snapshot was begun, and the head start.
+    /// The size in bytes of the entries applied since the last snapshot was begun, plus the node's start value.
     bytes: u64,
     head_start: u64,
     /// The number of the entries applied since then.
     entries: u64,
-    /// Who waits for one that has not begun.
+    /// Requests for the next snapshot.
     asked: Vec<Asker<S>>,
     under_way: Option<UnderWay<S>>,
-    /// How many writes were handed to storage, and how many of them are durable.
+    /// How many writes were given to storage, and how many of them are durable.
     handed: u64,
     durable: u64,
 }
 
 impl<S> Compactor<S> {
-    /// That of a node which has applied nothing yet and has no snapshot.
+    /// For a node that has applied nothing yet and has no snapshot.
     pub(crate) fn new(rule: Compaction, node: NodeId) -> Compactor<S> {
-        // Multiples of the golden ratio: consecutive numbers are spread evenly, however many there are.
+        // Multiples of the golden ratio spread consecutive numbers evenly, whatever their count.
         let part = (u64::from(node.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u128;
         let head_start = ((u128::from(rule.log_bytes.unwrap_or(0)) * part) >> 32) as u64;
         Compactor {
@@ -108,13 +108,13 @@ impl<S> Compactor<S> {
         }
     }
 
-    /// Somebody wants a snapshot of the present state, or a later one, that leaves so many of the entries it stands for
-    /// in the log.
+    /// A snapshot of the present state, or a later one, is requested. The last `keep_entries` of the entries that it
+    /// covers are kept.
     pub(crate) fn ask(&mut self, keep_entries: u64, who: S) {
         self.asked.push(Asker { keep_entries, who });
     }
 
-    /// How many of the entries that the snapshot under way stands for are to stay: as many as somebody wants kept.
+    /// How many of the last entries that the snapshot in progress covers are kept: the maximum of all requests.
     pub(crate) fn keeps(&self) -> u64 {
         let askers = self.under_way.iter().flat_map(|under_way| &under_way.askers);
         askers.map(|asker| asker.keep_entries).max().unwrap_or(self.rule.keep_entries)
@@ -126,12 +126,12 @@ impl<S> Compactor<S> {
         self.entries += 1;
     }
 
-    /// The state was put in place by a snapshot.
+    /// A snapshot has replaced the state.
     pub(crate) fn restored(&mut self) {
         (self.bytes, self.entries) = (self.head_start, 0);
     }
 
-    /// Whether one is to begin now.
+    /// Whether a snapshot must begin now.
     pub(crate) fn is_due(&self) -> bool {
         self.under_way.is_none() && (self.is_large() || !self.asked.is_empty())
     }
@@ -141,38 +141,46 @@ impl<S> Compactor<S> {
             || self.rule.log_entries.is_some_and(|limit| self.entries >= limit)
     }
 
-    /// One of the present state begins.
+    /// A snapshot of the present state begins.
     pub(crate) fn begin(&mut self) {
-        // What was asked for may have been asked of all nodes at once.
+        // A request may have gone to all nodes at once, so they start with different values again.
         self.bytes = if self.asked.is_empty() { 0 } else { self.head_start };
         self.entries = 0;
         self.under_way = Some(UnderWay { askers: std::mem::take(&mut self.asked), stage: Stage::Writing });
     }
 
-    /// The core has the one under way.
+    /// The core has taken the snapshot in progress.
     pub(crate) fn taken(&mut self, taken: SnapshotTaken) {
         if let Some(under_way) = &mut self.under_way {
             under_way.stage = Stage::Taken(taken);
         }
     }
 
-    /// The one under way has come to nothing. Gives back who waited for it.
+    /// The snapshot in progress has failed. Returns the requests that waited for it.
     pub(crate) fn failed(&mut self) -> impl Iterator<Item = S> + use<S> {
         self.under_way.take().into_iter().flat_map(|under_way| under_way.askers).map(|asker| asker.who)
     }
 
-    /// A write is handed to storage.
-    pub(crate) fn handing(&mut self, persist: &Persist) {
+    /// A write is given to storage. Returns the requests for a snapshot that the core has taken and a leader's snapshot has
+    /// replaced before it was written.
+    pub(crate) fn handing(&mut self, persist: &Persist) -> impl Iterator<Item = S> + use<S> {
         self.handed += 1;
-        if persist.write().snapshot.is_some()
-            && let Some(UnderWay { stage, .. }) = &mut self.under_way
+        let mut replaced = Vec::new();
+        if let Some(snapshot) = &persist.write().snapshot
+            && let Some(UnderWay { stage, askers }) = &mut self.under_way
             && let Stage::Taken(taken) = *stage
         {
-            *stage = Stage::Handed(taken, self.handed);
+            if snapshot.last == taken.last {
+                *stage = Stage::Handed(taken, self.handed);
+            } else {
+                replaced = std::mem::take(askers);
+                self.under_way = None;
+            }
         }
+        replaced.into_iter().map(|asker| asker.who)
     }
 
-    /// The next of those writes is durable. If a snapshot of this application is so with it: that, and who waited for it.
+    /// The next of these writes is durable. If it contains the snapshot in progress, returns that and its requests.
     pub(crate) fn persisted(&mut self) -> Option<(SnapshotTaken, impl Iterator<Item = S> + use<S>)> {
         self.durable += 1;
         let is_it =
@@ -185,7 +193,7 @@ impl<S> Compactor<S> {
         }
     }
 
-    /// Gives back all who wait for a snapshot, begun or not.
+    /// Removes and returns all requests for a snapshot, begun or not.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = S> + use<S> {
         let begun = self.under_way.take().into_iter().flat_map(|under_way| under_way.askers);
         begun.chain(std::mem::take(&mut self.asked)).map(|asker| asker.who)

@@ -1,9 +1,9 @@
-//! The driver: a server's whole state, what it takes in, and what it answers at once.
+//! The driver: the whole state of a server, its inputs, and the answers that it can give at once.
 //!
-//! Invariant: an input changes state and makes no effect but answers; what the core wants done is taken in
-//! [`Driver::turn`], for all inputs since the last one. What is taken together is sent and synced together.
+//! Invariant: an input changes state and makes no effects except answers. The effects of the core are taken in
+//! [`Driver::turn`], for all inputs since the last turn; effects that are taken together are sent and synced together.
 //!
-//! Deliberately absent: decisions. Which message means what is the core's business.
+//! Deliberately absent: decisions on consensus; only the core interprets messages.
 
 mod effects;
 mod snapshots;
@@ -38,13 +38,13 @@ pub struct Options {
     pub limits: Limits,
     /// When a snapshot is taken without a request for one.
     pub compaction: Compaction,
-    /// The bug to be found.
+    /// The planted bug, if there is one.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
 }
 
 impl Options {
-    /// Those of an application whose log is never compacted by itself.
+    /// The settings for an application, without automatic snapshots.
     pub fn new(app: AppKind) -> Options {
         Options {
             app,
@@ -66,30 +66,30 @@ impl Options {
     }
 }
 
-/// How a client's question came here.
+/// How a client's request came to this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// From the client itself. It may be passed on to the leader.
+    /// From the client itself. It may be forwarded to the leader.
     Direct,
-    /// From another server, which took this one for the leader. It is not passed on again.
+    /// From another server, which believes that this one leads. It is not forwarded again.
     Forwarded,
 }
 
-/// What a read promises.
+/// The guarantee of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consistency {
-    /// It sees everything that was acknowledged before it began (§8).
+    /// It sees all commands that were acknowledged before it began (§8).
     Linearizable,
-    /// It sees the state of the node that was asked, which may lag behind.
+    /// It sees the state of this node, which may lag behind.
     Stale,
 }
 
-/// Counts since the driver was made.
+/// Counters since the driver was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Commands proposed to its own log.
     pub proposed: u64,
-    /// Commands passed on to a leader.
+    /// Commands forwarded to a leader.
     pub forwarded: u64,
     /// Entries applied.
     pub applied: u64,
@@ -99,7 +99,7 @@ pub struct Counters {
     pub reads: u64,
 }
 
-/// A server with everything around it that needs no input or output. See the [crate] for how to drive it.
+/// A server with all of its state and logic around the core that needs no input or output. See the [crate] for its use.
 #[derive(Debug)]
 pub struct Driver<H: Host> {
     options: Options,
@@ -110,20 +110,20 @@ pub struct Driver<H: Host> {
     reads: Reads<H::Read>,
     calls: Calls<H::Call>,
     compactor: Compactor<H::Snapshot>,
-    /// What may be done now, in order.
+    /// Effects that may be done now, in order.
     due: VecDeque<Effect<H>>,
-    /// What comes after that, in order; while a snapshot is being restored it waits.
+    /// Steps that come after them, in order; they wait while a snapshot is being restored.
     steps: VecDeque<Step>,
     restoring: bool,
-    /// Whether a turn was taken before.
+    /// Whether there was a turn before.
     has_turned: bool,
     takes_part: bool,
     counters: Counters,
 }
 
 impl<H: Host> Driver<H> {
-    /// A driver of a server that has just been made, with its application in the first state. What the server remembers
-    /// comes with the first [`Driver::turn`]: its snapshot is restored like a leader's.
+    /// A driver of a new server, with its application in the initial state. The first [`Driver::turn`] restores the
+    /// snapshot that was recovered from disk, in the same way as a leader's.
     pub fn new(options: Options, server: Server, first: Machine) -> Driver<H> {
         let planted = options.planted();
         Driver {
@@ -144,53 +144,54 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    // What can be seen.
+    // Its state.
 
     /// The consensus core.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// The applied state. It lags behind what the core has delivered while effects wait to be taken.
+    /// The applied state. While there are effects to take, it lags behind the entries that the core has delivered.
     pub fn machine(&self) -> &Machine {
         &self.machine
     }
 
-    /// Whether a snapshot is being restored, so that writes and entries wait.
+    /// Whether a snapshot is being restored; writes and entries wait meanwhile.
     pub fn is_restoring(&self) -> bool {
         self.restoring
     }
 
-    /// How many commands and reads of clients wait for an answer.
+    /// The number of pending commands and reads of clients.
     pub fn pending(&self) -> usize {
         self.proposals.len() + self.reads.len()
     }
 
-    /// How many of these wait though the entry was applied or the read decided: none, when all effects are taken and no
-    /// snapshot is being restored.
+    /// How many of these are still pending although their entry is applied or their read is decided: none, when all
+    /// effects are taken and no snapshot is being restored.
     pub fn overdue(&self) -> usize {
         let applied = self.machine.last_applied();
         self.proposals.up_to(applied) + self.reads.overdue(applied, self.server.pending_reads())
     }
 
-    /// Counts since it was made.
+    /// Counters since it was created.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// When [`Driver::tick`] wants to be called at the latest, if it takes part at all.
+    /// When to call [`Driver::tick`] at the latest; `None` before [`Driver::take_part`].
     pub fn deadline(&self) -> Option<Time> {
         self.takes_part.then(|| self.server.deadline())
     }
 
-    // Inputs. What comes of them is taken with the next turn.
+    // Inputs. The next turn takes their effects.
 
-    /// From now on time-outs count. Before, the server does not know its peers, and must not start an election.
+    /// From now on time-outs count. Before that the node does not know the addresses of its peers, and must not start
+    /// an election.
     pub fn take_part(&mut self) {
         self.takes_part = true;
     }
 
-    /// A peer calls. Its request has passed the [`Links`](crate::Links).
+    /// A request of a peer, which has passed the [`Links`](crate::Links).
     pub fn request(&mut self, now: Time, request: Message, call: H::Call) {
         let (from, number) = (request.from, request.call);
         match self.server.receive(now, request) {
@@ -202,19 +203,19 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// A peer has answered a call, and its reply has passed the [`Links`](crate::Links).
+    /// A peer's reply to a call, which has passed the [`Links`](crate::Links).
     pub fn reply(&mut self, now: Time, reply: Message) {
         if let Err(contradiction) = self.server.receive(now, reply) {
             self.due.push_back(Effect::Refused(contradiction));
         }
     }
 
-    /// A peer will not answer this call any more, though the request may have arrived.
+    /// No reply to this call will come, though the request may have arrived.
     pub fn lost(&mut self, now: Time, peer: NodeId, call: u64) {
         self.server.lost(now, peer, call);
     }
 
-    /// A client submits a command. The caller has checked what it encodes.
+    /// A client submits a command. The caller has checked that it is one of the application.
     pub fn submit(&mut self, now: Time, command: Bytes, route: Route, client: H::Command) {
         let refused = match self.server.propose(now, [command.clone()]) {
             Ok(proposed) => {
@@ -228,7 +229,7 @@ impl<H: Host> Driver<H> {
         };
         let leader = match refused {
             ProposeRefused::NotLeader(NotLeader { leader }) => leader,
-            // No server takes commands now.
+            // During a transfer no server takes commands.
             ProposeRefused::Transferring { .. } => None,
         };
         self.due.push_back(match (route, leader) {
@@ -241,7 +242,7 @@ impl<H: Host> Driver<H> {
         });
     }
 
-    /// A client wants to read. An operation that is not a read is refused by every server, leader or not.
+    /// A client reads. Every server, leader or not, refuses an operation that is not a read.
     pub fn read(&mut self, now: Time, op: Box<RawValue>, consistency: Consistency, route: Route, client: H::Read) {
         if consistency == Consistency::Stale || !self.options.app.is_read(&op) {
             let outcome = reads::query(&self.machine, &op);
@@ -254,7 +255,7 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// Writes are durable, in the order in which they were handed out.
+    /// Writes are durable, in the order in which the driver gave them.
     pub fn persisted(&mut self, now: Time, all: impl IntoIterator<Item = Persisted>) {
         for persisted in all {
             if let Some((taken, askers)) = self.compactor.persisted() {
@@ -267,7 +268,7 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// A snapshot is requested; this many of the entries that it covers are kept.
+    /// A snapshot is requested; the last `keep_entries` of the entries that it covers are kept.
     pub fn snapshot(&mut self, keep_entries: u64, asker: H::Snapshot) {
         self.compactor.ask(keep_entries, asker);
     }
@@ -290,15 +291,15 @@ impl<H: Host> Driver<H> {
 
     // Effects; see also [`Driver::turn`] and [`Driver::next_effect`].
 
-    /// Time has passed. Call it after the inputs at hand and before the turn: what a leader has sent must be read before the
-    /// election time-out is looked at.
+    /// Time has passed. Call it after the available inputs and before the turn: messages of the leader must be
+    /// processed before the election time-out is checked.
     pub fn tick(&mut self, now: Time) {
         if self.takes_part {
             self.server.tick(now);
         }
     }
 
-    /// The node stops: answers all that wait, as far as is known.
+    /// The node stops: answers all pending requests of clients, as far as their outcome is known.
     pub fn stop(&mut self) {
         let unknown = self.proposals.take_all().map(|client| Effect::Command(client, CommandOutcome::Unknown));
         self.due.extend(unknown);

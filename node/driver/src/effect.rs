@@ -1,6 +1,6 @@
-//! What a driver wants done, and who waits for its answers.
+//! The effects of a driver, and the outcomes of requests.
 //!
-//! Invariant: an effect that carries somebody who waits is the only one that does; dropping it drops the question.
+//! Invariant: a pending request is in exactly one place; dropping the effect that carries it drops the request.
 
 use bytes::Bytes;
 use raftian_apps::{Applied, Response};
@@ -10,123 +10,123 @@ use serde_json::value::RawValue;
 use crate::compactor::{SnapshotRefused, SnapshotTaken};
 use crate::driver::{RestoreJob, StageJob};
 
-/// Who waits for the answers of a driver: types of the host's own, which the driver only keeps and gives back.
+/// The host's types for pending requests. The driver only keeps their values and gives them back with the answer.
 pub trait Host {
-    /// A peer that has called, and waits for the reply.
+    /// A call of a peer that waits for its reply.
     type Call: std::fmt::Debug;
-    /// A client that waits for the outcome of a command.
+    /// A command of a client that waits for its outcome.
     type Command: std::fmt::Debug;
-    /// A client that waits to read.
+    /// A read of a client that waits for its outcome.
     type Read: std::fmt::Debug;
-    /// Somebody who has asked for a snapshot.
+    /// A request for a snapshot that waits for its outcome.
     type Snapshot: std::fmt::Debug;
 }
 
-/// Something that the host is to do, in the order in which effects come.
+/// What the host must do, in the order in which effects come.
 #[derive(Debug)]
 pub enum Effect<H: Host> {
-    /// Call a peer, through the [`Links`](crate::Links); report its reply with [`Driver::reply`], or that none will come
-    /// with [`Driver::lost`].
+    /// Send a request to a peer, through the [`Links`](crate::Links). Report the reply with [`Driver::reply`], or that
+    /// none will come with [`Driver::lost`].
     ///
     /// [`Driver::reply`]: crate::Driver::reply
     /// [`Driver::lost`]: crate::Driver::lost
     Call(Message),
-    /// Answer a peer's call, through the [`Links`](crate::Links); or refuse it, because no server that follows the rules
-    /// would have made it.
+    /// Reply to a peer's call, through the [`Links`](crate::Links); or refuse it, because no server that follows the
+    /// rules would have sent it.
     Reply(H::Call, Result<Message, Contradiction>),
-    /// Hand a write to storage, in this order; report with [`Driver::persisted`](crate::Driver::persisted) when it is
+    /// Give a write to storage, in this order. Report with [`Driver::persisted`](crate::Driver::persisted) when it is
     /// durable.
     Write(Persist),
     /// Restore the state of a snapshot, and report with [`Driver::restored`](crate::Driver::restored). If it cannot be
-    /// restored, the node must stop; nothing that rests on it has been written.
+    /// restored, the node must stop; nothing that depends on it has been written.
     Restore(RestoreJob),
     /// Encode a state and write it beside the log, and report with [`Driver::staged`](crate::Driver::staged).
     Stage(StageJob),
-    /// A snapshot that stands beside the log is not wanted any more.
+    /// Remove a staged snapshot, which is no longer needed.
     DiscardStaged(Snapshot),
-    /// Pass a client's question on to the leader, through the [`Links`](crate::Links), and its answer back.
+    /// Forward a client's request to the leader, through the [`Links`](crate::Links), and return the answer.
     Forward {
         /// The leader.
         leader: NodeId,
-        /// What was asked, and by whom.
+        /// The request.
         question: Question<H>,
     },
-    /// Tell a client what became of its command.
+    /// Report the outcome of a command to its client.
     Command(H::Command, CommandOutcome),
-    /// Tell a client what became of its read.
+    /// Report the outcome of a read to its client.
     Read(H::Read, ReadOutcome),
-    /// Tell somebody what became of the snapshot that was asked for.
+    /// Report the outcome of a request for a snapshot.
     Snapshot(H::Snapshot, Result<SnapshotTaken, SnapshotRefused>),
-    /// An entry was applied; the state is the one right after it.
+    /// An entry was applied. The driver's machine is in the state right after it.
     Applied {
         /// The entry.
         entry: Entry,
-        /// What it did.
+        /// The result.
         applied: Applied,
     },
-    /// The state was replaced by that of a snapshot; entries were skipped.
+    /// A snapshot has replaced the state; the entries that it covers were not applied one by one.
     Replaced,
-    /// A snapshot of the state was given up, for this reason; the log goes on without it.
+    /// A snapshot of the state failed, for this reason; the log continues without it.
     SnapshotGivenUp(String),
-    /// A peer sent what no server that follows the rules would send.
+    /// A peer sent a message that no server that follows the rules would send.
     Refused(Contradiction),
     /// Something happened inside the server, for the trace.
     Event(Event),
 }
 
-/// What a client asked, on its way to the leader.
+/// A client's request that is forwarded to the leader.
 #[derive(Debug)]
 pub enum Question<H: Host> {
     /// A command.
     Command(Bytes, H::Command),
-    /// A read that sees all that was acknowledged before.
+    /// A linearizable read.
     Read(Box<RawValue>, H::Read),
 }
 
-/// What became of a command. Only [`CommandOutcome::Unknown`] leaves open whether it may be applied.
+/// The outcome of a command. Only with [`CommandOutcome::Unknown`] it may or may not be applied later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandOutcome {
     /// It was applied.
     Applied {
-        /// Where it took effect: for a retry, where its first copy stands.
+        /// The index at which it took effect: for a retry, that of its first copy.
         index: Index,
-        /// The term of the entry that brought the answer.
+        /// The term of the entry that was proposed.
         term: Term,
         /// Whether this was a retry of a command applied before.
         duplicate: bool,
         /// The application's answer.
         response: Response,
     },
-    /// Another leader's entry was committed at its index: it never will be (§5.3).
+    /// Another leader's entry was committed at its index, so it will never be applied (§5.3).
     Replaced,
-    /// It was proposed, and what becomes of it cannot be known here any more.
+    /// It was proposed, and this server can no longer learn its outcome.
     Unknown,
-    /// This server does not lead, and the command was passed on to it: nothing has happened.
+    /// This server does not lead, and the command was forwarded to it: it was not proposed.
     NotLeader {
-        /// The leader it knows of.
+        /// The leader, if this server knows it.
         leader: Option<NodeId>,
     },
-    /// No leader is known that would take it: nothing has happened.
+    /// No leader is known that takes commands: it was not proposed.
     NoLeader,
 }
 
-/// What became of a read. It leaves no trace in any case.
+/// The outcome of a read, which never changes the state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadOutcome {
     /// It was served.
     Served {
-        /// The last entry that had gone into the state that answered.
+        /// The last entry applied to the state that answered.
         index: Index,
         /// The application's answer.
         response: Response,
     },
-    /// This server does not lead, or leads no more.
+    /// This server does not lead, or no longer does.
     NotLeader {
-        /// The leader it knows of.
+        /// The leader, if this server knows it.
         leader: Option<NodeId>,
     },
-    /// No leader is known that would answer it.
+    /// No leader is known that could answer it.
     NoLeader,
-    /// It is not a read of the application, for this reason.
+    /// The operation is not a read of the application, for this reason.
     NotARead(String),
 }

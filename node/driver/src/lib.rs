@@ -1,9 +1,9 @@
 //! What a node does around its consensus core, without input or output.
 //!
-//! A [`Driver`] owns a server's whole state: the core, the replicated application, and the clients and peers that wait for
-//! an answer. Its host feeds it inputs, as they come and as many at a time as there are; then takes its effects, one by one,
-//! and carries them out. The node process is one host, with sockets, a storage thread and a clock; the simulator is another
-//! one, with virtual ones. So what the simulator proves is what ships.
+//! A [`Driver`] owns the whole state of a server: the core, the replicated application, and the pending requests of
+//! clients and peers. Its host gives it all inputs that have arrived, then takes its effects, one by one, and carries
+//! them out. The node process is one host, with sockets, a storage thread and a clock; the simulator is another, with
+//! virtual ones. So the simulator tests the code that ships.
 //!
 //! ```text
 //!   host                                   driver
@@ -15,14 +15,14 @@
 //!   sockets, disk, clients            ◀── next_effect, until there is none
 //! ```
 //!
-//! Where to read on: [`Driver`] takes inputs, `effects` in it gives effects in their order; [`Effect`] is the list of them;
-//! `proposals` and `reads` say who waits for which entry, `calls` which peer waits for which reply; `compactor` when a
-//! snapshot is due, and `snapshots` how one is made and restored, elsewhere, as a job; [`Links`] what gets through the
-//! links of a node; [`Forwarded`] what a client hears of a question that was passed on to the leader.
+//! Where to read on: [`Driver`] takes inputs, its module `effects` gives effects in order; [`Effect`] lists them;
+//! `proposals` and `reads` hold the pending requests of clients, `calls` those of peers; `compactor` says when a
+//! snapshot is due, and `snapshots` how one is made and restored by a job of the host; [`Links`] decides which messages
+//! pass the links of a node; [`Forwarded`] what a client hears of a request that was forwarded to the leader.
 //!
-//! Invariants: effects come in the order that [`raftian_raft::Ready`] asks for. Nothing is written or applied that rests
-//! on a snapshot which is not restored yet. Success is reported only for the very entry that was proposed. Every question
-//! that was taken in is answered once, as long as the driver lives.
+//! Invariants: effects come in the order that [`raftian_raft::Ready`] requires. Nothing that depends on a snapshot is
+//! written or applied before that snapshot is restored. Success is reported only for exactly the entry that was
+//! proposed. Every request that the driver has taken is answered once, as long as the driver exists.
 //!
 //! Deliberately absent: a clock, a socket, a file, a thread, and decisions on consensus.
 

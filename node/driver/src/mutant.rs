@@ -1,7 +1,7 @@
-//! Planted bugs of the driver, switched on by name, so that judges can show that they have teeth.
+//! Planted bugs of the driver, enabled by name, so that tests can show that the judges find them.
 //!
-//! Each is a branch where the rule stands, asked for with [`Planted::has`], which is constantly false unless the feature
-//! `mutants` is on. No released program has it.
+//! Each is a branch in the code of a rule, enabled by [`Planted::has`], which is the constant `false` unless the
+//! feature `mutants` is on. No released program has this feature.
 
 macro_rules! mutants {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -22,31 +22,31 @@ macro_rules! mutants {
 
 mutants! {
     // Answers
-    /// A client gets the result of the entry at its index, though that may be of another term, and another client's.
+    /// A client gets the result of the entry at its index, even one of another term, which is another client's.
     AnswersByIndex,
-    /// A proposal that another one displaced from its index is forgotten without an answer.
+    /// A proposal is forgotten without an answer when another one takes its index.
     ForgetsDisplacedProposal,
     /// Proposals whose entries a leader's snapshot covers are forgotten without an answer.
     ForgetsSkippedProposals,
-    /// A server that leads no more says of all pending commands that nothing has happened.
+    /// A server that does not lead any more says of all pending commands that nothing has happened.
     DeposedRefusesPending,
-    /// A read is served as soon as its index is known, whether it is applied or not.
+    /// A read is served as soon as its index is known, even if that is not applied yet.
     ServesReadsUnapplied,
     /// A read that failed because the leader was deposed is forgotten without an answer.
     ForgetsFailedReads,
-    /// The reply to a peer's call goes to the last call of all, whatever its number.
+    /// The reply to a peer's call goes to that peer's last pending call, whatever its number.
     AnswersLatestCall,
 
     // Effects in their order
-    /// What rests on a snapshot is written before the snapshot is restored.
+    /// A write that depends on a snapshot is given to storage before the snapshot is restored.
     WritesBeforeRestore,
-    /// A state that was encoded for a snapshot is passed off as the state of this moment.
+    /// A snapshot of an earlier state is recorded with the index that is applied now.
     SnapshotOfPresentIndex,
 
     // Links
-    /// A request from a peer is taken in, though the link from it is cut.
+    /// A request of a peer is accepted although the link from it is cut.
     RequestLinkNotAsked,
-    /// A reply is sent to a peer, though the link to it is cut.
+    /// A reply is sent to a peer although the link to it is cut.
     ReplyLinkNotAsked,
     /// The faults on the way back of a reply are ignored.
     ReplyFaultsIgnored,

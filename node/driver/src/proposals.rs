@@ -1,7 +1,7 @@
-//! The pending proposals: which client waits for which entry.
+//! The pending proposals: the clients whose commands are in the log and not applied yet.
 //!
-//! Invariant: success is reported only for the very entry that was proposed, found by index *and* term: the entry that
-//! commits at an index may be another leader's (§5.3). Every proposal that was added comes out again, once.
+//! Invariant: success is reported only for exactly the entry that was proposed, found by index *and* term: the entry
+//! that commits at an index may be another leader's (§5.3). Every proposal that was added is returned once.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use raftian_raft::{Entry, Index, Proposed, Term};
 use crate::effect::CommandOutcome;
 use crate::mutant::{Mutant, Planted};
 
-/// The clients that wait, by the index of their entries.
+/// The pending proposals, by the index of their entries.
 #[derive(Debug)]
 pub(crate) struct Proposals<C> {
     by_index: BTreeMap<Index, Proposal<C>>,
@@ -29,14 +29,14 @@ impl<C> Proposals<C> {
         Proposals { by_index: BTreeMap::new(), planted }
     }
 
-    /// A client waits for the entry that was proposed. Gives back the client that waited for an earlier entry at its
-    /// index: this log holds another one there now, but the earlier one may live on in other logs.
+    /// Adds the client of a proposed entry. Returns the client of an earlier proposal at the same index: this log has
+    /// another entry there now, but the logs of other servers may still have the earlier one.
     pub(crate) fn add(&mut self, proposed: Proposed, client: C) -> Option<C> {
         let earlier = self.by_index.insert(proposed.first, Proposal { term: proposed.term, client });
         earlier.filter(|_| !self.planted.has(Mutant::ForgetsDisplacedProposal)).map(|proposal| proposal.client)
     }
 
-    /// An entry was applied. The client that waited at its index, and what became of its command.
+    /// An entry was applied. Returns the client of the proposal at its index, and the outcome of its command.
     pub(crate) fn applied(&mut self, entry: &Entry, applied: &Applied) -> Option<(C, CommandOutcome)> {
         let Proposal { term, client } = self.by_index.remove(&entry.index)?;
         let is_it = term == entry.term || self.planted.has(Mutant::AnswersByIndex);
@@ -52,8 +52,8 @@ impl<C> Proposals<C> {
         Some((client, outcome))
     }
 
-    /// A snapshot took the place of the entries up to `index`. What became of the proposals there cannot be known here;
-    /// gives back their clients, in the order of the log.
+    /// A snapshot has replaced the entries up to `index`. The outcome of the proposals there cannot be known here.
+    /// Returns their clients, in the order of the log.
     pub(crate) fn skipped(&mut self, index: Index) -> impl Iterator<Item = C> + use<C> {
         let later = self.by_index.split_off(&(index + 1));
         let mut skipped = std::mem::replace(&mut self.by_index, later);
@@ -63,12 +63,12 @@ impl<C> Proposals<C> {
         skipped.into_values().map(|proposal| proposal.client)
     }
 
-    /// Gives back all clients, in the order of the log.
+    /// Removes and returns all clients, in the order of the log.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = C> + use<C> {
         std::mem::take(&mut self.by_index).into_values().map(|proposal| proposal.client)
     }
 
-    /// How many clients wait for entries up to an index.
+    /// The number of pending proposals up to an index.
     pub(crate) fn up_to(&self, index: Index) -> usize {
         self.by_index.range(..=index).count()
     }
@@ -93,7 +93,7 @@ mod tests {
         proposals
     }
 
-    /// What the first entry of a log, a command of this term, does.
+    /// The first entry of a log, a command of this term, and the result of applying it.
     fn apply(term: Term) -> (Entry, Applied) {
         let command = r#"{"client":"a","serial":1,"op":{"set":["k","v"]}}"#;
         let entry = Entry { index: 1, term, payload: Payload::Command(command.into()) };

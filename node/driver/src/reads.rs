@@ -1,8 +1,8 @@
-//! The pending reads: first they wait for the core to say from which index on a state is fresh enough, then for that index
-//! to be applied (§8).
+//! The pending reads: a read first waits for the core's decision, which names the index that must be applied, and then
+//! for that index to be applied (§8).
 //!
-//! Invariant: a read is served from a state in which its index is applied, never from an earlier one. Every read that was
-//! added comes out again, once.
+//! Invariant: a read is served from a state in which its index is applied, never from an earlier one. Every read that
+//! was added is returned once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,16 +14,16 @@ use crate::driver::Route;
 use crate::effect::ReadOutcome;
 use crate::mutant::{Mutant, Planted};
 
-/// The clients that wait to read.
+/// The pending reads.
 #[derive(Debug)]
 pub(crate) struct Reads<C> {
     undecided: HashMap<ReadTicket, Read<C>>,
-    /// By the index they wait for, those that came first before others.
+    /// By the index that must be applied, then in the order of arrival.
     decided: BTreeMap<(Index, ReadTicket), Read<C>>,
     planted: Planted,
 }
 
-/// What a client wants to read, and how it came here.
+/// A client's read, and how it came to this server.
 #[derive(Debug)]
 pub(crate) struct Read<C> {
     pub(crate) op: Box<RawValue>,
@@ -36,12 +36,12 @@ impl<C> Reads<C> {
         Reads { undecided: HashMap::new(), decided: BTreeMap::new(), planted }
     }
 
-    /// A client waits for what becomes of a ticket.
+    /// Adds a read that waits for the core's decision on this ticket.
     pub(crate) fn add(&mut self, ticket: ReadTicket, read: Read<C>) {
         self.undecided.insert(ticket, read);
     }
 
-    /// The core has decided a read. If it cannot be served here, it is given back.
+    /// The core has decided a read. Returns the read if it cannot be served here.
     pub(crate) fn decide(&mut self, decision: Decision) -> Option<(Read<C>, NotLeader)> {
         let read = self.undecided.remove(&decision.ticket)?;
         match decision.index {
@@ -54,7 +54,7 @@ impl<C> Reads<C> {
         }
     }
 
-    /// The next read for which this state is fresh enough: its client, and what it reads.
+    /// Removes and returns the client of the next read whose index is applied, with the outcome.
     pub(crate) fn serve(&mut self, machine: &Machine) -> Option<(C, ReadOutcome)> {
         let applied = machine.last_applied();
         let is_due = |index: Index| index <= applied || self.planted.has(Mutant::ServesReadsUnapplied);
@@ -62,13 +62,13 @@ impl<C> Reads<C> {
         Some((client, query(machine, &op)))
     }
 
-    /// Gives back all clients.
+    /// Removes and returns all clients.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = C> + use<C> {
         let undecided = std::mem::take(&mut self.undecided).into_values();
         undecided.chain(std::mem::take(&mut self.decided).into_values()).map(|read| read.client)
     }
 
-    /// How many clients could be answered, when this much is applied and the core has so many reads to decide.
+    /// How many reads could be answered now, when this index is applied and the core has this many undecided reads.
     pub(crate) fn overdue(&self, applied: Index, undecided: usize) -> usize {
         let due = self.decided.keys().take_while(|(index, _)| *index <= applied).count();
         due + self.undecided.len().saturating_sub(undecided)
@@ -79,7 +79,7 @@ impl<C> Reads<C> {
     }
 }
 
-/// Answers a read from a state as it is.
+/// Answers a read from the present state.
 pub(crate) fn query(machine: &Machine, op: &RawValue) -> ReadOutcome {
     match machine.query(op) {
         Ok(response) => ReadOutcome::Served { index: machine.last_applied(), response },
@@ -110,7 +110,7 @@ mod tests {
         }
     }
 
-    /// What becomes of two reads that a leader of itself was asked for.
+    /// The decisions on two reads at the leader of a cluster of one.
     fn decisions() -> Vec<Decision> {
         let own = NodeId::new(1).unwrap();
         let options = Options { campaigns_first: true, ..Options::new(own, Configuration::new([own]), 1) };

@@ -1,6 +1,7 @@
 //! Pre-candidates and candidates: they ask for votes (§5.2; thesis §9.6).
 //!
-//! Invariant: a candidate's vote for itself counts when it is on stable storage, like any other server's.
+//! Invariant: a candidate's vote for itself counts only once it is on stable storage, like the vote of any other
+//! server.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +10,14 @@ use crate::mutant::Mutant;
 use crate::rule::Rule;
 use crate::{NodeId, Request, Term, Time};
 
-/// What is being asked.
+/// Which votes are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// "Would you vote for me in the next term?"
+    /// Pre-votes: whether the others would vote for this server in the next term (thesis §9.6).
     PreVote,
-    /// "Vote for me in this term."
+    /// Votes of this term (§5.2).
     Vote {
-        /// The leader has asked for this election (thesis §3.10).
+        /// The leader started this election with TimeoutNow (thesis §3.10).
         transfer: bool,
     },
 }
@@ -25,17 +26,17 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Campaign {
     pub(crate) stage: Stage,
-    /// When to try again.
+    /// When to start a new campaign.
     pub(crate) deadline: Time,
     granted: BTreeSet<NodeId>,
-    /// The term that is asked about.
+    /// The term that the votes are for.
     term: Term,
     /// The number of the first request of this campaign; replies to earlier requests belong to earlier campaigns.
     first_call: u64,
 }
 
 impl Campaign {
-    /// Asks all other voters. For [`Stage::Vote`] the term must be new, and is given this server's own vote.
+    /// Asks all other voters. For [`Stage::Vote`] the server must just have entered its term; it votes for itself.
     pub(crate) fn new(core: &mut Core, stage: Stage) -> Campaign {
         let first_call = core.next_call();
         let last = core.log.last();
@@ -57,7 +58,7 @@ impl Campaign {
         Campaign { stage, deadline, granted: own.into_iter().collect(), term, first_call }
     }
 
-    /// Counts a vote, if it was asked for in this campaign.
+    /// Counts a vote, if it answers a request of this campaign.
     pub(crate) fn count_vote(&mut self, core: &mut Core, from: NodeId, term: Term, call: u64) {
         let is_of_this_campaign = term == self.term && call >= self.first_call;
         if is_of_this_campaign || core.mutant(Mutant::StaleVoteCounted) {

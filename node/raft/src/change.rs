@@ -1,10 +1,10 @@
-//! Changes of the membership: what may be asked of a leader, and which configuration comes of it (§6; thesis §4).
+//! Changes of the membership: what a leader can be asked for, and the configuration that results (§6; thesis §4).
 //!
 //! Every change of the voters goes through a joint configuration, of one server or of many. A server becomes a voter
 //! only after it has caught up as a learner, so that a change does not cost the cluster its availability (thesis
 //! §4.2.1).
 //!
-//! Invariant: what comes out is a configuration that may follow the present one.
+//! Invariant: the result is a configuration that may follow the one in force.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use thiserror::Error;
 
 use crate::{Configuration, Index, NodeId, NotLeader};
 
-/// What is to become of the members.
+/// A change of the membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A new server is sent the log, without a vote.
     AddLearner(NodeId),
     /// A learner that has caught up gets a vote.
     Promote(NodeId),
-    /// A voter or a learner leaves. It may be the leader, who then leads until the change is committed (§6).
+    /// A voter or a learner leaves. It may be the leader, which then leads until the change is committed (§6).
     Remove(NodeId),
-    /// These are the members, and nobody else. A voter that is named as a learner loses its vote.
+    /// These are the new members, and all others leave. A voter that is named as a learner loses its vote.
     Members {
         /// Those with a vote.
         voters: BTreeSet<NodeId>,
@@ -30,7 +30,7 @@ pub enum Change {
     },
 }
 
-/// Why a change was not begun. Nothing has happened.
+/// Why a change was not begun. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ChangeRefused {
     /// Only a leader changes the membership.
@@ -39,13 +39,13 @@ pub enum ChangeRefused {
     /// There is one change at a time (§6).
     #[error("the change of the membership at index {index} is not completed yet; try again when it is")]
     Pending {
-        /// Where in the log it stands.
+        /// Its index in the log.
         index: Index,
     },
     /// The leader does not know yet whether an earlier leader's change is committed: nothing of its own term is.
     #[error("the leader has not committed an entry of its term yet; try again in a moment")]
     TermNotCommitted,
-    /// The leader is about to hand over to another server.
+    /// The leader is transferring leadership to another server (thesis §3.10).
     #[error("the lead is being transferred to {to}; try again when that is over")]
     Transferring {
         /// The server to lead next.
@@ -86,14 +86,15 @@ pub enum ChangeRefused {
         /// The learner.
         node: NodeId,
     },
-    /// All is as asked for.
+    /// The membership is already as requested.
     #[error("the membership is so already")]
     NothingToDo,
 }
 
 impl Change {
-    /// The configuration to append. `current` is not joint. `lag` says how many entries a learner lacks, if these are too
-    /// many for it to become a voter; silence, of which `answers` tells, keeps it from that too.
+    /// The configuration to append. `current` is not joint. `lag` returns how many entries a learner lacks, if these
+    /// are too many for it to become a voter; `answers` returns whether it has replied lately, which a new voter must
+    /// have.
     pub(crate) fn apply(
         self,
         current: &Configuration,
@@ -121,7 +122,7 @@ impl Change {
         current.towards(voters, learners).ok_or(ChangeRefused::LastVoter)
     }
 
-    /// Who votes and who learns when it is done.
+    /// The voters and the learners after the change.
     fn members(self, current: &Configuration) -> Result<(BTreeSet<NodeId>, BTreeSet<NodeId>), ChangeRefused> {
         let (mut voters, mut learners) = (current.voters().clone(), current.learners().clone());
         match self {

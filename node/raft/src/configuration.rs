@@ -1,7 +1,7 @@
-//! Who takes part, who votes, and what a quorum of the voters is (§5.2, §6; thesis §4).
+//! The members of a cluster, which of them vote, and what a quorum of the voters is (§5.2, §6; thesis §4).
 //!
-//! Invariants: there is at least one voter, and no learner is a voter. Every question about quorums is answered here,
-//! so that no rule elsewhere knows of joint consensus.
+//! Invariants: there is at least one voter, and no learner is a voter. All arithmetic of quorums is here, so that the
+//! rules in other files need not distinguish joint configurations.
 //!
 //! Deliberately absent: which configuration is in force (`membership`), and which may follow which (`change`).
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
 
-/// The members of a cluster, and what they are in it.
+/// The members of a cluster: voters and learners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Configuration {
@@ -24,7 +24,7 @@ pub struct Configuration {
     learners: BTreeSet<NodeId>,
 }
 
-/// What somebody else says is a configuration.
+/// A configuration as it is received, before it is checked.
 #[derive(Deserialize)]
 struct Unchecked {
     voters: BTreeSet<NodeId>,
@@ -56,13 +56,13 @@ impl Configuration {
         &self.voters
     }
 
-    /// The voters of C_old while the configuration is joint; else nobody.
+    /// The voters of C_old while the configuration is joint; otherwise empty.
     pub fn outgoing(&self) -> &BTreeSet<NodeId> {
         &self.outgoing
     }
 
-    /// Who is sent the log but has no vote (thesis §4.2.1). While the configuration is joint, an outgoing voter may be
-    /// among them: it has a vote in C_old and none in C_new.
+    /// The members that are sent the log but have no vote (thesis §4.2.1). While the configuration is joint, a voter of
+    /// C_old may be among them: it has a vote in C_old and none in C_new.
     pub fn learners(&self) -> &BTreeSet<NodeId> {
         &self.learners
     }
@@ -77,19 +77,19 @@ impl Configuration {
         self.voters.contains(&id) || self.outgoing.contains(&id)
     }
 
-    /// Whether `id` takes part, with a vote or without.
+    /// Whether `id` is a member, with a vote or without.
     pub fn contains(&self, id: NodeId) -> bool {
         self.is_voter(id) || self.learners.contains(&id)
     }
 
-    /// Everybody who takes part, in order.
+    /// All members, in order.
     pub fn members(&self) -> impl Iterator<Item = NodeId> {
         let everybody = self.voters.iter().chain(&self.outgoing).chain(&self.learners);
         everybody.copied().collect::<BTreeSet<NodeId>>().into_iter()
     }
 
-    /// C_old,new on the way from this configuration to another one (§6). One with the same voters needs no such step:
-    /// every quorum of the one is a quorum of the other.
+    /// C_old,new for a change from this configuration to another one (§6). If the voters stay the same, no joint step
+    /// is needed, and this is C_new: every quorum of the one is a quorum of the other.
     pub(crate) fn towards(&self, voters: BTreeSet<NodeId>, learners: BTreeSet<NodeId>) -> Option<Configuration> {
         let outgoing = if voters == self.voters { BTreeSet::new() } else { self.voters.clone() };
         Configuration::of(voters, outgoing, learners)
@@ -105,8 +105,8 @@ impl Configuration {
         self.reached(agrees)
     }
 
-    /// The greatest value that a quorum has reached: the index a quorum stores, the time since which a quorum has
-    /// been heard. O(n log n) in the number of voters.
+    /// The greatest value that a quorum has reached, such as the last index that a quorum stores. O(n log n) in the
+    /// number of voters.
     pub fn reached<T: Ord>(&self, value: impl Fn(NodeId) -> T) -> T {
         let voters = reached_in(&self.voters, &value);
         match self.is_joint() {

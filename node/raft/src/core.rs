@@ -1,7 +1,7 @@
-//! What a server is in every role: its term, vote and log, and the effects it has not handed out yet.
+//! The state that a server has in every role: its term, vote and log, and the effects that were not taken yet.
 //!
-//! Invariant: a message that promises something goes through [`Core::call_durably`] or [`Core::reply`]; it is released no
-//! earlier than all that it promises is durable.
+//! Invariant: a message that promises something goes through [`Core::call_durably`] or [`Core::reply`]; it is not
+//! released before all that it promises is durable.
 
 use std::time::Duration;
 
@@ -19,23 +19,23 @@ use crate::{
 pub(crate) struct Core {
     pub(crate) options: Options,
     pub(crate) now: Time,
-    /// When it started: before that it may have promised what it does not remember.
+    /// When it started. Before that it may have promised something that is not in its durable state.
     pub(crate) started: Time,
     pub(crate) log: Log,
     pub(crate) commit_index: Index,
-    /// A snapshot of which not all chunks are here.
+    /// A snapshot of which some chunks have not arrived yet.
     pub(crate) incoming: Option<Incoming>,
-    /// The rules followed so far, for those who test.
+    /// The rules followed so far, for tests.
     pub(crate) rules: RuleSet,
     hard_state: HardState,
     random: fastrand::Rng,
     calls: u64,
     tickets: u64,
 
-    /// The hard state handed to storage last, and the one known to be durable.
+    /// The hard state given to storage last, and the last one known to be durable.
     handed_hard_state: HardState,
     durable_hard_state: HardState,
-    /// Numbers of the last write handed out and of the last one known to be durable.
+    /// Numbers of the last write given to the driver and of the last one known to be durable.
     handed: u64,
     durable: u64,
 
@@ -43,9 +43,9 @@ pub(crate) struct Core {
     promises: Vec<Message>,
     reads: Vec<ReadOutcome>,
     events: Vec<Event>,
-    /// The state that the application is to take over before any entry.
+    /// The snapshot that the application must restore before it applies any entry.
     restore: Option<Snapshot>,
-    /// The last entry handed to the application.
+    /// The last entry given to the application.
     delivered: Index,
 }
 
@@ -90,7 +90,7 @@ impl Core {
         self.hard_state.voted_for
     }
 
-    /// The configuration in force (§6); a server that waits to be added knows of none.
+    /// The configuration in force (§6); `None` for a server that waits to be added.
     pub(crate) fn configuration(&self) -> Option<&Configuration> {
         self.log.membership().active()
     }
@@ -105,8 +105,9 @@ impl Core {
         self.configuration().is_some_and(|configuration| configuration.is_voter(self.id()))
     }
 
-    /// Whether this server may stand for election. One that has been voted out "might still be needed until the C_new
-    /// entry is committed" (thesis §4.2.2): nobody else may have that entry, and then it votes for nobody else.
+    /// Whether this server may stand for election. A server that C_new removes "might still be needed until the C_new
+    /// entry is committed" (thesis §4.2.2): it may be the only one with that entry, and then its log is more up-to-date
+    /// than all others and it cannot vote for them.
     pub(crate) fn may_stand(&self) -> bool {
         let membership = self.log.membership();
         let was_voter = membership.previous().is_some_and(|configuration| configuration.is_voter(self.id()));
@@ -120,7 +121,7 @@ impl Core {
         self.reached(agrees)
     }
 
-    /// The greatest value that a quorum has reached; where no configuration is known, the least there is.
+    /// The greatest value that a quorum has reached; the default value where no configuration is known.
     pub(crate) fn reached<T: Ord + Default>(&self, value: impl Fn(NodeId) -> T) -> T {
         let Some(configuration) = self.configuration() else { return T::default() };
         match Mutant::MISCOUNTS.into_iter().find(|mutant| self.mutant(*mutant)) {
@@ -129,7 +130,7 @@ impl Core {
         }
     }
 
-    /// Whether an entry of the present term is committed: then everything that ever was is known to be (§8).
+    /// Whether an entry of the current term is committed. Then a leader knows all entries that are committed (§8).
     pub(crate) fn has_committed_in_term(&self) -> bool {
         self.log.term_at(self.commit_index) == Some(self.term())
     }
@@ -146,7 +147,7 @@ impl Core {
         false
     }
 
-    /// Notes for those who test that a rule was followed. Nothing follows from it.
+    /// Notes that a rule was followed, for tests. It has no other effect.
     pub(crate) fn exercised(&mut self, rule: impl Into<Option<Rule>>) {
         if let Some(rule) = rule.into() {
             self.rules.insert(rule);
@@ -157,14 +158,14 @@ impl Core {
         self.exercised(is_followed.then_some(rule));
     }
 
-    /// Enters a later term, in which nobody has this server's vote yet (§5.1).
+    /// Enters a later term, in which this server has not voted yet (§5.1).
     pub(crate) fn enter_term(&mut self, term: Term) {
         debug_assert!(term > self.term(), "a term never falls, and within it a vote never changes");
         self.exercised_if(self.hard_state_is_unwritten(), Rule::HardStateReplacedUnwritten);
         self.hard_state = HardState { term, voted_for: None };
     }
 
-    /// Gives this term's vote. Once given it stands (§5.2).
+    /// Grants the vote of this term. It never changes within the term (§5.2).
     pub(crate) fn vote_for(&mut self, candidate: NodeId) {
         debug_assert!(self.voted_for().is_none_or(|given| given == candidate));
         self.hard_state.voted_for = Some(candidate);
@@ -176,12 +177,12 @@ impl Core {
         self.hard_state.voted_for = None;
     }
 
-    /// Whether term or vote are new since effects were last taken.
+    /// Whether term or vote have changed since effects were last taken.
     pub(crate) fn hard_state_is_unwritten(&self) -> bool {
         self.hard_state != self.handed_hard_state
     }
 
-    /// Whether this server's vote for itself in the present term is on stable storage.
+    /// Whether this server's vote for itself in the current term is on stable storage.
     pub(crate) fn own_vote_is_durable(&self) -> bool {
         self.durable_hard_state == self.hard_state && self.voted_for() == Some(self.id())
     }
@@ -193,7 +194,7 @@ impl Core {
         self.now + election_timeout.start + Duration::from_micros(self.random.u64(0..span_us.max(1)))
     }
 
-    /// Appends an entry of the present term to a leader's log.
+    /// Appends an entry of the current term to a leader's log.
     pub(crate) fn append(&mut self, payload: Payload) -> Index {
         let index = self.log.last_index() + 1;
         self.push(Entry { index, term: self.term(), payload });
@@ -229,7 +230,12 @@ impl Core {
         self.record(Event::Membership { configuration });
     }
 
-    /// Puts a leader's snapshot in the place of log and application (§7).
+    /// A snapshot of which some chunks are here is not needed once all that it covers is committed.
+    pub(crate) fn discard_needless_chunks(&mut self) {
+        self.incoming.take_if(|incoming| incoming.last_index() <= self.commit_index);
+    }
+
+    /// Replaces the log and the application's state by a leader's snapshot (§7).
     pub(crate) fn install(&mut self, snapshot: Snapshot) {
         debug_assert!(snapshot.last.index > self.commit_index);
         let contradicts = snapshot.last.index <= self.log.last_index();
@@ -245,18 +251,18 @@ impl Core {
         }
     }
 
-    /// The last entry handed to the application.
+    /// The last entry given to the application.
     pub(crate) fn delivered(&self) -> Index {
         self.delivered
     }
 
-    /// A name for a read.
+    /// The ticket for a new read.
     pub(crate) fn next_ticket(&mut self) -> ReadTicket {
         self.tickets += 1;
         ReadTicket(self.tickets)
     }
 
-    /// Says what became of a read.
+    /// Records the outcome of a read.
     pub(crate) fn finish_read(&mut self, ticket: ReadTicket, index: Result<Index, NotLeader>) {
         self.exercised_if(index.is_err(), Rule::ReadFailed);
         self.reads.push(ReadOutcome { ticket, index });
@@ -267,7 +273,8 @@ impl Core {
         self.events.push(event);
     }
 
-    /// A request that promises nothing new: a leader's AppendEntries, whose term has long been durable.
+    /// Sends a request that promises nothing new, such as a leader's AppendEntries: its term is durable already.
+    /// Returns its number.
     pub(crate) fn call(&mut self, to: NodeId, request: Request) -> u64 {
         let message = self.request(to, self.term(), request);
         let call = message.call;
@@ -275,7 +282,7 @@ impl Core {
         call
     }
 
-    /// A request that may leave when the present state is durable. Says its number.
+    /// Sends a request once the current state is durable. Returns its number.
     pub(crate) fn call_durably(&mut self, to: NodeId, term: Term, request: Request) -> u64 {
         let message = self.request(to, term, request);
         let call = message.call;
@@ -283,8 +290,8 @@ impl Core {
         call
     }
 
-    /// A reply, which may leave at once if what it promises is durable, and else when the present state is. A leader that
-    /// is heard must not be taken for dead because a disk is slow.
+    /// Sends a reply: at once if what it promises is durable, otherwise once the current state is. A follower with a
+    /// slow disk must not make its leader believe that it does not answer.
     pub(crate) fn reply(&mut self, to: NodeId, call: u64, term: Term, reply: Reply) {
         self.exercised(Rule::of_reply(&reply));
         let is_kept = self.is_kept(&reply) && !self.mutant(Mutant::RepliesWaitForWrites);
@@ -293,7 +300,7 @@ impl Core {
         if is_kept { self.messages.push(message) } else { self.promises.push(message) }
     }
 
-    /// Whether all that a reply promises is durable: the term that it is given in, a vote, the log up to an index.
+    /// Whether all that a reply promises is durable: the term, a vote, the log up to an index.
     fn is_kept(&self, reply: &Reply) -> bool {
         let term_is_durable = self.durable_hard_state.term == self.term();
         match reply {
@@ -328,7 +335,7 @@ impl Core {
         let mut promises = std::mem::take(&mut self.promises);
         let all_is_durable = write.is_empty() && self.handed == self.durable;
         if all_is_durable || self.mutant(Mutant::SpeaksBeforeSync) {
-            // Nothing to wait for: every promise is kept already.
+            // Nothing to wait for: all that they promise is durable.
             messages.append(&mut promises);
         }
         let persist = (!write.is_empty() || !promises.is_empty()).then(|| {
@@ -363,7 +370,7 @@ impl Core {
         }
     }
 
-    /// Whether committed entries wait to be taken.
+    /// Whether there are committed entries to take.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.delivered < self.commit_index
     }
@@ -371,7 +378,7 @@ impl Core {
     /// Notes that a write is durable.
     ///
     /// # Panics
-    /// When writes come back in another order than they were handed out: the driver's mistake.
+    /// When writes are reported in another order than they were given: a mistake of the driver.
     pub(crate) fn note_durable(&mut self, ticket: Ticket) {
         assert_eq!(ticket.number, self.durable + 1, "writes must be persisted in order");
         self.durable = ticket.number;

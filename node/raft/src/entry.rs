@@ -1,6 +1,6 @@
-//! What a log is made of, and what must survive a crash.
+//! The entries of a log, and the state that must survive a crash.
 //!
-//! Deliberately absent: what a command *means*. To the core it is a run of bytes.
+//! Deliberately absent: what a command *means*. To the core it is a sequence of bytes.
 
 use bytes::Bytes;
 
@@ -20,9 +20,9 @@ pub struct Entry {
 /// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// Appended by a new leader, so that entries of earlier terms may commit beneath it (§5.4.2, §8).
+    /// Appended by a new leader, so that entries of earlier terms can be committed with it (§5.4.2, §8).
     Noop,
-    /// A command for the replicated application, passed through untouched.
+    /// A command for the replicated application. The core does not change it.
     Command(Bytes),
     /// The configuration that is in force from here on, committed or not (§6).
     Configuration(Box<Configuration>),
@@ -37,13 +37,13 @@ impl Payload {
         }
     }
 
-    /// Whether there are no bytes of a command in it.
+    /// Whether it carries no bytes of a command.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The part of a server's state that Figure 2 calls persistent, less the log.
+/// The persistent state of Figure 2 without the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The latest term the server has seen.
@@ -52,7 +52,7 @@ pub struct HardState {
     pub voted_for: Option<NodeId>,
 }
 
-/// What a server finds on its disk when it starts.
+/// What storage recovered from the disk when the server starts.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
     /// Its term and vote.

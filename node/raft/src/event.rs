@@ -1,16 +1,18 @@
-//! What a trace of a server tells: the turning points, not every message.
+//! Events of a server for its trace: changes of its state, not every message.
+//!
+//! Deliberately absent: messages, appends and commits.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Configuration, Index, NodeId, Term};
 
-/// What a server is in its current term (§5.1).
+/// The role of a server in its current term (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoleKind {
-    /// Answers leaders and candidates.
+    /// Replies to leaders and candidates.
     Follower,
-    /// Asks whether an election could be won, before it disturbs anyone with a new term (thesis §9.6).
+    /// Asks for pre-votes, before it starts an election with a new term (thesis §9.6).
     PreCandidate,
     /// Asks for votes.
     Candidate,
@@ -22,55 +24,55 @@ pub enum RoleKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// It took a role, or learnt of another term or leader.
+    /// It took a role, or learned of another term or leader.
     Role {
         /// The role it has now.
         role: RoleKind,
         /// Its term.
         term: Term,
-        /// The leader it knows of in that term.
+        /// The leader of that term, if it is known.
         leader: Option<NodeId>,
     },
-    /// It gave its vote.
+    /// It granted its vote.
     Voted {
         /// In this term.
         term: Term,
         /// To this candidate.
         candidate: NodeId,
     },
-    /// It discarded entries that contradict the leader's (§5.3).
+    /// It discarded entries that conflict with the leader's (§5.3).
     Truncated {
         /// From this index on.
         from: Index,
     },
     /// Another configuration is in force, committed or not (§6).
     Membership {
-        /// This one; `None` when the one that is discarded was the first the server heard of.
+        /// The configuration; `None` when the discarded one was the first that the server received.
         configuration: Option<Configuration>,
     },
-    /// A snapshot of its own application stands for the beginning of its log now (§7).
+    /// A snapshot of its own application has replaced the beginning of its log (§7).
     SnapshotTaken {
         /// Up to this index.
         index: Index,
     },
-    /// A snapshot of the leader's took the place of its log (§7).
+    /// A leader's snapshot has replaced its log (§7).
     SnapshotInstalled {
         /// Up to this index.
         index: Index,
     },
-    /// A leader has not heard from a quorum for an election timeout and steps down (thesis §6.2).
+    /// A leader has not heard from a quorum for an election time-out and steps down (thesis §6.2).
     QuorumLost {
         /// The term it led.
         term: Term,
     },
-    /// A leader lets another server catch up, to hand over to it (thesis §3.10).
+    /// A leader has begun to transfer leadership (thesis §3.10).
     TransferStarted {
         /// The server to lead next.
         to: NodeId,
     },
-    /// That took longer than an election time-out, and the leader goes on.
+    /// The transfer took longer than an election time-out, and the leader keeps leading.
     TransferAborted {
-        /// The server that did not take over.
+        /// The server that did not become leader.
         to: NodeId,
     },
 }

@@ -1,7 +1,7 @@
-//! Followers: they answer, and wait to hear from a leader (§5.2).
+//! Followers: they reply to requests, and wait for messages of a leader (§5.2).
 //!
-//! The rules for voters and for the receivers of AppendEntries (Figure 2) and InstallSnapshot (Figure 13) stand here; a
-//! server in another role that is bound by one of them becomes a follower first.
+//! This file has the rules for voters and for the receivers of AppendEntries (Figure 2) and InstallSnapshot (Figure
+//! 13). A server in another role becomes a follower before one of these rules applies to it.
 
 use std::cmp::Ordering;
 
@@ -17,7 +17,7 @@ use crate::{
 /// The state of a follower.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    /// The leader of this term and when it was last heard from, once it has made itself known.
+    /// The leader of this term, if it is known, and when it was last heard from.
     pub(crate) leader: Option<(NodeId, Time)>,
     /// When to stand for election.
     pub(crate) deadline: Time,
@@ -28,14 +28,15 @@ impl Follower {
         Follower { leader: leader.map(|leader| (leader, core.now)), deadline: core.election_deadline() }
     }
 
-    /// Whether a leader is known to have been alive within the shortest election time-out. Such a server does not help
-    /// to disrupt it (thesis §4.2.3).
+    /// Whether the leader was heard from within the shortest election time-out. Then this server refuses votes (thesis
+    /// §4.2.3).
     pub(crate) fn hears_leader(&self, core: &Core) -> bool {
         let shortest = core.options.election_timeout.start;
         self.leader.is_some_and(|(_, heard)| core.now.since(heard) < shortest)
     }
 
-    /// RequestVote, receiver rule 2 (Figure 2). The term is this server's own; `is_new` if only since this request.
+    /// RequestVote, receiver rule 2 (Figure 2). The request's term equals this server's; `is_new` if this request
+    /// raised it.
     pub(crate) fn request_vote(
         &mut self,
         core: &mut Core,
@@ -83,7 +84,8 @@ fn check_log(core: &Core, last: LastEntry) -> Result<(), VoteRefused> {
 /// AppendEntries, receiver rules 2 to 5 (Figure 2). The sender leads this server's term.
 ///
 /// # Errors
-/// When the entries contradict what is committed here or cannot come from a leader of this term; nothing is changed.
+/// When the entries contradict a committed entry or cannot come from a leader of this term. The log is not changed
+/// then.
 pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<AppendReply, Contradiction> {
     let AppendEntries { prev_log_index, prev_log_term, entries, leader_commit } = append;
     if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term)
@@ -97,8 +99,8 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
     let overwrites = core.mutant(Mutant::TruncatesAlways) || core.mutant(Mutant::StepBackAndOverwrite);
     let overwrites = overwrites && !entries.is_empty();
 
-    // Rule 3: only an entry that *conflicts* discards what follows. A delayed AppendEntries with a prefix of what is
-    // here already must not.
+    // Rule 3: only an entry that *conflicts* discards the entries after it. A delayed AppendEntries whose entries are
+    // all in the log already must not discard any.
     let is_here = |entry: &Entry| match () {
         () if core.mutant(Mutant::ConflictKept) => entry.index <= core.log.last_index(),
         () if core.mutant(Mutant::CompactedTakenForMissing) => core.log.term_at(entry.index) == Some(entry.term),
@@ -124,12 +126,13 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
         core.truncate(matched + 1);
     }
 
-    // Rule 5, with "index of last new entry" read as: the last entry this message vouches for. Beyond it the log may
-    // still hold entries that the leader does not have.
+    // Rule 5. "Index of last new entry" is the last entry that this message proves to agree. After it the log may still
+    // hold entries that the leader does not have.
     let vouched = if core.mutant(Mutant::CommitUncapped) { core.log.last_index() } else { matched };
     core.exercised_if(core.log.last_index() > matched, Rule::LaterEntriesStay);
     core.exercised_if(leader_commit > vouched, Rule::CommitCapped);
     core.commit_index = core.commit_index.max(leader_commit.min(vouched));
+    core.discard_needless_chunks();
     Ok(AppendReply::Matched(matched))
 }
 
@@ -149,11 +152,12 @@ fn check_order(mut before: LastEntry, entries: &[Entry], leader_term: Term) -> R
 
 /// InstallSnapshot (Figure 13). The sender leads this server's term.
 ///
-/// Where the log has the snapshot's last entry, it has all before it as well, and what the snapshot covers is committed
-/// (rule 6): nothing need be sent, nor anything discarded.
+/// A log that has the snapshot's last entry has all entries before it as well, and those that the snapshot covers are
+/// committed (rule 6): the rest of the snapshot is not needed, and no entry is discarded.
 ///
 /// # Errors
-/// When the snapshot contradicts what is committed here or cannot be a leader's of this term; nothing is changed.
+/// When the snapshot contradicts a committed entry or cannot come from a leader of this term. The log is not changed
+/// then.
 pub(crate) fn install_snapshot(core: &mut Core, mut chunk: InstallSnapshot) -> Result<SnapshotReply, Contradiction> {
     check_chunk(core, &chunk)?;
     let LastEntry { index, term } = chunk.last;
@@ -166,7 +170,7 @@ pub(crate) fn install_snapshot(core: &mut Core, mut chunk: InstallSnapshot) -> R
         let is_known = index <= core.commit_index;
         core.exercised(if is_known { Rule::SnapshotAlreadyCovered } else { Rule::SnapshotKeepsSuffix });
         core.commit_index = core.commit_index.max(index);
-        core.incoming.take_if(|incoming| incoming.last_index() <= core.commit_index);
+        core.discard_needless_chunks();
         return Ok(SnapshotReply::Installed(index));
     }
     if core.mutant(Mutant::ChunkOutOfPlaceKept) {
@@ -185,7 +189,7 @@ pub(crate) fn install_snapshot(core: &mut Core, mut chunk: InstallSnapshot) -> R
     })
 }
 
-/// Whether this can be a part of a snapshot that the leader of the present term has.
+/// Whether this can be a chunk of a snapshot of the current term's leader.
 fn check_chunk(core: &Core, chunk: &InstallSnapshot) -> Result<(), Contradiction> {
     let &InstallSnapshot { last: LastEntry { index, term }, size, offset, ref data, .. } = chunk;
     let length = data.len() as u64;

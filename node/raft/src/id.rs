@@ -22,7 +22,7 @@ pub struct NodeId {
     incarnation: NonZeroU16,
 }
 
-/// A text that is not the name of a node.
+/// The error for a text that is not the name of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseNodeIdError(String);
 

@@ -1,7 +1,7 @@
-//! Leaders: they replicate their log, and find out what is committed (§5.3, §5.4), who takes part (§6), and who is to
-//! lead next (thesis §3.10).
+//! Leaders: they replicate their log, advance commitIndex (§5.3, §5.4), change the membership (§6), and transfer
+//! leadership (thesis §3.10).
 //!
-//! Messages are formed when effects are taken, never per command.
+//! Messages are made when effects are taken, not for each command.
 //!
 //! Invariant: a leader never discards or overwrites an entry of its own log (Leader Append-Only).
 
@@ -21,28 +21,29 @@ use crate::{
 /// The state of a leader (Figure 2: "reinitialized after election").
 #[derive(Debug)]
 pub(crate) struct Leader {
-    /// Everybody else who takes part, and who has just been removed.
+    /// All other members, and servers that were removed recently.
     followers: BTreeMap<NodeId, Progress>,
     heartbeat_deadline: Time,
     reads: Reads,
     transfer: Option<Transfer>,
-    /// A TimeoutNow has left in this term. It may arrive at any time, and nobody protects this leader then.
+    /// A TimeoutNow was sent in this term. It may arrive at any time, and then servers vote although they hear from
+    /// this leader.
     gave_way: bool,
 }
 
-/// A server is being made the next leader.
+/// A transfer of leadership in progress.
 #[derive(Debug)]
 struct Transfer {
     to: NodeId,
-    /// When to give it up.
+    /// When to abort it.
     deadline: Time,
-    /// It has been told since the last heartbeat.
+    /// A TimeoutNow was sent since the last heartbeat.
     told: bool,
 }
 
 impl Leader {
-    /// Takes the lead: assumes that all followers are up to date until they say otherwise, and appends a no-op, without
-    /// which entries of earlier terms could not be known to be committed (§5.4.2, §8).
+    /// Becomes leader: assumes that all followers are up-to-date until a reply shows otherwise, and appends a no-op,
+    /// without which the leader could not learn that entries of earlier terms are committed (§5.4.2, §8).
     pub(crate) fn new(core: &mut Core) -> Leader {
         let mut leader = Leader {
             followers: BTreeMap::new(),
@@ -56,7 +57,7 @@ impl Leader {
         leader
     }
 
-    /// When a leader has something to do again.
+    /// When the leader must be called again.
     pub(crate) fn deadline(&self, core: &Core) -> Time {
         let quorum = core.options.check_quorum.then(|| self.quorum_deadline(core));
         let transfer = self.transfer.as_ref().map(|transfer| transfer.deadline);
@@ -64,8 +65,8 @@ impl Leader {
         quorum.into_iter().chain(transfer).chain(questions).fold(self.heartbeat_deadline, Time::min)
     }
 
-    /// Gives up a transfer that takes too long; when it is time, owes a heartbeat to everybody, or to who may have lost
-    /// something.
+    /// Aborts a transfer that takes too long. When a heartbeat is due, marks all followers for one; before that, only
+    /// the followers that may have missed a request.
     pub(crate) fn tick(&mut self, core: &mut Core) {
         if let Some(transfer) = self.transfer.take_if(|transfer| core.now >= transfer.deadline) {
             core.record(Event::TransferAborted { to: transfer.to });
@@ -84,22 +85,22 @@ impl Leader {
         self.reads.begin_round(core, core.options.lease_span().is_some());
     }
 
-    /// Since when a quorum, this server included, has been heard from.
+    /// The latest time such that each server of a quorum, this one included, was heard from then or later.
     pub(crate) fn quorum_contact(&self, core: &Core) -> Time {
         core.reached(|id| self.followers.get(&id).map_or(core.now, |progress| progress.heard))
     }
 
-    /// When the lead is lost unless a quorum is heard from (thesis §6.2).
+    /// When the leader steps down unless it hears from a quorum (thesis §6.2).
     pub(crate) fn quorum_deadline(&self, core: &Core) -> Time {
         self.quorum_contact(core) + core.options.election_timeout.end
     }
 
-    /// The last entry that a peer is known to have, if it is a peer.
+    /// The last entry that this peer is known to have; `None` if it is not a peer.
     pub(crate) fn match_index(&self, peer: NodeId) -> Option<Index> {
         self.followers.get(&peer).map(|progress| progress.match_index)
     }
 
-    /// How all other servers look from here.
+    /// What the leader knows of all other servers.
     pub(crate) fn peers(&self, core: &Core) -> Vec<Peer> {
         self.followers.iter().map(|(id, progress)| progress.describe(core, *id)).collect()
     }
@@ -155,7 +156,7 @@ impl Leader {
         half.min(core.log.durable())
     }
 
-    /// Sends what every follower needs and may have now.
+    /// Sends to every follower what it needs and may be sent now.
     pub(crate) fn replicate(&mut self, core: &mut Core) {
         if self.reads.begin_round(core, false) {
             self.followers.values_mut().for_each(|progress| progress.heartbeat_due = true);
@@ -164,7 +165,7 @@ impl Leader {
             progress.replicate(core, *peer);
         }
         self.hand_over(core);
-        // A cluster of one has its quorum at once.
+        // In a cluster of one, the leader is the quorum.
         self.confirm_reads(core);
     }
 
@@ -208,9 +209,9 @@ impl Leader {
         index
     }
 
-    /// Sends to everybody who takes part now; and for a while to those who did before, so that they hear of it and do
-    /// not stand for elections that they cannot win. Who is added soon after it was removed may be another server of
-    /// that name, which has nothing of what the first one acknowledged.
+    /// Follows the membership: from now on all members are sent messages, and servers that were removed for a while
+    /// longer, so that they learn of it and do not stand for elections that they cannot win. A server that is added
+    /// soon after it was removed may be a new one with the same name, which lacks all that the former one acknowledged.
     fn meet_members(&mut self, core: &mut Core) {
         let Some(configuration) = core.configuration().cloned() else { return };
         let former = core.log.membership().previous().into_iter().flat_map(Configuration::members);
@@ -230,7 +231,7 @@ impl Leader {
 
     // Leadership transfer (thesis §3.10).
 
-    /// Begins to hand over to `to`. Until that is done or given up, no commands are taken.
+    /// Begins a transfer to `to`. Until it is done or aborted, commands are refused.
     pub(crate) fn transfer(&mut self, core: &mut Core, to: NodeId) -> Result<(), TransferRefused> {
         let configuration = core.configuration();
         let is_member = configuration.is_some_and(|configuration| configuration.contains(to));
@@ -251,12 +252,12 @@ impl Leader {
         }
     }
 
-    /// The server that the lead is being transferred to.
+    /// The server to which leadership is being transferred.
     pub(crate) fn transferring_to(&self) -> Option<NodeId> {
         self.transfer.as_ref().map(|transfer| transfer.to)
     }
 
-    /// Tells the next leader to start its election once its log is as long as this one.
+    /// Sends TimeoutNow to the next leader once its log matches this one.
     fn hand_over(&mut self, core: &mut Core) {
         let Some(transfer) = self.transfer.as_mut().filter(|transfer| !transfer.told) else { return };
         if self.followers.get(&transfer.to).is_some_and(|peer| peer.match_index == core.log.last_index()) {
@@ -266,7 +267,8 @@ impl Leader {
         }
     }
 
-    /// A leader that was removed has its most advanced voter start an election, so that nobody waits for a time-out.
+    /// A leader that was removed sends TimeoutNow to the voter with the greatest matchIndex, so that the cluster need
+    /// not wait for an election time-out.
     pub(crate) fn take_leave(&mut self, core: &mut Core) {
         let voters = self.followers.iter().filter(|(id, _)| core.configuration().is_some_and(|c| c.is_voter(**id)));
         if let Some((&heir, _)) = voters.max_by_key(|(_, progress)| progress.match_index) {
@@ -282,7 +284,7 @@ impl Leader {
         self.reads.add(core, ticket, self.lease(core));
     }
 
-    /// For how long a confirmed round vouches for the lead.
+    /// How long after the start of a confirmed round the leader may serve reads without another one.
     fn lease(&self, core: &Core) -> Option<Duration> {
         let is_void = self.gave_way && !core.mutant(Mutant::LeaseOutlivesTransfer);
         let span = core.options.lease_span().filter(|_| !is_void)?;
@@ -294,12 +296,12 @@ impl Leader {
         self.reads.is_leased(now, self.lease(core))
     }
 
-    /// How many reads are not decided.
+    /// The number of reads without an outcome.
     pub(crate) fn pending_reads(&self) -> usize {
         self.reads.pending()
     }
 
-    /// The lead is lost, and with it the reads that were not confirmed.
+    /// The leader steps down: the reads that were not confirmed fail.
     pub(crate) fn fail_reads(&mut self, core: &mut Core, leader: Option<NodeId>) {
         let reads = std::mem::take(&mut self.reads);
         if !core.mutant(Mutant::ReadsForgottenOnStepDown) {

@@ -3,10 +3,10 @@
 //! The rules are those of Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm (Extended
 //! Version)", whose sections are cited as §5.2, and of Ongaro's thesis, cited as thesis §9.6. Names are the paper's.
 //!
-//! A [`Server`] is fed by its driver: messages from peers ([`Server::receive`]), commands ([`Server::propose`]), reads
-//! ([`Server::read`]), changes of the membership ([`Server::propose_configuration`]), snapshots ([`Server::compact`]),
-//! the passing of time ([`Server::tick`]), and the news that something is on disk ([`Server::persisted`]). Between
-//! inputs the driver takes what is to be done ([`Server::ready`]) and does it:
+//! The driver of a [`Server`] gives it inputs: messages from peers ([`Server::receive`]), commands
+//! ([`Server::propose`]), reads ([`Server::read`]), changes of the membership ([`Server::propose_configuration`]),
+//! snapshots ([`Server::compact`]), the time ([`Server::tick`]), and notice that a write is durable
+//! ([`Server::persisted`]). Between inputs the driver takes the effects ([`Server::ready`]) and carries them out:
 //!
 //! ```text
 //!             receive  propose  tick          persisted
@@ -20,13 +20,14 @@
 //! ```
 //!
 //! Where to read on: [`Server`] dispatches; `follower`, `campaign` and `leader` hold the rules of each role, `progress`
-//! what a leader does for one follower, `in_flight` when it sends something again, `reads` what it does for readers; `log`
-//! is the log and `snapshot` what stands for its beginning; [`Configuration`] is quorum arithmetic, `membership` which one
-//! is in force, [`Change`] how another comes to be; [`Ready`] is the contract with storage. For those who test, `rule`
-//! names the branches of all these, and `mutant` what people get wrong in them.
+//! what a leader does for one follower, `in_flight` when it sends a request again, `reads` how it confirms reads; `log`
+//! is the log and `snapshot` what replaces its beginning; [`Configuration`] is quorum arithmetic, `membership` says
+//! which configuration is in force, [`Change`] how it changes; [`Ready`] is the contract with storage. For tests,
+//! `rule` names the branches of all these, and `mutant` lists typical mistakes in them.
 //!
-//! Invariants: same inputs, same effects (the only randomness is a generator seeded by hash(run seed, id)); nothing a
-//! peer sends can make the core panic; nothing is said before it is durable ([`ready`](Ready)).
+//! Invariants: the same inputs give the same effects (the only randomness is a generator seeded by hash(run seed, id));
+//! no message of a peer can make the core panic; no message leaves before what it promises is durable
+//! ([`ready`](Ready)).
 //!
 //! Deliberately absent: a clock, a socket, a file, a thread, the application's state, and a way to change the voters
 //! without a joint configuration.

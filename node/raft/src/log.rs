@@ -1,8 +1,8 @@
-//! The replicated log, as its server sees it: a snapshot of its beginning (§7), the entries after that, and how far they
-//! are on their way to the disk.
+//! The replicated log: a snapshot that replaces its beginning (§7), the entries after that, and which of them storage
+//! has been given and has synced.
 //!
-//! Invariants: indexes are contiguous from the one after `base`, terms never fall, `base` is not beyond the snapshot's
-//! last entry, `durable` ≤ `handed` ≤ last index. The membership is that of the entries.
+//! Invariants: indexes are contiguous from the one after `base`, terms never decrease, `base` is not beyond the
+//! snapshot's last entry, `durable` ≤ `handed` ≤ last index. The membership follows from the snapshot and the entries.
 
 use crate::membership::Membership;
 use crate::{
@@ -12,17 +12,17 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Log {
     snapshot: Option<Snapshot>,
-    /// The entry before the first one held. Some that the snapshot covers may stay, for followers that lag.
+    /// The entry before the first one held. Some entries that the snapshot covers may stay, for followers that lag.
     base: LastEntry,
     entries: Vec<Entry>,
     membership: Membership,
-    /// The last entry handed to storage.
+    /// The last entry given to storage.
     handed: Index,
     /// The last entry known to be on stable storage.
     durable: Index,
     /// How often a suffix has been discarded.
     truncations: u64,
-    /// What storage has not been told yet: that there is another snapshot, and what it makes void.
+    /// What the next write must contain: whether there is a new snapshot, and which stored entries it replaces.
     snapshot_is_new: bool,
     discard: Option<Discard>,
 }
@@ -35,8 +35,9 @@ pub(crate) struct LogVersion {
 }
 
 impl Log {
-    /// The log as recovered from storage, of a server that knew the configuration `first` when it was new. A crash may
-    /// have come between a leader's snapshot and the end of the log that it made void: then the log ends now.
+    /// The log as recovered from storage. `first` is the configuration that the cluster started with. A crash may have
+    /// come after a leader's snapshot was stored and before the log that it replaces was discarded: then that log is
+    /// discarded now.
     ///
     /// # Panics
     /// When there is a gap between the entries, or between them and the snapshot: storage has checked that.
@@ -96,7 +97,7 @@ impl Log {
         &self.membership
     }
 
-    /// The last entry handed to storage.
+    /// The last entry given to storage.
     pub(crate) fn handed(&self) -> Index {
         self.handed
     }
@@ -105,17 +106,17 @@ impl Log {
         self.durable
     }
 
-    /// The term of the entry at `index`: `None` past the end, and before what is held.
+    /// The term of the entry at `index`; `None` after the last entry, and before `base`.
     pub(crate) fn term_at(&self, index: Index) -> Option<Term> {
         match index.checked_sub(self.base.index)? {
             0 => Some(self.base.term),
-            // A peer may ask about any index, one that no memory can hold included.
+            // A peer may ask about any index, even one that does not fit in a `usize`.
             nth => self.entries.get(usize::try_from(nth - 1).ok()?).map(|entry| entry.term),
         }
     }
 
-    /// Whether the entry at `index` is here, with this `term`. Of what was compacted every leader has the same, since
-    /// it is committed (§5.4).
+    /// Whether this log has an entry with this `index` and `term`. A compacted entry always agrees: it is committed, so
+    /// every leader has the same one (§5.4).
     pub(crate) fn agrees(&self, index: Index, term: Term) -> bool {
         index < self.base.index || self.term_at(index) == Some(term)
     }
@@ -129,7 +130,7 @@ impl Log {
         &rest[..rest.len().min(max)]
     }
 
-    /// The entries from `from` on that fit in one AppendEntries: at least one, if there is one.
+    /// The entries from `from` on that fit in one AppendEntries; at least one, if there is one.
     pub(crate) fn batch(&self, from: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
@@ -142,7 +143,7 @@ impl Log {
         candidates[..count].to_vec()
     }
 
-    /// Appends the next entry. Says whether it brings another configuration.
+    /// Appends the next entry. Returns whether it brings another configuration.
     pub(crate) fn push(&mut self, entry: Entry) -> bool {
         debug_assert_eq!(entry.index, self.last_index() + 1);
         let configuration = match &entry.payload {
@@ -156,8 +157,8 @@ impl Log {
         is_new
     }
 
-    /// Discards the entries from `from` on, and with `rolls_back` the configurations they brought. Says whether that
-    /// brings an earlier one back.
+    /// Discards the entries from `from` on, and with `rolls_back` their configurations. Returns whether an earlier
+    /// configuration is in force again.
     pub(crate) fn truncate(&mut self, from: Index, rolls_back: bool) -> bool {
         self.entries.truncate(self.position(from));
         self.handed = self.handed.min(from - 1);
@@ -171,8 +172,10 @@ impl Log {
         self.handed = handed;
     }
 
-    /// Puts a snapshot of this very log in the place of its beginning, but keeps `keep` of the entries it covers (§7).
+    /// Replaces the beginning of the log by a snapshot of it, but keeps the last `keep` of the covered entries (§7).
     pub(crate) fn compact(&mut self, snapshot: Snapshot, keep: u64) {
+        // What is applied was given to storage before, or with the effects that applied it.
+        debug_assert!(snapshot.last.index <= self.handed);
         let base = snapshot.last.index.saturating_sub(keep).max(self.base.index);
         let term = self.term_at(base).expect("a snapshot covers entries of this log");
         self.entries.drain(..(base - self.base.index) as usize);
@@ -183,7 +186,7 @@ impl Log {
         self.discard = Some(Discard::UpTo(base));
     }
 
-    /// Puts a leader's snapshot in the place of the whole log, which ends before it or contradicts it (§7).
+    /// Replaces the whole log, which ends before a leader's snapshot or conflicts with it, by that snapshot (§7).
     pub(crate) fn replace(&mut self, snapshot: Snapshot) {
         self.entries.clear();
         self.base = snapshot.last;
@@ -200,8 +203,8 @@ impl Log {
         LogVersion { last_index: self.last_index(), truncations: self.truncations }
     }
 
-    /// What storage has not been given yet, with the hard state if that is new. The first entry may replace a stored
-    /// suffix.
+    /// The write of all that storage has not been given yet, with the hard state if that is new. The first entry may
+    /// replace a stored suffix.
     pub(crate) fn hand_over(&mut self, hard_state: Option<HardState>) -> Write {
         let snapshot = self.snapshot.as_ref().filter(|_| std::mem::take(&mut self.snapshot_is_new)).cloned();
         let entries = self.from(self.handed + 1, usize::MAX).to_vec();
@@ -209,9 +212,9 @@ impl Log {
         Write { hard_state, snapshot, discard: self.discard.take(), entries }
     }
 
-    /// Storage has synced the log as it was in that version. News of a version from before a truncation is dropped: a
-    /// write that replaces the discarded suffix is on its way to the same place and will vouch for the rest as well. Says
-    /// whether it counts.
+    /// Storage has synced the log as it was in that version. A version from before a truncation is ignored: the write
+    /// that replaces the discarded suffix is still to be synced, and its sync covers the rest as well. Returns whether
+    /// the version counts.
     pub(crate) fn synced(&mut self, version: LogVersion) -> bool {
         let is_current = version.truncations == self.truncations;
         if is_current {
@@ -220,7 +223,7 @@ impl Log {
         is_current
     }
 
-    /// Where this log departs from one that has `term` at `prev_index`, or `None` if it has it too (§5.3).
+    /// Where this log conflicts with one that has `term` at `prev_index`; `None` if it has the same entry there (§5.3).
     pub(crate) fn conflict_at(&self, prev_index: Index, term: Term) -> Option<Conflict> {
         if self.agrees(prev_index, term) {
             return None;
@@ -231,17 +234,18 @@ impl Log {
         })
     }
 
-    /// The first index held of `term`, or of the first term above it; past the end if there is none. O(log n).
+    /// The first index held of `term`, or of the next greater term; the index after the last if there is none. O(log
+    /// n).
     fn first_of_term(&self, term: Term) -> Index {
         self.base.index + self.entries.partition_point(|entry| entry.term < term) as Index + 1
     }
 
-    /// The last index held whose term is at most `term`; the one before what is held if there is none. O(log n).
+    /// The last index held whose term is at most `term`; the index of `base` if there is none. O(log n).
     pub(crate) fn last_up_to_term(&self, term: Term) -> Index {
         self.base.index + self.entries.partition_point(|entry| entry.term <= term) as Index
     }
 
-    /// Where an index that is held, or the next one, stands in the vector.
+    /// The position in the vector of an index that is held, or of the next index.
     fn position(&self, index: Index) -> usize {
         usize::try_from(index - self.base.index - 1).expect("an index of an entry in memory")
     }

@@ -1,15 +1,15 @@
 //! Which configuration is in force: "a server always uses the latest configuration in its log, regardless of whether
 //! the entry is committed" (§6).
 //!
-//! Invariant: the history names exactly the configurations in the log after the snapshot. What is discarded there is
-//! rolled back here; `Log` sees to that.
+//! Invariant: the history has exactly the configurations that are in the log after the snapshot. When `Log` discards an
+//! entry with a configuration, it rolls back this history.
 
 use crate::{Configuration, Index};
 
 #[derive(Debug)]
 pub(crate) struct Membership {
-    /// The configuration before the first change: the one a cluster starts with, or the snapshot's. A server that has
-    /// not been told yet has none.
+    /// The configuration before the first change: the one a cluster starts with, or the snapshot's. `None` for a server
+    /// that waits to be added.
     first: Option<Configuration>,
     changes: Vec<(Index, Configuration)>,
 }
@@ -29,7 +29,7 @@ impl Membership {
         self.active_since().checked_sub(1).and_then(|index| self.at(index))
     }
 
-    /// The index of the entry that brought the configuration in force; 0 when it is older than this history.
+    /// The index of the entry with the configuration in force; 0 when it is older than this history.
     pub(crate) fn active_since(&self) -> Index {
         self.changes.last().map_or(0, |(index, _)| *index)
     }
@@ -40,12 +40,12 @@ impl Membership {
         self.changes[..until].last().map(|(_, configuration)| configuration).or(self.first.as_ref())
     }
 
-    /// The entry at `index` brings a new configuration.
+    /// The entry at `index` has a new configuration.
     pub(crate) fn push(&mut self, index: Index, configuration: Configuration) {
         self.changes.push((index, configuration));
     }
 
-    /// The entries from `from` on are gone. Says whether another configuration is in force now.
+    /// The entries from `from` on were discarded. Returns whether another configuration is in force now.
     pub(crate) fn roll_back(&mut self, from: Index) -> bool {
         let before = self.changes.len();
         self.changes.retain(|(index, _)| *index < from);

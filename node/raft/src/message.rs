@@ -1,9 +1,9 @@
 //! The messages of Figures 2 and 13, plus PreVote (thesis §9.6) and TimeoutNow (thesis §3.10).
 //!
-//! Invariant: every request gets exactly one reply, which carries the request's `call` number. A transport that
-//! speaks in calls needs no other state to match them.
+//! Invariant: every request that is not refused ([`Contradiction`](crate::Contradiction)) gets exactly one reply, which
+//! carries the request's `call` number. A transport of requests and replies needs no other state to match them.
 //!
-//! Deliberately absent: how a message looks on a wire (`raftian-rpc` knows).
+//! Deliberately absent: the encoding on the wire (see `raftian-rpc`).
 
 use bytes::Bytes;
 
@@ -12,48 +12,48 @@ use crate::{Configuration, Entry, Index, NodeId, Term};
 /// A message between two servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Who sends it.
+    /// The sender.
     pub from: NodeId,
-    /// Who shall receive it.
+    /// The receiver.
     pub to: NodeId,
-    /// The sender's current term. A PreVote carries the term it *would* start.
+    /// The sender's current term. A PreVote carries the term that the sender would enter.
     pub term: Term,
     /// Numbers the sender's requests; a reply repeats the number of its request.
     pub call: u64,
-    /// What it says.
+    /// The request or reply.
     pub body: Body,
 }
 
 /// A request or a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// A request; it wants a reply.
+    /// A request; the receiver replies to it.
     Request(Request),
-    /// The reply to one.
+    /// The reply to a request.
     Reply(Reply),
 }
 
-/// What one server asks of another.
+/// A request of one server to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Would you vote for me in this term? Changes nothing at the receiver (thesis §9.6).
+    /// Asks whether the receiver would vote for the sender in this term. Changes nothing at the receiver (thesis §9.6).
     PreVote(LastEntry),
-    /// Vote for me in this term (§5.2).
+    /// Asks for the receiver's vote in this term (§5.2).
     RequestVote {
         /// The end of the candidate's log.
         last: LastEntry,
-        /// The leader itself wants this election, so nobody need protect it (thesis §3.10).
+        /// The leader itself started this election with TimeoutNow, so servers need not protect it (thesis §3.10).
         transfer: bool,
     },
-    /// Append these entries; with none of them, a heartbeat (§5.3).
+    /// Appends these entries; without entries it is a heartbeat (§5.3).
     AppendEntries(AppendEntries),
-    /// Keep this part of a snapshot (§7).
+    /// Brings one chunk of a snapshot (§7).
     InstallSnapshot(InstallSnapshot),
-    /// Start an election at once (thesis §3.10).
+    /// Asks the receiver to start an election at once (thesis §3.10).
     TimeoutNow,
 }
 
-/// The last entry of a candidate's log, by which voters judge how up to date it is (§5.4.1).
+/// The last entry of a candidate's log. Voters compare it with their own to see which log is more up-to-date (§5.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LastEntry {
     /// Its term, compared first: the derived order is the paper's "at least as up-to-date".
@@ -78,40 +78,40 @@ pub struct AppendEntries {
 /// The arguments of InstallSnapshot (Figure 13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallSnapshot {
-    /// The last entry the snapshot stands for.
+    /// The last entry that the snapshot covers.
     pub last: LastEntry,
     /// The configuration in force there.
     pub configuration: Configuration,
     /// The size of the whole snapshot's data in bytes.
     pub size: u64,
-    /// Where in it this chunk begins.
+    /// The offset in bytes of this chunk in the data.
     pub offset: u64,
-    /// The chunk.
+    /// The bytes of this chunk.
     pub data: Bytes,
 }
 
-/// The answer to a [`Request`] of the same kind.
+/// The reply to a [`Request`] of the same kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Whether a vote would be given.
+    /// Whether the vote would be granted.
     PreVote {
         /// True if it would.
         granted: bool,
     },
-    /// Whether the vote is given.
+    /// Whether the vote is granted.
     RequestVote {
         /// True if it is.
         granted: bool,
     },
-    /// How far the log agrees now.
+    /// Up to which index the logs agree, or where they conflict.
     AppendEntries(AppendReply),
-    /// How much of the snapshot is here.
+    /// How much of the snapshot has been received.
     InstallSnapshot(SnapshotReply),
-    /// It was read. Whether it was followed is seen by the election.
+    /// The request was received. Whether the receiver follows it, its RequestVote shows.
     TimeoutNow,
 }
 
-/// What became of an AppendEntries.
+/// The result of an AppendEntries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AppendReply {
     /// The log agrees with the leader's up to and including this index, durably.
@@ -122,11 +122,11 @@ pub enum AppendReply {
     StaleTerm,
 }
 
-/// What became of an InstallSnapshot.
+/// The result of an InstallSnapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotReply {
-    /// So many bytes of the beginning of this snapshot are here; the next chunk is to begin there. After a crash or a
-    /// newer snapshot they may be fewer than before.
+    /// The first so many bytes of this snapshot have been received; the next chunk must begin there. After a crash or a
+    /// newer snapshot the number may be smaller than before.
     Received(u64),
     /// The follower's state includes everything up to this index, durably: there is no more to send.
     Installed(Index),
@@ -134,7 +134,7 @@ pub enum SnapshotReply {
     StaleTerm,
 }
 
-/// Where a follower's log departs from the leader's, told so that the leader can skip a whole term at once.
+/// Where a follower's log conflicts with the leader's. With it the leader can skip a whole term at once (§5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The term of the follower's entry at `prev_log_index`; `None` where its log is shorter than that.

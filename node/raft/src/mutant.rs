@@ -1,7 +1,7 @@
-//! Planted bugs: what people really get wrong, switched on by name, so that judges can show that they have teeth.
+//! Planted bugs: typical mistakes, enabled by name, so that tests can show that the judges find them.
 //!
-//! Each is a branch where the rule stands, asked for with [`Core::mutant`](crate::core::Core::mutant), which is
-//! constantly false unless the feature `mutants` is on. No released program has it.
+//! Each is a branch in the code of a rule, enabled by [`Core::mutant`](crate::core::Core::mutant), which is the
+//! constant `false` unless the feature `mutants` is on. No released program has this feature.
 //!
 //! Deliberately absent: bugs of the log on disk and of applications, which belong to those crates.
 
@@ -32,17 +32,21 @@ mutants! {
     VoteNotPersisted,
     /// The term, and with it the vote, is forgotten in a crash.
     TermNotPersisted,
-    /// A server votes for whoever asks, again and again.
+    /// A server votes for every candidate, even twice in a term.
     VoteTwice,
     /// A vote of an earlier term, or of an earlier campaign, counts.
     StaleVoteCounted,
     /// Half of the servers are a quorum.
     QuorumHalf,
-    /// Whoever asks for a vote puts the election off, even where it is refused.
+    /// A request for a vote resets the election timer, even when it is refused.
     VoteRequestResetsTimer,
-    /// A reply of a later term changes nothing.
+    /// A reply with a later term changes nothing.
     HigherTermInReplyIgnored,
-    /// A leader that hears of a later term goes on leading in it.
+    /// A late reply with a later term moves a follower that hears its leader.
+    LateRefusalBelieved,
+    /// A reply to a call of the leader's former life counts as one to its present life.
+    FormerLifeBelieved,
+    /// A leader that learns of a later term keeps leading in it.
     DeposedLeaderReturns,
 
     // §5.3
@@ -52,19 +56,19 @@ mutants! {
     StaleLeaderAccepted,
     /// The entry before the new ones may be of any term.
     NoPrevLogCheck,
-    /// An AppendEntries discards all that follows what it carries.
+    /// An AppendEntries discards all entries after those that it carries.
     TruncatesAlways,
-    /// Conflicting entries are replaced, and what followed them stays.
+    /// Conflicting entries are replaced, and the entries after them stay.
     TailKept,
-    /// A follower takes the leader's commitIndex for its own, whatever it has.
+    /// A follower takes the leader's commitIndex as its own, whatever entries it has.
     CommitUncapped,
     /// nextIndex stays where it was when a follower refuses.
     NextIndexStuck,
-    /// An entry that is there already stays, whatever its term.
+    /// An entry that is in the log already stays, whatever its term.
     ConflictKept,
 
     // §5.4
-    /// Votes are given to logs that are behind.
+    /// Votes are given to candidates whose logs are behind.
     NoUpToDateCheck,
     /// Logs are compared by their length alone.
     OnlyLengthCompared,
@@ -76,49 +80,50 @@ mutants! {
     JointLeftEarly,
     /// While joint, a majority of all voters together is a quorum.
     UnionQuorum,
-    /// Learners count.
+    /// Learners count in a quorum.
     LearnerVotes,
     /// A configuration stays in force when its entry is discarded.
     ConfigurationNotRolledBack,
     /// A leader changes the membership before an entry of its term is committed.
     ChangeBeforeNoop,
-    /// A late acknowledgement of a server that was removed counts for the one that was added under its name.
+    /// A late acknowledgement of a removed server counts for a new one of the same name.
     FormerServerBelieved,
 
     // §7, §8
-    /// A snapshot claims to end one entry before it does, so that one is applied twice.
+    /// A snapshot names a last entry that is one too low, so that one entry is applied twice.
     SnapshotOffByOne,
-    /// A snapshot takes the place of the log, even of one that has all of it and more.
+    /// A snapshot replaces the log, even one that has all of its entries and more.
     StaleSnapshotInstalled,
-    /// A snapshot that ends within the log is taken for a part of it, whatever the term there.
+    /// A snapshot that ends within the log counts as part of it, whatever the term there.
     SnapshotTermIgnored,
-    /// An entry that was compacted is taken for one that is not there.
+    /// A compacted entry counts as a missing one.
     CompactedTakenForMissing,
     /// Reads are served before an entry of the leader's term is committed.
     ReadBeforeNoop,
-    /// Reads are served without asking anybody.
+    /// Reads are served without a round of messages.
     ReadWithoutQuorum,
 
     // Thesis §3.10
-    /// A transfer to a server that does not take over is not given up.
+    /// A transfer to a server that does not become leader is not aborted.
     TransferNeverAborted,
 
     // The pseudocode of "Raftian" (2025)
-    /// A vote is given for a later term; logs are not looked at.
+    /// A vote is given for a later term; logs are not compared.
     OnlyTermsCompared,
-    /// What half of the followers have is committed.
+    /// Entries that half of the followers store are committed.
     HalfOfFollowersCommit,
     /// nextIndex goes back by one, and the whole rest of the log is overwritten.
     StepBackAndOverwrite,
 
     // When many inputs come before one `Ready`
-    /// A truncation that discards what was not handed to storage yet leaves the rest to storage as it is.
+    /// A truncation of entries that storage was not given yet does not lower the last index that storage counts as
+    /// given.
     HandedKeptInBatch,
-    /// A vote that was not handed to storage yet may still be given to another one.
+    /// A vote that was not given to storage yet can still be given to another candidate.
     UnwrittenVoteReplaced,
     /// A candidate's vote for itself counts before it is on stable storage.
     OwnVoteCountsUnwritten,
-    /// What is left when committed entries are handed out in parts is skipped.
+    /// When committed entries are taken in parts, all but the first part are skipped.
     CommittedRestSkipped,
 
     // Limits, and calls that are lost
@@ -126,77 +131,77 @@ mutants! {
     LargeCommandNeverSent,
     /// A lost call is repeated at once, and not with the next heartbeat.
     LostCallRepeatedAtOnce,
-    /// The loss of any call is taken for that of the one in flight.
+    /// The loss of any call counts as the loss of the request in flight.
     AnyLossBelieved,
-    /// An answer is ignored when its request was sent again meanwhile.
+    /// A reply is ignored when its request was sent again meanwhile.
     LateAnswerRefused,
-    /// A request is not taken for lost because a later one was answered.
+    /// A request never counts as lost because a later one was answered.
     LossNotInferred,
-    /// A request is taken for lost whenever a later one is answered first.
+    /// A request counts as lost whenever a later one is answered first.
     LossInferredAtOnce,
-    /// An answer to an earlier request is taken for one to the request in flight.
+    /// A reply to an earlier request counts as one to the request in flight.
     AnyAnswerTaken,
 
     // Thesis §6.4.1: leases
-    /// A lease goes on when a TimeoutNow has left.
+    /// A lease continues after a TimeoutNow was sent.
     LeaseOutlivesTransfer,
-    /// A lease begins when a round is answered, and not when the round began.
+    /// A lease begins when a round is confirmed, and not when the round began.
     LeaseFromAnswer,
-    /// Clocks are taken to run at one rate.
+    /// All clocks are assumed to run at the same rate.
     LeaseWithoutDrift,
-    /// A server that has just started votes although it may have promised a leader not to.
+    /// A server that has just started votes although a leader may have a lease.
     NoProtectionAfterRestart,
-    /// A lease is judged by the time of the last input, and not of the read.
+    /// A lease is checked at the time of the last input, and not of the read.
     ReadIgnoresClock,
-    /// A read joins the round under way, whose messages left before it came.
+    /// A read joins the round in progress, whose messages were sent before it came.
     ReadJoinsRoundUnderWay,
 
     // Members, and who may lead
-    /// A leader that is not in C_new goes on.
+    /// A leader that is not in C_new does not step down.
     RemovedLeaderStays,
-    /// A server that was voted out does not stand, though C_new may not be committed.
+    /// A server that C_new removes does not stand for election, although C_new may not be committed.
     RemovedVoterGivesUp,
     /// A server without a vote stands for election.
     LearnerStands,
-    /// The lead is handed over to a learner, which cannot take it.
+    /// Leadership is transferred to a learner, which cannot lead.
     TransferToLearner,
     /// A change begins while another one is not completed.
     ChangeWhilePending,
 
-    // Waste, and what never comes
-    /// A pre-vote is granted although a leader lives.
+    // Wasted work, and missing progress
+    /// A pre-vote is granted although a leader was heard from.
     PreVoteDisturbsLeader,
     /// A server enters the term that a pre-vote asks about.
     PreVoteRaisesTerm,
-    /// A deposed leader puts the election off.
+    /// A message of a deposed leader resets the election timer.
     StaleLeaderResetsTimer,
     /// A candidate that does not win waits for ever.
     CandidateNeverRetries,
-    /// A leader without a quorum goes on, with a deadline that stays in the past.
+    /// A leader without a quorum does not step down, and its deadline stays in the past.
     QuorumLossIgnored,
-    /// Whatever a server replies waits for all its writes.
+    /// Every reply of a server waits for all its writes.
     RepliesWaitForWrites,
     /// A late acknowledgement lowers matchIndex.
     MatchIndexFalls,
     /// A snapshot is sent from its beginning whenever there is a newer one.
     SnapshotRestartsForNewer,
-    /// A chunk is appended to what is here, whatever its offset.
+    /// A chunk is appended to the received bytes, whatever its offset.
     ChunkOutOfPlaceKept,
     /// The reads of a leader that steps down are never answered.
     ReadsForgottenOnStepDown,
 
-    // What is hard to see from outside
-    /// A server that steps down within a term forgets whom it voted for in it.
+    // Bugs that hardly show from outside
+    /// A server that steps down within a term forgets its vote in it.
     StepDownForgetsVote,
-    /// A leader takes in what a deposed one sends it, as a follower would.
+    /// A leader accepts entries of a deposed one, as a follower would.
     LeaderFollows,
 }
 
 impl Mutant {
-    /// The bugs that are about counting.
+    /// The bugs in counting a quorum.
     pub(crate) const MISCOUNTS: [Mutant; 3] = [Mutant::QuorumHalf, Mutant::UnionQuorum, Mutant::LearnerVotes];
 
-    /// What a miscounted quorum has reached.
+    /// The value that a miscounted quorum has reached.
     pub(crate) fn miscount<T: Ord>(self, configuration: &Configuration, value: impl Fn(NodeId) -> T) -> T {
         let (voters, outgoing) = (configuration.voters(), configuration.outgoing());
         let kth = |servers: &BTreeSet<NodeId>, quorum: usize| {

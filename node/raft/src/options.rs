@@ -1,4 +1,4 @@
-//! What a server is told once, and how it is told the time.
+//! The parameters of a server, and the type for points in time.
 
 use std::ops::{Add, Range};
 use std::time::Duration;
@@ -7,55 +7,56 @@ use std::time::Duration;
 use crate::Mutant;
 use crate::{Configuration, NodeId};
 
-/// A point in time, counted from a start of the driver's choice. It must never go backwards; how fast it goes does
-/// not matter for safety (§5.6).
+/// A point in time, counted from a start of the driver's choice. It must never go backwards. Its rate does not matter
+/// for safety (§5.6), except for the reads of a [`Lease`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Duration);
 
 /// The parameters of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Who it is.
+    /// The server's name.
     pub id: NodeId,
-    /// The configuration that its cluster starts with, the same for all servers of it. A server that is to be added
+    /// The configuration that its cluster starts with, the same for all its servers. A server that is to be added
     /// later has none, and waits until a leader sends it one.
     pub configuration: Option<Configuration>,
     /// Election time-outs are drawn from this range (§5.2). Must not be empty.
     pub election_timeout: Range<Duration>,
     /// The interval of a leader's heartbeats; less than the shortest election time-out.
     pub heartbeat_interval: Duration,
-    /// Ask before standing for election (thesis §9.6), so that a server that was cut off does not disturb the others
-    /// when it comes back. Without `check_quorum` only servers with a longer log refuse: a leader that has lost its
-    /// quorum, and never notices, must not be protected.
+    /// Ask for pre-votes before standing for election (thesis §9.6), so that a server that was partitioned does not
+    /// disturb the others when it returns. Without `check_quorum`, pre-votes are not refused because a leader is heard
+    /// from: that leader may have lost its quorum without stepping down.
     pub pre_vote: bool,
     /// A leader steps down when it has not heard from a quorum for an election time-out (thesis §6.2), and servers
     /// that hear from a leader do not vote for others (thesis §4.2.3).
     pub check_quorum: bool,
-    /// Whether the first election time-out is over at once, so that this server stands first.
+    /// Whether a new server's first election time-out elapses at once, so that it stands for election first. One that has
+    /// been in a term before waits: a leader's lease may rest on what it said before it stopped (thesis §6.4.1).
     pub campaigns_first: bool,
-    /// The most entries in one AppendEntries; at least one goes.
+    /// The most entries in one AppendEntries; at least one is sent.
     pub max_append_entries: usize,
-    /// The most bytes of commands in one AppendEntries; a single larger command still goes, alone.
+    /// The most bytes of commands in one AppendEntries; a larger command is sent alone.
     pub max_append_bytes: usize,
-    /// The most bytes of a snapshot in one InstallSnapshot; at least one goes.
+    /// The most bytes of a snapshot in one InstallSnapshot; at least one is sent.
     pub max_snapshot_chunk_bytes: usize,
-    /// The most committed entries in one [`Ready`](crate::Ready), so that a long replay does not starve the heartbeats;
-    /// at least one goes.
+    /// The most committed entries in one [`Ready`](crate::Ready), so that a long replay does not delay the heartbeats;
+    /// at least one is taken.
     pub max_committed_per_ready: usize,
-    /// Leaders answer reads without a round of messages while a quorum cannot have elected another (thesis §6.4.1).
-    /// Needs `check_quorum`, without which nobody protects a leader; all servers must have the same.
+    /// Leaders serve reads without a round of messages while no quorum can have elected another leader (thesis §6.4.1).
+    /// Ignored without `check_quorum`, since servers would not refuse votes then. All servers must have the same value.
     pub lease: Option<Lease>,
     /// The seed of the run. Each server derives its own from it and its id.
     pub seed: u64,
-    /// The bug to be found.
+    /// The planted bug, if there is one.
     #[cfg(feature = "mutants")]
     pub mutant: Option<Mutant>,
 }
 
-/// Reads that rest on clocks: safe only as far as these are.
+/// Reads that depend on clocks: safe only as long as their rates differ by no more than this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// By how much the rates of any two servers' clocks may differ, in percent.
+    /// How much faster any server's clock may be than another's, in percent.
     pub drift_percent: u8,
 }
 
@@ -81,14 +82,14 @@ impl Options {
         }
     }
 
-    /// For how long a confirmed round vouches for the lead, if leases are in use: the shortest election time-out, as
-    /// it may pass on the fastest clock.
+    /// How long a lease lasts from the start of a confirmed round, if leases are used: the shortest election time-out,
+    /// less what the fastest clock may gain.
     pub(crate) fn lease_span(&self) -> Option<Duration> {
         let lease = self.lease.filter(|_| self.check_quorum)?;
         Some(self.election_timeout.start * 100 / (100 + u32::from(lease.drift_percent)))
     }
 
-    /// The generator of this server: of the same seed, no two servers draw the same time-outs.
+    /// The generator of this server, seeded by hash(run seed, id), so that servers of one run get different time-outs.
     pub(crate) fn random(&self) -> fastrand::Rng {
         // SplitMix64's finaliser, over seed and id, so that neighbouring ids are far apart.
         let mut z = self.seed

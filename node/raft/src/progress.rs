@@ -1,7 +1,7 @@
-//! What a leader knows of one other server, and what it sends it next (§5.3, §7).
+//! What a leader knows of one other server, and what it sends to it next (§5.3, §7).
 //!
-//! Invariant: one request with content is in flight at a time. What comes up meanwhile goes with the next one, so
-//! batches grow with the load by themselves.
+//! Invariant: one request with content is in flight at a time. Entries that are appended meanwhile go with the next
+//! request, so batches grow with the load.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -20,31 +20,31 @@ pub(crate) struct Progress {
     next_index: Index,
     /// The last entry known to agree, durably.
     pub(crate) match_index: Index,
-    /// The commitIndex it was told last.
+    /// The commitIndex that was last sent to it.
     told_commit: Index,
-    /// The snapshot it is being sent. It stays the same when the leader takes a newer one, or one that takes longer to
-    /// send than the next one to come would never be there.
+    /// The snapshot that is being sent to it. It stays the same when the leader takes a newer one: otherwise a snapshot
+    /// that takes longer to send than the time to the next one would never be complete.
     sending: Option<Sending>,
-    /// The request with content that it has not answered yet.
+    /// The request with content that it has not replied to yet.
     in_flight: Option<InFlight>,
-    /// How long it takes to answer one: rises at once, and falls slowly. Zero until that is known.
+    /// The round-trip time of such a request: rises at once, and falls slowly. Zero until one was measured.
     round_trip: Duration,
-    /// The first call that was meant for it. An earlier one was for a server that had its name and was removed.
+    /// The first call to it. An earlier call was to a server with the same name, which was removed.
     first_call: u64,
-    /// The latest call it has answered in this term.
+    /// The latest call that it has replied to in this term.
     pub(crate) answered: u64,
-    /// When it was last heard from in this term; the election counts.
+    /// When it was last heard from in this term; initially the time of the election.
     pub(crate) heard: Time,
-    /// A heartbeat is owed to it.
+    /// A heartbeat to it is due.
     pub(crate) heartbeat_due: bool,
-    /// It was removed, and is told so until then.
+    /// If it was removed: until when it is still sent messages, so that it learns of its removal.
     pub(crate) leaves_at: Option<Time>,
 }
 
 #[derive(Debug)]
 struct Sending {
     snapshot: Snapshot,
-    /// How many bytes it has.
+    /// How many bytes the follower has received.
     received: u64,
 }
 
@@ -65,8 +65,8 @@ impl Progress {
         }
     }
 
-    /// How many entries it lacks, if these are enough to hold a cluster up that needs its vote (thesis §4.2.1): more than
-    /// fit in one AppendEntries, or some that it can only be sent as a snapshot.
+    /// How many entries it lacks, if these are so many that a cluster which needs its vote would have to wait (thesis
+    /// §4.2.1): more than fit in one AppendEntries, or some that only a snapshot can bring.
     pub(crate) fn lag(&self, core: &Core) -> Option<u64> {
         let lacks = core.log.last_index() - self.match_index;
         let wants_snapshot = self.match_index < core.log.base().index;
@@ -74,12 +74,12 @@ impl Progress {
         (wants_snapshot || !fits()).then_some(lacks)
     }
 
-    /// Whether it has answered in this term, and within an election time-out.
+    /// Whether it has replied in this term, and within the shortest election time-out.
     pub(crate) fn is_heard(&self, core: &Core) -> bool {
         self.answered >= self.first_call && core.now.since(self.heard) < core.options.election_timeout.start
     }
 
-    /// How this looks from outside.
+    /// The part of this for [`Status`](crate::Status).
     pub(crate) fn describe(&self, core: &Core, id: NodeId) -> Peer {
         let has_vote = core.configuration().is_some_and(|configuration| configuration.is_voter(id));
         let standing = match self.leaves_at {
@@ -97,8 +97,11 @@ impl Progress {
         }
     }
 
-    /// The answer to an AppendEntries of this term.
+    /// The reply to an AppendEntries of this term.
     pub(crate) fn append_replied(&mut self, core: &mut Core, call: u64, reply: AppendReply) {
+        if reply == AppendReply::StaleTerm && is_of_former_life(core) {
+            return;
+        }
         if call < self.first_call {
             core.exercised(Rule::FormerMemberIgnored);
             if core.mutant(Mutant::FormerServerBelieved) {
@@ -109,20 +112,23 @@ impl Progress {
         self.note_answer(core, call);
         match reply {
             AppendReply::Matched(index) if index <= core.log.last_index() => self.matched(core, call, index),
-            // A conflict found by an earlier request says nothing about where to go on from here.
+            // A conflict with an earlier request says nothing about the present nextIndex.
             AppendReply::Conflict(conflict) if self.is_probed_by(core, call) => {
                 self.answered(core, call);
                 self.step_back(core, conflict);
             }
-            // Beyond this log, of another term, or a denial of what was acknowledged: not the answer of a server that
-            // follows the rules.
+            // It is beyond this log, of another term, or denies what was acknowledged before: no server that follows
+            // the rules replies so.
             AppendReply::Matched(_) | AppendReply::Conflict(_) | AppendReply::StaleTerm => self.try_later(core, call),
         }
         self.doubt(core, call);
     }
 
-    /// The answer to an InstallSnapshot of this term.
+    /// The reply to an InstallSnapshot of this term.
     pub(crate) fn snapshot_replied(&mut self, core: &mut Core, call: u64, reply: SnapshotReply) {
+        if reply == SnapshotReply::StaleTerm && is_of_former_life(core) {
+            return;
+        }
         if call < self.first_call {
             core.exercised(Rule::FormerMemberIgnored);
             return;
@@ -145,7 +151,7 @@ impl Progress {
         self.doubt(core, call);
     }
 
-    /// It was heard from.
+    /// A reply came: the follower was heard from.
     fn note_answer(&mut self, core: &Core, call: u64) {
         self.heard = core.now;
         if call < core.next_call() {
@@ -153,7 +159,7 @@ impl Progress {
         }
     }
 
-    /// Whether this call carried the request in flight.
+    /// Whether this call sent the request in flight, or an earlier copy of it.
     fn is_asked(&self, core: &Core, call: u64) -> bool {
         self.in_flight.as_ref().is_some_and(|request| match () {
             () if core.mutant(Mutant::LateAnswerRefused) => request.is_last(call),
@@ -162,12 +168,13 @@ impl Progress {
         })
     }
 
-    /// Whether this call asked if the logs agree before nextIndex, which is not known yet.
+    /// Whether this call probes the entry before nextIndex, which is not known to agree yet.
     fn is_probed_by(&self, core: &Core, call: u64) -> bool {
         self.next_index > self.match_index + 1 && self.is_asked(core, call)
     }
 
-    /// The request in flight is answered by this call. A late answer counts: over a long link there may be no other.
+    /// The reply to this call answers the request in flight. A late reply counts: over a long link there may be no
+    /// other.
     fn answered(&mut self, core: &mut Core, call: u64) {
         self.measure(core, call);
         let request = self.in_flight.take();
@@ -190,7 +197,7 @@ impl Progress {
         self.in_flight.take_if(|request| request.is_settled(self.match_index));
     }
 
-    /// Goes back at least one entry, and never into what is known to agree: each round makes progress.
+    /// Decrements nextIndex by at least one, but never to matchIndex or below: each round makes progress.
     fn step_back(&mut self, core: &mut Core, conflict: Conflict) {
         let next = match () {
             () if core.mutant(Mutant::NextIndexStuck) => self.next_index,
@@ -200,14 +207,15 @@ impl Progress {
         self.next_index = next.max(self.match_index + 1);
     }
 
-    /// Tries again with the next heartbeat, not at once and for ever.
+    /// Repeats the request with the next heartbeat, and not at once, which could loop for ever.
     fn try_later(&mut self, core: &mut Core, call: u64) {
         let request = self.in_flight.as_mut().filter(|request| request.is_last(call));
         core.exercised(if request.is_some() { Rule::SenselessAnswerPutOff } else { Rule::LateAnswerIgnored });
         request.into_iter().for_each(InFlight::put_off);
     }
 
-    /// The transport has given up a call. It is sent anew with the next heartbeat: a dead peer refuses calls quickly.
+    /// The transport has given up a call. It is sent again with the next heartbeat, and not at once: a dead peer
+    /// refuses calls quickly.
     pub(crate) fn lost(&mut self, core: &mut Core, call: u64) {
         let is_it = |request: &&mut InFlight| request.is_last(call) || core.mutant(Mutant::AnyLossBelieved);
         if let Some(request) = self.in_flight.as_mut().filter(is_it) {
@@ -219,8 +227,9 @@ impl Progress {
         }
     }
 
-    /// A call was answered that left after the request in flight. That one or its answer is lost, if an answer should have
-    /// come long ago. (Acknowledgements wait for a disk, and answers to heartbeats do not: it is the former that count.)
+    /// A reply came to a call that was sent after the request in flight. If that request is overdue, it or its reply
+    /// counts as lost. (An acknowledgement waits for a disk, and the reply to a heartbeat does not: only the former is
+    /// measured.)
     fn doubt(&mut self, core: &mut Core, call: u64) {
         let after = self.doubted_after(core);
         let after = if core.mutant(Mutant::LossInferredAtOnce) { Duration::ZERO } else { after };
@@ -239,15 +248,15 @@ impl Progress {
         request.map_or(patience, |request| request.doubted_after(self.round_trip).min(patience))
     }
 
-    /// When it is to be found out by a heartbeat whether the request in flight is lost, if that is earlier than heartbeats
-    /// come anyway.
+    /// When to send an extra heartbeat that shows whether the request in flight is lost; `None` if the regular
+    /// heartbeat is early enough.
     pub(crate) fn question_due(&self, core: &Core) -> Option<Time> {
         let after = self.doubted_after(core);
         let is_due = after < core.options.heartbeat_interval;
         self.in_flight.as_ref().filter(|_| is_due)?.question_due(after)
     }
 
-    /// Time has passed: asks if it is time.
+    /// Time has passed: sends the extra heartbeat if it is due.
     pub(crate) fn ask(&mut self, core: &mut Core) {
         if self.question_due(core).is_some_and(|due| core.now >= due) {
             self.heartbeat_due = true;
@@ -255,7 +264,7 @@ impl Progress {
         }
     }
 
-    /// A heartbeat is due. What was not answered for too long counts as lost.
+    /// The heartbeat interval has elapsed. A request without a reply for too long counts as lost.
     pub(crate) fn beat(&mut self, core: &mut Core) {
         self.heartbeat_due = true;
         let patience = self.patience(core);
@@ -263,21 +272,21 @@ impl Progress {
         core.exercised_if(is_given_up, Rule::CallGivenUp);
     }
 
-    /// How long an answer is waited for: an election time-out, or longer where answers are known to take longer; but no
-    /// longer than transports wait.
+    /// How long to wait for a reply: the shortest election time-out, or two round trips where these take longer; but at
+    /// most two of the longest election time-outs, after which transports give up a call.
     fn patience(&self, core: &Core) -> Duration {
         let Range { start: shortest, end: longest } = core.options.election_timeout;
         (2 * self.round_trip).clamp(shortest, 2 * longest.max(shortest))
     }
 
-    /// Sends what it needs and may have now: entries it lacks or a snapshot of them, the commitIndex, a heartbeat.
+    /// Sends what it needs now: entries that it lacks or a snapshot of them, the commitIndex, or a heartbeat.
     pub(crate) fn replicate(&mut self, core: &mut Core, peer: NodeId) {
         let behind = self.match_index < core.log.last_index() || self.told_commit < core.commit_index;
         let (earlier, was_sending) = (self.in_flight.take_if(|request| request.is_due()), self.sending.is_some());
         if self.in_flight.is_none() && behind {
             let (request, end) = self.next_request(core);
             let call = core.call(peer, request);
-            // Of entries that have been compacted since, a part of a snapshot is no copy.
+            // If the entries were compacted meanwhile, the chunk of a snapshot that is sent instead is no copy of them.
             let earlier = earlier.filter(|_| self.sending.is_some() == was_sending);
             self.in_flight = Some(InFlight::new(call, core.now, end, earlier));
         } else if self.heartbeat_due {
@@ -287,7 +296,7 @@ impl Progress {
         self.heartbeat_due = false;
     }
 
-    /// The request, and the last entry that it brings.
+    /// The next request, and the last entry that it brings.
     fn next_request(&mut self, core: &mut Core) -> (Request, Index) {
         let is_old = |sending: &Sending| sending.snapshot.last_index() < core.log.snapshot_index();
         self.sending.take_if(|sending| is_old(sending) && core.mutant(Mutant::SnapshotRestartsForNewer));
@@ -308,8 +317,8 @@ impl Progress {
         (append_request(core, self.next_index - 1, entries), end)
     }
 
-    /// A heartbeat, which may leave beside a slow request and holds up none. It starts from what is known to agree, so it
-    /// is always accepted.
+    /// Sends a heartbeat, which may leave while a slow request is in flight, and delays none. Its prev_log_index is
+    /// known to agree, so it is always accepted.
     fn send_heartbeat(&mut self, core: &mut Core, peer: NodeId) {
         let known = if self.match_index >= core.log.base().index { self.match_index } else { 0 };
         let request = append_request(core, known, Vec::new());
@@ -317,7 +326,7 @@ impl Progress {
     }
 }
 
-/// What one AppendEntries has room for, from an entry on that is held.
+/// The entries from `index` on, which is held, that fit in one AppendEntries.
 fn batch_from(core: &Core, index: Index) -> Vec<Entry> {
     let (max_entries, max_bytes) = (core.options.max_append_entries, core.options.max_append_bytes);
     let mut batch = core.log.batch(index, max_entries, max_bytes);
@@ -327,7 +336,7 @@ fn batch_from(core: &Core, index: Index) -> Vec<Entry> {
     batch
 }
 
-/// `prev_log_index` is 0, or held, or the one before what is held.
+/// `prev_log_index` is 0, the index of an entry that is held, or the index before these.
 fn append_request(core: &Core, prev_log_index: Index, entries: Vec<Entry>) -> Request {
     let prev_log_term = match prev_log_index {
         0 => 0,
@@ -336,9 +345,9 @@ fn append_request(core: &Core, prev_log_index: Index, entries: Vec<Entry>) -> Re
     Request::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, leader_commit: core.commit_index })
 }
 
-/// Where to go on after a conflict (end of §5.3). If the leader has the follower's conflicting term, the logs may agree
-/// up to the leader's last entry of it; if not, everything the follower holds of that term is wrong. Either way one
-/// round settles a term.
+/// nextIndex after a conflict (end of §5.3). If the leader has entries of the follower's conflicting term, the logs may
+/// agree up to the leader's last one; if not, all entries of that term in the follower's log are wrong. Either way one
+/// round is enough for a term.
 fn next_after_conflict(core: &mut Core, conflict: Conflict) -> Index {
     let last_of_term = conflict.term.map(|term| (term, core.log.last_up_to_term(term)));
     match last_of_term {
@@ -355,4 +364,11 @@ fn next_after_conflict(core: &mut Core, conflict: Conflict) -> Index {
             conflict.index
         }
     }
+}
+
+/// In this leader's own term, a reply that the term of its request is over can only be to a call that was made before this
+/// server restarted: calls are numbered anew then. It confirms nothing.
+fn is_of_former_life(core: &mut Core) -> bool {
+    core.exercised(Rule::FormerLifeIgnored);
+    !core.mutant(Mutant::FormerLifeBelieved)
 }

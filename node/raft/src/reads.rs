@@ -1,14 +1,14 @@
 //! Reads without an entry in the log (§8; thesis §6.4).
 //!
-//! A leader may be deposed without knowing. So a read is answered only after a quorum has answered messages that left
-//! after the read had come: nobody else can have committed anything before it that this leader does not know. All reads
-//! that wait when a round begins share it; those that come later share the next. A *round* is nothing but the number of
-//! the first call that counts, so the answers to any later calls confirm it.
+//! A leader may be deposed without knowing it. So a read is confirmed only after a quorum has replied to messages that
+//! were sent after the read came: then no other leader can have committed an entry before the read that this leader
+//! does not know. All reads that are pending when a round begins share it; reads that come later share the next one. A
+//! *round* is the number of the first call that counts: replies to that call or any later one confirm it.
 //!
-//! With leases (thesis §6.4.1), a confirmed round also vouches for the reads of a while after it.
+//! With leases (thesis §6.4.1), a confirmed round also allows the reads of a limited time after it.
 //!
-//! Invariants: a round begins only when an entry of the leader's term is committed, before which it cannot know what
-//! is. An answer to a call that left before a read came never confirms it.
+//! Invariants: a round begins only when an entry of the leader's term is committed; before that the leader does not
+//! know which entries are committed. A reply to a call that was sent before a read came never confirms that read.
 
 use std::time::Duration;
 
@@ -17,23 +17,23 @@ use crate::mutant::Mutant;
 use crate::rule::Rule;
 use crate::{Index, NodeId, NotLeader, Time};
 
-/// Names a read among those of one server.
+/// Identifies a read among those of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReadTicket(pub(crate) u64);
 
 impl ReadTicket {
-    /// Tickets are numbered from 1 on in the order the reads came.
+    /// Tickets are numbered from 1 in the order in which the reads came.
     pub fn number(self) -> u64 {
         self.0
     }
 }
 
-/// What became of a read.
+/// The outcome of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadOutcome {
-    /// Which read.
+    /// The read.
     pub ticket: ReadTicket,
-    /// It may be served from a state in which this index is applied; or the lead was lost before that was known.
+    /// The index that must be applied before the read is served; or an error if the leader stepped down before.
     pub index: Result<Index, NotLeader>,
 }
 
@@ -55,7 +55,7 @@ struct Round {
 }
 
 impl Reads {
-    /// A read came in. With a valid lease it needs no round.
+    /// Adds a read. With a valid lease it needs no round.
     pub(crate) fn add(&mut self, core: &mut Core, ticket: ReadTicket, lease: Option<Duration>) {
         let is_leased = self.is_leased(core.now, lease);
         core.exercised(Rule::of_lease(lease.and(self.confirmed), is_leased));
@@ -71,13 +71,13 @@ impl Reads {
         matches!((lease, self.confirmed), (Some(lease), Some(began)) if now.since(began) < lease)
     }
 
-    /// How many reads are not decided.
+    /// The number of reads without an outcome.
     pub(crate) fn pending(&self) -> usize {
         self.waiting.len() + self.round.as_ref().map_or(0, |round| round.tickets.len())
     }
 
-    /// Begins a round if there are reads for it, or `anyway`, unless one is under way. Says whether it did: then
-    /// everybody is to be sent something.
+    /// Begins a round if there are pending reads, or `anyway`, unless one is in progress. Returns whether it did: then
+    /// all followers must be sent a message.
     pub(crate) fn begin_round(&mut self, core: &mut Core, anyway: bool) -> bool {
         let is_due = self.round.is_none() && (anyway || !self.waiting.is_empty());
         let may_begin = core.has_committed_in_term() || core.mutant(Mutant::ReadBeforeNoop);
@@ -92,12 +92,12 @@ impl Reads {
         is_due && may_begin
     }
 
-    /// Whether answers are waited for.
+    /// Whether a round is in progress.
     pub(crate) fn is_asking(&self) -> bool {
         self.round.is_some()
     }
 
-    /// A quorum has answered calls up to this number.
+    /// Each server of a quorum has replied to this call or a later one.
     pub(crate) fn answered(&mut self, core: &mut Core, call: u64) {
         if let Some(round) = self.round.take_if(|round| round.first_call <= call) {
             core.exercised(Rule::ReadRoundConfirmed);
@@ -106,7 +106,7 @@ impl Reads {
         }
     }
 
-    /// The lead is lost.
+    /// The leader steps down: all pending reads fail.
     pub(crate) fn fail(self, core: &mut Core, leader: Option<NodeId>) {
         let confirming = self.round.into_iter().flat_map(|round| round.tickets);
         for ticket in confirming.chain(self.waiting) {

@@ -1,27 +1,27 @@
-//! The effects of a step, and the type that makes "persist before speak" a matter of compiling.
+//! The effects of a step, and the types that make "persist before send" a rule that the compiler checks.
 //!
 //! Invariant: a vote, an append acknowledgement, and a candidate's request leave a server only after
 //! everything they promise is durable (Figure 2: "updated on stable storage before responding to RPCs").
-//! Such messages are sealed in a [`Persist`]. The one way to the messages is
-//! [`Server::persisted`](crate::Server::persisted); it wants a [`Persisted`]; the one way to a `Persisted` is
-//! [`Persist::sync_all`], which hands every write to a [`Storage`] and syncs it first.
+//! Such messages are sealed in a [`Persist`]. The only way to get them is
+//! [`Server::persisted`](crate::Server::persisted), which takes a [`Persisted`]; the only way to get a `Persisted` is
+//! [`Persist::sync_all`], which first gives every write to a [`Storage`] and syncs it.
 //!
-//! Deliberately absent: a way to take a sealed message out without a sync, and retries of a failed one.
+//! Deliberately absent: a way to take a sealed message out without a sync, and retries of a failed sync.
 
 use crate::log::LogVersion;
 use crate::{Entry, Event, HardState, Index, Message, ReadOutcome, Snapshot};
 
-/// Everything a driver must do after feeding a server its inputs.
+/// Everything that a driver must do after it has given a server its inputs.
 ///
 /// A driver may take the next `Ready` before this one is carried out. What each part waits for:
 ///
 /// 1. [`messages`](Ready::messages) wait for nothing: they may leave before the write, beside it and beside a restore.
-/// 2. [`restore`](Ready::restore) comes before everything else that touches storage or the application. Until it has
-///    succeeded, no write of this `Ready` or of a later one is handed to storage, and nothing of them is restored or
-///    applied. If it fails, the server must stop; its disk is then as if the snapshot had never come.
-/// 3. [`persist`](Ready::persist): writes are handed to storage, become durable and are given back to
-///    [`Server::persisted`](crate::Server::persisted) in the order in which they were given. What was sealed with a
-///    write leaves then.
+/// 2. [`restore`](Ready::restore) comes before everything else that uses storage or the application. Until it has
+///    succeeded, no write of this `Ready` or of a later one is given to storage, and nothing of them is restored or
+///    applied. If it fails, the server must stop; its disk is then as if the snapshot had never arrived.
+/// 3. [`persist`](Ready::persist): writes are given to storage, become durable and are reported to
+///    [`Server::persisted`](crate::Server::persisted) in the order in which the server gave them. The messages that are
+///    sealed with a write leave then.
 /// 4. [`committed`](Ready::committed) is applied in order, whether the write is durable or not.
 /// 5. [`reads`](Ready::reads) are served when the state is fresh enough for them.
 /// 6. [`events`](Ready::events) wait for nothing, and nothing waits for them.
@@ -29,30 +29,31 @@ use crate::{Entry, Event, HardState, Index, Message, ReadOutcome, Snapshot};
 #[derive(Debug, Default)]
 pub struct Ready {
     /// Messages that may leave at once: all that they promise is durable already, or they promise nothing. A leader's
-    /// AppendEntries, for instance, may leave before its own disk has the entries, since it counts itself only when they
-    /// are there (thesis §10.2.1).
+    /// AppendEntries, for instance, may leave before its own disk has the entries, since it counts itself only when
+    /// they are there (thesis §10.2.1).
     pub messages: Vec<Message>,
     /// What to write, with the messages that wait for it. When a write or a sync fails, the server must stop.
     pub persist: Option<Persist>,
-    /// A state to put in the place of the application's: the snapshot found on the disk at the start, or a leader's
-    /// (§7). Whether its bytes are a state is known only to the application, and a leader's snapshot that is none must
-    /// not take the place of the log: so it is restored before its own write, and the acknowledgement that is sealed
-    /// with that, are handed over. A leader's snapshot always comes with its write in this `persist`; the one found at
-    /// the start is on the disk already.
+    /// A snapshot whose state replaces that of the application: the one found on the disk at the start, or a leader's
+    /// (§7). Only the application can tell whether the bytes are a valid state, and a leader's snapshot that is not
+    /// valid must not replace the log. So it is restored before its own write, and the acknowledgement sealed with it,
+    /// are given to storage. A leader's snapshot always comes with its write in this `persist`; the one found at the
+    /// start is on the disk already.
     pub restore: Option<Snapshot>,
     /// Entries that became committed, in log order, each exactly once per incarnation; apply them in order. At most
     /// [`max_committed_per_ready`](crate::Options::max_committed_per_ready) at once; when more are left,
     /// [`Server::deadline`](crate::Server::deadline) is not in the future.
     ///
-    /// They may be applied, and their clients answered, before the write of this `Ready` is durable: a quorum has them on
-    /// stable storage, perhaps without this server. If it crashes first, it lacks some of them, but then the applied
-    /// state is lost as well, and both come back, from the leader. So that state must not outlive the server in
-    /// another form than as a snapshot that goes through [`Server::compact`](crate::Server::compact).
+    /// They may be applied, and their clients answered, before the write of this `Ready` is durable: a quorum has them
+    /// on stable storage, perhaps without this server. If this server crashes first, it lacks some of them, but then
+    /// the applied state is lost as well, and the leader sends both again. So the applied state must not survive a
+    /// crash in another form than as a snapshot that goes through [`Server::compact`](crate::Server::compact).
     pub committed: Vec<Entry>,
-    /// What became of reads. One with an index may be served from any state in which that index is applied (§8); that
-    /// may be later than this `Ready`, since entries are handed out in parts. One without is to be refused.
+    /// The results of reads. A read with an index may be served from any state in which that index is applied (§8);
+    /// that may be later than this `Ready`, since committed entries come in parts. A read without an index must be
+    /// refused.
     pub reads: Vec<ReadOutcome>,
-    /// What happened, in order, for the trace only: nothing may rest on it.
+    /// What happened, in order, for the trace only: no behaviour may depend on it.
     pub events: Vec<Event>,
 }
 
@@ -65,28 +66,28 @@ impl Ready {
     }
 }
 
-/// What must reach stable storage, in this order: a crash may leave any beginning of it, and no part without those
+/// What must reach stable storage, in this order: a crash may leave any prefix of it, but no part without the parts
 /// before it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Write {
     /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
-    /// A snapshot that takes the place of the stored one, all of it or nothing of it.
+    /// A snapshot that replaces the stored one, atomically.
     pub snapshot: Option<Snapshot>,
-    /// What the stored snapshot makes superfluous in the stored log.
+    /// Which entries of the stored log the stored snapshot replaces.
     pub discard: Option<Discard>,
     /// Entries to append, contiguous. When the first one's index is not beyond the stored log, the stored suffix
     /// from that index on is replaced by these (§5.3).
     pub entries: Vec<Entry>,
 }
 
-/// Which stored entries a snapshot has taken the place of (§7).
+/// Which stored entries a snapshot replaces (§7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Discard {
-    /// Those up to this index may go, now or later. Those after it stay.
+    /// Those up to this index may be removed, now or later. Those after it stay.
     UpTo(Index),
-    /// All must go: they end before the snapshot, or contradict it. The log goes on with the index after the
-    /// snapshot's last.
+    /// All must be removed: they end before the snapshot, or conflict with it. The log continues with the index after
+    /// the snapshot's last.
     All,
 }
 
@@ -107,19 +108,19 @@ pub trait Storage {
     /// Takes a write. It need not be durable yet.
     ///
     /// # Errors
-    /// When the storage cannot take it, for want of room for instance.
+    /// When the storage cannot take it, for example because the disk is full.
     fn append(&mut self, write: &Write) -> Result<(), Self::Error>;
 
     /// Makes everything appended so far durable.
     ///
     /// # Errors
-    /// When durability cannot be vouched for.
+    /// When durability cannot be guaranteed.
     fn sync(&mut self) -> Result<(), Self::Error>;
 }
 
 /// A write together with the messages that may leave once it is durable.
 ///
-/// The messages come out of [`Server::persisted`](crate::Server::persisted), by way of a sync:
+/// [`Server::persisted`](crate::Server::persisted) gives the messages, after a sync:
 ///
 /// ```
 /// # use raftian_raft::{Message, Persist, Server, Storage, Time};
@@ -129,7 +130,7 @@ pub trait Storage {
 /// }
 /// ```
 ///
-/// There is no other way. They are not to be had from the write itself,
+/// There is no other way. The write itself does not give them,
 ///
 /// ```compile_fail,E0616
 /// # use raftian_raft::{Message, Persist};
@@ -147,7 +148,7 @@ pub trait Storage {
 /// }
 /// ```
 ///
-/// and nobody but a sync can say that it was.
+/// and only a sync can make a `Persisted`.
 ///
 /// ```compile_fail,E0451
 /// # use raftian_raft::{Persist, Persisted};
@@ -164,17 +165,17 @@ pub struct Persist {
 }
 
 /// Proof that a [`Persist`] is durable; give it back to [`Server::persisted`](crate::Server::persisted).
-#[must_use = "the server must be told, and the sealed messages sent"]
+#[must_use = "give it to `Server::persisted`, and send the messages that it returns"]
 #[derive(Debug)]
 pub struct Persisted {
     pub(crate) sealed: Vec<Message>,
     pub(crate) ticket: Ticket,
 }
 
-/// Which point of a server's life a write stands for.
+/// The state of a server that a write makes durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    /// Writes are numbered from 1 in the order they were handed out.
+    /// Writes are numbered from 1 in the order in which the server gave them.
     pub(crate) number: u64,
     /// The log at that time.
     pub(crate) log: LogVersion,
@@ -195,7 +196,7 @@ impl Persist {
     /// Writes a batch in order and syncs once, if there is anything to sync (group commit).
     ///
     /// # Errors
-    /// The first error of the storage. The sealed messages are gone then, so nothing unsaid can be said by mistake.
+    /// The first error of the storage. The sealed messages are dropped then, so none can leave by mistake.
     pub fn sync_all<S: Storage>(batch: Vec<Persist>, storage: &mut S) -> Result<Vec<Persisted>, S::Error> {
         for persist in batch.iter().filter(|persist| !persist.write.is_empty()) {
             storage.append(&persist.write)?;

@@ -1,30 +1,31 @@
-//! Why a server did not do what it was asked: by its driver, or by a peer.
+//! Why a server refused an input of its driver, or a message of a peer.
 //!
-//! Invariant: whatever is refused has changed nothing.
+//! Invariant: a refused input has changed nothing; a refused message neither the log nor commitIndex.
 
 use thiserror::Error;
 
 use crate::{Index, NodeId, Term};
 
-/// The last term a peer is believed to be in, and the last index: the largest number that JSON keeps exact everywhere.
+/// The greatest term that is accepted from a peer, and the greatest index: 2^53, up to which every JSON reader keeps
+/// integers exact.
 pub const MAX_TERM: Term = 1 << 53;
 pub(crate) const MAX_INDEX: Index = 1 << 53;
 
-/// A server that does not lead takes no commands (§8).
+/// Only a leader takes this input (§8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("this server does not lead")]
 pub struct NotLeader {
-    /// Who leads, as far as this server knows.
+    /// The leader, if this server knows it.
     pub leader: Option<NodeId>,
 }
 
-/// Why commands were not taken.
+/// Why commands were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ProposeRefused {
     /// Only a leader takes them.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
-    /// The leader lets another server catch up that is to lead next (thesis §3.10).
+    /// A transfer of leadership is in progress (thesis §3.10).
     #[error("the lead is being transferred to {to}; try again in a moment")]
     Transferring {
         /// The server to lead next.
@@ -32,10 +33,10 @@ pub enum ProposeRefused {
     },
 }
 
-/// Why the lead is not handed over.
+/// Why a transfer of leadership was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TransferRefused {
-    /// There is nothing to hand over.
+    /// Only a leader can transfer leadership.
     #[error(transparent)]
     NotLeader(#[from] NotLeader),
     /// One transfer at a time.
@@ -61,24 +62,24 @@ pub enum TransferRefused {
     },
 }
 
-/// Why a snapshot was not taken in.
+/// Why a snapshot was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CompactRefused {
-    /// It would stand for entries that the application has not been given.
-    #[error("index {last_index} is not applied yet; the last one that is is {applied}")]
+    /// It would cover entries that the application has not been given.
+    #[error("index {last_index} is not applied yet, the last applied index is {applied}; try again later")]
     NotApplied {
         /// The last index of the snapshot.
         last_index: Index,
         /// The last entry given to the application.
         applied: Index,
     },
-    /// There is one that reaches as far.
+    /// There is a snapshot already that covers as much.
     #[error("there is a snapshot up to index {snapshot_index} already")]
     NotNewer {
-        /// The last index of that one.
+        /// The last index of that snapshot.
         snapshot_index: Index,
     },
-    /// A server that is being added has not been told yet who is in the cluster, which a snapshot must say.
+    /// A snapshot must contain the configuration, and a server that is being added has not received one yet.
     #[error("the configuration at index {last_index} is not known here; try again with a later index")]
     UnknownConfiguration {
         /// The last index of the snapshot.
@@ -89,19 +90,19 @@ pub enum CompactRefused {
 /// Why a candidate does not get a vote, or would not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VoteRefused {
-    /// Its term is over (§5.1).
+    /// The candidate's term is over (§5.1).
     StaleTerm,
-    /// This server leads or hears from a leader, and does not help to disrupt it (thesis §4.2.3).
+    /// This server leads or hears from a leader (thesis §4.2.3).
     LeaderHeard,
-    /// This server may have heard from a leader before it crashed, and a lease may rest on that (thesis §6.4.1).
+    /// This server may have heard from a leader before it crashed, and that leader may have a lease (thesis §6.4.1).
     JustStarted,
-    /// The vote of this term is given to another one (§5.2).
+    /// The vote of this term was given to another candidate (§5.2).
     AlreadyVoted,
-    /// Its log is less up to date than this server's (§5.4.1).
+    /// The candidate's log is less up-to-date than this server's (§5.4.1).
     LogBehind,
 }
 
-/// A message that no server that follows the rules would send. It was ignored.
+/// A message that no server that follows the rules would send. It was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {
     /// It would replace a committed entry.
@@ -111,20 +112,20 @@ pub enum Contradiction {
         index: Index,
     },
     /// It is meant for another server, or claims to come from this one.
-    #[error("a message from {from} to {to} has no business here")]
+    #[error("a message from {from} to {to} came to a wrong server, or names this one as its sender")]
     Misdirected {
-        /// Who is said to have sent it.
+        /// The sender that it names.
         from: NodeId,
-        /// Who should have received it.
+        /// The receiver that it names.
         to: NodeId,
     },
-    /// Its entries leave a gap, or their terms fall: no log looks like that.
+    /// Its entries leave a gap, or their terms decrease: no log has that.
     #[error("the entry at index {index} cannot follow the one before it")]
     Disorder {
-        /// The index of the first entry out of place, as it was sent.
+        /// The index of the first such entry, as it was sent.
         index: Index,
     },
-    /// It has an entry of a later term than its own.
+    /// It has an entry with a later term than the message.
     #[error("the entry at index {index} is of term {term}, which is later than the message's own")]
     FutureTerm {
         /// The entry's index.
@@ -132,14 +133,14 @@ pub enum Contradiction {
         /// The entry's term.
         term: Term,
     },
-    /// Its term is one that no cluster reaches, and past which terms would run out.
-    #[error("no cluster reaches term {term}; the last one believed is {MAX_TERM}")]
+    /// Its term is greater than any cluster reaches; if it were accepted, terms could run out.
+    #[error("no cluster reaches term {term}; the greatest one accepted is {MAX_TERM}")]
     AbsurdTerm {
         /// The term.
         term: Term,
     },
-    /// Its snapshot reaches where no log does.
-    #[error("no log reaches index {index}; the last one believed is {MAX_INDEX}")]
+    /// Its snapshot covers an index that no log reaches.
+    #[error("no log reaches index {index}; the greatest one accepted is {MAX_INDEX}")]
     AbsurdIndex {
         /// The index.
         index: Index,
@@ -147,14 +148,14 @@ pub enum Contradiction {
     /// A chunk of a snapshot ends after the snapshot.
     #[error("a chunk of {length} bytes at offset {offset} is not part of a snapshot of {size} bytes")]
     Overhang {
-        /// Where the chunk begins.
+        /// Where the chunk begins, in bytes.
         offset: u64,
-        /// How long it is.
+        /// Its length in bytes.
         length: u64,
-        /// The size of the snapshot.
+        /// The size of the snapshot in bytes.
         size: u64,
     },
-    /// It claims to lead a term that this server leads.
+    /// Its sender claims to lead a term that this server leads.
     #[error("this server leads term {term} itself")]
     SecondLeader {
         /// The term.

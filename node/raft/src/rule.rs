@@ -1,10 +1,10 @@
-//! Which rules a server has followed: a name for every branch of meaning, so that those who test can say which of them no
-//! test has reached.
+//! Which rules a server has followed: every branch of the protocol has a name, so that tests can list the branches that
+//! they did not reach.
 //!
-//! Where a branch shows in what a server says, refuses or reports, that is where it is noted, in one place for all
-//! (`outcome`). The others are noted where they are taken, by [`Core::exercised`](crate::core::Core::exercised).
+//! A branch that shows in a message, a refusal, an event or a write is noted there, in one place for all (`outcome`).
+//! The others are noted where they are taken, by [`Core::exercised`](crate::core::Core::exercised).
 //!
-//! Invariant: nothing follows from a note. Without the feature `rules` none is kept, and noting costs nothing.
+//! Invariant: no behaviour depends on a note. Without the feature `rules` no note is kept, and noting costs nothing.
 //!
 //! Deliberately absent: how often a rule was followed.
 
@@ -42,17 +42,19 @@ rules! {
     CandidateEntersTerm,
     /// A leader enters a later term, as a follower.
     LeaderEntersTerm,
-    /// A reply is of a later term, which is entered.
+    /// A reply has a later term, which the server enters.
     LaterTermInReply,
+    /// A reply has a later term, and the server hears its leader: it stays (thesis §6.4.1).
+    LaterTermInReplyIgnored,
     /// A reply belongs to an earlier role or term and is ignored.
     LateReplyIgnored,
-    /// A term or vote is replaced before it was handed to storage.
+    /// A term or vote is replaced before it was given to storage.
     HardStateReplacedUnwritten,
 
     // §5.2, §5.4.1: elections
-    /// A server asks whether it could win an election (thesis §9.6).
+    /// A server asks for pre-votes (thesis §9.6).
     PreVoteAsked,
-    /// A server would vote for the one that asks.
+    /// A pre-vote is granted.
     PreVoteGranted,
     /// A pre-vote is refused: the term is over.
     PreVoteRefusedStaleTerm,
@@ -60,13 +62,13 @@ rules! {
     PreVoteRefusedLeaderHeard,
     /// A pre-vote is refused: the server may have heard from a leader before it crashed.
     PreVoteRefusedJustStarted,
-    /// A pre-vote is refused: the vote of that term is given to another one.
+    /// A pre-vote is refused: the vote of that term was given to another server.
     PreVoteRefusedAlreadyVoted,
-    /// A pre-vote is refused: the log of the one that asks is behind.
+    /// A pre-vote is refused: the log of the pre-candidate is behind.
     PreVoteRefusedLogBehind,
     /// A candidate asks for votes.
     VoteAsked,
-    /// A vote is given, or confirmed to the candidate that has it.
+    /// A vote is granted, or confirmed to the candidate that has it already.
     VoteGranted,
     /// A vote is refused: the term is over.
     VoteRefusedStaleTerm,
@@ -74,19 +76,19 @@ rules! {
     VoteRefusedLeaderHeard,
     /// A vote is refused: the server may have heard from a leader before it crashed (thesis §6.4.1).
     VoteRefusedJustStarted,
-    /// A vote is refused: it is given to another candidate, or to the server itself.
+    /// A vote is refused: it was given to another candidate, or to the server itself.
     VoteRefusedAlreadyVoted,
     /// A vote is refused: the candidate's log is behind.
     VoteRefusedLogBehind,
     /// A vote of another campaign does not count.
     LateVoteIgnored,
-    /// A campaign that nobody won in time begins anew.
+    /// A campaign without a result in time starts again.
     CampaignRetried,
     /// A candidate recognises the leader of its term.
     CandidateFollowsLeader,
     /// A candidate has the votes of a quorum.
     ElectionWon,
-    /// The election time-out of a server that may not stand has elapsed.
+    /// The election time-out of a server that may not stand for election has elapsed.
     WaitsWithoutVote,
 
     // §5.3: replication, the leader
@@ -94,17 +96,17 @@ rules! {
     EntriesSent,
     /// A leader sends a heartbeat, or a commitIndex alone.
     HeartbeatSent,
-    /// A heartbeat leaves beside a request that is not answered yet.
+    /// A heartbeat is sent while a request is in flight.
     HeartbeatBesideCall,
-    /// Not all entries that a follower lacks fit in one AppendEntries.
+    /// A follower lacks more entries than fit in one AppendEntries.
     AppendCapped,
     /// The transport reports that the request in flight is lost.
     CallLost,
-    /// The request in flight was not answered for an election time-out, or longer.
+    /// The request in flight got no reply for an election time-out, or longer.
     CallGivenUp,
-    /// The request in flight is taken for lost: a later one was answered, and it should have been long ago.
+    /// The request in flight counts as lost: a later one was answered, and this one is overdue.
     LossInferred,
-    /// An answer to an earlier copy of the request in flight is taken for it.
+    /// A reply to an earlier copy of the request in flight counts for it.
     LateAnswerTaken,
     /// nextIndex goes back to the end of a follower's log.
     StepBackToEnd,
@@ -112,47 +114,47 @@ rules! {
     StepBackWithinTerm,
     /// nextIndex goes back over a term that the leader does not have.
     StepBackOverTerm,
-    /// An answer to a request that is not in flight any more says nothing new.
+    /// A reply to a request that is no longer in flight changes nothing.
     LateAnswerIgnored,
-    /// An answer makes no sense, so the request is repeated with the next heartbeat and not at once.
+    /// A reply makes no sense, so the request is repeated with the next heartbeat and not at once.
     SenselessAnswerPutOff,
 
     // §5.3: replication, the follower
     /// An AppendEntries of an earlier term is refused.
     AppendRefusedStaleTerm,
-    /// A conflict: the log is shorter than the one before the new entries.
+    /// A conflict: the log ends before prevLogIndex.
     ConflictMissing,
-    /// A conflict: the entry before the new ones is of another term.
+    /// A conflict: the entry at prevLogIndex has another term.
     ConflictOtherTerm,
-    /// An AppendEntries begins in what is compacted.
+    /// An AppendEntries begins in the compacted part of the log.
     AppendBeginsInCompacted,
-    /// All entries that came are new.
+    /// All received entries are new.
     EntriesAppended,
-    /// Some entries that came are here already, the others are new.
+    /// Some received entries are in the log already, the others are new.
     EntriesOverlap,
-    /// All entries that came are here already.
+    /// All received entries are in the log already.
     EntriesRepeated,
-    /// Entries that follow those that came stay.
+    /// The log keeps entries after the last received one.
     LaterEntriesStay,
     /// Entries that conflict with the leader's are discarded.
     SuffixTruncated,
-    /// Some of those were handed to storage already.
+    /// Some of the discarded entries were given to storage already.
     TruncatedInStorage,
-    /// A sync vouches for a log that was truncated since, and counts for nothing.
+    /// A sync covers a log that was truncated since, and does not count.
     LateSyncIgnored,
-    /// A reply that promises nothing new leaves before a write that was handed out earlier is durable.
+    /// A reply that promises nothing new is sent before an earlier write is durable.
     ReplyBeforeWrite,
-    /// leaderCommit is beyond what the message vouches for.
+    /// leaderCommit is beyond the last entry that the message proves to agree.
     CommitCapped,
 
     // §5.4.2: commitment
-    /// A leader commits what a quorum stores.
+    /// A leader commits entries that a quorum stores.
     EntriesCommitted,
-    /// A leader commits what a quorum stores before it is on the leader's own disk (thesis §10.2.1).
+    /// A leader commits entries that a quorum stores before they are on its own disk (thesis §10.2.1).
     CommittedBeforeOwnDisk,
-    /// A quorum stores an entry of an earlier term, which is not committed by counting.
+    /// A quorum stores an entry of an earlier term, which is not committed by counting replicas.
     OldTermNotCommitted,
-    /// More is committed than is handed out at once.
+    /// More entries are committed than one `Ready` has.
     CommittedCapped,
 
     // §6: membership
@@ -164,21 +166,23 @@ rules! {
     LearnersChanged,
     /// A configuration is discarded with its entry.
     ConfigurationRolledBack,
-    /// A server that was removed just now is added again, as one that has nothing.
+    /// A server that was removed a moment ago is added again, as a new one with an empty log.
     MemberAddedAgain,
-    /// An answer is of a server that had this name and was removed.
+    /// A reply comes from a former server of this name, which was removed.
     FormerMemberIgnored,
+    /// A reply is to a call that this server made before it restarted, and is ignored.
+    FormerLifeIgnored,
     /// A leader that is not in C_new steps down once that is committed.
     RemovedLeaderStepsDown,
-    /// A server that was voted out stands, since C_new may not be committed (thesis §4.2.2).
+    /// A server that C_new removes stands for election, since C_new may not be committed (thesis §4.2.2).
     RemovedVoterStands,
     /// A change is refused: another one is pending.
     ChangeRefusedPending,
     /// A change is refused: no entry of the leader's term is committed.
     ChangeRefusedTermNotCommitted,
-    /// A change is refused: the lead is being transferred.
+    /// A change is refused: leadership is being transferred.
     ChangeRefusedTransferring,
-    /// A change is refused: a server that is to vote is no learner, or one that is to leave no member.
+    /// A change is refused: a new voter is not a learner, or a server to remove is not a member.
     ChangeRefusedUnknown,
     /// A change is refused: the new learner is a member.
     ChangeRefusedExists,
@@ -188,37 +192,37 @@ rules! {
     ChangeRefusedLastVoter,
     /// A change is refused: a learner lacks too much to vote.
     ChangeRefusedLagging,
-    /// A change is refused: a learner that does not answer is to vote.
+    /// A change is refused: a learner to promote does not reply.
     ChangeRefusedSilent,
-    /// A change is refused: nothing is to change.
+    /// A change is refused: it would change nothing.
     ChangeRefusedNothingToDo,
 
     // §7: snapshots
-    /// A snapshot of the application takes the place of the beginning of the log.
+    /// A snapshot of the application replaces the beginning of the log.
     SnapshotTaken,
-    /// A snapshot of the application comes too late, or at all too early.
+    /// A snapshot of the application is refused.
     CompactRefused,
     /// A leader sends the first chunk of a snapshot.
     SnapshotSent,
-    /// A leader goes on with a later chunk.
+    /// A leader sends a later chunk.
     SnapshotContinued,
-    /// A leader goes on with a snapshot although it has a newer one.
+    /// A leader continues to send a snapshot although it has a newer one.
     SnapshotFinishedFirst,
     /// An InstallSnapshot of an earlier term is refused.
     SnapshotRefusedStaleTerm,
-    /// A chunk continues what is here.
+    /// A chunk continues the received bytes.
     ChunkKept,
-    /// A chunk does not continue what is here, and changes nothing.
+    /// A chunk does not continue the received bytes, and changes nothing.
     ChunkOutOfPlace,
-    /// A snapshot of what is known to be committed changes nothing.
+    /// A snapshot that covers only entries known to be committed changes nothing.
     SnapshotAlreadyCovered,
-    /// A snapshot of what the log has commits it, and what follows stays.
+    /// A snapshot that covers entries of the log commits them, and the entries after them stay.
     SnapshotKeepsSuffix,
-    /// A snapshot takes the place of a log that ends before it.
+    /// A snapshot replaces a log that ends before it.
     SnapshotReplacesLog,
-    /// A snapshot takes the place of a log that contradicts it.
+    /// A snapshot replaces a log that conflicts with it.
     SnapshotReplacesConflict,
-    /// A server starts with a log that its snapshot has made void.
+    /// A server starts with a log that its snapshot replaces.
     VoidLogDiscarded,
 
     // §8: reads
@@ -232,59 +236,59 @@ rules! {
     ReadRoundConfirmed,
     /// A round waits until an entry of the leader's term is committed.
     ReadWaitsForNoop,
-    /// A round waits for the one under way.
+    /// A round waits for the one in progress.
     ReadWaitsForRound,
     /// A lease makes a round unnecessary.
     ReadByLease,
-    /// A lease is over, so the read takes a round.
+    /// A lease has expired, so the read needs a round.
     LeaseExpired,
-    /// A TimeoutNow has left, so the lease is void.
+    /// A TimeoutNow was sent, so the lease is void.
     LeaseVoidByTransfer,
-    /// A read fails: the lead is lost.
+    /// A read fails: the leader steps down.
     ReadFailed,
 
     // Thesis §3.10, §6.2
     /// A leader has not heard from a quorum for an election time-out and steps down.
     QuorumLost,
-    /// A leader lets another server catch up, to hand over to it.
+    /// A transfer of leadership begins.
     TransferStarted,
-    /// A transfer takes too long and is given up.
+    /// A transfer takes too long and is aborted.
     TransferAborted,
-    /// A server is to start an election at once.
+    /// A leader asks another server to start an election at once.
     TimeoutNowSent,
-    /// A candidate asks for votes because the leader wants it to.
+    /// A candidate asks for votes because of a TimeoutNow.
     TimeoutNowFollowed,
-    /// A TimeoutNow comes from another server than the leader, or to one that may not stand.
+    /// A TimeoutNow is not from the leader, or its receiver may not stand for election.
     TimeoutNowIgnored,
-    /// A request for a vote overrides the protection of the leader, which wants the election.
+    /// A server that hears from the leader enters the term of a candidate to which that leader sent TimeoutNow.
     TransferOverridesProtection,
-    /// Commands are refused while the lead is being transferred.
+    /// Commands are refused while leadership is being transferred.
     ProposeRefusedTransferring,
-    /// A transfer is refused: another one is under way.
+    /// A transfer is refused: another one is in progress.
     TransferRefusedTransferring,
     /// A transfer is refused: the server leads already.
     TransferRefusedToItself,
-    /// A transfer is refused: the server is no member.
+    /// A transfer is refused: the server is not a member.
     TransferRefusedUnknown,
     /// A transfer is refused: the server has no vote.
     TransferRefusedNotVoter,
 
-    // What no server that follows the rules would send
-    /// A message would replace what is committed.
+    // Messages that no server that follows the rules would send
+    /// A message would replace a committed entry.
     ContradictionCommitted,
     /// A message is meant for another server, or claims to come from this one.
     ContradictionMisdirected,
-    /// Entries leave a gap, or their terms fall.
+    /// Entries leave a gap, or their terms decrease.
     ContradictionDisorder,
-    /// An entry is of a later term than its message.
+    /// An entry has a later term than its message.
     ContradictionFutureTerm,
-    /// A term is one that no cluster reaches.
+    /// A term is greater than any cluster reaches.
     ContradictionAbsurdTerm,
-    /// A snapshot reaches where no log does.
+    /// A snapshot covers an index that no log reaches.
     ContradictionAbsurdIndex,
     /// A chunk ends after its snapshot.
     ContradictionOverhang,
-    /// A message claims to lead the term that this server leads.
+    /// The sender of a message claims to lead the term that this server leads.
     ContradictionSecondLeader,
 }
 

@@ -1,8 +1,9 @@
-//! A Raft server: it takes inputs, keeps to the rules of its role (Figure 2), and gives effects.
+//! A Raft server: it takes inputs, follows the rules of its role (Figure 2), and gives effects.
 //!
-//! What stands here is what its driver calls. What its peers say is in `receive`, the changes of role in `transition`.
+//! This file has the methods that its driver calls. Messages of peers are in `receive`, the changes of role in
+//! `transition`.
 //!
-//! Invariant: every request is answered by exactly one reply, or refused with an error that the driver passes on.
+//! Invariant: every request gets exactly one reply, or is refused with an error that the driver returns to the caller.
 
 mod receive;
 mod transition;
@@ -37,37 +38,39 @@ enum Role {
     Leader(Leader),
 }
 
-/// Where a leader put what it was given.
+/// The place in the log of entries that a leader appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposed {
-    /// The term of the entries. An entry of another term at the same index is somebody else's (§5.3).
+    /// The term of the entries. An entry of another term at the same index is another leader's (§5.3).
     pub term: Term,
     /// The index of the first entry; the others follow.
     pub first: Index,
 }
 
 impl Server {
-    /// A server with what its disk remembers. It starts as a follower (§5.2).
+    /// A server with the state that was recovered from its disk. It starts as a follower (§5.2).
     ///
     /// # Panics
-    /// When the recovered log has gaps: storage has checked that it has none.
+    /// When the recovered log has gaps: storage has checked that it has none. When the range of election time-outs is
+    /// empty.
     pub fn new(options: Options, recovered: Recovered, now: Time) -> Server {
+        assert!(!options.election_timeout.is_empty(), "an election time-out is drawn from a range that is not empty");
         let mut core = Core::new(options, recovered, now);
         let mut follower = Follower::new(&mut core, None);
-        if core.options.campaigns_first {
+        if core.options.campaigns_first && core.term() == 0 {
             follower.deadline = now;
         }
         Server { core, role: Role::Follower(follower) }
     }
 
-    // What can be seen.
+    // Its state.
 
-    /// Who this is.
+    /// Its name.
     pub fn id(&self) -> NodeId {
         self.core.id()
     }
 
-    /// What it is doing.
+    /// A summary of its state.
     pub fn status(&self) -> Status {
         let leading = match &self.role {
             Role::Leader(leader) => Some(leader),
@@ -125,9 +128,9 @@ impl Server {
         self.core.configuration()
     }
 
-    /// Whether the configuration in force is committed, and no other one can take its place but by a change that begins
-    /// from here on. A new leader cannot tell before an entry of its own term is committed: a change that it has never
-    /// heard of may stand in the log of another server, which may lead next and commit it (§5.4.2).
+    /// Whether the configuration in force is committed, and only a change that begins later can replace it. A new
+    /// leader does not know this before an entry of its own term is committed: the log of another server may hold a
+    /// change that this one has not received, and that server may be the next leader and commit it (§5.4.2).
     pub fn configuration_is_settled(&self) -> bool {
         self.core.configuration_is_committed() && self.core.has_committed_in_term()
     }
@@ -140,7 +143,7 @@ impl Server {
         }
     }
 
-    /// How many reads it has taken and not decided. Only a leader has any.
+    /// The number of pending reads, which have no outcome yet. Only a leader has any.
     pub fn pending_reads(&self) -> usize {
         match &self.role {
             Role::Leader(leader) => leader.pending_reads(),
@@ -148,8 +151,8 @@ impl Server {
         }
     }
 
-    /// Whether a read that came now would be answered without asking anybody (thesis §6.4.1): then nobody else can have
-    /// committed anything that this server does not know.
+    /// Whether a read that comes at `now` needs no messages, because the leader has a lease (thesis §6.4.1): then no
+    /// other server can have committed an entry that this server does not know to be committed.
     pub fn has_lease(&self, now: Time) -> bool {
         match &self.role {
             Role::Leader(leader) => leader.has_lease(&self.core, now),
@@ -176,7 +179,7 @@ impl Server {
         }
     }
 
-    /// When [`Server::tick`] wants to be called at the latest. May be in the past, when effects wait to be taken.
+    /// When to call [`Server::tick`] at the latest. It may be in the past while there are effects to take.
     pub fn deadline(&self) -> Time {
         if self.core.has_undelivered() {
             return self.core.now;
@@ -188,7 +191,7 @@ impl Server {
         }
     }
 
-    /// The rules it has followed since it started, for those who test.
+    /// The rules that it has followed since it started, for tests.
     #[cfg(feature = "rules")]
     pub fn rules(&self) -> RuleSet {
         self.core.rules
@@ -196,7 +199,7 @@ impl Server {
 
     // Inputs; see also [`Server::receive`].
 
-    /// Time has passed. Harmless before the deadline.
+    /// Time has passed. Before the deadline this has no effect.
     pub fn tick(&mut self, now: Time) {
         self.observe(now);
         match &mut self.role {
@@ -219,7 +222,7 @@ impl Server {
     }
 
     /// The transport has given up a call: no reply will come, though the request may have arrived. Optional; without
-    /// it the server finds out by itself, later.
+    /// this call the server detects the loss itself, later.
     pub fn lost(&mut self, now: Time, to: NodeId, call: u64) {
         self.observe(now);
         if let Role::Leader(leader) = &mut self.role {
@@ -227,12 +230,12 @@ impl Server {
         }
     }
 
-    /// Appends commands to a leader's log (§5.3). Whether they are committed is seen when their indexes come up in
-    /// [`Ready::committed`]: with [`Proposed::term`] they are, with another term they are lost. An index that a
-    /// snapshot covers ([`Ready::restore`]) comes up no more, and what became of it cannot be known here.
+    /// Appends commands to a leader's log (§5.3). [`Ready::committed`] shows the outcome: if the entry at their index
+    /// has the term [`Proposed::term`], the command is committed; if it has another term, the command is lost. An index
+    /// that a leader's snapshot covers ([`Ready::restore`]) does not appear there, and its outcome stays unknown here.
     ///
     /// # Errors
-    /// When this server does not lead, or is about to hand over.
+    /// When this server does not lead, or is transferring leadership.
     pub fn propose(
         &mut self,
         now: Time,
@@ -250,11 +253,11 @@ impl Server {
         Ok(Proposed { term: core.term(), first })
     }
 
-    /// Begins a change of the membership (§6). It is in force at once and done when [`Status::configuration`] is not
-    /// joint any more and [`Status::configuration_committed`]. Like a command, it may be lost with its leader.
+    /// Begins a change of the membership (§6). It is in force at once. It is complete when [`Status::configuration`] is
+    /// no longer joint and [`Status::configuration_committed`] is true. Like a command, it may be lost with its leader.
     ///
     /// # Errors
-    /// When this server does not lead, or the change cannot be made now, or not at all.
+    /// When this server does not lead, or the change is not possible, now or at all.
     pub fn propose_configuration(&mut self, now: Time, change: Change) -> Result<Proposed, ChangeRefused> {
         let (core, leader) = self.leading(now)?;
         let first =
@@ -262,18 +265,18 @@ impl Server {
         Ok(Proposed { term: core.term(), first })
     }
 
-    /// Hands the lead over to another voter (thesis §3.10): lets it catch up, then has it start an election. Until
-    /// that is done, or given up after an election time-out, no commands are taken.
+    /// Transfers leadership to another voter (thesis §3.10): waits until that server's log is up-to-date, then asks it
+    /// to start an election. Until this is done, or aborted after an election time-out, commands are refused.
     ///
     /// # Errors
-    /// When this server does not lead, is handing over already, or the other one could not lead.
+    /// When this server does not lead, a transfer is in progress already, or the other server cannot lead.
     pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
         let (core, leader) = self.leading(now)?;
         leader.transfer(core, to).inspect_err(|refused| core.exercised(Rule::of_refused_transfer(*refused)))
     }
 
-    /// Asks from which index on a state is fresh enough for a read that comes now (§8). The answer comes in
-    /// [`Ready::reads`] under the ticket given here, at the latest when the lead is lost.
+    /// Begins a read that comes at `now` (§8). Its outcome, the index that must be applied before the read is served,
+    /// comes in [`Ready::reads`] with the ticket returned here, at the latest when this server stops leading.
     ///
     /// # Errors
     /// When this server does not lead.
@@ -285,11 +288,11 @@ impl Server {
         Ok(ticket)
     }
 
-    /// The snapshot that [`Server::compact`] makes of this state, in which `last_index` is the last entry applied.
-    /// Nothing is changed, so it may be written beside the log before it is taken in.
+    /// The snapshot that [`Server::compact`] would make of this state, in which `last_index` is the last entry applied.
+    /// This changes nothing, so the snapshot can be written beside the log before `compact` is called.
     ///
     /// # Errors
-    /// As of [`Server::compact`].
+    /// Those of [`Server::compact`].
     pub fn snapshot_of(&self, last_index: Index, data: Bytes) -> Result<Snapshot, CompactRefused> {
         let (applied, snapshot_index) = (self.core.delivered(), self.core.log.snapshot_index());
         if last_index > applied {
@@ -305,12 +308,13 @@ impl Server {
         Ok(Snapshot { last: LastEntry { term, index }, configuration, data })
     }
 
-    /// Takes in a snapshot of the application, in which `last_index` is the last entry applied, and discards what it
-    /// stands for (§7), but for the last `keep` entries: a follower that lacks no more than these is sent them and
-    /// not the snapshot.
+    /// Takes a snapshot of the application, in which `last_index` is the last entry applied, and discards the entries
+    /// that it covers (§7) except for the last `keep`: a follower that lacks no more than these is sent entries and not
+    /// the snapshot.
     ///
     /// # Errors
-    /// When entries up to `last_index` are not applied, or there is a snapshot that reaches as far already.
+    /// When entries up to `last_index` are not applied, there is a snapshot already that covers `last_index`, or the
+    /// configuration at that index is not known here.
     pub fn compact(&mut self, last_index: Index, data: Bytes, keep: u64) -> Result<(), CompactRefused> {
         let snapshot = self.snapshot_of(last_index, data);
         self.core.exercised_if(snapshot.is_err(), Rule::CompactRefused);
@@ -323,8 +327,8 @@ impl Server {
 
     // Effects.
 
-    /// Takes all effects of the inputs so far. Call it when the inputs at hand are used up: what is taken together is
-    /// sent and synced together.
+    /// Takes all effects of the inputs so far. Call it after all available inputs were given: effects that are taken
+    /// together are sent and synced together.
     pub fn ready(&mut self) -> Ready {
         if let Role::Leader(leader) = &mut self.role {
             leader.replicate(&mut self.core);
@@ -332,10 +336,10 @@ impl Server {
         self.core.take_ready()
     }
 
-    /// A write is durable. Gives the messages that waited for it.
+    /// A write is durable. Returns the messages that waited for it.
     ///
     /// # Panics
-    /// When writes come back in another order than they were handed out.
+    /// When writes are reported in another order than [`Server::ready`] gave them.
     #[must_use = "the messages are to be sent"]
     pub fn persisted(&mut self, now: Time, persisted: Persisted) -> Vec<Message> {
         self.observe(now);
@@ -353,7 +357,7 @@ impl Server {
         self.core.now = self.core.now.max(now);
     }
 
-    /// What only a leader can do is done with these.
+    /// The core and the leader's state, for inputs that only a leader takes.
     fn leading(&mut self, now: Time) -> Result<(&mut Core, &mut Leader), NotLeader> {
         self.observe(now);
         match &mut self.role {

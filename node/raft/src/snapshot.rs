@@ -1,9 +1,9 @@
-//! Snapshots: what stands for the beginning of a log (§7; thesis §5), and how one arrives in chunks.
+//! Snapshots: they replace the beginning of a log (§7; thesis §5), and arrive in chunks.
 //!
-//! A snapshot is known by its last index, its term and its size. Equal states must give equal bytes: then it does not
-//! matter which server sends which chunk, and a transfer that one leader began another one completes.
+//! A snapshot is identified by its last index, its term and its size. Equal states must give equal bytes: then it does
+//! not matter which server sends which chunk, and another leader can complete a transfer that one leader began.
 //!
-//! Invariant: a chunk is kept only where it continues what is here. Any other changes nothing.
+//! Invariant: a chunk is kept only if it begins where the received bytes end. Any other chunk changes nothing.
 //!
 //! Deliberately absent: what the bytes mean, and compression.
 
@@ -11,11 +11,11 @@ use bytes::Bytes;
 
 use crate::{Configuration, Index, InstallSnapshot, LastEntry, Term};
 
-/// The state of the replicated application once the entry at `last.index` was applied, with what Raft needs to go on
-/// from there.
+/// The state of the replicated application after the entry at `last.index` was applied, with what Raft needs to
+/// continue from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The last entry it stands for: lastIncludedIndex and lastIncludedTerm (Figure 13).
+    /// The last entry it covers: lastIncludedIndex and lastIncludedTerm (Figure 13).
     pub last: LastEntry,
     /// The configuration in force there (§7).
     pub configuration: Configuration,
@@ -23,10 +23,10 @@ pub struct Snapshot {
     pub data: Bytes,
 }
 
-/// A snapshot of which the beginning has arrived.
+/// A snapshot of which the first chunks have arrived.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    /// The latest term in which a chunk of it came.
+    /// The latest term in which a chunk of it was received.
     term: Term,
     last: LastEntry,
     size: u64,
@@ -39,7 +39,7 @@ impl Snapshot {
         self.data.len() as u64
     }
 
-    /// The index after which the log goes on.
+    /// The last index that it covers; the log continues after it.
     pub fn last_index(&self) -> Index {
         self.last.index
     }
@@ -59,28 +59,29 @@ impl Snapshot {
 }
 
 impl Incoming {
-    /// The index up to which its snapshot reaches.
+    /// The last index that the snapshot covers.
     pub(crate) fn last_index(&self) -> Index {
         self.last.index
     }
 
-    /// How many bytes of it are here.
+    /// How many bytes of it were received.
     pub(crate) fn received(&self) -> u64 {
         self.data.len() as u64
     }
 }
 
-/// What is here once a chunk has been taken in.
+/// The result of taking a chunk.
 #[derive(Debug)]
 pub(crate) enum Assembled {
-    /// So many bytes of its snapshot.
+    /// So many bytes of its snapshot were received.
     Part(u64),
-    /// All of it.
+    /// The snapshot is complete.
     Whole(Snapshot),
 }
 
-/// Takes in a chunk that was sent in `term`. A snapshot under way makes room for a newer one, and for any of a later
-/// leader, who may have no newer one; a late chunk of an older one finds none of it here.
+/// Takes a chunk that was sent in `term`. A newer snapshot replaces an incomplete one, and so does any snapshot of a
+/// later leader, which may have no newer one. A late chunk of an older snapshot is ignored: zero bytes of that are
+/// here.
 pub(crate) fn assemble(incoming: &mut Option<Incoming>, term: Term, chunk: InstallSnapshot) -> Assembled {
     let InstallSnapshot { last, configuration, size, offset, data } = chunk;
     let mut current = match incoming.take() {

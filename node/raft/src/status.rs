@@ -1,10 +1,12 @@
-//! What a server says of itself when asked.
+//! The status of a server, for people and tools.
+//!
+//! Invariant: reading the status changes nothing.
 
 use std::time::Duration;
 
 use crate::{Configuration, Index, NodeId, RoleKind, Term};
 
-/// What a server is doing.
+/// A summary of a server's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Its role.
@@ -15,7 +17,7 @@ pub struct Status {
     pub voted_for: Option<NodeId>,
     /// The leader of that term, if known.
     pub leader: Option<NodeId>,
-    /// The last entry that its snapshot stands for; 0 without one.
+    /// The last entry that its snapshot covers; 0 without one.
     pub snapshot_index: Index,
     /// The first entry it holds, which the snapshot may cover as well; the one after the last if it holds none.
     pub first_index: Index,
@@ -25,40 +27,40 @@ pub struct Status {
     pub commit_index: Index,
     /// The configuration in force; `None` for a server that waits to be added.
     pub configuration: Option<Configuration>,
-    /// Whether it knows that configuration to be committed.
+    /// Whether the server knows that this configuration is committed.
     pub configuration_committed: bool,
-    /// Leaders only: how long ago a quorum was heard from.
+    /// Leaders only: the time since a quorum was last heard from.
     pub quorum_contact: Option<Duration>,
-    /// Leaders only: the server that the lead is being transferred to.
+    /// Leaders only: the server to which leadership is being transferred.
     pub transfer: Option<NodeId>,
-    /// Leaders only: everybody else, in order.
+    /// Leaders only: all other servers that it sends messages to, in order.
     pub peers: Vec<Peer>,
 }
 
 /// What a leader knows of another server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Who it is.
+    /// Its name.
     pub id: NodeId,
-    /// What it is in the cluster.
+    /// Its membership.
     pub standing: Standing,
     /// The last entry known to agree, durably.
     pub match_index: Index,
     /// The next entry to send.
     pub next_index: Index,
-    /// While it is being sent a snapshot: how many bytes it has, and how many there are.
+    /// While it is being sent a snapshot: the bytes received so far, and the size in bytes.
     pub snapshot_bytes: Option<(u64, u64)>,
-    /// How long ago it was heard from.
+    /// The time since it was last heard from.
     pub contact: Duration,
 }
 
-/// What a server is in a cluster.
+/// The membership of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It has a vote.
     Voter,
     /// It is sent the log, and has no vote (thesis §4.2.1).
     Learner,
-    /// It has been removed, and is still told so.
+    /// It was removed, and is still sent messages so that it learns of this.
     Leaving,
 }

@@ -35,6 +35,8 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("readindex_retry_after_pause", &["read_without_quorum"]),
     ("lease_given_away", &["lease_outlives_transfer"]),
     ("lease_follower_restarts", &["no_protection_after_restart"]),
+    ("lease_late_refusal", &["late_refusal_believed"]),
+    ("reply_to_former_life", &["former_life_believed"]),
     ("ack_after_truncation", &["driver_answers_by_index"]),
     ("stale_short_append", &["truncates_always"]),
     ("heartbeat_divergent_tail", &["commit_uncapped"]),

@@ -60,6 +60,10 @@ const SEEN_ELSEWHERE: &[(&str, &str)] = &[
     // Without it all comes about, only later.
     ("loss_not_inferred", "node/sim/tests/broken_figures.rs"),
     ("replies_wait_for_writes", "node/sim/tests/broken_figures.rs"),
+    // Three servers have to time out within a window of a few milliseconds.
+    ("late_refusal_believed", "node/sim/tests/broken_figures.rs"),
+    // A message must outlive a crash and two elections.
+    ("former_life_believed", "node/sim/tests/broken_figures.rs"),
     // One seed of thousands was slow enough.
     ("snapshot_restarts_for_newer", "node/raft/tests/edges.rs"),
 ];

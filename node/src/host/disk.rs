@@ -1,6 +1,6 @@
-//! The disk of a node: the real one, whose syncs a measurement may leave out to see what they cost.
+//! The disk of a node: the real one. A measurement may turn its syncs off to see what they cost.
 //!
-//! Invariant: only [`Durability::Unsynced`] leaves anything out, and no lab asks for it.
+//! Invariant: only [`Durability::Unsynced`] turns syncs off, and no lab uses it.
 
 use std::fs::File;
 use std::io;
@@ -25,21 +25,21 @@ pub(crate) struct NodeFile {
 }
 
 impl NodeDisk {
-    /// Opens a directory, and makes it if it is not there.
+    /// Opens a directory, and creates it if it does not exist.
     ///
     /// # Errors
-    /// A sentence for people, when another process holds it, or the system says no.
+    /// A message for people, when another process has locked it, or an operation on it fails.
     pub(crate) fn open(path: &Path, durability: Durability) -> Result<NodeDisk, String> {
         let real = RealDisk::open(path).map_err(|error| error.to_string())?;
         Ok(NodeDisk { real, folder: path.to_owned(), durability })
     }
 
-    /// The directory, as a message to a person should give it.
+    /// The directory, for messages to people.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Whether a sync is one.
+    /// Whether syncs are on.
     pub(crate) fn syncs(&self) -> bool {
         self.durability == Durability::Synced
     }
@@ -78,7 +78,7 @@ impl Disk for NodeDisk {
 
     fn room(&self) -> io::Result<u64> {
         let system = rustix::fs::statvfs(&self.folder)?;
-        // File systems that have no limit of their own tell of no blocks at all.
+        // A file system without a limit of its own reports zero blocks.
         let is_unlimited = system.f_blocks == 0;
         Ok(if is_unlimited { u64::MAX } else { system.f_bavail.saturating_mul(system.f_frsize) })
     }

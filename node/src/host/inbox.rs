@@ -1,4 +1,6 @@
-//! Everything that can happen to a host.
+//! The inputs of a host, and its inbox.
+//!
+//! Invariant: all that changes a server's state comes through the inbox, one input after the other.
 
 use bytes::Bytes;
 use raftian_apps::Machine;
@@ -14,29 +16,30 @@ use tokio::sync::mpsc;
 use crate::host::pending::{Answer, Pending};
 use crate::net::peers::Configured;
 
-/// The sending end of a host's inbox. Bounded by what bounds its senders: requests in flight at the RPC server.
+/// The sending end of a host's inbox. The channel has no bound of its own: the RPC server limits the requests in
+/// flight, and each call of the host to a peer puts in one input, and ends after a time-out.
 pub(crate) type Inbox = mpsc::UnboundedSender<Input>;
 
 /// A host's inbox, both ends.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// For those who have an input.
+    /// The sending end.
     pub(crate) inbox: Inbox,
-    /// For the host.
+    /// The receiving end, for the host.
     pub(crate) inputs: mpsc::UnboundedReceiver<Input>,
 }
 
 impl Mailbox {
-    /// An empty one.
+    /// An empty mailbox.
     pub(crate) fn new() -> Mailbox {
         let (inbox, inputs) = mpsc::unbounded_channel();
         Mailbox { inbox, inputs }
     }
 
-    /// What to call so that the host leaves in order.
+    /// A function that asks the host to shut down.
     pub(crate) fn shutdown(&self) -> impl Fn() + Clone + Send + use<> {
         let inbox = self.inbox.clone();
-        // A host that has ended is leaving already.
+        // A host that has ended needs no request.
         move || drop(inbox.send(Input::Shutdown))
     }
 }
@@ -44,47 +47,47 @@ impl Mailbox {
 /// An input to a host.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A peer asks.
+    /// A request of a peer.
     Request(Message, Answer<Result<Message, NodeError>>),
-    /// A peer has answered.
+    /// A reply of a peer.
     Reply(Message),
-    /// A peer will not answer this call.
+    /// No reply to this call will come.
     Lost(NodeId, u64),
     /// A client's command, as JSON.
     Submit(Bytes, Route, Pending<Submitted>),
     /// A client's read, as JSON.
     Read(Box<RawValue>, Consistency, Route, Pending<ReadAnswer>),
-    /// Somebody wants a snapshot taken, and so many entries kept all the same.
+    /// A request for a snapshot; this many of the entries that it covers are kept.
     Snapshot(u64, Answer<Result<SnapshotTaken, NodeError>>),
-    /// The snapshot that was begun is encoded, and written beside the log; or why it came to nothing.
+    /// The snapshot in progress was encoded and written beside the log; or why that failed.
     Staged(Result<Snapshot, String>),
-    /// The state of a leader's snapshot, which is to take the application's place; or why it is none.
+    /// The restored state of a leader's snapshot, which replaces that of the application; or why it is not valid.
     Restored(Result<Box<Machine>, String>),
-    /// Somebody wants the membership changed.
+    /// A request to change the membership.
     Change(MemberChange, Answer<Result<ChangeBegun, NodeError>>),
-    /// Somebody wants this other node to lead.
+    /// A request to transfer leadership to this node.
     Transfer(NodeId, Answer<Result<(), NodeError>>),
     /// Writes are durable.
     Persisted(Vec<Persisted>),
     /// The disk has failed.
     StorageFailed(String),
-    /// The peers' addresses are known: take part.
+    /// The peers' addresses are known: from now on time-outs count.
     Configured(Configured),
-    /// How the game beside it does.
+    /// A report of the game beside it.
     Game(GameReport),
-    /// What is going on?
+    /// A request for the node's status.
     Status(Answer<NodeStatus>),
-    /// What is in the log?
+    /// A request for a page of the log.
     Log {
         /// The first index wanted.
         from: Index,
         /// The most entries wanted.
         limit: usize,
-        /// Where to.
+        /// Where the answer goes.
         answer: Answer<LogPage>,
     },
-    /// What does the application look like?
+    /// A request for the application's state.
     View(Answer<View>),
-    /// Leave in order.
+    /// A request to shut down.
     Shutdown,
 }

@@ -1,7 +1,7 @@
-//! The clients that wait for the driver, and how what it says of their commands and reads becomes an answer on the wire.
+//! The pending requests of clients, and how the outcomes of the driver become answers on the wire.
 //!
-//! Invariant: a command is answered [`NodeError::TimedOut`] if it may still be applied, and with another error only if it
-//! never will be.
+//! Invariant: the answer to a command is [`NodeError::TimedOut`] if it may still be applied, and another error only if
+//! it never will be.
 
 use raftian_driver::{CommandOutcome, ReadOutcome};
 use raftian_raft::NodeId;
@@ -10,44 +10,44 @@ use raftian_rpc::error::NodeError;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Where an answer goes. Who asked may have left meanwhile.
+/// Where an answer goes. The caller may have gone meanwhile.
 pub(crate) type Answer<T> = oneshot::Sender<T>;
 
-/// A client that waits to hear what becomes of its command or read, by way of the handler of its call.
+/// A pending command or read of a client. The handler of its call waits for the answer.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     answer: Answer<Heard<T>>,
     since: Instant,
 }
 
-/// What the handler hears.
+/// The answer to the handler.
 #[derive(Debug)]
 pub(crate) enum Heard<T> {
-    /// What became of it here.
+    /// The outcome at this node.
     Outcome(Result<T, NodeError>),
-    /// It is for this node, which leads, to answer. Nothing has happened here.
+    /// This node leads and must answer; forward the request to it. Nothing was done here.
     PassOn(NodeId),
 }
 
 impl<T> Pending<T> {
-    /// One that waits from now on.
+    /// A request that waits from now on.
     pub(crate) fn new(answer: Answer<Heard<T>>) -> Pending<T> {
         Pending { answer, since: Instant::now() }
     }
 
-    /// Another node leads.
+    /// Another node leads: the handler forwards the request to it.
     pub(crate) fn pass_on(self, leader: NodeId) {
         self.send(Heard::PassOn(leader));
     }
 
     fn send(self, heard: Heard<T>) {
-        // A client that has left meanwhile gets no answer.
+        // A client that has gone meanwhile gets no answer.
         let _ = self.answer.send(heard);
     }
 }
 
 impl Pending<Submitted> {
-    /// This node, `own`, knows what became of the command.
+    /// Answers with the outcome of the command at this node, `own`.
     pub(crate) fn tell(self, own: NodeId, outcome: CommandOutcome) {
         let outcome = match outcome {
             CommandOutcome::Applied { index, term, duplicate, response } => {
@@ -63,7 +63,7 @@ impl Pending<Submitted> {
 }
 
 impl Pending<ReadAnswer> {
-    /// This node, `own`, knows what became of the read.
+    /// Answers with the outcome of the read at this node, `own`.
     pub(crate) fn tell(self, own: NodeId, outcome: ReadOutcome) {
         let outcome = match outcome {
             ReadOutcome::Served { index, response } => Ok(ReadAnswer { node: own, index, response }),
@@ -85,7 +85,7 @@ mod tests {
         NodeId::new(number).unwrap()
     }
 
-    /// What the handler of a client of n1 hears.
+    /// The answer to the handler of a client's call at n1.
     fn heard<T>(tell: impl FnOnce(Pending<T>)) -> Heard<T> {
         let (answer, mut answered) = oneshot::channel();
         tell(Pending::new(answer));

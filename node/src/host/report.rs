@@ -1,6 +1,6 @@
-//! What a node says of itself when asked.
+//! Answers about a node: its status, its log, and the state of its application.
 //!
-//! Invariant: asking changes nothing.
+//! Invariant: these requests change nothing.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use raftian_rpc::control::{Counters, LogLine, LogPage, Membership, NodeStatus, P
 use super::Host;
 use crate::notices;
 
-/// The most bytes of commands in a page of the log; half of what an answer may have.
+/// The most bytes of commands in a page of the log: half of the limit of an answer.
 const MAX_PAGE_BYTES: usize = MAX_BODY_BYTES as usize / 2;
 
 impl Host {

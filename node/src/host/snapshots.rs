@@ -1,10 +1,10 @@
-//! What takes long about snapshots, on threads that may block: to encode a state and write it beside the log, to restore a
-//! leader's, and to let go of what is not wanted any more.
+//! The slow work on snapshots, on threads that may block: encode a state and write it beside the log, restore a
+//! leader's snapshot, and remove or drop what is no longer needed.
 //!
-//! Invariant: only the driver changes the application's state. A thread works on a job of its own, and its outcome comes
+//! Invariant: only the driver changes the application's state. A thread works on a job of its own, and the result comes
 //! back through the inbox.
 //!
-//! Deliberately absent: when a snapshot is due, and what waits for one; the driver knows.
+//! Deliberately absent: when a snapshot is due, and which effects wait for one; the driver decides both.
 
 use raftian_apps::Machine;
 use raftian_driver::{RestoreJob, SnapshotRefused, SnapshotTaken as Taken, StageJob};
@@ -17,7 +17,7 @@ use crate::host::inbox::Input;
 use crate::host::pending::Answer;
 
 impl Host {
-    /// Has a state encoded and written beside the log.
+    /// Starts to encode a state and to write it beside the log.
     pub(super) fn begin_staging(&self, job: StageJob) {
         let mut stager = self.storage.stager();
         self.do_elsewhere(Input::Staged, "encode the state", move || {
@@ -26,21 +26,21 @@ impl Host {
         });
     }
 
-    /// Has the state of a leader's snapshot restored, and the snapshot written beside the log.
+    /// Starts to restore the state of a leader's snapshot, and to write the snapshot beside the log.
     pub(super) fn begin_restoring(&self, job: RestoreJob) {
         let mut stager = self.storage.stager();
         self.do_elsewhere(Input::Restored, "restore the state", move || {
             let machine = job.restore()?;
-            // If that fails, storage tries it again, with all the room there is, and says why it cannot.
+            // If this fails, the storage thread writes it itself, with all free space, and reports its error.
             let _ = stager.stage(job.snapshot());
             Ok(Box::new(machine))
         });
     }
 
-    /// The state of a leader's snapshot is there.
+    /// The state of a leader's snapshot is restored.
     pub(super) fn restored(&mut self, machine: Machine) {
         let before = self.driver.restored(machine);
-        // Even to let go of a large state takes a while.
+        // Even to drop a large state takes a while.
         tokio::task::spawn_blocking(move || drop(before));
     }
 
@@ -50,7 +50,7 @@ impl Host {
         tokio::task::spawn_blocking(move || stager.discard(&snapshot));
     }
 
-    /// Says what became of the snapshot that somebody asked for.
+    /// Answers a request for a snapshot.
     pub(super) fn tell_of_snapshot(
         &self,
         asker: Answer<Result<SnapshotTaken, NodeError>>,
@@ -63,11 +63,11 @@ impl Host {
             Err(SnapshotRefused::Refused(why)) => Err(NodeError::Refused { why }),
             Err(SnapshotRefused::Failed(why)) => Err(NodeError::Failed { why }),
         };
-        // An asker that has left meanwhile gets no answer.
+        // A caller that has gone meanwhile gets no answer.
         let _ = asker.send(outcome);
     }
 
-    /// Does what takes long on a thread that may block, and has the outcome put into the inbox.
+    /// Runs slow work on a thread that may block, and puts the result into the inbox.
     fn do_elsewhere<T: Send + 'static>(
         &self,
         outcome: fn(Result<T, String>) -> Input,

@@ -1,6 +1,6 @@
-//! The thread that syncs.
+//! The storage thread, which writes and syncs the log.
 //!
-//! It takes all writes that have gathered while it was busy and syncs them once: the batch grows with the load, and
+//! It takes all writes that have been queued while it was busy and syncs them once: the batch grows with the load, and
 //! no write waits for a timer (group commit).
 //!
 //! Invariant: after the first error nothing more is written or reported.
@@ -17,10 +17,10 @@ use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Input};
 use crate::parent;
 
-/// A log that is open, with what it held.
+/// An open log, with its recovered content.
 pub(crate) struct Opened {
     pub(crate) wal: Wal<NodeDisk>,
-    /// Whether its syncs count.
+    /// Whether its syncs are real, so that they are counted.
     pub(crate) syncs: bool,
     pub(crate) recovered: Recovered,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Storage {
     stager: Stager<NodeDisk>,
 }
 
-/// Opens the log of a node on a disk, or begins one, unless one is expected there.
+/// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there.
 pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Opened, String> {
     if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
         return Err(format!(
@@ -50,7 +50,7 @@ pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Op
 }
 
 impl Storage {
-    /// Starts the thread. It reports to `inbox`, and counts syncs if they are any.
+    /// Starts the thread. It reports to `inbox`, and counts syncs if `counts`.
     pub(crate) fn start(wal: Wal<NodeDisk>, counts: bool, inbox: Inbox) -> std::io::Result<Storage> {
         let (queue, writes) = mpsc::unbounded_channel();
         let syncs = Arc::new(AtomicU64::new(0));
@@ -63,11 +63,12 @@ impl Storage {
 
     /// Queues a write.
     pub(crate) fn persist(&self, persist: Persist) {
-        // A thread that has ended has reported why; the host will read that next.
+        // A thread that has ended has reported why, and the host will read that next.
         let _ = self.queue.send(persist);
     }
 
-    /// What writes snapshots beside the log. It need not wait for the thread, nor the thread for it.
+    /// A handle that writes snapshots beside the log. The thread does not wait for it, nor it for the thread, except
+    /// while both write the same file.
     pub(crate) fn stager(&self) -> Stager<NodeDisk> {
         self.stager.clone()
     }
@@ -85,7 +86,7 @@ impl Storage {
     }
 }
 
-/// Reports when the thread ends by a panic: a node must not go on without its disk.
+/// Reports when the thread ends by a panic: a node must not continue without its disk.
 struct PanicReport(Inbox);
 
 impl PanicReport {
@@ -97,7 +98,7 @@ impl PanicReport {
 impl Drop for PanicReport {
     fn drop(&mut self) {
         let reason = "the storage thread panicked; stderr.log has the message".to_owned();
-        // A host that has ended needs no warning.
+        // A host that has ended needs no report.
         let _ = self.0.send(Input::StorageFailed(reason));
     }
 }

@@ -14,7 +14,7 @@ use crate::parent;
 /// Runs both to their end.
 ///
 /// # Errors
-/// A sentence for people, when one of them cannot start or go on.
+/// A message for people, when one of them cannot start, or cannot continue.
 pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
     let (game_port, server_port) = port::pair(GlobalLock::default());
     let game = Game::new(&game, config.players, Some(Hosting::Async), Some(game_port), Stop::default())?;

@@ -1,8 +1,8 @@
-//! The server in a process of its own, a child of the process that draws. A socket pair carries the two queues; one end
-//! is the child's standard input, so that its end is the child's lifeline too.
+//! The server in its own process, a child of the process that draws. A socket pair carries the two queues. One end is
+//! the child's standard input; when that is closed, the child ends.
 //!
-//! Invariant: both halves stay in one process group, so that a signal to the group (a crash, a pause) meets both. When
-//! one half ends the other does, and the reason is said once.
+//! Invariant: both processes stay in one process group, so that a signal to the group (a crash, a pause) reaches both.
+//! When one of them ends the other does too, and the reason is reported once.
 
 use std::io::{self, BufReader, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -28,7 +28,7 @@ use crate::parent::{self, Failure};
 /// Runs the game in this process and the server in a child, to the end of both.
 ///
 /// # Errors
-/// When one of them cannot start or go on.
+/// When one of them cannot start, or cannot continue.
 pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
     let (commands, said) = mpsc::channel();
     let (told, orders) = mpsc::channel();
@@ -54,7 +54,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
 /// Runs a server whose game is the parent process.
 ///
 /// # Errors
-/// A sentence for people, when it cannot start or go on.
+/// A message for people, when it cannot start, or cannot continue.
 pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
     let socket: UnixStream = io::stdin()
         .as_fd()
@@ -71,10 +71,10 @@ pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
     runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
 }
 
-/// Spawns the same program as this one, and tells it to be the server.
+/// Spawns the same program as this one, and assigns the server to it.
 fn spawn(config: NodeConfig, mut own: &UnixStream, childs: UnixStream) -> io::Result<Child> {
     let child = Command::new(std::env::current_exe()?).stdin(Stdio::from(OwnedFd::from(childs))).spawn()?;
-    // Before the child can say that it is ready: the parent should know all processes by then.
+    // This must come before the child's own notice that it is ready: then the daemon knows all processes.
     parent::notify(&NodeNotice::ServerProcess { pid: child.id() });
     parent::flush_notices();
     own.write_all(&Assignment::Server(Box::new(config)).to_line())?;
@@ -86,11 +86,11 @@ fn start(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), String>
     spawned.map(drop).map_err(|error| format!("cannot start the thread `{name}`: {error}"))
 }
 
-/// What the end of the child means for this half.
+/// The result of this process, from the exit status of the child.
 fn judge(status: ExitStatus) -> Result<(), Failure> {
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
-        // A node that fails says why.
+        // The child has reported why.
         (Some(1), _) => Err(Failure::Said),
         (Some(code), _) => Err(Failure::Because(format!("its server's process exited with code {code}"))),
         (None, signal) => {

@@ -4,10 +4,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::experiment::global_lock::GlobalLock;
 
-/// A runtime on the thread that will poll it, which holds `lock` unless it waits.
+/// A runtime that the calling thread will poll. The thread releases `lock` while the runtime is parked.
 ///
 /// # Errors
-/// A sentence for people, when the system says no.
+/// A message for people, when the operating system refuses.
 pub(crate) fn on_this_thread(lock: &GlobalLock) -> Result<Runtime, String> {
     let (parking, unparked) = (lock.clone(), lock.clone());
     Builder::new_current_thread()

@@ -1,6 +1,6 @@
-//! A server as one future: from a node's configuration to its end. Who polls it is the hosting's choice.
+//! A server as one future, from a node's configuration to its end. The hosting decides which thread polls it.
 //!
-//! Invariant: whatever hosts it, this is the code that runs: one server, three hostings.
+//! Invariant: every hosting runs this code: one server, three hostings.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -26,13 +26,13 @@ use crate::net::service::Service;
 use crate::parent;
 use crate::trace::{NodeEvent, Trace};
 
-/// How long answers to callers may take to leave when the node does.
+/// How long a node that stops waits until its answers to callers are sent.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// Runs a server until its mailbox holds a shutdown, the game at its port has left, or it cannot go on.
+/// Runs a server until its mailbox has a shutdown, the game at its port has ended, or it cannot continue.
 ///
 /// # Errors
-/// A sentence for people, when it cannot start or cannot go on.
+/// A message for people, when it cannot start or cannot continue.
 pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<ServerPort>) -> Result<(), String> {
     let Mailbox { inbox, inputs } = mailbox;
     let listener = bind(config.port)?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     let peers = Arc::new(Peers::new(&config, lock));
     let Begun { mut host, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
     let service = Service { own: config.id, app: config.app, inbox, peers };
-    // Aborted when it is dropped: the last hand on the orders queue goes with it.
+    // Dropping the set aborts its task, which closes the orders queue.
     let mut attendants = JoinSet::new();
     if let Some(ServerPort { commands, orders, .. }) = port {
         let session = Session::new("game", config.id);
@@ -59,7 +59,7 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
         torn_tail,
     });
     let ending = host.run(inputs).await;
-    // The callers have their answers; give those a moment to leave. A handler that hangs must not keep the node.
+    // All answers are given; wait until they are sent, but not longer, since a handler may hang.
     let _ = listening.stop();
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, listening.stopped()).await;
     match ending {
@@ -68,16 +68,16 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     }
 }
 
-/// A host that has not run yet.
+/// A host that is ready to run.
 struct Begun {
     host: Host,
     /// The last index of the log it recovered.
     last_index: Index,
-    /// What was cut from the end of that, for people.
+    /// What was cut from the end of the log, as a message for people.
     torn_tail: Option<String>,
 }
 
-/// Recovers what the disk has, and makes a host of it.
+/// Recovers the state on the disk, and makes a host from it.
 fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Result<Begun, String> {
     fs::create_dir_all(&config.folder)
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
@@ -108,7 +108,7 @@ fn options(config: &NodeConfig) -> Result<Options, String> {
         ReadMode::ReadIndex => None,
         ReadMode::Lease { drift_percent } => Some(Lease { drift_percent }),
     };
-    // Without voters it waits to be added.
+    // Without voters the server waits until it is added.
     let configuration = Configuration::new(config.voters.iter().copied());
     Ok(Options {
         election_timeout: Duration::from_millis(timing.election_min_ms)..Duration::from_millis(timing.election_max_ms),

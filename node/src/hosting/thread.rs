@@ -1,4 +1,4 @@
-//! The server on an operating system thread of its own; the game has the main thread.
+//! The server on its own operating system thread; the game has the main thread.
 
 use std::thread;
 
@@ -16,7 +16,7 @@ use crate::parent;
 /// Runs both to their end.
 ///
 /// # Errors
-/// A sentence for people, when one of them cannot start or go on.
+/// A message for people, when one of them cannot start, or cannot continue.
 pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
     let lock = if config.trim.global_lock { GlobalLock::new() } else { GlobalLock::default() };
     let (game_port, server_port) = port::pair(lock.clone());

@@ -99,6 +99,8 @@ impl Peers {
             let why = format!("{node} is said to listen on {address}, which is not on this machine");
             return Err(NodeError::BadRequest { why });
         }
+        // Nodes that are gone are not called any more.
+        known.clients.retain(|node, _| network.addresses.contains_key(node));
         for (node, address) in network.addresses {
             let is_known = known.clients.get(&node).is_some_and(|(before, _)| *before == address);
             if node != self.own && !is_known {

@@ -1,8 +1,9 @@
-//! The few things that the log wants from a disk, and the real one.
+//! The operations that the log needs from a disk, and the real one.
 //!
-//! Invariant of a [`Disk`]: what the directory says at first is durable; when `create`, `rename` or `remove` returns,
-//! it says so durably; when `sync` returns, everything written to that file before is durable. Deliberately absent:
-//! retries, buffering, and a way to keep two handles on one disk out of each other's files.
+//! Invariant of a [`Disk`]: the directory is durable when it is opened; when `create`, `rename` or `remove` returns,
+//! its change of the directory is durable; when `sync` returns, everything written to that file before is durable.
+//!
+//! Deliberately absent: retries, buffering, and locks between two handles on one disk.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -20,48 +21,49 @@ pub trait Disk {
     /// The names of all files, in any order.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn list(&self) -> io::Result<Vec<String>>;
 
     /// The whole content of a file.
     ///
     /// # Errors
-    /// What the system says, for instance that there is no such file.
+    /// The error of the operating system, for example that there is no such file.
     fn read(&self, file: &str) -> io::Result<Vec<u8>>;
 
-    /// Makes a file, or empties the one that is there. The new directory entry is durable, the emptiness need not be.
+    /// Creates a file, or truncates an existing one to zero bytes. The new directory entry is durable, the truncation
+    /// need not be.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn create(&mut self, file: &str) -> io::Result<Self::File>;
 
-    /// Opens a file that is there.
+    /// Opens an existing file.
     ///
     /// # Errors
-    /// What the system says, for instance that there is no such file.
+    /// The error of the operating system, for example that there is no such file.
     fn open(&mut self, file: &str) -> io::Result<Self::File>;
 
-    /// Gives a file another name, durably, and all at once: a file that had that name is gone.
+    /// Renames a file, durably and atomically. A file that had the new name is replaced.
     ///
     /// # Errors
-    /// What the system says, for instance that there is no such file.
+    /// The error of the operating system, for example that there is no such file.
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file, durably.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn remove(&mut self, file: &str) -> io::Result<()>;
 
-    /// How many more bytes the disk has room for, as far as can be told.
+    /// How many bytes are free on the disk, as far as is known.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn room(&self) -> io::Result<u64> {
         Ok(u64::MAX)
     }
 
-    /// The name of a file as a message to a person should give it.
+    /// The name of a file for messages to people.
     fn locate(&self, file: &str) -> String {
         file.to_owned()
     }
@@ -72,38 +74,38 @@ pub trait DiskFile {
     /// Writes all the bytes at an offset in bytes; beyond the end of the file, the gap reads as zeros.
     ///
     /// # Errors
-    /// What the system says; then any part of the bytes may have been written.
+    /// The error of the operating system; any part of the bytes may have been written then.
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes everything written so far durable. After an error nothing is known about any of it, for good.
+    /// Makes everything written so far durable. After an error it is unknown, and stays unknown, what of it is durable.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A directory of the operating system, held by one process at a time. Clones are handles on the same directory, which
-/// is held as long as any of them is there.
+/// A directory of the operating system, locked by one process at a time. Clones are handles on the same directory,
+/// which stays locked until all of them are dropped.
 #[derive(Clone, Debug)]
 pub struct RealDisk {
     path: PathBuf,
     directory: Arc<File>,
-    /// Held for its lock, which the system releases when the process ends in whatever way.
+    /// Holds the lock, which the system releases when the process ends, however it ends.
     _lock: Arc<File>,
 }
 
 impl RealDisk {
-    /// Opens a directory, and makes it (mode 0700) if it is not there.
+    /// Opens a directory, and creates it (mode 0700) if it does not exist.
     ///
     /// # Errors
-    /// When another process holds it, or the system says no.
+    /// When another process holds the lock, or an operation on the directory fails.
     pub fn open(path: impl AsRef<Path>) -> Result<RealDisk, WalError> {
         let location = path.as_ref().display().to_string();
         let failed = |error| WalError::io("open", &location, error);
         let path = std::path::absolute(path).map_err(failed)?;
         create_durably(&path).map_err(failed)?;
         let directory = File::open(&path).map_err(failed)?;
-        // Whoever was killed between a change of the directory and its sync has left one that a power cut could undo.
+        // A process that was killed between a change of the directory and its sync left one that is not durable yet.
         directory.sync_all().map_err(failed)?;
         let lock = writable().create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
@@ -118,7 +120,7 @@ impl Disk for RealDisk {
     type File = File;
 
     fn list(&self) -> io::Result<Vec<String>> {
-        // A name that is not UTF-8 is not one of ours.
+        // The log has no file whose name is not UTF-8.
         fs::read_dir(&self.path)?
             .filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose())
             .collect()
@@ -169,14 +171,14 @@ fn writable() -> OpenOptions {
     options
 }
 
-/// Makes a directory and what is missing above it, and syncs every directory that got a new entry by that.
+/// Creates a directory and its missing parents, and syncs every directory that got a new entry.
 fn create_durably(path: &Path) -> io::Result<()> {
     let missing = missing(path);
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     missing.iter().filter_map(|created| created.parent()).try_for_each(|parent| File::open(parent)?.sync_all())
 }
 
-/// A directory and those above it, as far as they are not there.
+/// Those of a directory and its parents that do not exist.
 fn missing(path: &Path) -> Vec<&Path> {
     path.ancestors().take_while(|ancestor| !ancestor.exists()).collect()
 }

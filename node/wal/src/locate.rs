@@ -1,7 +1,8 @@
-//! Where on the disk a record stands, for those who damage one to see what comes of it, or point a person at it.
+//! Finds the place of a record on the disk, so that a test can damage it, or a message can name it.
 //!
-//! Invariant: nothing here writes, and a log that would not open is refused as opening would. Deliberately absent: the
-//! headers of segments, which carry a hard state and an index as well, and the durable mark.
+//! Invariant: nothing here writes, and a log that cannot be opened gives the same error as opening it.
+//!
+//! Deliberately absent: the headers of segments, which have a hard state and an index as well, and the durable mark.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,18 +14,18 @@ use crate::record::Record;
 use crate::segment::Position;
 use crate::{Disk, Options, WalError, record, recovery, segment, snapshot};
 
-/// A part of what a log holds.
+/// A part of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The last term and vote that were written.
     HardState,
     /// The snapshot.
     Snapshot,
-    /// The entry at this index; of a log without it, the entry at the nearest index.
+    /// The entry at this index. If the log does not have it, the next one; if there is none, the last one.
     Entry(Index),
 }
 
-/// As a scenario says it: `hard_state`, `snapshot` or `entry 3`.
+/// In the form of a scenario: `hard_state`, `snapshot` or `entry 3`.
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -35,19 +36,19 @@ impl fmt::Display for Part {
     }
 }
 
-/// Where a part of the log stands.
+/// The place of a part of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located {
-    /// What it is, with the index of the entry that was found.
+    /// The part, with the index of the entry that was found.
     pub part: Part,
     /// The file's name on the disk.
     pub file: String,
-    /// Where in the file its record begins, in bytes.
+    /// The offset in the file of its record, in bytes.
     pub offset: u64,
     /// The length of its record in bytes.
     pub length: u64,
-    /// Whether the log can prove that this was synced. Then damage to it is refused; otherwise it is a torn tail. What
-    /// rests on the durable mark alone may lose its proof in a power cut.
+    /// Whether the log can prove that the record was synced. Then damage to it is an error; otherwise it is a torn
+    /// tail. If only the durable mark proves it, the proof may be lost in a power cut.
     pub vouched: bool,
 }
 
@@ -58,7 +59,7 @@ struct Place {
     end: u32,
 }
 
-/// The records that the log has come to.
+/// The places of the records that make up the log.
 #[derive(Debug, Default)]
 struct Places {
     hard_state: Option<Place>,
@@ -66,7 +67,7 @@ struct Places {
 }
 
 impl Places {
-    /// Takes the next record, of a log that can be read.
+    /// Applies the next record.
     fn take(&mut self, record: &Record, place: Place) {
         match record {
             Record::HardState(_) => self.hard_state = Some(place),
@@ -84,15 +85,15 @@ impl Places {
     }
 }
 
-/// Finds the latest record of a part. `None` when the log has no such record: a hard state may be left in the header of
-/// a segment only.
+/// Finds the latest record of a part. `None` when the log has no such record: a hard state may be in the header of a
+/// segment only.
 ///
 /// # Errors
-/// When the log could not be opened as it is, by the node that it belongs to.
+/// Those of opening the log, by the node to which it belongs.
 pub fn locate<D: Disk>(disk: &D, part: Part) -> Result<Option<Located>, WalError> {
     let numbers = segment_numbers(disk)?;
     let first = numbers.first().map_or(Ok(Bytes::new()), |&number| read(disk, &segment::file_name(number)))?;
-    // A file without the name of a node has the same meaning for every node.
+    // A file that names no node gives the same error for every node.
     let owner = segment::owner(&first).or(NodeId::new(1)).expect("1 names a node");
     let plan = recovery::plan(disk, owner, &Options::default())?;
     let mut places = Places::default();

@@ -4,13 +4,13 @@
 //! [magic u32][segment u32][offset u32][crc u32] at bytes 0 and 512 of the file `durable`
 //! ```
 //!
-//! Invariant: a mark is written only after the sync that it tells of, so it may be too low but never too high. Marks
-//! go to the two slots in turn, so a write that is cut short leaves the other one. The file is not synced with each
-//! mark: the page cache survives the process, and after a power cut an old mark is still a true one.
+//! Invariant: a mark is written only after the sync that it records, so it may be too low but never too high. Marks are
+//! written to the two slots in turn, so a write that is cut short leaves the other one. The file is not synced with
+//! each mark: the page cache survives the process, and after a power cut an old mark is still true.
 //!
-//! A log that has anything in it has a mark: the first one is durable before anything is appended.
+//! A log with any frame has a mark: the first mark is durable before anything is appended.
 //!
-//! Deliberately absent: what a mark means for the end of the log (see the rules in [the crate's page](crate)).
+//! Deliberately absent: what a mark means for the end of the log (see the rules in [the crate's documentation](crate)).
 
 use crate::record::u32_at;
 use crate::segment::Position;
@@ -23,7 +23,7 @@ const SLOT: usize = 512;
 const MARK: usize = 16;
 const MAGIC: u32 = u32::from_le_bytes(*b"mark");
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) mark: Position,
@@ -38,10 +38,10 @@ pub(crate) struct MarkFile<F> {
     next_slot: usize,
 }
 
-/// Reads the mark. `None` when there is no file, or one that is no more than the start of its creation.
+/// Reads the mark. `None` when there is no file, or its creation was cut short.
 ///
 /// # Errors
-/// When neither slot verifies.
+/// When neither slot is valid.
 pub(crate) fn read<D: Disk>(disk: &D, files: &[String]) -> Result<Option<Found>, WalError> {
     if !files.iter().any(|file| file == FILE) {
         return Ok(None);
@@ -65,7 +65,7 @@ pub(crate) fn read<D: Disk>(disk: &D, files: &[String]) -> Result<Option<Found>,
 }
 
 impl<F: DiskFile> MarkFile<F> {
-    /// Opens the file that was found, or makes one, and sets the mark durably.
+    /// Opens the file that was found, or creates one, and sets the mark durably.
     pub(crate) fn start<D: Disk<File = F>>(
         disk: &mut D,
         found: Option<&Found>,
@@ -87,14 +87,14 @@ impl<F: DiskFile> MarkFile<F> {
         Ok(marks)
     }
 
-    /// Sets the mark, to outlive the process.
+    /// Sets the mark, so that it survives the process.
     pub(crate) fn set(&mut self, mark: Position) -> Result<(), WalError> {
         self.write_at(self.next_slot * SLOT, &encode(mark))?;
         self.next_slot = 1 - self.next_slot;
         Ok(())
     }
 
-    /// Makes the mark outlive a power cut as well.
+    /// Syncs the mark, so that it survives a power cut as well.
     pub(crate) fn sync(&mut self) -> Result<(), WalError> {
         self.file.sync().map_err(|error| WalError::io("sync", &self.location, error))
     }

@@ -1,11 +1,12 @@
-//! A disk in memory that crashes on command.
+//! A disk in memory, for tests and simulation, with crashes and faults on request.
 //!
 //! Each file has two images: what a process reads (the page cache) and what a power cut leaves (the platter), with the
 //! writes between the two. A kill leaves the first, so dropping a log and opening it again on the same disk is a kill.
 //!
-//! Invariant: nothing that was synced is ever lost in a crash. Like the directory of a real disk here, creating,
-//! renaming and removing files is durable at once. As with any Unix, a handle stays on its file when that gets another
-//! name or none. Deliberately absent: time, and randomness (the caller draws).
+//! Invariant: nothing that was synced is ever lost in a crash. As [`Disk`] requires, creating, renaming and removing
+//! files is durable at once. As on Unix, a handle stays on its file when that is renamed or removed.
+//!
+//! Deliberately absent: time, and randomness (the caller has the generator).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Disk, DiskFile};
 
-/// What a power cut keeps or loses as a whole.
+/// The bytes that a power cut keeps or loses as a whole.
 const SECTOR: usize = 512;
 
 /// A disk in memory. Clones are handles on the same disk.
@@ -26,15 +27,15 @@ pub struct MemDisk {
 #[derive(Debug)]
 pub struct MemFile {
     disk: MemDisk,
-    /// Its place among the contents.
+    /// Its index in the contents.
     place: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    /// Where among the contents each file is.
+    /// The index in the contents of each file.
     names: BTreeMap<String, usize>,
-    /// Those of removed files too, empty, so that a handle on one is not on another file.
+    /// Removed files keep an empty one, so that an old handle never refers to another file.
     contents: Vec<Content>,
     writes: u64,
     capacity_bytes: Option<usize>,
@@ -47,7 +48,7 @@ struct Content {
     cached: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Unsynced>,
-    /// What the unsynced writes wrote, one after the other.
+    /// The bytes of the unsynced writes, one after the other.
     written: Vec<u8>,
 }
 
@@ -57,7 +58,7 @@ struct Unsynced {
     /// Counts the writes to the disk.
     number: u64,
     offset: usize,
-    /// Where its bytes begin among those written.
+    /// Where its bytes begin in `written`.
     start: usize,
     length: usize,
 }
@@ -68,12 +69,12 @@ impl MemDisk {
         MemDisk::default()
     }
 
-    /// Another disk with the same content, to try something out on.
+    /// Another disk with the same content.
     pub fn fork(&self) -> MemDisk {
         MemDisk { state: Arc::new(Mutex::new(self.state().clone())) }
     }
 
-    /// Everything written so far reaches the disk, as an operating system sees to after a while. No process notices.
+    /// Everything written so far becomes durable, as when the operating system writes its cache back.
     pub fn write_back(&self) {
         self.state().contents.iter_mut().for_each(Content::write_back);
     }
@@ -83,7 +84,7 @@ impl MemDisk {
         self.crash_keeping(0);
     }
 
-    /// Cuts the power when exactly this many of the unsynced bytes, in the order they were written, are on the disk.
+    /// Cuts the power when exactly the first so many of the unsynced bytes, in the order of writing, are durable.
     pub fn crash_keeping(&self, bytes: usize) {
         let mut state = self.state();
         let contents = state.contents.iter().enumerate();
@@ -99,8 +100,8 @@ impl MemDisk {
         state.contents.iter_mut().for_each(Content::read_again);
     }
 
-    /// Cuts the power while the disk writes in an order of its own: of the 512-byte sectors with unsynced bytes, those
-    /// reach the disk for which `keep` says so.
+    /// Cuts the power while the disk writes sectors in any order: of the 512-byte sectors with unsynced bytes, those
+    /// become durable for which `keep` returns true.
     pub fn crash_scattered(&self, mut keep: impl FnMut() -> bool) {
         let mut state = self.state();
         let State { names, contents, .. } = &mut *state;
@@ -115,8 +116,8 @@ impl MemDisk {
         self.state().contents.iter().map(|content| content.written.len()).sum()
     }
 
-    /// Makes the next sync fail the way Linux does: the file reads as before, but what was unsynced will not reach the
-    /// disk, and later syncs of it succeed all the same.
+    /// Makes the next sync fail as on Linux: the file reads as before, but the unsynced bytes never become durable,
+    /// although later syncs of the file succeed.
     pub fn fail_next_sync(&self) {
         self.state().next_sync_fails = true;
     }
@@ -126,24 +127,24 @@ impl MemDisk {
         self.state().next_sync_fails
     }
 
-    /// The next sync will not fail after all.
+    /// Cancels [`MemDisk::fail_next_sync`].
     pub fn spare_next_sync(&self) {
         self.state().next_sync_fails = false;
     }
 
-    /// Sets how many bytes all files together may have; `None` is no limit. A write that would go beyond writes what
-    /// fits, and fails.
+    /// Limits the bytes of all files together; `None` is no limit. A write beyond the limit writes what fits, and
+    /// fails.
     pub fn set_capacity_bytes(&self, capacity_bytes: Option<usize>) {
         self.state().capacity_bytes = capacity_bytes;
     }
 
-    /// Sets how many more changes (creations, writes, syncs, renames and removals) the disk takes; each one after that
-    /// fails and does nothing. `None` is no limit. With a crash after that, it is one between any two changes.
+    /// Limits the number of further changes (creations, writes, syncs, renames and removals); each one after that fails
+    /// and does nothing. `None` is no limit. Followed by a crash, this is a crash between any two changes.
     pub fn set_changes_left(&self, changes: Option<u64>) {
         self.state().changes_left = changes;
     }
 
-    /// Flips a bit, durably and unnoticed.
+    /// Flips a bit, durably and without an error.
     ///
     /// # Panics
     /// When there is no such file or it is too short.
@@ -157,14 +158,14 @@ impl MemDisk {
         }
     }
 
-    /// The files as a process reads them now.
+    /// The content of all files, as a process reads it.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let state = self.state();
         state.names.iter().map(|(name, &place)| (name.clone(), state.contents[place].cached.clone())).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A test that panicked elsewhere does not make these bytes any worse.
+        // A panic while the lock was held leaves the bytes as they are.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -291,12 +292,12 @@ impl Content {
         self.written.extend_from_slice(bytes);
     }
 
-    /// An unsynced write, or the beginning of one, reaches the platter.
+    /// An unsynced write, or a prefix of one, becomes durable.
     fn reach(&mut self, write: Unsynced) {
         put(&mut self.durable, write.offset, &self.written[write.start..write.start + write.length]);
     }
 
-    /// All of them do.
+    /// All unsynced writes become durable.
     fn write_back(&mut self) {
         for write in 0..self.unsynced.len() {
             self.reach(self.unsynced[write]);
@@ -304,7 +305,7 @@ impl Content {
         self.forget_unsynced();
     }
 
-    /// Of the sectors with unsynced bytes, some reach the platter.
+    /// Some of the sectors with unsynced bytes become durable.
     fn scatter(&mut self, mut keep: impl FnMut() -> bool) {
         for start in (0..self.cached.len()).step_by(SECTOR) {
             let end = self.cached.len().min(start + SECTOR);
@@ -320,7 +321,7 @@ impl Content {
         self.written.clear();
     }
 
-    /// After a power cut the page cache is filled from the platter.
+    /// After a power cut a process reads what was durable.
     fn read_again(&mut self) {
         self.forget_unsynced();
         self.cached.clone_from(&self.durable);

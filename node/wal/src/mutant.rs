@@ -1,8 +1,8 @@
-//! Planted bugs: what people really get wrong about a log on a disk, switched on by name, so that judges can show that
-//! they have teeth.
+//! Planted bugs: typical mistakes of a log on a disk, enabled by name, so that tests can show that the judges find
+//! them.
 //!
-//! Each is a branch where the rule stands, asked for with [`Options::has`](crate::Options::has), which is constantly
-//! false unless the feature `mutants` is on. No released program has it.
+//! Each is a branch in the code of a rule, enabled by [`Options::has`](crate::Options::has), which is the constant
+//! `false` unless the feature `mutants` is on. No released program has this feature.
 //!
 //! Deliberately absent: bugs of the consensus core and of applications, which belong to those crates.
 
@@ -25,30 +25,30 @@ macro_rules! mutants {
 
 mutants! {
     // Reading the log back
-    /// A frame in the last segment that does not verify is a torn tail, whatever vouches for it.
+    /// A bad frame in the last segment is a torn tail, even if it is proved to have been synced.
     CutsCorruptLog,
-    /// A frame that does not verify is passed over for the next one that does.
+    /// A bad frame is skipped, and the next valid one is taken.
     SkipsCorruptRecord,
-    /// What stands behind a torn tail's cut stays there.
+    /// The bytes after the cut of a torn tail are not filled with zeros.
     TornTailKept,
-    /// What could be read is taken to be on the disk.
+    /// Bytes that could be read count as durable.
     TailNotRewritten,
 
     // Syncing
-    /// A sync that failed is tried again, and believed.
+    /// A failed sync is repeated, and its success is believed.
     RetriesFailedSync,
-    /// The durable mark is set before the sync that it tells of.
+    /// The durable mark is set before the sync that it records.
     MarkBeforeSync,
     /// A new segment is begun before the last one is synced.
     RotatesBeforeSync,
 
-    // Making room
-    /// Segments go before the snapshot that stands for them is in force.
+    // Freeing space
+    /// Segments are removed before the snapshot that replaces them is in force.
     DiscardsFirst,
-    /// With a snapshot all segments but the last go, and the entries that are to stay with them.
+    /// With a snapshot all segments except the last are removed, with entries that must stay.
     SegmentsDiscardedEarly,
     /// Entries are declared void by removing their segments alone.
     RestartNotWritten,
-    /// The header of a new segment tells of no hard state.
+    /// The header of a new segment has no hard state.
     HeaderForgetsHardState,
 }

@@ -1,14 +1,14 @@
-//! How a record is framed and read back.
+//! The format of a record in its frame.
 //!
 //! ```text
 //! [crc u32][length u32][batch u32][kind u8][payload: length bytes]        all little-endian
 //! ```
 //!
-//! Invariant: a frame verifies only where it was written. Its checksum covers the number of its segment, its offset,
-//! and everything after the checksum. `batch` is the offset at which its batch began: everything before that had been
-//! synced before this frame was written.
+//! Invariant: a frame is valid only at the place where it was written. Its checksum covers the number of its segment,
+//! its offset, and everything after the checksum. `batch` is the offset at which its batch began: everything before
+//! that had been synced before this frame was written.
 //!
-//! Deliberately absent: padding (every byte is covered), compression, and any judgement on what a bad frame means.
+//! Deliberately absent: padding (every byte is covered), compression, and what a bad frame means (see `recovery`).
 
 use std::collections::BTreeSet;
 
@@ -24,16 +24,16 @@ const COMMAND: u8 = 3;
 const CONFIGURATION: u8 = 4;
 const RESTART: u8 = 5;
 
-/// What a frame carries.
+/// The content of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     HardState(HardState),
     Entry(Entry),
-    /// All entries are void, and the log goes on after this index.
+    /// All entries are void, and the log continues after this index.
     Restart(Index),
 }
 
-/// A frame that verified.
+/// A valid frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) batch: u32,
@@ -42,13 +42,13 @@ pub(crate) struct Frame {
     payload: Bytes,
 }
 
-/// Appends the frame of a hard state that is to stand at `at`.
+/// Appends the frame of a hard state to `out`; it will be written at `at`.
 pub(crate) fn put_hard_state(out: &mut Vec<u8>, at: Position, batch: u32, hard_state: &HardState) {
     let vote = node_bytes(hard_state.voted_for);
     put_frame(out, at, batch, HARD_STATE, [&hard_state.term.to_le_bytes(), &vote, &[]]);
 }
 
-/// Appends the frame of an entry that is to stand at `at`.
+/// Appends the frame of an entry to `out`; it will be written at `at`.
 pub(crate) fn put_entry(out: &mut Vec<u8>, at: Position, batch: u32, entry: &Entry) {
     let members;
     let (kind, content) = match &entry.payload {
@@ -62,7 +62,7 @@ pub(crate) fn put_entry(out: &mut Vec<u8>, at: Position, batch: u32, entry: &Ent
     put_frame(out, at, batch, kind, [&entry.term.to_le_bytes(), &entry.index.to_le_bytes(), content]);
 }
 
-/// Appends the frame, to stand at `at`, that says that all entries are void and the log goes on after `index`.
+/// Appends the frame of a restart after `index` to `out`; it will be written at `at`.
 pub(crate) fn put_restart(out: &mut Vec<u8>, at: Position, batch: u32, index: Index) {
     put_frame(out, at, batch, RESTART, [&index.to_le_bytes(), &[], &[]]);
 }
@@ -79,7 +79,7 @@ pub(crate) fn node_of(bytes: [u8; 4]) -> Option<NodeId> {
     NodeId::of(number, incarnation)
 }
 
-/// Voters, outgoing voters and learners, each as nodes behind how many there are, a u32.
+/// Voters, outgoing voters and learners: for each group the count, a u32, and then the nodes.
 fn members_of(configuration: &Configuration) -> Vec<u8> {
     let count = |ids: &BTreeSet<NodeId>| u32::try_from(ids.len()).expect("a configuration is small").to_le_bytes();
     let groups = [configuration.voters(), configuration.outgoing(), configuration.learners()];
@@ -89,7 +89,7 @@ fn members_of(configuration: &Configuration) -> Vec<u8> {
     words.flatten().collect()
 }
 
-/// What [`members_of`] wrote, if that is a configuration.
+/// The configuration that [`members_of`] encoded; `None` if the bytes are not valid.
 fn configuration_of(bytes: &[u8]) -> Option<Configuration> {
     let mut words = bytes.chunks(4).map(|word| <[u8; 4]>::try_from(word).ok());
     let mut group = || -> Option<BTreeSet<NodeId>> {
@@ -100,12 +100,12 @@ fn configuration_of(bytes: &[u8]) -> Option<Configuration> {
     Configuration::of(voters, outgoing, learners).filter(|_| words.next().is_none())
 }
 
-/// The frame at `at`, if there is one that verifies.
+/// The frame at `at`; `None` if there is no valid one.
 pub(crate) fn read_frame(segment: &Bytes, at: Position) -> Option<Frame> {
     let header = segment.get(at.offset as usize..at.offset as usize + FRAME_HEADER)?;
     let (length, batch, kind) = (u32_at(header, 4), u32_at(header, 8), header[12]);
     let end = at.offset.checked_add(FRAME_HEADER as u32)?.checked_add(length)?;
-    // These cost nothing, and spare a search through garbage most of the checksums.
+    // These checks are cheap, and avoid most checksums in a search through garbage.
     if kind == 0 || batch < segment::HEADER || batch > at.offset || end as usize > segment.len() {
         return None;
     }
@@ -114,8 +114,7 @@ pub(crate) fn read_frame(segment: &Bytes, at: Position) -> Option<Frame> {
     (stored == computed).then(|| Frame { batch, end, kind, payload: segment.slice(payload) })
 }
 
-/// The frames of a segment with their places, up to the first that does not verify; or, if it `skips`, to the last that
-/// does.
+/// The frames of a segment with their places, up to the first that is not valid; or, if it `skips`, all valid ones.
 pub(crate) fn frames(bytes: &Bytes, segment: u32, skips: bool) -> impl Iterator<Item = (Position, Frame)> {
     let mut next = Position { segment, offset: segment::HEADER };
     std::iter::from_fn(move || {
@@ -126,8 +125,8 @@ pub(crate) fn frames(bytes: &Bytes, segment: u32, skips: bool) -> impl Iterator<
     })
 }
 
-/// The first frame from `at` on, but before the end, that verifies. Since a frame verifies only where it was written,
-/// looking for one at every byte is safe.
+/// The first valid frame that begins at `at` or later, but before `end`. A frame is valid only at its own place, so it
+/// is safe to look for one at every byte.
 fn find_frame(segment: &Bytes, at: Position, end: u32) -> Option<(Position, Frame)> {
     let mut places = (at.offset..end).map(|offset| Position { offset, ..at });
     places.find_map(|at| Some((at, read_frame(segment, at)?)))
@@ -138,7 +137,8 @@ fn written(file: &[u8]) -> u32 {
     file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1) as u32
 }
 
-/// The checksum stored at `at`, and the one computed from what a frame there would cover as far as the file goes.
+/// The checksum stored at `at`, and the one computed from the bytes that a frame there would cover, up to the end of
+/// the file.
 pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     let bytes = segment.get(at.offset as usize..).unwrap_or_default();
     let (stored, covered) = bytes.split_at(bytes.len().min(4));
@@ -149,7 +149,7 @@ pub(crate) fn checksums(segment: &[u8], at: Position) -> (u32, u32) {
     (u32::from_le_bytes(stored_crc), checksum(at, covered))
 }
 
-/// The latest batch that any frame tells of after `at`, where none verifies.
+/// The latest batch of all valid frames after `at`, where there is no valid frame itself.
 pub(crate) fn latest_batch_after(segment: &Bytes, mut at: Position) -> Option<u32> {
     let (mut latest, end) = (None, written(segment));
     while let Some((_, frame)) = find_frame(segment, at, end) {
@@ -160,10 +160,10 @@ pub(crate) fn latest_batch_after(segment: &Bytes, mut at: Position) -> Option<u3
 }
 
 impl Frame {
-    /// What the frame carries. Commands share the memory of the segment.
+    /// The content of the frame. Commands share the memory of the segment.
     ///
     /// # Errors
-    /// When a frame that verifies has a kind or a payload that this version does not know.
+    /// When the frame has a kind or a payload that this version does not know.
     pub(crate) fn record(&self) -> Result<Record, String> {
         let payload = &self.payload;
         match (self.kind, payload.len()) {
@@ -209,7 +209,7 @@ fn checksum(at: Position, covered: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The number at an offset that is known to be within the bytes.
+/// The number at this offset. Panics if it is beyond the bytes.
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("four bytes"))
 }

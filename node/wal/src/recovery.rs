@@ -1,7 +1,7 @@
-//! Reading the log back: what stands, what is a torn tail, and what is damage.
+//! Reading the log back: which frames are valid, and whether the rest is a torn tail or damage.
 //!
-//! Invariant: nothing here writes. Whoever opens the log gets either a refusal, with every file as it was, or a
-//! [`Plan`] to carry out. The rules are on [the crate's page](crate).
+//! Invariant: nothing here writes. The result is either an error, with every file unchanged, or a [`Plan`] to carry
+//! out. The rules are in [the crate's documentation](crate).
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -27,18 +27,18 @@ pub struct Recovered {
     pub torn_tail: Option<TornTail>,
 }
 
-/// The remains of a write that a crash cut short. Nobody was ever told that it was durable.
+/// The rest of a write that a crash cut short. It was never reported as durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornTail {
     /// The file it was cut from.
     pub file: String,
-    /// Where the cut was made, in bytes.
+    /// The offset of the cut, in bytes.
     pub offset: u64,
     /// How many bytes were overwritten with zeros.
     pub discarded_bytes: u64,
 }
 
-/// What to do to the files before the log can go on.
+/// What to do to the files before the log can be written.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) replay: Replay,
@@ -47,29 +47,29 @@ pub(crate) struct Plan {
     pub(crate) mark: Option<mark::Found>,
     /// Files whose creation was cut short, to be removed.
     pub(crate) leftovers: Vec<String>,
-    /// The segment to go on with, if there is one.
+    /// The segment to append to, if there is one.
     pub(crate) last: Option<Last>,
 }
 
-/// The segment to go on with.
+/// The segment to append to.
 #[derive(Debug)]
 pub(crate) struct Last {
     pub(crate) end: Position,
     pub(crate) content: Bytes,
-    /// From here on nothing proves that the bytes are on the disk.
+    /// From this offset on nothing proves that the bytes are on the disk.
     pub(crate) rewrite_from: u32,
 }
 
 impl Last {
-    /// Whether this is the first segment of all and nothing was ever written behind its header: then a crash may have
-    /// come before there was a mark.
+    /// Whether this is the very first segment and nothing was ever written after its header: then a crash may have come
+    /// before there was a mark.
     fn is_untouched(&self) -> bool {
         self.end == (Position { segment: 1, offset: segment::HEADER })
             && self.content[segment::HEADER as usize..].iter().all(|&byte| byte == 0)
     }
 }
 
-/// A segment as far as its frames verify.
+/// A segment up to its first frame that is not valid.
 #[derive(Debug)]
 struct Scan {
     file: String,
@@ -78,7 +78,7 @@ struct Scan {
     newest_batch: Option<u32>,
 }
 
-/// Reads everything and decides. The log must be this node's.
+/// Reads all files and decides what to do. The log must belong to this node.
 ///
 /// # Errors
 /// When the files cannot be read, or are not what a crash can leave.
@@ -128,8 +128,8 @@ pub(crate) fn plan<D: Disk>(disk: &D, node: NodeId, options: &Options) -> Result
     Ok(Plan { replay, snapshot, torn_tail: torn_tail.flatten(), mark, leftovers, last })
 }
 
-/// Whether a log was ever begun on a disk. An empty disk where there should be one is a loss that [`Wal::open`] cannot
-/// notice.
+/// Whether a disk has a log. If the log of a node is lost as a whole, [`Wal::open`] cannot notice it, since an empty
+/// disk looks like a new one.
 ///
 /// # Errors
 /// When the disk cannot be listed.
@@ -140,7 +140,7 @@ pub fn is_begun<D: Disk>(disk: &D) -> Result<bool, WalError> {
     Ok(files.iter().any(|file| segment::number_of(file).is_some()))
 }
 
-/// The numbers of the segments, after making sure that none is missing but from the beginning.
+/// The numbers of the segments. Only segments at the beginning may be missing.
 fn segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Result<RangeInclusive<u32>, WalError> {
     let numbers: BTreeSet<u32> = files.iter().filter_map(|file| segment::number_of(file)).collect();
     let last = numbers.last().copied().max(marked.map(|mark| mark.segment)).unwrap_or(0);
@@ -151,7 +151,7 @@ fn segments<D: Disk>(disk: &D, files: &[String], marked: Option<Position>) -> Re
     }
 }
 
-/// The header that a segment must have. Of the first one that is left, when others were before it, nothing is known.
+/// The header that a segment must have. `None` for the first remaining segment if others were removed before it.
 fn expected_header(node: NodeId, number: u32, previous: Option<&Scan>, replay: &Replay) -> Option<Header> {
     match previous {
         Some(previous) => Some(Header {
@@ -165,7 +165,7 @@ fn expected_header(node: NodeId, number: u32, previous: Option<&Scan>, replay: &
     }
 }
 
-/// Holds a header that verified against where it was found and against the segment before it.
+/// Compares a valid header with its place and with the segment before it.
 fn check_header(
     file: &str,
     found: &Header,
@@ -187,7 +187,7 @@ fn check_header(
     Err(WalError::Inconsistent { file: file.to_owned(), offset: 0, problem })
 }
 
-/// What a header says that came of the segments before it.
+/// The result of the segments before, as a header has it.
 fn outcome(header: &Header) -> String {
     let vote = header.hard_state.voted_for.map_or("none".to_owned(), |id| id.to_string());
     format!("{} entries, term {} and vote {vote}", header.last_index, header.hard_state.term)
@@ -205,7 +205,7 @@ fn refuse_header(file: String, bad: BadHeader) -> WalError {
     }
 }
 
-/// Makes sure that the log goes on where the snapshot ends, or before, and was written before the snapshot was.
+/// Checks that the log begins at most one entry after the snapshot's last, and has reached the snapshot's term.
 fn check_snapshot<D: Disk>(
     disk: &D,
     snapshot: Option<&Snapshot>,
@@ -231,7 +231,7 @@ fn check_snapshot<D: Disk>(
     }
 }
 
-/// Takes the frames of a segment into the log, up to the first that does not verify.
+/// Replays the frames of a segment, up to the first that is not valid.
 fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay, options: &Options) -> Result<Scan, WalError> {
     let end = Position { segment: number, offset: segment::HEADER };
     let mut scan = Scan { file, bytes, end, newest_batch: None };
@@ -247,7 +247,7 @@ fn scan(file: String, bytes: Bytes, number: u32, replay: &mut Replay, options: &
     Ok(scan)
 }
 
-/// Tells a torn tail from damage at the end of the last segment.
+/// Decides whether the end of the last segment is a torn tail or damage.
 fn judge_tail(
     scan: Scan,
     marked: Option<Position>,
@@ -269,7 +269,7 @@ fn judge_tail(
     Ok((Last { end: scan.end, content: scan.bytes, rewrite_from }, torn))
 }
 
-/// The refusal of what stands at the end of a scan.
+/// The error for the bad frame at the end of a scan.
 fn corrupt(scan: &Scan, replay: &Replay) -> WalError {
     let (stored_crc, computed_crc) = record::checksums(&scan.bytes, scan.end);
     WalError::Corrupt {
@@ -299,7 +299,7 @@ mod tests {
         Header::first(node())
     }
 
-    /// A disk with one segment of these records, each under a checksum that holds, and a mark at its end.
+    /// A disk with one segment of these records, each with a correct checksum, and a mark at its end.
     fn disk_with(header: &Header, records: &[Record]) -> MemDisk {
         let mut bytes = header.encode().to_vec();
         for record in records {
@@ -336,7 +336,7 @@ mod tests {
         Record::HardState(HardState { term, voted_for: None })
     }
 
-    /// The header of a segment before which nothing is left.
+    /// The header of a segment before which all others were removed.
     fn later(last_index: Index) -> Header {
         let hard_state = HardState { term: 1, voted_for: None };
         Header { node: node(), segment: 7, previous_end: 99, hard_state, last_index }

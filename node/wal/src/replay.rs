@@ -1,7 +1,7 @@
-//! The log as its records make it, one after the other.
+//! Replay: builds the log from its records, one after the other.
 //!
-//! Invariant: when the records before some segment are gone, what is made of the rest is what all of them would have
-//! made, less the entries up to `base`: a record voids what it replaces wherever that was.
+//! Invariant: when the segments before some segment were removed, the remaining records build the same log as all of
+//! them would, without the entries up to `base`: a record replaces entries in whatever segment they are.
 //!
 //! Deliberately absent: bytes, and what to do about a record that does not fit.
 
@@ -22,7 +22,7 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// What the segments came to before the one with this header.
+    /// The result of the segments before the one with this header.
     pub(crate) fn before(header: &Header) -> Replay {
         Replay { hard_state: header.hard_state, base: header.last_index, ..Replay::default() }
     }
@@ -32,10 +32,10 @@ impl Replay {
         self.base + self.entries.len() as Index
     }
 
-    /// Takes the next record.
+    /// Applies the next record.
     ///
     /// # Errors
-    /// When it cannot come here.
+    /// When it cannot follow the records before.
     pub(crate) fn take(&mut self, record: Record) -> Result<(), String> {
         match record {
             Record::HardState(next) if next.term < self.hard_state.term => {
@@ -62,7 +62,7 @@ impl Replay {
     /// Keeps the entries up to `last_index`, which is not beyond the end.
     fn truncate(&mut self, last_index: Index) {
         self.base = self.base.min(last_index);
-        // In range: the end is that of a vector.
+        // The difference is at most the length of a vector, so it fits in a `usize`.
         self.entries.truncate((last_index - self.base) as usize);
     }
 }

@@ -1,9 +1,9 @@
-//! The segments before the last one, and what of the log is in them.
+//! The segments before the last one, and the last index in each.
 //!
-//! Invariant: of the log's entries, those in a segment come before those in the next. So what a snapshot covers lies in
-//! the first segments, and a segment may go with all those before it.
+//! Invariant: the entries in a segment come before those in the next one. So the entries that a snapshot covers are in
+//! the first segments, and a segment is removed only together with all those before it.
 //!
-//! Deliberately absent: files. Whoever asks removes them.
+//! Deliberately absent: files. The caller removes them.
 
 use std::collections::VecDeque;
 
@@ -13,8 +13,8 @@ use raftian_raft::Index;
 #[derive(Debug, Default)]
 pub(crate) struct Sealed(VecDeque<Extent>);
 
-/// A segment, and the last index of the log that is in it or in one before; less than that of the log when it was
-/// sealed, if the suffix was replaced since.
+/// A segment, and the last index of the log's entries in it or in a segment before. It decreases when a suffix is
+/// replaced in a later segment.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
     segment: u32,
@@ -22,7 +22,7 @@ struct Extent {
 }
 
 impl Sealed {
-    /// The log, which ends at `last_index`, goes on in the segment after this one.
+    /// The log, which ends at `last_index`, continues in the segment after this one.
     pub(crate) fn push(&mut self, segment: u32, last_index: Index) {
         self.0.push_back(Extent { segment, last_index });
     }
@@ -34,7 +34,7 @@ impl Sealed {
         }
     }
 
-    /// Takes out the oldest segment if no entry after `index` is in it.
+    /// Removes and returns the oldest segment if it has no entry after `index`.
     pub(crate) fn pop_up_to(&mut self, index: Index) -> Option<u32> {
         self.0.pop_front_if(|extent| extent.last_index <= index).map(|extent| extent.segment)
     }

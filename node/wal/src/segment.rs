@@ -5,14 +5,14 @@
 //! [node u32][term u64][vote u32][last index u64][crc u32] frames … zeros
 //! ```
 //!
-//! The first line is the same in every version. Invariant: a segment is made only after the one before it was synced to
-//! its end, so a complete header vouches for the whole previous segment and says where that ends. It also says what
-//! came of all of them, so that a snapshot can take their place, and whose log it is. The file is longer than what is
-//! written by up to a chunk of zeros: then a sync need not update the file's metadata as well, which is 1.5 times
-//! faster for small batches.
+//! The first line is the same in every version. Invariant: a segment is created only after the one before it was synced
+//! to its end, so a complete header proves that the whole previous segment was synced, and has its end. It also has the
+//! result of all segments before, so that a snapshot can replace them, and the name of the log's node. The file has up
+//! to a chunk of zeros after the last frame: then a sync need not update the file's metadata as well, which is 1.5
+//! times faster for small batches.
 //!
-//! Deliberately absent: recycling of old files. Most appends find zeros before them as it is, and an old file would
-//! have to be filled with zeros first, since what follows the end of the log must tell nothing.
+//! Deliberately absent: recycling of old files. Most appends find zeros before them anyway, and an old file would have
+//! to be filled with zeros first, since the bytes after the end of the log must not look like frames.
 
 use raftian_raft::{HardState, Index, NodeId};
 
@@ -26,7 +26,7 @@ pub(crate) const HEADER: u32 = 52;
 pub(crate) const VERSION: u32 = 4;
 /// The length in bytes of the part of a header that is the same in every version.
 const PREFACE: usize = 24;
-/// Where a header names the node.
+/// The offset of the node's number in a header.
 const NODE: usize = PREFACE;
 const MAGIC: &[u8; 8] = b"raft-wal";
 
@@ -40,7 +40,7 @@ pub(crate) struct Position {
 /// The header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// Whose log it is.
+    /// The node to which the log belongs.
     pub(crate) node: NodeId,
     pub(crate) segment: u32,
     pub(crate) previous_end: u32,
@@ -79,14 +79,14 @@ pub(crate) fn number_of(file: &str) -> Option<u32> {
     (number > 0 && file_name(number) == file).then_some(number)
 }
 
-/// Whose log a file says that it is of. Its header need not verify, nor be whole.
+/// The node that a file names as its owner. Its header need not be valid or complete.
 pub(crate) fn owner(file: &[u8]) -> Option<NodeId> {
     let byte = |offset: usize| file.get(offset).copied().unwrap_or_default();
     node_of([byte(NODE), byte(NODE + 1), byte(NODE + 2), byte(NODE + 3)])
 }
 
 impl Header {
-    /// The header of the first segment of all.
+    /// The header of the very first segment.
     pub(crate) const fn first(node: NodeId) -> Header {
         Header { node, segment: 1, previous_end: 0, hard_state: HardState { term: 0, voted_for: None }, last_index: 0 }
     }
@@ -127,7 +127,8 @@ impl Header {
         })
     }
 
-    /// Whether a file is what a crash leaves of writing this header into a new file: some of it, then nothing or zeros.
+    /// Whether a file is what a crash can leave while this header is written to a new file: a prefix of it, then
+    /// nothing or zeros.
     pub(crate) fn is_unfinished(&self, file: &[u8]) -> bool {
         let written = file.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         written < HEADER as usize && file[..written] == self.encode()[..written]
@@ -135,7 +136,7 @@ impl Header {
 }
 
 impl<F: DiskFile> Segment<F> {
-    /// Makes a segment with its first chunk of zeros, durably.
+    /// Creates a segment with its first chunk of zeros, durably.
     pub(crate) fn create<D: Disk<File = F>>(
         disk: &mut D,
         header: &Header,
@@ -151,9 +152,9 @@ impl<F: DiskFile> Segment<F> {
         Ok(segment)
     }
 
-    /// Opens the last segment, to go on at `end`. Everything from `rewrite_from` on is written anew, with zeros after
-    /// the end, and made durable. It has to be *written* anew: after a failed sync the bytes that we read may be those
-    /// of the page cache, which regards them as clean and would never write them again.
+    /// Opens the last segment, to append at `at`. Everything from `rewrite_from` on is written again, with zeros after
+    /// the end, and made durable. It has to be *written* again: after a failed sync the bytes that were read may come
+    /// from the page cache, which regards them as clean and would never write them.
     pub(crate) fn reopen<D: Disk<File = F>>(
         disk: &mut D,
         at: Position,
@@ -177,13 +178,13 @@ impl<F: DiskFile> Segment<F> {
         Ok(segment)
     }
 
-    /// Where the next frame goes.
+    /// The place of the next frame.
     pub(crate) fn end(&self) -> Position {
         Position { segment: self.number, offset: self.end }
     }
 
-    /// Writes at the end. When the bytes go beyond the file they are padded with zeros to a full chunk, so that both
-    /// go out in one write.
+    /// Writes at the end. When the bytes go beyond the file they are padded with zeros to a full chunk, so that one
+    /// write is enough.
     pub(crate) fn append(&mut self, bytes: &mut Vec<u8>) -> Result<(), WalError> {
         let end = offset(self.end as usize + bytes.len());
         if end > self.file_len {
@@ -207,7 +208,7 @@ fn seal(bytes: &mut [u8]) {
     crc.copy_from_slice(&crc32fast::hash(covered).to_le_bytes());
 }
 
-/// Holds against each other what [`seal`] brought together.
+/// Checks the checksum that [`seal`] has set.
 fn check(bytes: &[u8], is_sound_otherwise: bool) -> Result<(), BadHeader> {
     let (stored_crc, computed_crc) = checksums(bytes);
     let is_sound = is_sound_otherwise && stored_crc == computed_crc;
@@ -220,7 +221,7 @@ fn checksums(bytes: &[u8]) -> (u32, u32) {
     (u32_at(bytes, covered), crc32fast::hash(&bytes[..covered]))
 }
 
-/// An offset as it is stored. Segments are rotated long before this can fail.
+/// An offset as it is stored. A new segment begins long before this can panic.
 fn offset(value: usize) -> u32 {
     u32::try_from(value).expect("a segment is smaller than 4 GiB")
 }
@@ -247,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_header_is_complete_unfinished_or_damaged() {
-        // Among so many there are some whose checksum ends in zeros, which look whole when they are cut.
+        // Some of so many headers have a checksum that ends with zeros, and look complete when they are cut.
         for previous_end in 0..2000 {
             let header = header(previous_end);
             let whole = header.encode();

@@ -1,18 +1,18 @@
-//! The file of the snapshot: a line of JSON that people can read.
+//! The file of the snapshot: it begins with a line of JSON that people can read.
 //!
 //! ```json
 //! {"crc32":"1b0c7f2e","version":2,"last_index":7,"last_term":3,
 //!  "configuration":{"voters":["n1","n2","n3"]},"state":{"json":{"k":"v"}}}
 //! ```
 //!
-//! The checksum covers every byte of the file but its own digits. An application's state that is not JSON stands behind
-//! the line, byte by byte, and the line says `"state":{"bytes":…}` for how many there are. Version 1, which is read as
-//! well, had them in the line, as `{"hex":"…"}`.
+//! The checksum covers every byte of the file except its own digits. An application's state that is not JSON follows
+//! the line as raw bytes, and the line has their number, `"state":{"bytes":…}`. Version 1, which can be read as well,
+//! had them in the line, as `{"hex":"…"}`.
 //!
-//! Invariant: only damage leaves a file that does not verify, since it is replaced as a whole (see `stage`).
+//! Invariant: the file is replaced atomically (see `stage`), so only damage makes its checksum wrong.
 //!
-//! Deliberately absent: earlier snapshots, and what the state means. (The applications of this lab compress a large one
-//! behind a line of their own, so `tail -n +3 snapshot.json | lz4 -d` shows it.)
+//! Deliberately absent: earlier snapshots, and what the state means. (The applications of this lab compress a large
+//! state after a line of their own, so `tail -n +3 snapshot.json | lz4 -d` shows it.)
 
 use bytes::Bytes;
 use raftian_raft::{Configuration, Index, LastEntry, Snapshot, Term};
@@ -26,9 +26,9 @@ pub(crate) const FILE: &str = "snapshot.json";
 /// Its name until all of it is durable.
 pub(crate) const NEW_FILE: &str = "snapshot.json.new";
 const VERSION: u32 = 2;
-/// What the file begins with.
+/// The first bytes of the file.
 const PREFIX: &[u8] = b"{\"crc32\":\"";
-/// Where the digits of the checksum end.
+/// The offset at which the digits of the checksum end.
 const CRC_END: usize = PREFIX.len() + 8;
 
 #[derive(Serialize, Deserialize)]
@@ -47,7 +47,7 @@ struct Content<'a> {
 enum State<'a> {
     #[serde(borrow)]
     Json(&'a RawValue),
-    /// So many bytes come after the line.
+    /// The number of bytes after the line.
     Bytes(u64),
     /// As version 1 had it.
     Hex(String),
@@ -59,7 +59,7 @@ struct Versioned {
     version: u32,
 }
 
-/// Puts the snapshot that was written under the other name in the place of the one that is there, durably.
+/// Replaces the snapshot by the one in the file for the next snapshot, atomically and durably.
 pub(crate) fn put_in_force<D: Disk>(disk: &mut D) -> Result<(), WalError> {
     disk.rename(NEW_FILE, FILE).map_err(|error| WalError::io("rename", &disk.locate(NEW_FILE), error))
 }
@@ -67,7 +67,7 @@ pub(crate) fn put_in_force<D: Disk>(disk: &mut D) -> Result<(), WalError> {
 /// Reads the snapshot, if there is one.
 ///
 /// # Errors
-/// When it is not as it was written, or cannot be read.
+/// When it is damaged, or cannot be read.
 pub(crate) fn read<D: Disk>(disk: &D, files: &[String]) -> Result<Option<Snapshot>, WalError> {
     if !files.iter().any(|file| file == FILE) {
         return Ok(None);
@@ -83,7 +83,7 @@ pub(crate) fn read<D: Disk>(disk: &D, files: &[String]) -> Result<Option<Snapsho
 
 /// The whole file.
 pub(crate) fn encode(snapshot: &Snapshot) -> Vec<u8> {
-    // Space around a value would be lost, and a line must stay one.
+    // White space around the value would be lost, and the line must stay a single line.
     let is_kept = |json: &&RawValue| json.get().len() == snapshot.data.len() && !json.get().contains('\n');
     let json = serde_json::from_slice::<&RawValue>(&snapshot.data).ok().filter(is_kept);
     let (state, behind) = match json {
@@ -106,7 +106,7 @@ pub(crate) fn encode(snapshot: &Snapshot) -> Vec<u8> {
     bytes
 }
 
-/// The digits of the checksum as they are stored, and as they should be.
+/// The digits of the checksum as they are stored, and as they are computed.
 fn checksums(bytes: &[u8]) -> (String, String) {
     let (before, rest) = bytes.split_at(bytes.len().min(PREFIX.len()));
     let (digits, after) = rest.split_at(rest.len().min(CRC_END - PREFIX.len()));
@@ -116,7 +116,7 @@ fn checksums(bytes: &[u8]) -> (String, String) {
     (digits.escape_ascii().to_string(), format!("{:08x}", hasher.finalize()))
 }
 
-/// The snapshot in a file whose checksum holds. The state shares the file's memory.
+/// The snapshot in a file whose checksum is correct. The state shares the file's memory.
 fn decode(bytes: &Bytes) -> Result<Snapshot, String> {
     let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |newline| newline + 1);
     let (line, behind) = bytes.split_at(end);
@@ -165,7 +165,7 @@ mod tests {
 
     const HEAD: &str = "\"last_index\":7,\"last_term\":3,\"configuration\":";
 
-    /// What is read from a file with this text, from the version on, under a checksum that holds.
+    /// Reads a file with this text, from the version on, and a correct checksum.
     fn read_text(text: &str) -> Result<Option<Snapshot>, WalError> {
         let mut bytes = format!("{{\"crc32\":\"--------\",{text}").into_bytes();
         let (_, crc) = checksums(&bytes);

@@ -1,12 +1,12 @@
-//! A snapshot that is written beside the log while the log goes on: its bytes are synced under another name long before
-//! the log is asked to put it in force, which then takes no more than a new name.
+//! Staging: a snapshot is written beside the log while the log continues. Its bytes are synced under another name in
+//! advance, so that the log only has to rename the file.
 //!
-//! Invariant: what is put in force is exactly the snapshot that the log was asked for. One that was not staged, or is
-//! not the one that was, is written there and then. Whoever writes the file holds the lock, so a log that must write a
-//! snapshot itself waits for one that is being staged.
+//! Invariant: the snapshot that comes into force is exactly the one that the log was given. If that one is not staged,
+//! the log writes it itself. The lock is held while the file is written, so a log that must write a snapshot itself
+//! waits for one that is being staged.
 //!
-//! Staging may fail without harm: the file goes, and log and snapshot are as they were. It keeps away from the last of
-//! the room on a disk, which the log needs more.
+//! Staging may fail without harm: the file is removed, and log and snapshot stay as they were. It leaves the last free
+//! space of a disk to the log.
 //!
 //! Deliberately absent: threads, and staging two at once.
 
@@ -18,16 +18,16 @@ use raftian_raft::Snapshot;
 use crate::error::is_full;
 use crate::{Disk, DiskFile, WalError, snapshot};
 
-/// So many bytes are written between two syncs, so that a sync of the log which comes between finds the disk free soon:
-/// beside 64 MiB in pieces of this size, one in a hundred took 18 ms or more, and beside 64 MiB at once 36 ms.
+/// How many bytes are written between two syncs, so that a sync of the log need not wait long: while 64 MiB are staged
+/// in pieces of this size, one sync of the log in a hundred took 18 ms or more; with 64 MiB in one piece, 36 ms.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The other hand on a log's folder, for whoever makes snapshots.
+/// A second handle on a log's folder, which writes snapshots.
 #[derive(Clone, Debug)]
 pub struct Stager<D> {
     disk: D,
     staged: Staged,
-    /// How many bytes are left free for the log.
+    /// How many bytes must stay free for the log.
     spared_bytes: u64,
 }
 
@@ -40,27 +40,27 @@ pub enum StageError {
          some room, then ask for another one"
     )]
     NoSpace {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// On which file.
+        /// The file.
         file: String,
     },
-    /// The disk failed otherwise.
+    /// The disk failed in another way.
     #[error("could not {action} `{file}`: {source}; the snapshot was given up, and the log goes on without it")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         action: &'static str,
-        /// On which file.
+        /// The file.
         file: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
-/// Nobody else touches the file for the next snapshot while this is there.
+/// Exclusive access to the file for the next snapshot.
 pub(crate) type Held<'a> = MutexGuard<'a, Option<Snapshot>>;
 
-/// The snapshot that stands in the file for the next one, whole and synced, if any does.
+/// The snapshot in the file for the next one; `None` unless the file is complete and synced.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Staged(Arc<Mutex<Option<Snapshot>>>);
 
@@ -69,8 +69,8 @@ impl<D: Disk> Stager<D> {
         Stager { disk, staged, spared_bytes }
     }
 
-    /// Writes a snapshot durably, so that the log need not when it is asked for this one next. It takes the place of
-    /// one that was staged before. Takes as long as the disk does: not to be called where anybody waits.
+    /// Writes a snapshot durably, so that the log need not write it when it is given this one next. It replaces one
+    /// that was staged before. This blocks until the disk is done: call it on a thread that may block.
     ///
     /// # Errors
     /// When the disk has no room for it, or fails.
@@ -79,7 +79,7 @@ impl<D: Disk> Stager<D> {
         let mut staged = self.staged.lock();
         *staged = None;
         if let Err((action, source)) = write(&mut self.disk, &bytes, Some(self.spared_bytes)) {
-            // What is left of it would take up room. If it cannot be removed, the next opening of the log does it.
+            // The incomplete file would use space. If it cannot be removed, the next opening of the log removes it.
             let _ = self.disk.remove(snapshot::NEW_FILE);
             let file = self.disk.locate(snapshot::NEW_FILE);
             return Err(match is_full(&source) {
@@ -91,20 +91,20 @@ impl<D: Disk> Stager<D> {
         Ok(())
     }
 
-    /// Removes a snapshot that was staged and is not wanted any more, unless another one has taken its place. Waits for
-    /// whoever stages one.
+    /// Removes a staged snapshot that is no longer needed, unless another one has replaced it. Blocks while a snapshot
+    /// is being staged.
     pub fn discard(&mut self, snapshot: &Snapshot) {
         let mut staged = self.staged.lock();
         if staged.take_if(|staged| is_same(staged, snapshot)).is_some() {
-            // If it cannot be removed, the next snapshot takes its place, or the next opening of the log removes it.
+            // If it cannot be removed, the next snapshot replaces it, or the next opening of the log removes it.
             let _ = self.disk.remove(snapshot::NEW_FILE);
         }
     }
 }
 
 impl Staged {
-    /// Makes sure that this snapshot is in the file for the next one, durably. The file stays as it is while what is
-    /// returned is held.
+    /// Makes sure that the file for the next snapshot has this one, durably. The file does not change while the
+    /// returned guard is held.
     pub(crate) fn ready<D: Disk>(&self, disk: &mut D, snapshot: &Snapshot) -> Result<Held<'_>, WalError> {
         let mut staged = self.lock();
         if !staged.take().is_some_and(|staged| is_same(&staged, snapshot)) {
@@ -115,13 +115,13 @@ impl Staged {
     }
 
     fn lock(&self) -> Held<'_> {
-        // Whoever broke down with the lock had said before that nothing is staged.
+        // A thread that panicked with the lock had set `None` before.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes the file for the next snapshot, durably, and if asked to leaves so many bytes free on the disk. An error
-/// comes with what was tried.
+/// Writes the file for the next snapshot, durably. With `spares`, this many bytes must stay free on the disk. An error
+/// has the operation that failed.
 fn write<D: Disk>(disk: &mut D, bytes: &[u8], spares: Option<u64>) -> Result<(), (&'static str, io::Error)> {
     let mut file = disk.create(snapshot::NEW_FILE).map_err(|error| ("create", error))?;
     for (number, piece) in bytes.chunks(PIECE_BYTES).enumerate() {
@@ -136,7 +136,7 @@ fn write<D: Disk>(disk: &mut D, bytes: &[u8], spares: Option<u64>) -> Result<(),
     Ok(())
 }
 
-/// Whether two snapshots are the same, to the last byte. They mostly share their bytes, which then need no comparing.
+/// Whether two snapshots are equal. Mostly they share their bytes, which need no comparison then.
 fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
     let share = one.data.as_ptr() == other.data.as_ptr() && one.data.len() == other.data.len();
     (one.last, &one.configuration) == (other.last, &other.configuration) && (share || one.data == other.data)

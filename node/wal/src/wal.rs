@@ -1,10 +1,10 @@
 //! The log, open for writing.
 //!
-//! Invariant: after a write or a sync has failed, nothing more is written. Whether the bytes of a failed sync are on
-//! the disk cannot be found out from this process, and a second fsync may say yes for pages that the first one lost.
+//! Invariant: after a write or a sync has failed, nothing more is written. This process cannot find out whether the
+//! bytes of a failed sync are on the disk, and a second fsync may succeed for pages that the first one lost.
 //!
-//! Deliberately absent: reading (the core holds the log in memory), a retry, and a sync on drop, since dropping without
-//! [`Wal::close`] is what a kill looks like.
+//! Deliberately absent: reading (the core holds the log in memory), a retry, and a sync on drop: dropping without
+//! [`Wal::close`] is the same as a kill.
 
 use raftian_raft::{Discard, Entry, HardState, Index, NodeId, Snapshot, Storage, Write};
 
@@ -17,28 +17,31 @@ use crate::segment::{self, Header, Position, Segment};
 use crate::stage::{Staged, Stager};
 use crate::{Disk, WalError, record, snapshot};
 
-/// The most bytes of commands that are written at once; one larger command still is. With a full segment before it,
-/// what is written then ends far below the 4 GiB that an offset can tell.
+/// The most bytes of commands that are written at once; a larger command is written alone. Such a write begins in a
+/// segment that is not full, so it ends far below the limit of an offset, 4 GiB.
 const MAX_PART_BYTES: usize = 64 << 20;
 
-/// How many chunks a snapshot leaves free on the disk. A log needs one when it grows, and the logs of other nodes may
-/// share the disk, as may their snapshots, which look for room at the same time. How many these are nobody here knows.
+/// How many bytes of the buffer for frames are kept from one append to the next.
+const MAX_KEPT_BUFFER: usize = 4 << 20;
+
+/// How many chunks a snapshot leaves free on the disk. A log needs one when it grows. The logs and snapshots of other
+/// nodes may use the same disk at the same time; how many there are is not known here, so this is an estimate.
 const SPARED_CHUNKS: u64 = 8;
 
-/// How the files are laid out. A log may be opened with other values than it was written with.
+/// The layout of the files. A log may be opened with other values than it was written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// A segment that has reached this length in bytes gets no more appends. At most 1 GiB.
     pub segment_bytes: u32,
     /// Files grow by this many bytes of zeros at a time. From 1 byte to 1 GiB.
     pub chunk_bytes: u32,
-    /// The bug to be found.
+    /// The planted bug, if there is one.
     #[cfg(feature = "mutants")]
     pub mutant: Option<Mutant>,
 }
 
 impl Options {
-    /// Segments of so many bytes that grow by so many.
+    /// Segments of `segment_bytes` that grow by `chunk_bytes`.
     pub const fn new(segment_bytes: u32, chunk_bytes: u32) -> Options {
         Options {
             segment_bytes,
@@ -77,15 +80,15 @@ pub struct Wal<D: Disk> {
     segment: Segment<D::File>,
     sealed: Sealed,
     marks: MarkFile<D::File>,
-    /// Where the frames since the last sync begin.
+    /// The offset at which the frames since the last sync begin.
     batch: u32,
-    /// As it is after the last frame that was written, like the next one.
+    /// The hard state after the last frame that was written; likewise the last index.
     hard_state: HardState,
     last_index: Index,
-    /// The last entry that the stored snapshot stands for; 0 without one.
+    /// The last entry that the stored snapshot covers; 0 without one.
     snapshot_index: Index,
     staged: Staged,
-    /// Reused from append to append.
+    /// A buffer that every append reuses.
     frames: Vec<u8>,
     poisoned: bool,
     syncs: u64,
@@ -93,16 +96,16 @@ pub struct Wal<D: Disk> {
 }
 
 impl<D: Disk> Wal<D> {
-    /// Opens a node's log on a disk, and begins one if there is none. What it returns is durable.
+    /// Opens a node's log on a disk, and creates one if there is none. What it returns is durable.
     ///
     /// # Errors
-    /// When the files are not what a crash can leave, or another node's (then no file has been changed), or the disk
-    /// fails.
+    /// When the files are not what a crash can leave, or belong to another node (then no file has been changed), or the
+    /// disk fails.
     pub fn open(disk: D, node: NodeId) -> Result<(Wal<D>, Recovered), WalError> {
         Wal::open_with(disk, node, Options::default())
     }
 
-    /// Opens the log with a layout of one's own.
+    /// Opens the log with the given layout.
     ///
     /// # Errors
     /// As [`Wal::open`].
@@ -141,14 +144,14 @@ impl<D: Disk> Wal<D> {
             bytes: 0,
         };
         if replay.entries.is_empty() && wal.last_index < wal.snapshot_index {
-            // A crash came before the log could say so itself. Without a sync: if another one comes, so does this.
+            // A crash came before the restart was written. No sync is needed: after another crash this is done again.
             wal.restart()?;
         }
         let Replay { hard_state, entries, .. } = replay;
         Ok((wal, Recovered { hard_state, snapshot, entries, torn_tail }))
     }
 
-    /// The hand that writes this log's snapshots beside it.
+    /// A handle that writes snapshots beside this log.
     pub fn stager(&self) -> Stager<D>
     where
         D: Clone,
@@ -156,7 +159,7 @@ impl<D: Disk> Wal<D> {
         Stager::new(self.disk.clone(), self.staged.clone(), SPARED_CHUNKS * u64::from(self.options.chunk_bytes))
     }
 
-    /// Syncs what was appended, and lets the durable mark outlive a power cut.
+    /// Syncs what was appended, and the durable mark.
     ///
     /// # Errors
     /// When the disk fails, or had failed before.
@@ -177,7 +180,7 @@ impl<D: Disk> Wal<D> {
         self.bytes
     }
 
-    /// Does something to the files, unless that has failed before; and if it fails or panics, that was the last time.
+    /// Runs an action on the files, unless an earlier one has failed or panicked.
     fn or_poison(&mut self, act: impl FnOnce(&mut Wal<D>) -> Result<(), WalError>) -> Result<(), WalError> {
         if self.poisoned {
             return Err(WalError::Poisoned);
@@ -188,7 +191,7 @@ impl<D: Disk> Wal<D> {
         outcome
     }
 
-    /// Makes sure that the write is one for this log.
+    /// Asserts that the write fits this log.
     fn check(&self, write: &Write) {
         let term = write.hard_state.map_or(self.hard_state.term, |hard_state| hard_state.term);
         assert!(term >= self.hard_state.term, "the term goes back from {} to {term}", self.hard_state.term);
@@ -224,7 +227,7 @@ impl<D: Disk> Wal<D> {
         self.append_parts(hard_state, &write.entries)
     }
 
-    /// Makes the snapshot durable, and only then lets go of what it stands for.
+    /// Makes the snapshot durable, and only then discards the entries that it replaces.
     fn compact(&mut self, snapshot: Option<&Snapshot>, discard: Option<Discard>) -> Result<(), WalError> {
         self.snapshot_index = snapshot.map_or(self.snapshot_index, Snapshot::last_index);
         if self.options.has(Mutant::DiscardsFirst) {
@@ -234,7 +237,7 @@ impl<D: Disk> Wal<D> {
         self.discard(discard)
     }
 
-    /// Makes the snapshot durable once everything before it is.
+    /// Makes the snapshot durable, after everything before it.
     fn put_in_force(&mut self, snapshot: Option<&Snapshot>) -> Result<(), WalError> {
         let Some(snapshot) = snapshot else { return Ok(()) };
         let staged = self.staged.clone();
@@ -243,7 +246,7 @@ impl<D: Disk> Wal<D> {
         snapshot::put_in_force(&mut self.disk)
     }
 
-    /// Lets go of entries, and of the segments that have no others.
+    /// Discards entries, and removes the segments that have no others.
     fn discard(&mut self, discard: Option<Discard>) -> Result<(), WalError> {
         let up_to = match discard {
             Some(Discard::UpTo(_)) if self.options.has(Mutant::SegmentsDiscardedEarly) => Index::MAX,
@@ -262,7 +265,7 @@ impl<D: Disk> Wal<D> {
         Ok(())
     }
 
-    /// Declares all entries void. The log goes on after the snapshot.
+    /// Declares all entries void. The log continues after the snapshot.
     fn restart(&mut self) -> Result<(), WalError> {
         let index = self.snapshot_index;
         if !self.options.has(Mutant::RestartNotWritten) {
@@ -273,7 +276,7 @@ impl<D: Disk> Wal<D> {
         Ok(())
     }
 
-    /// Writes it in parts that fit in a segment, however much there is of it.
+    /// Writes hard state and entries in parts of at most `MAX_PART_BYTES`.
     fn append_parts(&mut self, mut hard_state: Option<&HardState>, mut rest: &[Entry]) -> Result<(), WalError> {
         while hard_state.is_some() || !rest.is_empty() {
             let (part, behind) = rest.split_at(fitting(rest, MAX_PART_BYTES));
@@ -301,12 +304,14 @@ impl<D: Disk> Wal<D> {
         Ok(())
     }
 
-    /// Writes what is put: frames for this place, in this batch.
+    /// Writes the frames that `put` makes for the end of the log, in the present batch.
     fn append_frames(&mut self, put: impl FnOnce(&mut Vec<u8>, Position, u32)) -> Result<(), WalError> {
         if self.segment.end().offset >= self.options.segment_bytes {
             self.rotate()?;
         }
         self.frames.clear();
+        // One large write must not keep its memory for ever.
+        self.frames.shrink_to(MAX_KEPT_BUFFER);
         put(&mut self.frames, self.segment.end(), self.batch);
         let length = self.frames.len() as u64;
         self.segment.append(&mut self.frames)?;
@@ -331,7 +336,7 @@ impl<D: Disk> Wal<D> {
         self.marks.set(end)
     }
 
-    /// Goes on in a new segment. The old one is synced first: a batch never spans two segments.
+    /// Begins a new segment. The old one is synced first: a batch never spans two segments.
     fn rotate(&mut self) -> Result<(), WalError> {
         if !self.options.has(Mutant::RotatesBeforeSync) {
             self.sync_batch()?;
@@ -356,14 +361,13 @@ impl<D: Disk> Wal<D> {
 impl<D: Disk> Storage for Wal<D> {
     type Error = WalError;
 
-    /// Appends the hard state and the entries. Between them, a snapshot is made durable (which takes no time to speak
-    /// of if it was [staged](Stager)), and so is everything before it; then the segments that hold nothing but what is
-    /// discarded are removed.
+    /// Appends the hard state and the entries. Between them, a snapshot is made durable (quickly if it was
+    /// [staged](Stager)), after everything before it; then the segments that have only discarded entries are removed.
     ///
     /// # Panics
     /// When the term or the snapshot goes back, the snapshot is of a later term, more is discarded than the snapshot
-    /// stands for, or the entries are not contiguous with each other and with the log, or replace some that the
-    /// snapshot stands for: the core never asks for that.
+    /// covers, or the entries are not contiguous with each other and with the log, or replace some that the snapshot
+    /// covers: the core never writes that.
     fn append(&mut self, write: &Write) -> Result<(), WalError> {
         self.check(write);
         self.or_poison(|wal| wal.append_write(write))
@@ -374,7 +378,7 @@ impl<D: Disk> Storage for Wal<D> {
     }
 }
 
-/// How many of the first entries have so many bytes of commands at most; at least one, if there is one.
+/// How many of the first entries have at most this many bytes of commands; at least one, if there is one.
 fn fitting(entries: &[Entry], max_bytes: usize) -> usize {
     let mut bytes = 0;
     let fits = |entry: &&Entry| {

@@ -1,12 +1,12 @@
-//! The effects of a driver, one by one, in the order that [`Ready`] asks for.
+//! The effects of a driver, one by one, in the order that [`Ready`] requires.
 //!
-//! Messages that promise nothing come first, and then the write, for which others wait. Then a snapshot is restored, if
-//! there is one; entries are applied; reads are served. While a snapshot is being restored, writes and entries of later
-//! turns wait, so that nothing is promised that rests on a state which is none, and no entry is applied to a state that it
-//! does not follow.
+//! Messages that promise nothing come first, and then the write, on which other messages wait. If the turn has a
+//! snapshot, it is restored before its write. Then entries are applied, and reads are served. While a snapshot is being
+//! restored, writes and entries of later turns wait, so that nothing is promised that depends on an invalid state, and
+//! no entry is applied to a state that it does not follow.
 //!
-//! Invariant: each call of [`Driver::next_effect`] does one thing. A host that stops between two of them has done exactly
-//! the first, as a process that is killed there.
+//! Invariant: each call of [`Driver::next_effect`] does one thing. A host that stops between two calls has done exactly
+//! the first, like a process that is killed there.
 
 use std::vec;
 
@@ -15,6 +15,7 @@ use raftian_raft::{
 };
 
 use super::{Driver, RestoreJob, Route};
+use crate::compactor::SnapshotRefused;
 use crate::effect::{CommandOutcome, Effect, Host, Question, ReadOutcome};
 use crate::mutant::Mutant;
 use crate::reads::Read;
@@ -24,16 +25,16 @@ use crate::reads::Read;
 pub(super) enum Step {
     /// A snapshot is restored.
     Restore(RestoreJob),
-    /// A write is handed to storage.
+    /// A write is given to storage.
     Write(Persist),
     /// Entries are applied, one by one.
     Apply(vec::IntoIter<Entry>),
-    /// Each turn ends so: reads are served, and a snapshot is begun if one is due.
+    /// The last step of each turn: reads are served, and a snapshot is begun if one is due.
     Finish(Vec<Decision>),
 }
 
 impl<H: Host> Driver<H> {
-    /// The next thing to do; `None` when there is nothing to do before the next turn.
+    /// The next effect; `None` when there is none before the next input or turn.
     pub fn next_effect(&mut self) -> Option<Effect<H>> {
         loop {
             if let Some(effect) = self.due.pop_front() {
@@ -53,14 +54,14 @@ impl<H: Host> Driver<H> {
                     return Some(Effect::Restore(job));
                 }
                 Step::Write(persist) => return Some(self.write(persist)),
-                // All of them are applied.
+                // All its entries are applied.
                 Step::Apply(_) => {}
                 Step::Finish(decisions) => self.finish_turn(decisions),
             }
         }
     }
 
-    /// The inputs at hand are used up: takes what the core wants done. `observe` sees that before anything of it is done.
+    /// All available inputs were given: takes the effects of the core. `observe` sees them before any is carried out.
     pub fn turn(&mut self, observe: impl FnOnce(&Server, &Ready)) {
         let ready = self.server.ready();
         observe(&self.server, &ready);
@@ -74,7 +75,7 @@ impl<H: Host> Driver<H> {
             self.due.extend(write);
         }
         self.due.extend(events.into_iter().map(Effect::Event));
-        // What the core remembers from its disk comes first.
+        // The snapshot in the first turn is the one recovered from disk.
         let is_first = !std::mem::replace(&mut self.has_turned, true);
         let restore = restore.map(|snapshot| RestoreJob::new(&self.options, &self.server, is_first, snapshot));
         self.steps.extend(restore.map(Step::Restore));
@@ -85,7 +86,7 @@ impl<H: Host> Driver<H> {
         self.steps.push_back(Step::Finish(decisions));
     }
 
-    /// A message leaves. A reply that no caller waits for goes nowhere.
+    /// Sends a message. A reply without a pending call is dropped.
     pub(super) fn send(&mut self, message: Message) {
         match message.body {
             Body::Request(_) => self.due.push_back(Effect::Call(message)),
@@ -98,7 +99,10 @@ impl<H: Host> Driver<H> {
     }
 
     fn write(&mut self, persist: Persist) -> Effect<H> {
-        self.compactor.handing(&persist);
+        let why =
+            || SnapshotRefused::Failed("a leader's snapshot took its place; the log is as short all the same".into());
+        let replaced = self.compactor.handing(&persist).map(|asker| Effect::Snapshot(asker, Err(why())));
+        self.due.extend(replaced);
         Effect::Write(persist)
     }
 
@@ -131,7 +135,7 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// This server does not lead, so a read is for another one to serve.
+    /// This server does not lead, so another one must serve the read.
     pub(super) fn pass_read_on(&mut self, Read { op, route, client }: Read<H::Read>, leader: Option<NodeId>) {
         self.due.push_back(match (route, leader) {
             (Route::Direct, Some(leader)) => Effect::Forward { leader, question: Question::Read(op, client) },

@@ -1,13 +1,13 @@
-//! Snapshots: from the application's state to the log's, and back (§7).
+//! Snapshots: from the application's state to the log, and back (§7).
 //!
-//! Both ways take long where the state is large, so most of each is a job that the host does elsewhere: a state is encoded
-//! and written beside the log before the core hears of it, so that all the log has to do is to give the file its name; and
-//! a leader's snapshot is decoded while the driver goes on listening to the leader. Its answers wait until that is done: to
-//! the others this node is a slow one meanwhile.
+//! Both directions take long when the state is large, so most of the work is a job that the host runs on another
+//! thread. A state is encoded and written beside the log before the core takes the snapshot, so that the log only has
+//! to rename the file. A leader's snapshot is decoded while the driver still processes the leader's messages; replies
+//! that depend on the snapshot wait until that is done, so this node looks slow to the others meanwhile.
 //!
-//! Invariant: only the driver changes its machine. A job works on a copy, or makes a new one.
+//! Invariant: only the driver changes its machine. A job works on a copy, or makes a new machine.
 //!
-//! Deliberately absent: when a snapshot is due, and who waits for it (see `compactor`).
+//! Deliberately absent: when a snapshot is due, and which requests wait for it (see `compactor`).
 
 use bytes::Bytes;
 use raftian_apps::{AppKind, Limits, Machine, Snapshot as State};
@@ -18,27 +18,27 @@ use crate::compactor::{SnapshotRefused, SnapshotTaken};
 use crate::effect::{CommandOutcome, Effect, Host};
 use crate::mutant::Mutant;
 
-/// A state that is to be encoded and written beside the log.
+/// A job: encode a state and write it beside the log.
 #[derive(Debug)]
 pub struct StageJob {
     machine: Machine,
-    /// All that the core knows of it; the state is still to come.
+    /// The snapshot without its data.
     bare: Snapshot,
 }
 
-/// A snapshot whose state is to be restored.
+/// A job: restore the state of a snapshot.
 #[derive(Debug)]
 pub struct RestoreJob {
     node: NodeId,
     app: AppKind,
     limits: Limits,
-    /// Where it comes from, for people.
+    /// Where it comes from, for error messages.
     origin: String,
     snapshot: Snapshot,
 }
 
 impl StageJob {
-    /// The snapshot, to be written beside the log. Takes as long as the state is large.
+    /// The snapshot, to be written beside the log. Takes time in proportion to the size of the state.
     pub fn encode(self) -> Snapshot {
         Snapshot { data: Bytes::from(self.machine.snapshot().encode()), ..self.bare }
     }
@@ -60,10 +60,10 @@ impl RestoreJob {
         &self.snapshot
     }
 
-    /// The machine that the snapshot stands for. Takes as long as the state is large.
+    /// The machine in the state of the snapshot. Takes time in proportion to the size of the state.
     ///
     /// # Errors
-    /// A sentence for people, when the snapshot stands for none. The node must stop then.
+    /// A message for people, when the snapshot has no valid state. The node must stop then.
     pub fn restore(&self) -> Result<Machine, String> {
         let index = self.snapshot.last_index();
         let state = State::decode(&self.snapshot.data).and_then(|state| Machine::restore(self.app, state));
@@ -79,7 +79,7 @@ impl RestoreJob {
 }
 
 impl<H: Host> Driver<H> {
-    /// Begins a snapshot of the state as it is. A copy of that is cheap.
+    /// Begins a snapshot of the present state. Copying the state is cheap.
     pub(super) fn begin_snapshot(&mut self) {
         self.compactor.begin();
         match self.server.snapshot_of(self.machine.last_applied(), Bytes::new()) {
@@ -92,8 +92,8 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// A snapshot stands beside the log, or could not be written, for this reason. The core takes it in, and its next write
-    /// puts it in force.
+    /// A snapshot was written beside the log; or it could not be written, for this reason. The core takes it, and its
+    /// next write makes it the snapshot of the log.
     pub fn staged(&mut self, staged: Result<Snapshot, String>) {
         let snapshot = match staged {
             Ok(snapshot) => snapshot,
@@ -108,7 +108,7 @@ impl<H: Host> Driver<H> {
             false => snapshot.last_index(),
         };
         match self.server.compact(index, snapshot.data.clone(), self.compactor.keeps()) {
-            // A leader's snapshot came first.
+            // A leader's snapshot came meanwhile.
             Err(refused) => {
                 self.no_snapshot(SnapshotRefused::Refused(refused.to_string()));
                 self.due.push_back(Effect::DiscardStaged(snapshot));
@@ -121,8 +121,8 @@ impl<H: Host> Driver<H> {
         }
     }
 
-    /// The state of a snapshot is restored, and takes the place of the application's; then what waited for it is done. Gives
-    /// back the machine that was: even to let go of a large state takes a while.
+    /// The state of a snapshot is restored, and replaces that of the application; the waiting effects follow. Returns
+    /// the former machine, because even to drop a large state takes a while.
     pub fn restored(&mut self, machine: Machine) -> Machine {
         let before = std::mem::replace(&mut self.machine, machine);
         self.restoring = false;

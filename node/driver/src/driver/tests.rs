@@ -1,4 +1,4 @@
-//! A driver whose host is the test: it hands in inputs one by one, and so knows what happened before what.
+//! Tests of the driver. The test is the host: it gives inputs one by one, and so controls their order.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::SnapshotTaken;
 
 mod shown;
 
-/// Everybody who waits is known by a name.
+/// Pending requests are identified by names, and calls by numbers.
 #[derive(Debug)]
 struct Names;
 
@@ -38,7 +38,7 @@ impl Storage for NoDisk {
     }
 }
 
-/// A driver of n1, and what it wants done.
+/// A driver of n1, and the effects that are still to be carried out.
 struct Bench {
     driver: Driver<Names>,
     now: Time,
@@ -48,7 +48,7 @@ struct Bench {
     writes: Vec<Persist>,
     /// The snapshot that is being restored.
     restoring: Option<RestoreJob>,
-    /// What was wanted, in words, in order.
+    /// The other effects as text, in order.
     log: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ fn id(number: u16) -> NodeId {
 }
 
 impl Bench {
-    /// One of this many servers, with what its disk remembers.
+    /// A driver in a cluster of this many servers, with the state that was recovered from its disk.
     fn new(servers: u16, recovered: Recovered) -> Bench {
         let core = raftian_raft::Options {
             campaigns_first: servers == 1,
@@ -74,7 +74,7 @@ impl Bench {
         bench
     }
 
-    /// One that leads itself, with its no-op applied.
+    /// The leader of a cluster of one, with its no-op applied.
     fn leading() -> Bench {
         let mut bench = Bench::new(1, Recovered::default());
         (0..2).for_each(|_| bench.sync());
@@ -83,7 +83,7 @@ impl Bench {
         bench
     }
 
-    /// Gets the votes of the others, after an election time-out.
+    /// Elects n1: its election time-out elapses, and the others grant their votes.
     fn elect(&mut self) {
         self.calls.clear();
         self.now = Time(self.now.0 + Duration::from_secs(1));
@@ -103,7 +103,7 @@ impl Bench {
         self.log.clear();
     }
 
-    /// What is wanted now, carried out as far as this is possible.
+    /// Takes all effects and carries them out as far as possible.
     fn turn(&mut self) {
         self.driver.tick(self.now);
         self.driver.turn(|_, _| {});
@@ -142,7 +142,7 @@ impl Bench {
         }
     }
 
-    /// All that was written is durable.
+    /// All writes become durable.
     fn sync(&mut self) {
         let Ok(persisted) = Persist::sync_all(std::mem::take(&mut self.writes), &mut NoDisk);
         self.driver.persisted(self.now, persisted);
@@ -156,12 +156,12 @@ impl Bench {
         self.turn();
     }
 
-    /// n2, who leads term 1, asks.
+    /// A request of n2, which leads term 1.
     fn ask(&mut self, call: u64, request: Request) {
         self.ask_in(1, call, request);
     }
 
-    /// n2, who leads this term, asks.
+    /// A request of n2, which leads this term.
     fn ask_in(&mut self, term: Term, call: u64, request: Request) {
         let message = Message { from: id(2), to: id(1), term, call, body: Body::Request(request) };
         self.driver.request(self.now, message, call);
@@ -180,14 +180,14 @@ impl Bench {
         self.turn();
     }
 
-    /// What was wanted since this was asked last.
+    /// Asserts the effects since the last call, as text.
     #[track_caller]
     fn wants(&mut self, expected: &[&str]) {
         assert_eq!(std::mem::take(&mut self.log), expected);
     }
 }
 
-/// A snapshot of a state that came of so many no-ops.
+/// A snapshot of the state after this many no-ops.
 fn snapshot(last_index: Index) -> Snapshot {
     let mut machine = Machine::new(AppKind::Kv, 1).unwrap();
     (1..=last_index).for_each(|index| drop(machine.apply(&noop(index))));
@@ -207,7 +207,7 @@ fn noop(index: Index) -> Entry {
     Entry { index, term: 1, payload: Payload::Noop }
 }
 
-/// An entry of the leader's that is committed.
+/// A committed entry of the leader.
 fn committed(index: Index) -> Request {
     let (prev_log_index, prev_log_term) = (index - 1, 1.min(index - 1));
     let entries = vec![noop(index)];
@@ -350,7 +350,7 @@ fn a_follower_passes_on_what_comes_from_a_client_and_nothing_else() {
     assert_eq!(bench.driver.counters().forwarded, 1);
 }
 
-/// Entries of n2, who leads this term from the beginning of the log on, and commits them.
+/// Entries of n2, which leads this term, from the beginning of the log on; all are committed.
 fn entries_of(term: Term, count: Index) -> Request {
     let command = r#"{"client":"x","serial":1,"op":{"set":["k","x"]}}"#;
     let entry = |index| Entry { index, term, payload: Payload::Command(command.into()) };
@@ -374,7 +374,7 @@ fn a_command_whose_index_another_command_takes_here_has_an_unknown_outcome() {
     bench.elect();
     // At 2 and 3, after the no-op.
     ["a", "b"].into_iter().for_each(|client| bench.submit(Route::Direct, client));
-    // n2 leads, has another first entry, and dies.
+    // n2 leads with another first entry, and then crashes.
     let Request::AppendEntries(append) = entries_of(9, 1) else { unreachable!() };
     bench.ask_in(9, 1, Request::AppendEntries(AppendEntries { leader_commit: 0, ..append }));
     bench.elect();

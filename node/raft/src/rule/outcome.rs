@@ -1,6 +1,6 @@
-//! The rules that show in what comes of them: messages, events, refusals, writes.
+//! The rules that show in a message, an event, a refusal or a write.
 //!
-//! Invariant: an outcome that several branches have is no rule here; those branches say themselves which they are.
+//! Invariant: an outcome that several branches have is not a rule here; those branches note themselves which they are.
 
 use super::Rule;
 use crate::refusal::VoteRefused;
@@ -76,7 +76,7 @@ impl Rule {
         }
     }
 
-    /// A later term is entered by a server in this role.
+    /// A server in this role enters a later term.
     pub(crate) fn of_later_term(role: RoleKind) -> Rule {
         match role {
             RoleKind::Follower => Rule::FollowerEntersTerm,
@@ -85,7 +85,7 @@ impl Rule {
         }
     }
 
-    /// A read came, when a round that began then was the last one confirmed.
+    /// A read came; `confirmed` is when the last confirmed round began.
     pub(crate) fn of_lease(confirmed: Option<Time>, is_leased: bool) -> Option<Rule> {
         confirmed.map(|_| if is_leased { Rule::ReadByLease } else { Rule::LeaseExpired })
     }
@@ -99,7 +99,7 @@ impl Rule {
         }
     }
 
-    /// Of so many entries that came, those from `fresh` on are new.
+    /// Of `count` received entries, those from position `fresh` on are new.
     pub(crate) fn of_entries(count: usize, fresh: Option<usize>) -> Option<Rule> {
         match fresh {
             None => (count > 0).then_some(Rule::EntriesRepeated),

@@ -1,4 +1,4 @@
-//! What peers say: requests and their replies (Figures 2 and 13).
+//! Messages of peers: requests and their replies (Figures 2 and 13).
 //!
 //! Invariant: nothing a peer sends makes a server panic.
 
@@ -17,7 +17,7 @@ impl Server {
     /// A message has arrived.
     ///
     /// # Errors
-    /// When no server that follows the rules would have sent it. If it was a request, no reply will follow.
+    /// When no server that follows the rules would have sent it. If it was a request, it gets no reply.
     pub fn receive(&mut self, now: Time, message: Message) -> Result<(), Contradiction> {
         self.observe(now);
         self.take_in(message).inspect_err(|contradiction| self.core.exercised(Rule::of_contradiction(*contradiction)))
@@ -46,7 +46,7 @@ impl Server {
 
     // Requests.
 
-    /// Thesis §9.6. A leader, and whoever hears from one, would not vote for another.
+    /// Thesis §9.6. A leader, and a server that hears from a leader, refuses.
     fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
         if self.core.mutant(Mutant::PreVoteRaisesTerm) && term > self.core.term() {
             self.adopt_term(term);
@@ -61,9 +61,9 @@ impl Server {
         self.core.reply(from, call, answer_term, Reply::PreVote { granted });
     }
 
-    /// Servers vote for whoever asks, whether they know it for a member or not (§6).
+    /// A server also votes for a candidate that is not in its configuration (§6).
     fn request_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry, transfer: bool) {
-        // Thesis §4.2.3: "does not update its term or grant its vote". The leader itself may want it otherwise (§3.10).
+        // Thesis §4.2.3: "does not update its term or grant its vote", unless the leader started the election (§3.10).
         let no_leader = self.check_no_leader();
         let is_new = term > self.core.term() && (transfer || no_leader.is_ok());
         if is_new {
@@ -71,14 +71,14 @@ impl Server {
             self.adopt_term(term);
         }
         if term == self.core.term() && self.role() == RoleKind::PreCandidate {
-            // It has asked around, but its vote in this term may still be free.
+            // A pre-candidate may still have its vote in this term.
             self.become_follower(None);
         }
         let vote = match (&mut self.role, no_leader) {
             _ if term < self.core.term() => Err(VoteRefused::StaleTerm),
             (_, Err(refused)) if term > self.core.term() => Err(refused),
             (Role::Follower(follower), _) => follower.request_vote(&mut self.core, from, last, is_new),
-            // They have voted for themselves.
+            // A candidate or leader has voted for itself.
             (Role::Campaigner(_) | Role::Leader(_), _) => Err(VoteRefused::AlreadyVoted),
         };
         self.core.exercised(Rule::of_vote(vote));
@@ -115,8 +115,8 @@ impl Server {
         Ok(())
     }
 
-    /// Thesis §3.10: as if the election time-out had elapsed, without asking around first. Only the leader that this
-    /// server follows can want that, and only a server that may stand can do it.
+    /// Thesis §3.10: as if the election time-out had elapsed, but without pre-votes. Only the leader that this server
+    /// follows may ask for it, and only a server that may stand for election does it.
     fn timeout_now(&mut self, from: NodeId, call: u64, term: Term) {
         let is_from_leader = term == self.core.term() && self.leader() == Some(from);
         if is_from_leader && self.core.may_stand() {
@@ -127,7 +127,8 @@ impl Server {
         self.core.reply(from, call, self.core.term(), Reply::TimeoutNow);
     }
 
-    /// Recognises the leader of the present term (§5.2), puts the election off, and says so; or knows of a later term.
+    /// Recognises the leader of the current term (§5.2), resets the election timer, and returns true; returns false if
+    /// the sender's term is over.
     fn hear_leader(&mut self, leader: NodeId, term: Term) -> Result<bool, Contradiction> {
         let follows = self.core.mutant(Mutant::LeaderFollows) && self.role() == RoleKind::Leader;
         if term < self.core.term() && !follows && !self.core.mutant(Mutant::StaleLeaderAccepted) {
@@ -161,6 +162,14 @@ impl Server {
     fn replied(&mut self, from: NodeId, call: u64, term: Term, reply: Reply) {
         let is_grant = matches!(reply, Reply::PreVote { granted: true });
         if term > self.core.term() && !is_grant {
+            // A follower that hears its leader stays with it: in the later term it would know of no leader, and could vote
+            // against one whose lease rests on its replies (thesis §6.4.1). The reply is to a request of an earlier role,
+            // and as good as lost.
+            let is_late = self.role() == RoleKind::Follower && self.check_no_leader().is_err();
+            if is_late && !self.core.mutant(Mutant::LateRefusalBelieved) {
+                self.core.exercised(Rule::LaterTermInReplyIgnored);
+                return;
+            }
             // "If RPC request or response contains term T > currentTerm: set currentTerm = T, convert to follower."
             if !self.core.mutant(Mutant::HigherTermInReplyIgnored) {
                 self.core.exercised(Rule::LaterTermInReply);
@@ -185,9 +194,9 @@ impl Server {
                 leader.snapshot_replied(&mut self.core, from, call, reply);
                 self.advance();
             }
-            // A TimeoutNow is answered by the election.
+            // The answer to a TimeoutNow is the election itself.
             (_, Reply::PreVote { granted: false } | Reply::RequestVote { granted: false } | Reply::TimeoutNow) => {}
-            // Answers to questions of an earlier role or term.
+            // Replies to requests of an earlier role or term.
             _ => self.core.exercised(Rule::LateReplyIgnored),
         }
     }

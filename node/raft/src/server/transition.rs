@@ -1,6 +1,6 @@
-//! The changes of role (Figure 4), and what a leader does when more is known to be stored.
+//! The changes of role (Figure 4), and what a leader does when it learns that more entries are stored.
 //!
-//! Invariant: a leader's unanswered reads fail on its way out, whichever that is.
+//! Invariant: when a leader steps down, for whatever reason, its pending reads fail.
 
 use super::{Role, Server};
 use crate::campaign::{Campaign, Stage};
@@ -17,8 +17,8 @@ impl Server {
         self.core.exercised(Rule::of_later_term(self.role()));
         self.core.enter_term(term);
         match &mut self.role {
-            // The election time-out runs on: only a leader's message or a granted vote puts it off (§5.2), or a
-            // candidate that cannot win could keep all others from trying.
+            // The election timer is not reset: only a leader's message or a granted vote does that (§5.2). Otherwise a
+            // candidate that cannot win could keep all others from standing.
             Role::Follower(follower) => {
                 follower.leader = None;
                 self.announce();
@@ -28,7 +28,7 @@ impl Server {
         }
     }
 
-    /// Becomes a follower in the present term. A vote given in it stands.
+    /// Becomes a follower in the current term. A vote granted in this term stays.
     pub(super) fn become_follower(&mut self, leader: Option<NodeId>) {
         if let Role::Leader(leading) = &mut self.role {
             leading.fail_reads(&mut self.core, leader);
@@ -40,8 +40,8 @@ impl Server {
         self.announce();
     }
 
-    /// The election time-out has elapsed (§5.2). A server without a vote waits on: it could not win, and would only
-    /// disturb those who can (§6).
+    /// The election time-out has elapsed (§5.2). A server without a vote keeps waiting: it could not win, and would
+    /// only disturb the others (§6).
     pub(super) fn election_timed_out(&mut self) {
         if let Role::Campaigner(campaign) = &mut self.role {
             self.core.exercised(Rule::CampaignRetried);
@@ -52,7 +52,7 @@ impl Server {
         }
         if self.core.may_stand() {
             self.core.exercised_if(!self.core.is_voter(), Rule::RemovedVoterStands);
-            // A candidate that could not win asks anew before it starts yet another term.
+            // A candidate that did not win asks for pre-votes again before it starts another term.
             let asks_first = self.core.options.pre_vote;
             self.start_campaign(if asks_first { Stage::PreVote } else { Stage::Vote { transfer: false } });
         } else if self.leader().is_some() {
@@ -86,8 +86,8 @@ impl Server {
         }
     }
 
-    /// More is stored somewhere than before: a leader may know more to be committed, and a change of the membership to
-    /// be completed. When it has led itself out of the cluster, "it steps down" (§6).
+    /// A server has stored more entries than before: the leader may advance commitIndex, and complete a change of the
+    /// membership. A leader that is not in the committed configuration "steps down" (§6).
     pub(super) fn advance(&mut self) {
         let Role::Leader(leader) = &mut self.role else { return };
         leader.advance_commit_index(&mut self.core);
@@ -100,8 +100,9 @@ impl Server {
         }
     }
 
-    /// Whether this server knows of no leader that lives. One that leads or hears from a leader lets nobody disturb it
-    /// (thesis §4.2.3). With leases, a server that has just started may have heard from one before it crashed.
+    /// Whether this server knows no live leader. A server that leads or hears from a leader refuses votes (thesis
+    /// §4.2.3). With leases, a server that has just started refuses too: it may have heard from a leader before it
+    /// crashed.
     pub(super) fn check_no_leader(&self) -> Result<(), VoteRefused> {
         let shortest = self.core.options.election_timeout.start;
         let has_just_started = self.core.now.since(self.core.started) < shortest

@@ -59,6 +59,8 @@ pub const FIGURES: &[Figure] = figures! { "":
     "readindex_retry_after_pause",
     "lease_given_away",
     "lease_follower_restarts",
+    "lease_late_refusal",
+    "reply_to_former_life",
     // Logs (§5.3)
     "ack_after_truncation",
     "stale_short_append",

@@ -1,4 +1,4 @@
-//! What a driver shows its host, and when it wants to be called.
+//! Tests of what a driver shows its host, and of its deadlines.
 
 use super::*;
 
