@@ -82,7 +82,9 @@ pub(crate) fn number_of(file: &str) -> Option<u32> {
 /// The node that a file names as its owner. Its header need not be valid or complete.
 pub(crate) fn owner(file: &[u8]) -> Option<NodeId> {
     let byte = |offset: usize| file.get(offset).copied().unwrap_or_default();
-    node_of([byte(NODE), byte(NODE + 1), byte(NODE + 2), byte(NODE + 3)])
+    let pair = |offset| u16::from_le_bytes([byte(offset), byte(offset + 1)]);
+    // Of a header that is cut off, the incarnation may be missing; to compare what is there, the first will do.
+    NodeId::of(pair(NODE), pair(NODE + 2).max(1))
 }
 
 impl Header {
