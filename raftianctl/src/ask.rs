@@ -12,7 +12,7 @@ use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted}
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::error::{NodeError, never_sent};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
-use raftian_rpc::{AppKind, NodeId, Response};
+use raftian_rpc::{AppKind, NodeId, Response, selector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
@@ -209,17 +209,26 @@ fn command(op: String) -> Result<Box<RawValue>, Failure> {
     command.map_err(|why| Failure::failed(format!("the command cannot be written: {why}")))
 }
 
+/// The node of a lab that a person means by this name.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn the_node(status: &LabStatus, named: NodeId) -> Result<NodeId, Failure> {
+    let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
+    selector::meant(named, &known).ok_or_else(|| {
+        let known = selector::names(&known);
+        Failure::new(Kind::Usage, format!("there is no node {named}; this lab has {known}"))
+    })
+}
+
 /// The nodes to ask, in order: that one, or all that run.
 ///
 /// # Errors
 /// When there is none.
 pub(crate) fn targets(status: &LabStatus, through: Option<NodeId>) -> Result<Vec<(NodeId, SocketAddr)>, Failure> {
     if let Some(wanted) = through {
-        let Some(node) = status.nodes.iter().find(|report| report.node == wanted) else {
-            let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
-            let known = raftian_rpc::selector::names(&known);
-            return Err(Failure::new(Kind::Usage, format!("there is no node {wanted}; this lab has {known}")));
-        };
+        let wanted = the_node(status, wanted)?;
+        let node = status.nodes.iter().find(|report| report.node == wanted).expect("it is one of these");
         return match (node.state, node.address) {
             (NodeState::Running, Some(address)) => Ok(vec![(wanted, address)]),
             (NodeState::Paused, _) => {

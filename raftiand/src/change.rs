@@ -20,7 +20,7 @@ use raftian_rpc::selector::Selector;
 use raftian_rpc::{Configuration, Index, NodeId};
 use tokio::time::Instant;
 
-use crate::fit::{Todo, check, standing_in_words, unreachable_why};
+use crate::fit::{Todo, check, meant, standing_in_words, unreachable_why};
 use crate::lab::{Lab, closing, deadline};
 use crate::members::{Next, margin, next};
 use crate::node::Node;
@@ -95,12 +95,13 @@ impl Lab {
 
     /// The node that is meant.
     async fn the_node(&self, verb: MemberVerb, selector: Selector) -> Result<NodeId, LabError> {
-        if let Some(node) = selector.as_node() {
-            return Ok(node);
+        if let Some(named) = selector.as_node() {
+            return meant(&self.state(), verb, named);
         }
         if matches!(verb, MemberVerb::Add | MemberVerb::AddLearner) {
             let text = selector.to_string();
-            return text.parse::<NodeId>().map_err(|why| LabError::Usage(why.to_string()));
+            let named = text.parse::<NodeId>().map_err(|why| LabError::Usage(why.to_string()))?;
+            return meant(&self.state(), verb, named);
         }
         let facts = self.facts(&[&selector]).await?;
         one(&resolve(selector, &facts, &mut self.luck())?)
@@ -167,12 +168,9 @@ impl Lab {
             (known.is_none(), known.is_none_or(|node| node.process.is_none()))
         };
         if is_new {
-            // What a removed node of that name may have left behind is not this one's.
+            // What one that could not be started may have left behind is not this one's.
             self.remove_folder(node).await?;
-            self.change(|state| {
-                state.nodes.insert(node, Node::new(true));
-                state.members.removed.remove(&node);
-            });
+            self.change(|state| state.nodes.insert(node, Node::new(true)));
         }
         if !is_dead {
             return self.save();

@@ -52,10 +52,10 @@ impl Faults {
         self.in_force.values().flat_map(rules_of).collect()
     }
 
-    /// The directed links over which nothing gets through.
+    /// The directed links over which nothing gets through, by the names of their ends.
     pub(crate) fn cut_links(&self) -> BTreeSet<(NodeId, NodeId)> {
         let cuts = self.in_force.values().filter(|fault| fault.effect == Effect::CUT);
-        cuts.flat_map(|fault| fault.links.iter().copied()).collect()
+        cuts.flat_map(|fault| &fault.links).map(|(from, to)| (from.name(), to.name())).collect()
     }
 
     /// Brings a fault into force from `since_ns` on.

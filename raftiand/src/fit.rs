@@ -8,8 +8,8 @@
 use raftian_rpc::control::Standing;
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{MemberVerb, NodeState};
-use raftian_rpc::selector::names;
-use raftian_rpc::{MAX_NODES, NodeId};
+use raftian_rpc::selector::{self, names};
+use raftian_rpc::{Configuration, MAX_NODES, NodeId};
 
 use crate::lab::State;
 
@@ -20,6 +20,31 @@ pub(crate) enum Todo {
     Open,
     /// It was removed before.
     GoneAlready,
+}
+
+/// The node that is meant by a name: the one there is, or was last; for one to be added, the next of that name. A node
+/// that begins anew is never taken for one that had the name before, and promised what it does not know.
+pub(crate) fn meant(state: &State, verb: MemberVerb, named: NodeId) -> Result<NodeId, LabError> {
+    let members: Vec<NodeId> = state.members.configuration().into_iter().flat_map(Configuration::members).collect();
+    let present = state.nodes.keys().chain(&members);
+    if let Some(present) = selector::meant(named, present) {
+        return Ok(present);
+    }
+    let Some(last) = selector::meant(named, &state.members.removed) else {
+        return match verb {
+            MemberVerb::Add | MemberVerb::AddLearner if named != named.name() => Err(LabError::Usage(format!(
+                "the lab numbers the nodes of a name itself; `raftianctl member add {}` adds the next one",
+                named.name()
+            ))),
+            _ => Ok(named),
+        };
+    };
+    match verb {
+        MemberVerb::Add | MemberVerb::AddLearner if named == named.name() => last.next_incarnation().ok_or_else(|| {
+            LabError::Conflict(format!("{named} has been used {} times, and no more; choose another name", u16::MAX))
+        }),
+        _ => Ok(last),
+    }
 }
 
 /// Refuses what makes no sense, whatever the leader says.
@@ -47,6 +72,12 @@ fn check_stranger(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo,
             standing_in_words(Some(standing))
         ))),
         (MemberVerb::Remove, None) if state.members.removed.contains(&node) => Ok(Todo::GoneAlready),
+        (MemberVerb::Add | MemberVerb::AddLearner, None) if state.members.removed.contains(&node) => {
+            Err(LabError::Usage(format!(
+                "{node} was removed, and its log with it; `raftianctl member add {}` adds a new node of that name",
+                node.name()
+            )))
+        }
         (MemberVerb::Remove, None) => Err(LabError::Usage(no_such_node(state, node))),
         (MemberVerb::Promote, None) => {
             let advice = format!("`raftianctl member add {node}` adds it");
@@ -79,14 +110,13 @@ pub(crate) fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Op
         return Some(format!("{node} is {}", state.is(node)));
     }
     let cut = state.faults.cut_links();
-    let is_cut = cut.contains(&(leader, node)) || cut.contains(&(node, leader));
+    let (one, other) = (leader.name(), node.name());
+    let is_cut = cut.contains(&(one, other)) || cut.contains(&(other, one));
     is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
 }
 
 #[cfg(test)]
 mod tests {
-    use raftian_rpc::Configuration;
-
     use super::*;
     use crate::members::Members;
     use crate::node::Node;
@@ -122,7 +152,33 @@ mod tests {
         }
         state.members.removed.insert(n(9));
         assert_eq!(check(&state, MemberVerb::Remove, n(9)), Ok(Todo::GoneAlready));
-        assert_eq!(check(&state, MemberVerb::Add, n(9)), Ok(Todo::Open), "a name can be used again");
+    }
+
+    #[test]
+    fn a_name_that_is_used_again_stands_for_another_node() {
+        let mut state = lab(3);
+        let id = |text: &str| -> NodeId { text.parse().unwrap() };
+        let text = |state: &State, verb, named: &str| meant(state, verb, id(named)).map(|node| node.to_string());
+        for verb in [MemberVerb::Add, MemberVerb::Promote, MemberVerb::Remove] {
+            assert_eq!(text(&state, verb, "n2").as_deref(), Ok("n2"), "there is one");
+            assert_eq!(text(&state, verb, "n9").as_deref(), Ok("n9"), "there never was one");
+        }
+        state.nodes.remove(&n(2));
+        state.members.hear(1, &Configuration::new([n(1), n(3)]).unwrap());
+        state.members.removed.insert(n(2));
+        assert_eq!(text(&state, MemberVerb::Remove, "n2").as_deref(), Ok("n2"), "it has gone already");
+        assert_eq!(text(&state, MemberVerb::AddLearner, "n2").as_deref(), Ok("n2.2"));
+        state.nodes.insert(id("n2.2"), Node::new(true));
+        for verb in [MemberVerb::Add, MemberVerb::Promote, MemberVerb::Remove] {
+            assert_eq!(text(&state, verb, "n2").as_deref(), Ok("n2.2"), "there is one");
+        }
+        state.nodes.remove(&id("n2.2"));
+        state.members.removed.insert(id("n2.2"));
+        assert_eq!(text(&state, MemberVerb::Add, "n2").as_deref(), Ok("n2.3"));
+        for named in ["n2.2", "n2.4", "n9.2"] {
+            let why = meant(&state, MemberVerb::Add, id(named)).and_then(|node| check(&state, MemberVerb::Add, node));
+            assert!(why.unwrap_err().to_string().contains("`raftianctl member add n"), "{named}");
+        }
     }
 
     #[test]

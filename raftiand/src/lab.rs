@@ -284,7 +284,8 @@ fn reach_quorum(
     running: &BTreeSet<NodeId>,
     cut: &BTreeSet<(NodeId, NodeId)>,
 ) -> BTreeSet<NodeId> {
-    let linked = |node, peer| node == peer || (!cut.contains(&(node, peer)) && !cut.contains(&(peer, node)));
+    let is_cut = |from: NodeId, to: NodeId| cut.contains(&(from.name(), to.name()));
+    let linked = |node, peer| node == peer || !is_cut(node, peer) && !is_cut(peer, node);
     let reaches = |node: NodeId| members.has_quorum(|peer| running.contains(&peer) && linked(node, peer));
     running.iter().copied().filter(|node| members.is_voter(*node) && reaches(*node)).collect()
 }

@@ -22,7 +22,7 @@ pub(crate) struct Members {
     /// What was begun and is not known to be done, by node: so that the next daemon can see to it should this one die.
     #[serde(default)]
     pub(crate) open: BTreeMap<NodeId, MemberVerb>,
-    /// Those that were removed and not added again.
+    /// Those that were removed. A name that is used again stands for another node, so none ever comes back.
     #[serde(default)]
     pub(crate) removed: BTreeSet<NodeId>,
 }

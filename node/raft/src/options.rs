@@ -92,7 +92,9 @@ impl Options {
     /// The generator of this server, seeded by hash(run seed, id), so that servers of one run get different time-outs.
     pub(crate) fn random(&self) -> fastrand::Rng {
         // SplitMix64's finaliser, over seed and id, so that neighbouring ids are far apart.
-        let mut z = self.seed ^ u64::from(self.id.number()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.seed
+            ^ (u64::from(self.id.number()) | u64::from(self.id.incarnation() - 1) << 16)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         fastrand::Rng::with_seed(z ^ (z >> 31))

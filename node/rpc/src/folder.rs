@@ -69,6 +69,12 @@ impl LabFolder {
     pub fn node(&self, id: crate::NodeId) -> PathBuf {
         self.path.join("nodes").join(id.to_string())
     }
+
+    /// The nodes that have a folder; none where that cannot be read.
+    pub fn nodes(&self) -> Vec<crate::NodeId> {
+        let entries = std::fs::read_dir(self.path.join("nodes")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
 }
 
 /// Where the folders of all labs are.

@@ -1,4 +1,4 @@
-//! Selectors: how a command names nodes. `n3`, `n1-3`, `n1,n4`, `@leader`, `@followers`, `@any`, `@any:2`,
+//! Selectors: how a command names nodes. `n3`, `n3.2`, `n1-3`, `n1,n4`, `@leader`, `@followers`, `@any`, `@any:2`,
 //! `@minority`, `@majority`, `@all`, `!n2`.
 //!
 //! Grammar: terms separated by commas. A term may be prefixed with `!`, which removes instead of adds; a selector
@@ -60,7 +60,7 @@ pub struct Facts {
 pub enum SelectorError {
     /// Not in the grammar.
     #[error(
-        "`{term}` is not a node selector; use n3 (nodes are n1 to n65535), n1-3, n1,n4, @leader, @followers, @any, @any:2, @minority, @majority, @all, or !n2"
+        "`{term}` is not a node selector; use n3 (nodes are n1 to n65535; n3.2 is the second of that name), n1-3, n1,n4, @leader, @followers, @any, @any:2, @minority, @majority, @all, or !n2"
     )]
     Syntax {
         /// The term that was not understood.
@@ -147,13 +147,16 @@ impl Selector {
     ) -> Result<BTreeSet<NodeId>, SelectorError> {
         match atom {
             Atom::All => Ok(facts.nodes.clone()),
-            Atom::Range(first, last) => (first.number()..=last.number())
-                .filter_map(NodeId::new)
-                .map(|node| match facts.nodes.contains(&node) {
-                    true => Ok(node),
-                    false => Err(SelectorError::NoSuchNode { node, known: names(&facts.nodes) }),
-                })
-                .collect(),
+            Atom::Range(first, last) => {
+                let among = (first.number()..=last.number()).filter_map(NodeId::new);
+                let named = among.map(|name| if first == last { first } else { name });
+                named
+                    .map(|node| {
+                        let known = || names(&facts.nodes);
+                        meant(node, &facts.nodes).ok_or_else(|| SelectorError::NoSuchNode { node, known: known() })
+                    })
+                    .collect()
+            }
             Atom::Leader => match facts.leader {
                 Some((leader, _)) => Ok(BTreeSet::from([leader])),
                 None => Err(SelectorError::NoLeader { selector: self.text.clone() }),
@@ -189,6 +192,13 @@ impl Facts {
     fn running_voters(&self) -> BTreeSet<NodeId> {
         self.running.intersection(&self.voters).copied().collect()
     }
+}
+
+/// Which of these nodes a person means: this one, or by its bare name whichever there is, and the latest if there are
+/// several.
+pub fn meant<'a>(named: NodeId, among: impl IntoIterator<Item = &'a NodeId>) -> Option<NodeId> {
+    let is_meant = |node: &&NodeId| **node == named || named == named.name() && node.name() == named;
+    among.into_iter().filter(is_meant).max().copied()
 }
 
 /// Node names as people write them: `n1,n2,n5`.
@@ -237,7 +247,8 @@ fn parse_range(text: &str) -> Option<Atom> {
         true => last.parse().ok()?,
         false => format!("n{last}").parse().ok()?,
     };
-    (first <= last).then_some(Atom::Range(first, last))
+    let are_names = first == first.name() && last == last.name();
+    (first <= last && are_names).then_some(Atom::Range(first, last))
 }
 
 impl fmt::Display for Selector {
@@ -298,6 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_means_the_node_that_has_it_now() {
+        let facts = Facts { nodes: ["n1", "n2.3", "n3"].map(|id| id.parse().unwrap()).into(), ..facts() };
+        let resolve = |text: &str| {
+            let chosen = text.parse::<Selector>()?.resolve(&facts, &mut fastrand::Rng::with_seed(1))?;
+            Ok::<_, SelectorError>(names(&chosen))
+        };
+        for (text, expected) in [("n2", "n2.3"), ("n2.3", "n2.3"), ("n1-3", "n1,n2.3,n3"), ("!n2", "n1,n3")] {
+            assert_eq!(resolve(text).as_deref(), Ok(expected), "{text}");
+        }
+        let gone = resolve("n2.2").unwrap_err().to_string();
+        assert!(gone.contains("there is no node n2.2; this lab has n1,n2.3,n3"), "{gone}");
+        assert!(resolve("n1.2").is_err(), "it was never added again");
+    }
+
+    #[test]
     fn draws_have_the_size_they_name_and_come_from_the_running() {
         for (text, size) in [("@any", 1), ("@any:2", 2), ("@minority", 2), ("@majority", 3)] {
             let chosen = text.parse::<Selector>().unwrap().resolve(&facts(), &mut fastrand::Rng::with_seed(3)).unwrap();
@@ -330,7 +356,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
-        for text in ["", ",", "n", "leader", "@boss", "@any:0", "@any:x", "n3-1", "n1--2", "!", "n1,,n2"] {
+        for text in [
+            "", ",", "n", "leader", "@boss", "@any:0", "@any:x", "n3-1", "n1.2-3", "n1-n3.2", "n2.1", "n1--2", "!",
+            "n1,,n2",
+        ] {
             assert!(matches!(resolve(text), Err(SelectorError::Syntax { .. })), "{text:?}");
         }
         assert!(matches!(resolve("n6"), Err(SelectorError::NoSuchNode { .. })));

@@ -44,8 +44,8 @@ pub(crate) struct Frame {
 
 /// Appends the frame of a hard state to `out`; it will be written at `at`.
 pub(crate) fn put_hard_state(out: &mut Vec<u8>, at: Position, batch: u32, hard_state: &HardState) {
-    let vote = hard_state.voted_for.map_or(0, NodeId::number);
-    put_frame(out, at, batch, HARD_STATE, [&hard_state.term.to_le_bytes(), &vote.to_le_bytes(), &[]]);
+    let vote = node_bytes(hard_state.voted_for);
+    put_frame(out, at, batch, HARD_STATE, [&hard_state.term.to_le_bytes(), &vote, &[]]);
 }
 
 /// Appends the frame of an entry to `out`; it will be written at `at`.
@@ -67,24 +67,37 @@ pub(crate) fn put_restart(out: &mut Vec<u8>, at: Position, batch: u32, index: In
     put_frame(out, at, batch, RESTART, [&index.to_le_bytes(), &[], &[]]);
 }
 
-/// Voters, outgoing voters and learners: for each group the count and then the numbers, all as u16.
+/// A node as its number and its incarnation, both u16; zeros for none.
+pub(crate) fn node_bytes(node: Option<NodeId>) -> [u8; 4] {
+    let [number, incarnation] = node.map_or([0; 2], |node| [node.number(), node.incarnation()]).map(u16::to_le_bytes);
+    [number[0], number[1], incarnation[0], incarnation[1]]
+}
+
+/// What [`node_bytes`] wrote.
+pub(crate) fn node_of(bytes: [u8; 4]) -> Option<NodeId> {
+    let [number, incarnation] = [[bytes[0], bytes[1]], [bytes[2], bytes[3]]].map(u16::from_le_bytes);
+    NodeId::of(number, incarnation)
+}
+
+/// Voters, outgoing voters and learners: for each group the count, a u32, and then the nodes.
 fn members_of(configuration: &Configuration) -> Vec<u8> {
-    let count = |ids: &BTreeSet<NodeId>| u16::try_from(ids.len()).expect("there are fewer node names than u16s");
+    let count = |ids: &BTreeSet<NodeId>| u32::try_from(ids.len()).expect("a configuration is small").to_le_bytes();
     let groups = [configuration.voters(), configuration.outgoing(), configuration.learners()];
-    let numbers =
-        groups.into_iter().flat_map(|ids| std::iter::once(count(ids)).chain(ids.iter().map(|id| id.number())));
-    numbers.flat_map(u16::to_le_bytes).collect()
+    let words = groups
+        .into_iter()
+        .flat_map(|ids| std::iter::once(count(ids)).chain(ids.iter().map(|id| node_bytes(Some(*id)))));
+    words.flatten().collect()
 }
 
 /// The configuration that [`members_of`] encoded; `None` if the bytes are not valid.
 fn configuration_of(bytes: &[u8]) -> Option<Configuration> {
-    let mut numbers = bytes.chunks(2).map(|pair| Some(u16::from_le_bytes(pair.try_into().ok()?)));
+    let mut words = bytes.chunks(4).map(|word| <[u8; 4]>::try_from(word).ok());
     let mut group = || -> Option<BTreeSet<NodeId>> {
-        let count = numbers.next()??;
-        (0..count).map(|_| NodeId::new(numbers.next()??)).collect()
+        let count = u32::from_le_bytes(words.next()??);
+        (0..count).map(|_| node_of(words.next()??)).collect()
     };
     let (voters, outgoing, learners) = (group()?, group()?, group()?);
-    Configuration::of(voters, outgoing, learners).filter(|_| numbers.next().is_none())
+    Configuration::of(voters, outgoing, learners).filter(|_| words.next().is_none())
 }
 
 /// The frame at `at`; `None` if there is no valid one.
@@ -154,8 +167,8 @@ impl Frame {
     pub(crate) fn record(&self) -> Result<Record, String> {
         let payload = &self.payload;
         match (self.kind, payload.len()) {
-            (HARD_STATE, 10) => {
-                let voted_for = NodeId::new(u16::from_le_bytes([payload[8], payload[9]]));
+            (HARD_STATE, 12) => {
+                let voted_for = node_of([payload[8], payload[9], payload[10], payload[11]]);
                 Ok(Record::HardState(HardState { term: u64_at(payload, 0), voted_for }))
             }
             (NOOP, 16) => Ok(self.entry(Payload::Noop)),

@@ -349,9 +349,9 @@ mod tests {
     #[test]
     fn a_gap_between_entries_is_refused() {
         let message = refusal(&disk_with(&first(), &[noop(1), noop(3)]));
-        assert!(message.starts_with("`00000001.wal` makes no sense at byte 77: entry 3 follows entry 1;"), "{message}");
+        assert!(message.starts_with("`00000001.wal` makes no sense at byte 81: entry 3 follows entry 1;"), "{message}");
         let message = refusal(&disk_with(&first(), &[noop(0)]));
-        assert!(message.contains("at byte 48: entry 0 follows entry 0"), "{message}");
+        assert!(message.contains("at byte 52: entry 0 follows entry 0"), "{message}");
         let message = refusal(&disk_with(&first(), &[noop(1), Record::Restart(5), noop(7)]));
         assert!(message.contains("entry 7 follows entry 5"), "{message}");
     }
@@ -359,9 +359,9 @@ mod tests {
     #[test]
     fn a_term_that_goes_back_is_refused() {
         let message = refusal(&disk_with(&first(), &[term(5), term(5), term(4)]));
-        assert!(message.contains("at byte 94: the term goes back from 5 to 4"), "{message}");
+        assert!(message.contains("at byte 102: the term goes back from 5 to 4"), "{message}");
         let message = refusal(&disk_with(&later(0), &[term(0)]));
-        assert!(message.contains("at byte 48: the term goes back from 1 to 0"), "{message}");
+        assert!(message.contains("at byte 52: the term goes back from 1 to 0"), "{message}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! [magic 8 bytes][version u32][segment u32][end of the previous segment u32][crc u32]
-//! [node u16][term u64][vote u16][last index u64][crc u32] frames … zeros
+//! [node u32][term u64][vote u32][last index u64][crc u32] frames … zeros
 //! ```
 //!
 //! The first line is the same in every version. Invariant: a segment is created only after the one before it was synced
@@ -17,13 +17,13 @@
 use raftian_raft::{HardState, Index, NodeId};
 
 use crate::mutant::Mutant;
-use crate::record::{u32_at, u64_at};
+use crate::record::{node_bytes, node_of, u32_at, u64_at};
 use crate::{Disk, DiskFile, Options, WalError};
 
 /// The length of a segment's header in bytes.
-pub(crate) const HEADER: u32 = 48;
+pub(crate) const HEADER: u32 = 52;
 /// The version of the format of headers, frames and marks.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 /// The length in bytes of the part of a header that is the same in every version.
 const PREFACE: usize = 24;
 /// The offset of the node's number in a header.
@@ -82,7 +82,9 @@ pub(crate) fn number_of(file: &str) -> Option<u32> {
 /// The node that a file names as its owner. Its header need not be valid or complete.
 pub(crate) fn owner(file: &[u8]) -> Option<NodeId> {
     let byte = |offset: usize| file.get(offset).copied().unwrap_or_default();
-    NodeId::new(u16::from_le_bytes([byte(NODE), byte(NODE + 1)]))
+    let pair = |offset| u16::from_le_bytes([byte(offset), byte(offset + 1)]);
+    // Of a header that is cut off, the incarnation may be missing; to compare what is there, the first will do.
+    NodeId::of(pair(NODE), pair(NODE + 2).max(1))
 }
 
 impl Header {
@@ -98,10 +100,10 @@ impl Header {
         bytes[12..16].copy_from_slice(&self.segment.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.previous_end.to_le_bytes());
         seal(&mut bytes[..PREFACE]);
-        bytes[NODE..NODE + 2].copy_from_slice(&self.node.number().to_le_bytes());
-        bytes[26..34].copy_from_slice(&self.hard_state.term.to_le_bytes());
-        bytes[34..36].copy_from_slice(&self.hard_state.voted_for.map_or(0, NodeId::number).to_le_bytes());
-        bytes[36..44].copy_from_slice(&self.last_index.to_le_bytes());
+        bytes[NODE..NODE + 4].copy_from_slice(&node_bytes(Some(self.node)));
+        bytes[28..36].copy_from_slice(&self.hard_state.term.to_le_bytes());
+        bytes[36..40].copy_from_slice(&node_bytes(self.hard_state.voted_for));
+        bytes[40..48].copy_from_slice(&self.last_index.to_le_bytes());
         seal(&mut bytes);
         bytes
     }
@@ -116,14 +118,14 @@ impl Header {
             VERSION => check(&bytes, length == bytes.len())?,
             other => return Err(BadHeader::OtherVersion(other)),
         }
-        let voted_for = NodeId::new(u16::from_le_bytes([bytes[34], bytes[35]]));
+        let voted_for = node_of([bytes[36], bytes[37], bytes[38], bytes[39]]);
         let (stored_crc, computed_crc) = checksums(&bytes);
         Ok(Header {
             node: owner(&bytes).ok_or(BadHeader::Damaged { stored_crc, computed_crc })?,
             segment: u32_at(&bytes, 12),
             previous_end: u32_at(&bytes, 16),
-            hard_state: HardState { term: u64_at(&bytes, 26), voted_for },
-            last_index: u64_at(&bytes, 36),
+            hard_state: HardState { term: u64_at(&bytes, 28), voted_for },
+            last_index: u64_at(&bytes, 40),
         })
     }
 

@@ -21,7 +21,7 @@ use raftian_rpc::{AppKind, NodeId};
 use serde::Serialize;
 
 use self::board::Board;
-use crate::ask::other_app;
+use crate::ask::{other_app, the_node};
 use crate::cli::Context;
 use crate::connect::{Daemon, QUICK};
 use crate::failure::{Failure, Kind};
@@ -173,6 +173,7 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<Load
     if let Some(other) = args.app.filter(|wanted| *wanted != app) {
         return Err(other_app(app, other));
     }
+    let targets = args.to.map(|node| the_node(&status, node)).transpose()?.map_or(Targeting::All, Targeting::One);
     let options = LoadOptions {
         rate_per_s: (!args.closed).then_some(args.rate),
         clients: args.clients,
@@ -181,7 +182,7 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<Load
         app,
         players,
         keys: args.keys,
-        targets: args.to.map_or(Targeting::All, Targeting::One),
+        targets,
         ..LoadOptions::default()
     };
     options.validate().map_err(|why| Failure::new(Kind::Usage, why))?;
@@ -194,11 +195,6 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<Load
             options.clients
         );
         return Err(Failure::failed(why));
-    }
-    let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
-    if let Some(stranger) = args.to.filter(|node| !known.contains(node)) {
-        let known = raftian_rpc::selector::names(&known);
-        return Err(Failure::new(Kind::Usage, format!("there is no node {stranger}; this lab has {known}")));
     }
     if let Some(warning) = silent_nodes(&status) {
         context.output.note(&warning);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::{NodeId, RaftEvent};
+use raftian_rpc::{NodeId, RaftEvent, selector};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ enum Line {
 /// Shows the lines.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let folder = context.folder()?;
-    let node = folder.node(args.node);
+    let node = folder.node(selector::meant(args.node, &folder.nodes()).unwrap_or(args.node));
     if !folder.path().exists() {
         return Err(no_daemon(&context.lab));
     }

@@ -18,7 +18,7 @@ pub const MARK: &str = "durable";
 /// The name of the snapshot's file.
 pub const SNAPSHOT: &str = "snapshot.json";
 /// The length of a segment's header in bytes.
-pub const HEADER: usize = 48;
+pub const HEADER: usize = 52;
 
 /// Segments that fill quickly.
 pub const SMALL: Options = Options::new(1024, 256);
