@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use raftian_raft::{
-    AppendEntries, AppendReply, Body, Configuration, Conflict, Entry, HardState, Index, LastEntry, Message, NotLeader,
-    Options, Payload, Persist, Recovered, Reply, Request, RoleKind, Server, Term, Time,
+    AppendEntries, AppendReply, Body, Configuration, Conflict, Entry, HardState, Index, LastEntry, Message, NodeId,
+    NotLeader, Options, Payload, Persist, Recovered, Reply, Request, RoleKind, Server, Term, Time,
 };
 
 use crate::cluster::{Cluster, Disk, Happening, n};
@@ -397,4 +397,26 @@ fn replay_of(options: Options, length: usize) -> Vec<usize> {
         assert_eq!(server.deadline() <= now, waits, "at once while entries wait, and else not");
     }
     parts
+}
+
+/// What a server shows, which hosts and judges rely on.
+#[test]
+fn a_server_shows_its_log_its_members_and_what_its_followers_have() {
+    let mut cluster = elected(cluster(3));
+    for command in ["a", "b", "c"] {
+        cluster.propose(n(1), &[command]).unwrap();
+        cluster.deliver_all();
+    }
+    let server = cluster.server(n(1)).unwrap();
+    assert_eq!(server.hard_state(), HardState { term: 1, voted_for: Some(n(1)) });
+    assert_eq!(server.configuration(), Configuration::new(NodeId::first(3)).as_ref());
+    assert_eq!((server.first_index(), server.last().index), (1, 4));
+    assert_eq!((server.match_index(n(2)), server.match_index(n(9))), (Some(4), None));
+    assert!(server.snapshot().is_none());
+    assert_eq!(cluster.server(n(2)).unwrap().match_index(n(1)), None, "it does not lead");
+
+    let index = cluster.compact(n(1), 1).unwrap();
+    let server = cluster.server(n(1)).unwrap();
+    assert_eq!((index, server.snapshot().map(|snapshot| snapshot.last.index)), (4, Some(4)));
+    assert_eq!((server.first_index(), server.entries(4, 9).len(), server.entries(3, 9).len()), (4, 1, 0));
 }
