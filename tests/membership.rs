@@ -88,8 +88,8 @@ fn a_wiped_disk_keeps_its_node_out_until_it_is_removed_and_added_again() {
     lab.ok("member remove n3");
     lab.ok("member add n3");
     lab.ok("wait converged");
-    assert_eq!(lab.node("n3")["server"]["state"]["players"][0]["hp"], 70);
-    assert_eq!(standing(&lab, "n3"), "voter");
+    assert_eq!(lab.node("n3.2")["server"]["state"]["players"][0]["hp"], 70);
+    assert_eq!(standing(&lab, "n3.2"), "voter");
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_member_without_a_node_is_shown_and_can_be_removed() {
     assert!(!lab.ok("status").contains("n3"));
     lab.ok("member add n3");
     lab.ok("wait converged");
-    assert_eq!(lab.node("n3")["server"]["state"]["players"][0]["hp"], 70);
+    assert_eq!(lab.node("n3.2")["server"]["state"]["players"][0]["hp"], 70);
 }
 
 #[test]
