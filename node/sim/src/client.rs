@@ -59,6 +59,8 @@ pub(crate) struct Told {
     invoked: u64,
     completed: Option<u64>,
     ok: Option<(Index, Response)>,
+    /// Whether it certainly never took effect and never will.
+    is_refused: bool,
 }
 
 /// What all clients did and saw.
@@ -139,7 +141,7 @@ impl Client {
 
 impl History {
     fn begin(&mut self, client: String, serial: u64, op: Op, step: u64) -> usize {
-        self.told.push(Told { client, serial, op, invoked: step, completed: None, ok: None });
+        self.told.push(Told { client, serial, op, invoked: step, completed: None, ok: None, is_refused: false });
         self.told.len() - 1
     }
 
@@ -147,6 +149,12 @@ impl History {
         self.acknowledged += u64::from(ok.is_some());
         let told = &mut self.told[place];
         (told.completed, told.ok) = (Some(step), ok);
+    }
+
+    /// An operation has ended without effect.
+    pub(crate) fn refused(&mut self, place: usize, step: u64) {
+        let told = &mut self.told[place];
+        (told.completed, told.is_refused) = (Some(step), true);
     }
 
     /// How many operations were begun.
@@ -164,6 +172,7 @@ impl History {
             completed_ns: told.completed,
             outcome: match &told.ok {
                 Some((index, response)) => Outcome::Ok { index: *index, response: response.clone() },
+                None if told.is_refused => Outcome::Failed { reason: "refused by all that were asked".to_owned() },
                 None => Outcome::Unknown { reason: "no answer: outcome unknown".to_owned() },
             },
         };

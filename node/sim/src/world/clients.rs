@@ -228,7 +228,11 @@ impl World {
         }
         self.coverage.note_rare(Rare::GaveUp);
         if let Some(current) = trying.current.take() {
-            self.history.end(current.place, self.steps, None);
+            if current.is_unknown {
+                self.history.end(current.place, self.steps, None);
+            } else {
+                self.history.refused(current.place, self.steps);
+            }
             if !current.is_unknown && !current.op.is_read() {
                 self.coverage.note_rare(Rare::RefusedForGood);
                 self.oracle.refused(&trying.name, current.serial)?;
