@@ -116,6 +116,7 @@ fn a_load_that_begins_after_a_large_snapshot_is_judged_from_there_and_a_new_node
     assert!(taken[0]["bytes"].as_u64().unwrap() < 100_000, "it is compact: {taken}");
     // What is committed while the new node restores the state has to wait for it there.
     let load = lab.begin("-o json load --rate 500 --clients 16 --for 3s");
+    lab.ok("wait commit>=50");
     lab.ok("member add n4");
     assert_valid(&ended(load));
     lab.ok("wait converged");
