@@ -166,13 +166,6 @@ impl<H: Host> Driver<H> {
         self.proposals.len() + self.reads.len()
     }
 
-    /// How many of these are still pending although their entry is applied or their read is decided: none, when all
-    /// effects are taken and no snapshot is being restored.
-    pub fn overdue(&self) -> usize {
-        let applied = self.machine.last_applied();
-        self.proposals.up_to(applied) + self.reads.overdue(applied, self.server.pending_reads())
-    }
-
     /// Counters since it was created.
     pub fn counters(&self) -> Counters {
         self.counters

@@ -72,11 +72,6 @@ impl<C> Proposals<C> {
         std::mem::take(&mut self.by_index).into_values().map(|proposal| proposal.client)
     }
 
-    /// The number of pending proposals up to an index.
-    pub(crate) fn up_to(&self, index: Index) -> usize {
-        self.by_index.range(..=index).count()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.by_index.len()
     }
@@ -133,7 +128,6 @@ mod tests {
     fn what_a_snapshot_covers_comes_out_and_the_rest_stays() {
         let mut proposals = proposals(&[(4, 1), (5, 1), (6, 1)]);
         assert_eq!(proposals.skipped(5).collect::<Vec<_>>(), [4, 5]);
-        assert_eq!((proposals.up_to(5), proposals.up_to(6)), (0, 1));
         assert_eq!((proposals.len(), proposals.take_all().collect::<Vec<_>>()), (1, vec![6]));
     }
 }

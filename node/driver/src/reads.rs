@@ -68,12 +68,6 @@ impl<C> Reads<C> {
         undecided.chain(std::mem::take(&mut self.decided).into_values()).map(|read| read.client)
     }
 
-    /// How many reads could be answered now, when this index is applied and the core has this many undecided reads.
-    pub(crate) fn overdue(&self, applied: Index, undecided: usize) -> usize {
-        let due = self.decided.keys().take_while(|(index, _)| *index <= applied).count();
-        due + self.undecided.len().saturating_sub(undecided)
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.undecided.len() + self.decided.len()
     }
@@ -167,17 +161,6 @@ mod tests {
         reads.add(decisions[1].ticket, get(2));
         assert!(reads.decide(decisions[1]).is_none());
         assert_eq!((reads.take_all().collect::<Vec<_>>(), reads.len()), (vec![1, 2], 0));
-    }
-
-    #[test]
-    fn what_could_be_answered_and_is_not_is_overdue() {
-        let decisions = decisions();
-        let mut reads = Reads::new(Planted::default());
-        reads.add(decisions[0].ticket, get(1));
-        reads.add(decisions[1].ticket, get(2));
-        assert_eq!([2, 1, 0].map(|undecided| reads.overdue(0, undecided)), [0, 1, 2]);
-        assert!(reads.decide(decisions[0]).is_none());
-        assert_eq!((reads.overdue(0, 1), reads.overdue(1, 1), reads.overdue(1, 0)), (0, 1, 2));
     }
 
     #[test]

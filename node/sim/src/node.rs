@@ -89,9 +89,8 @@ pub(crate) struct Node {
     pub(crate) encoding: Option<Snapshot>,
     pub(crate) restoring: Option<(RestoreJob, Machine)>,
     pub(crate) calls: Calls,
-    /// The questions that it took in in this life, and how many it answered or passed on.
+    /// The questions that it took in in this life.
     pub(crate) questions: Questions,
-    pub(crate) answered: u64,
 }
 
 /// A crash to come: when so many more boundaries are crossed. A boundary is a write handed over, a sync that is done but
@@ -201,7 +200,6 @@ impl Node {
             restoring: None,
             calls: Calls::default(),
             questions: Questions::default(),
-            answered: 0,
         }
     }
 
@@ -234,7 +232,7 @@ impl Node {
         (self.encoding, self.restoring, self.wanted, self.handed) = (None, None, 0, 0);
         self.restores.clear();
         self.calls = Calls::default();
-        (self.questions, self.answered) = (Questions::default(), 0);
+        self.questions = Questions::default();
         self.wind();
         Some(driver)
     }

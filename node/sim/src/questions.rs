@@ -35,6 +35,11 @@ impl Questions {
         self.asked
     }
 
+    /// How many of them are not answered yet.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// One is about to be handed in. Says its number, from 1 on.
     pub(crate) fn ask(&mut self) -> u64 {
         self.asked += 1;

@@ -151,6 +151,7 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
         ("partition n1 |", "line 2, column 15: expected nodes such as n1,n2, but the line ends here"),
         ("partition n1, | n2", "line 2, column 14: expected a node such as n1, found ``"),
         ("partition n1,n1 | n2", "line 2, column 14: n1 is named twice"),
+        ("crash n2.2", "line 2, column 7: there is no n2.2: the nodes are n1 to n3"),
         ("isolate n1,n2,n3", "line 2, column 9: these are all nodes, and there are no others to isolate them from"),
         ("isolate n1,n1,n2", "line 2, column 12: n1 is named twice"),
         (

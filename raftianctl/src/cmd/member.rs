@@ -38,7 +38,8 @@ enum Verb {
     /// Start a new node, let it catch up, and give it a vote
     #[command(after_help = ADD_EXAMPLES)]
     Add {
-        /// The name of the new node: n1 to n65535, and not that of one there is
+        /// The name of the new node: n1 to n65535, and not that of one there is. A name that was used before stands for
+        /// another node then: n2.2 is the second n2
         #[arg(value_name = "NODE")]
         node: NodeId,
         /// Leave it a learner: it is sent the log, and has no vote

@@ -196,7 +196,8 @@ impl<'a> Words<'a> {
 
     fn named(&self, part: Word<'_>) -> Result<NodeId, Unreadable> {
         let id: NodeId = part.text.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
-        match usize::from(id.number()) <= self.nodes {
+        // The nodes of the simulator are the first of their names.
+        match id == id.name() && usize::from(id.number()) <= self.nodes {
             true => Ok(id),
             false => Err(part.refused(format!("there is no {id}: the nodes are n1 to n{}", self.nodes))),
         }

@@ -153,10 +153,10 @@ impl World {
         let node = &self.nodes[at];
         let Some(driver) = &node.driver else { return Ok(()) };
         self.oracle.settled(at, driver.server(), driver.is_restoring())?;
-        let (asked, answered, pending) = (node.questions.asked(), node.answered, driver.pending() as u64);
-        self.oracle.findings.require(asked == answered + pending, Invariant::Answered, || {
+        let (asked, open, pending) = (node.questions.asked(), node.questions.open(), driver.pending());
+        self.oracle.findings.require(open == pending, Invariant::Answered, || {
             let id = id_at(at);
-            format!("{id} took in {asked} questions, and answered {answered}; {pending} are pending")
+            format!("{id} took in {asked} questions, of which {open} are not answered; {pending} are pending")
         })?;
         // While a snapshot is being restored, answers wait.
         let (applied, undecided) = (self.oracle.applied_index(at), driver.server().pending_reads());
@@ -393,7 +393,6 @@ impl World {
     // Answers.
 
     fn forward(&mut self, at: usize, leader: NodeId, question: Question<SimHost>) -> Check {
-        self.nodes[at].answered += 1;
         self.coverage.note_rare(Rare::Forwarded);
         match question {
             Question::Command(command, asker) => self.pass_on(at, place(leader), asker, command),
@@ -402,7 +401,6 @@ impl World {
     }
 
     fn tell_command(&mut self, at: usize, asker: Asker, outcome: CommandOutcome) -> Check {
-        self.nodes[at].answered += 1;
         let answer = match outcome {
             CommandOutcome::Applied { index, response, .. } => Answer::Done { index, response },
             CommandOutcome::Replaced => {
@@ -420,7 +418,6 @@ impl World {
     }
 
     fn tell_read(&mut self, at: usize, asker: Asker, outcome: ReadOutcome) -> Check {
-        self.nodes[at].answered += 1;
         let answer = match outcome {
             ReadOutcome::Served { index, response } => {
                 self.coverage.note_rare(Rare::ReadServed);

@@ -11,7 +11,7 @@ fn a_driver_shows_what_waits_and_when_it_wants_to_be_called() {
     bench.submit(Route::Direct, "ann");
     bench.submit(Route::Direct, "bob");
     bench.read(Route::Direct, "cy");
-    assert_eq!((bench.driver.pending(), bench.driver.overdue()), (3, 0));
+    assert_eq!(bench.driver.pending(), 3);
     assert_eq!(bench.driver.counters().proposed, 2);
 
     let mut follower = Bench::new(3, Recovered::default());
@@ -78,16 +78,4 @@ fn a_snapshot_holds_the_state_and_says_how_many_entries_it_made_room_for() {
     assert_eq!(bench.driver.counters(), Counters { proposed: 3, applied: 4, snapshots: 2, ..Counters::default() });
     let snapshot = bench.driver.server().snapshot().expect("one was taken");
     assert_eq!(snapshot.data, Bytes::from(bench.driver.machine().snapshot().encode()));
-}
-
-#[test]
-fn what_is_decided_and_not_answered_yet_is_overdue() {
-    let mut bench = Bench::leading();
-    let get = RawValue::from_string(r#"{"get":"k"}"#.to_owned()).unwrap();
-    bench.driver.read(bench.now, get, Consistency::Linearizable, Route::Direct, "ann");
-    assert_eq!(bench.driver.overdue(), 0);
-    bench.driver.turn(|_, _| {});
-    assert_eq!(bench.driver.overdue(), 1);
-    bench.turn();
-    assert_eq!(bench.driver.overdue(), 0);
 }
