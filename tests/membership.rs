@@ -284,14 +284,21 @@ fn a_node_whose_configuration_is_old_does_not_win_with_the_votes_of_others_that_
     lab.ok("start -n 7 --app kv");
     lab.ok("transfer-leader n1");
     lab.ok("partition n3 n1,n6,n7");
-    for name in ["n2", "n4", "n5"] {
+    for (name, fault) in [("n2", "f2"), ("n4", "f3"), ("n5", "f4")] {
         lab.ok(&format!("partition {name} n1,n6,n7"));
-        lab.ok(&format!("member remove {name}"));
+        let removed = lab.run(&format!("member remove {name}"));
+        assert!(
+            removed.code == 0 && removed.stderr.contains(&format!("{fault} stays on the links of the name {name}")),
+            "{removed:#?}"
+        );
     }
     for name in ["n2", "n4", "n5"] {
         let added = lab.json(&format!("member add {name} --learner"));
         assert_eq!(added["node"], format!("{name}.2"), "{added}");
     }
+    lab.ok("partition n2 n6");
+    let faults = lab.ok("fault list");
+    assert!(faults.contains("f5  partition n2 | n6 ") && !faults.contains("n2.2"), "links are between names: {faults}");
     // They hear n3 and not the leader, and n3 needs four votes of the seven that it knows.
     eventually("n3 asks for votes", || lab.node("n3")["server"]["role"] == "pre_candidate");
     lab.ok("kv set a majority --as n6");
@@ -304,6 +311,14 @@ fn a_node_whose_configuration_is_old_does_not_win_with_the_votes_of_others_that_
     // A bare name is that of the node that has it now.
     assert_eq!(lab.json("member promote n2")["node"], "n2.2");
     assert_eq!(lab.json("member remove n2")["node"], "n2.2");
+    // What the end of a daemon has left of it goes when it is asked for again.
+    let left = lab.folder().join("nodes/n2.2");
+    fs::create_dir_all(&left).unwrap();
+    assert_eq!(lab.json("member remove n2")["changed"], false);
+    assert!(!left.exists());
+    fs::create_dir_all(&left).unwrap();
+    lab.ok("start");
+    assert!(!left.exists(), "or when the lab starts");
     assert_eq!(lab.json("member add n2")["node"], "n2.3");
     lab.fails("member add n2.2", 2, &["n2.2 was removed", "`raftianctl member add n2`"]);
 }

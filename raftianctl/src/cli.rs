@@ -90,6 +90,7 @@ const SELECTORS: &str = "\
 Selectors name nodes:
   n3   n1-3   n1,n4   @leader   @followers   @any   @any:2   @minority
   @majority   @all   '!n2' (all but n2; quoted, as shells read ! as history)
+n2 is the node that has the name now; n2.2 is the second that has had it.
 
 Examples:
   raftianctl demo

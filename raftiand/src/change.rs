@@ -60,7 +60,10 @@ impl Lab {
         };
         // Looked at first: whoever asks may know of a member by what the leader has only just said.
         let led = self.view().await.leader.is_some_and(|(leader, _)| leader == node);
-        if check(&self.state(), verb, node)? == Todo::GoneAlready {
+        let todo = check(&self.state(), verb, node)?;
+        if todo == Todo::GoneAlready {
+            // What a full disk or the end of a daemon has left of it goes now.
+            self.dismiss(node, deadline).await?;
             return Ok(report);
         }
         let known = self.state().nodes.contains_key(&node);
@@ -74,6 +77,15 @@ impl Lab {
                     report.leader = self.await_leader(received_ns, deadline, &mut report.notes).await?;
                 }
                 report.notes.extend(margin(&report.configuration, &self.state().running()));
+                let faults: Vec<String> =
+                    self.state().faults.on_links_of(node).iter().map(ToString::to_string).collect();
+                if !faults.is_empty() {
+                    report.notes.push(format!(
+                        "{} stays on the links of the name {}, for whichever node has it next; `raftianctl heal` ends that",
+                        faults.join(","),
+                        node.name()
+                    ));
+                }
                 self.player_leaves(node, deadline, &mut report.notes).await;
             }
             MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote => {
@@ -275,13 +287,28 @@ impl Lab {
         self.remove_folder(node).await
     }
 
+    /// Removes the folders that were left when nodes were removed. What cannot be removed is told.
+    pub(crate) async fn sweep_removed(&self, notes: &mut Vec<String>) {
+        let left: Vec<NodeId> = {
+            let state = self.state();
+            let is_left = |node: &NodeId| state.members.removed.contains(node) && !state.nodes.contains_key(node);
+            self.folder.nodes().into_iter().filter(is_left).collect()
+        };
+        for node in left {
+            notes.push(match self.remove_folder(node).await {
+                Ok(()) => format!("the folder of {node} is removed, which was left when {node} was"),
+                Err(why) => why.to_string(),
+            });
+        }
+    }
+
     async fn remove_folder(&self, node: NodeId) -> Result<(), LabError> {
         let folder = self.folder.node(node);
         let path = folder.clone();
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
         match removed.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LabError::Failed(format!(
-                "the folder of {node}, {}, cannot be removed: {error}; remove it by hand, or {node} cannot be added again",
+                "the folder of {node}, {}, cannot be removed: {error}; remove it by hand, or see to it that `raftianctl member remove {node}` can",
                 folder.display()
             ))),
             _ => Ok(()),

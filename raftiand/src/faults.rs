@@ -37,6 +37,12 @@ impl Faults {
         self.version += 1;
     }
 
+    /// The faults on the links of a node.
+    pub(crate) fn on_links_of(&self, node: NodeId) -> Vec<FaultId> {
+        let is_end = |(from, to): &(NodeId, NodeId)| [*from, *to].contains(&node.name());
+        self.in_force.values().filter(|fault| fault.links.iter().any(is_end)).map(|fault| fault.id).collect()
+    }
+
     /// The faults in force, in the order they came.
     pub(crate) fn list(&self) -> Vec<Fault> {
         self.in_force.values().cloned().collect()
@@ -55,7 +61,7 @@ impl Faults {
     /// The directed links over which nothing gets through, by the names of their ends.
     pub(crate) fn cut_links(&self) -> BTreeSet<(NodeId, NodeId)> {
         let cuts = self.in_force.values().filter(|fault| fault.effect == Effect::CUT);
-        cuts.flat_map(|fault| &fault.links).map(|(from, to)| (from.name(), to.name())).collect()
+        cuts.flat_map(|fault| fault.links.iter().copied()).collect()
     }
 
     /// Brings a fault into force from `since_ns` on.

@@ -80,7 +80,7 @@ fn check_stranger(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo,
         }
         (MemberVerb::Remove, None) => Err(LabError::Usage(no_such_node(state, node))),
         (MemberVerb::Promote, None) => {
-            let advice = format!("`raftianctl member add {node}` adds it");
+            let advice = format!("`raftianctl member add {}` adds one of that name", node.name());
             Err(LabError::Usage(format!("{}; {advice}", no_such_node(state, node))))
         }
         (MemberVerb::Add | MemberVerb::AddLearner, None) if state.nodes.len() >= usize::from(MAX_NODES) => {

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::faults::{check_for_ms, title};
 use crate::lab::{Lab, closing};
 use crate::observe::resolve;
-use crate::partition::{self, Cut};
+use crate::partition::{self, Cut, by_name};
 
 /// How long a partition waits for a leader on the side that can have one.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
@@ -70,11 +70,12 @@ impl Lab {
         let mut luck = self.luck();
         let from = resolve(request.from, &facts, &mut luck)?;
         let to = resolve(request.to, &facts, &mut luck)?;
-        let links = partition::between(&from.nodes, &to.nodes, request.one_way);
+        let ends = (by_name(&from.nodes), by_name(&to.nodes));
+        let links = partition::between(&ends.0, &ends.1, request.one_way);
         if links.is_empty() {
             return Err(LabError::Usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
         }
-        let title = title(request.effect, &from.nodes, &to.nodes, request.one_way);
+        let title = title(request.effect, &ends.0, &ends.1, request.one_way);
         self.add(Cut { title, links }, request.effect, request.for_ms, vec![from, to]).await
     }
 
@@ -141,23 +142,24 @@ fn lay_out(
     luck: &mut fastrand::Rng,
 ) -> Result<(Cut, Vec<Resolution>), LabError> {
     let one_way = request.one_way;
+    let (all, voters) = (by_name(&facts.nodes), by_name(&facts.voters));
     let (cut, resolved) = match &request.layout {
         Layout::Groups(groups) => {
             let resolved: Vec<Resolution> =
                 groups.iter().map(|group| resolve(group.clone(), facts, luck)).collect::<Result<_, _>>()?;
-            let groups: Vec<_> = resolved.iter().map(|resolution| resolution.nodes.clone()).collect();
+            let groups: Vec<_> = resolved.iter().map(|resolution| by_name(&resolution.nodes)).collect();
             (partition::groups(&groups, one_way), resolved)
         }
         Layout::Isolate(inside) => {
             let resolution = resolve(inside.clone(), facts, luck)?;
-            (partition::isolate(&resolution.nodes, &facts.nodes, one_way), vec![resolution])
+            (partition::isolate(&by_name(&resolution.nodes), &all, one_way), vec![resolution])
         }
-        Layout::Bridge => (partition::bridge(&facts.nodes, one_way), vec![]),
-        Layout::Ring => (partition::ring(&facts.nodes, one_way), vec![]),
+        Layout::Bridge => (partition::bridge(&all, one_way), vec![]),
+        Layout::Ring => (partition::ring(&all, one_way), vec![]),
         Layout::Halves => {
             let resolved: Vec<Resolution> = resolve(leader, facts, luck).into_iter().collect();
-            let leader = facts.leader.map(|(leader, _)| leader);
-            (partition::halves(&facts.nodes, &facts.voters, leader, one_way), resolved)
+            let leader = facts.leader.map(|(leader, _)| leader.name());
+            (partition::halves(&all, &voters, leader, one_way), resolved)
         }
     };
     cut.map(|cut| (cut, resolved)).map_err(LabError::Usage)

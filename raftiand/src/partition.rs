@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use raftian_rpc::NodeId;
 use raftian_rpc::selector::names;
 
-/// A set of nodes on one side of a cut.
+/// A set of nodes on one side of a cut, by their names: a link stays cut when its end is another node of the name.
 pub(crate) type Group = BTreeSet<NodeId>;
 
 /// What to cut, and its name.
@@ -19,6 +19,11 @@ pub(crate) struct Cut {
     pub(crate) title: String,
     /// The directed links to cut.
     pub(crate) links: Vec<(NodeId, NodeId)>,
+}
+
+/// The names of nodes.
+pub(crate) fn by_name(nodes: &BTreeSet<NodeId>) -> Group {
+    nodes.iter().map(|node| node.name()).collect()
 }
 
 /// Cuts every link between two different groups; one way, only those from earlier groups to later ones.

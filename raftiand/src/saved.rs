@@ -238,6 +238,9 @@ fn parse(text: &str) -> Result<Saved, String> {
     if let Some((stranger, _)) = first.find(|(id, _)| id.number() > settings.nodes) {
         return Err(format!("it lists {stranger} among n1 to n{}, with which the lab began", settings.nodes));
     }
+    if let Some(node) = saved.nodes.keys().find(|node| saved.members.removed.contains(node)) {
+        return Err(format!("it lists {node} among the nodes, and says that {node} was removed"));
+    }
     settings.timing.validate()?;
     Ok(saved)
 }

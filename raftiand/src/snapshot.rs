@@ -13,7 +13,7 @@ use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{ControlClient, SnapshotTaken};
 use raftian_rpc::error::{LabError, NodeError};
-use raftian_rpc::lab::{SnapshotReport, SnapshotRequest};
+use raftian_rpc::lab::{NodeState, SnapshotReport, SnapshotRequest};
 use raftian_rpc::selector::names;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -37,7 +37,9 @@ impl Lab {
         let mut refused = self.not_running(&resolved.nodes);
         if refused.len() == resolved.nodes.len() {
             let states: Vec<String> = refused.iter().map(|(id, is)| format!("{id} is {is}")).collect();
-            let advice = format!("bring it back with `raftianctl restart {}`", names(&resolved.nodes));
+            let are_paused = self.state().in_state(NodeState::Paused).is_superset(&resolved.nodes);
+            let verb = if are_paused { "resume" } else { "restart" };
+            let advice = format!("bring it back with `raftianctl {verb} {}`", names(&resolved.nodes));
             return Err(LabError::Conflict(format!("{}; {advice}", states.join(", "))));
         }
         let mut calls = JoinSet::new();

@@ -71,6 +71,7 @@ impl Lab {
         if let (None, false, Some(why)) = (leader, request.no_wait, notes.last()) {
             return Err(LabError::Conflict(format!("no node can be elected leader: {why}")));
         }
+        self.sweep_removed(&mut notes).await;
         if leader.is_some() {
             self.settle_open_changes(deadline, &mut notes).await?;
         }

@@ -87,6 +87,24 @@ fn answer(reply: AppendReply) -> Body {
 }
 
 #[test]
+fn a_follower_takes_no_entries_from_a_second_leader_of_a_term() {
+    let mut stage = Stage::new();
+    let append = |entries| {
+        let append = AppendEntries { prev_log_index: 0, prev_log_term: 0, entries, leader_commit: 0 };
+        Body::Request(Request::AppendEntries(append))
+    };
+    stage.receive(2, 1, 1, append(vec![])).unwrap();
+    stage.settle();
+    let noop = Entry { index: 1, term: 1, payload: Payload::Noop };
+    let refused = stage.receive(3, 1, 1, append(vec![noop.clone()]));
+    assert_eq!(refused, Err(Contradiction::SecondLeader { term: 1 }));
+    assert_eq!((stage.server.leader(), stage.server.last().index), (Some(n(2)), 0));
+    // In a later term another one leads.
+    stage.receive(3, 2, 2, append(vec![noop])).unwrap();
+    assert_eq!((stage.server.leader(), stage.server.last().index), (Some(n(3)), 1));
+}
+
+#[test]
 fn entries_out_of_order_are_refused_whole() {
     let mut stage = Stage::new();
     stage.receive(2, 3, 1, append((0, 0), &[(1, 1), (2, 2)], 1)).unwrap();

@@ -85,6 +85,19 @@ pub enum WalError {
         /// What is wrong.
         problem: String,
     },
+    /// Another version of the program wrote the log.
+    #[error(
+        "the format of `{file}` has version {version}, and this program reads version {known}; nothing was changed: start \
+         the node with the program that wrote it, or begin a new lab"
+    )]
+    OtherVersion {
+        /// The file.
+        file: String,
+        /// Its version.
+        version: u32,
+        /// The version that this program reads.
+        known: u32,
+    },
     /// A file that was durable is missing.
     #[error("`{file}` is missing; {NEXT_STEP}")]
     Missing {

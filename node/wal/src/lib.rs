@@ -71,7 +71,8 @@
 //! | a missing segment between others, or one that the mark names; a snapshot without any | [`WalError::Missing`] |
 //! | first segments missing, with entries that the snapshot does not cover, or without a snapshot | [`WalError::Gap`] |
 //! | a snapshot that does not match its checksum | [`WalError::CorruptSnapshot`] |
-//! | a gap between entries, a term that decreases, an unknown version or kind | [`WalError::Inconsistent`] |
+//! | a gap between entries, a term that decreases, an unknown kind | [`WalError::Inconsistent`] |
+//! | a header of another version | [`WalError::OtherVersion`] |
 //! | a snapshot of a term that the hard state has not reached | [`WalError::Inconsistent`] |
 //! | no file `durable`, or the start of its creation, and no frame in the log | its creation was cut short: new one |
 //! | the same beside a log with any frame | [`WalError::NoMark`] |

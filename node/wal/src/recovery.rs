@@ -198,13 +198,7 @@ fn refuse_header(file: String, bad: BadHeader) -> WalError {
         BadHeader::Damaged { stored_crc, computed_crc } => {
             WalError::Corrupt { file, offset: 0, index: None, stored_crc, computed_crc }
         }
-        BadHeader::OtherVersion(version) => {
-            let problem = format!(
-                "its format has version {version}, and this program reads version {VERSION}; the program that wrote it \
-                 still reads it"
-            );
-            WalError::Inconsistent { file, offset: 0, problem }
-        }
+        BadHeader::OtherVersion(version) => WalError::OtherVersion { file, version, known: VERSION },
     }
 }
 

@@ -135,7 +135,9 @@ pub(crate) fn note_unconfirmed(context: &Context, report: &FaultReport) {
         context.output.note(&words::resolved(resolution));
     }
     let ends = report.fault.links.iter().flat_map(|(from, to)| [*from, *to]);
-    let silent: std::collections::BTreeSet<_> = ends.filter(|node| !report.confirmed.contains(node)).collect();
+    // Links are between names.
+    let confirmed: std::collections::BTreeSet<_> = report.confirmed.iter().map(|node| node.name()).collect();
+    let silent: std::collections::BTreeSet<_> = ends.filter(|node| !confirmed.contains(node)).collect();
     if !silent.is_empty() {
         let names = names(&silent);
         context.output.note(&format!(

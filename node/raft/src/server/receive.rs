@@ -148,6 +148,9 @@ impl Server {
             Role::Follower(follower) if follower.leader.is_some_and(|(known, _)| known == leader) => {
                 *follower = Follower::new(&mut self.core, Some(leader));
             }
+            Role::Follower(follower) if follower.leader.is_some() && term == self.core.term() => {
+                return Err(Contradiction::SecondLeader { term });
+            }
             Role::Follower(_) => self.become_follower(Some(leader)),
             Role::Campaigner(_) => {
                 self.core.exercised(Rule::CandidateFollowsLeader);

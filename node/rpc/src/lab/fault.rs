@@ -69,7 +69,8 @@ pub struct Fault {
     pub title: String,
     /// What goes wrong on each link.
     pub effect: Effect,
-    /// The directed links concerned.
+    /// The directed links concerned, by the names of their ends: a fault outlives the node at an end, and holds for the
+    /// next one of that name.
     pub links: Vec<(NodeId, NodeId)>,
     /// When it was added, on the machine's monotonic clock.
     pub since_ns: u64,
