@@ -15,6 +15,7 @@ use std::io;
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -137,6 +138,8 @@ impl Acceptor {
         tokio::spawn(async move {
             let serving = http1::Builder::new()
                 .max_header_size(MAX_HEADER_BYTES)
+                // Else each request costs one more read, and a buffer for it, to see whether its caller has gone.
+                .half_close(true)
                 .serve_connection(TokioIo::new(socket), guard)
                 .with_upgrades();
             tokio::pin!(serving);
@@ -168,11 +171,11 @@ struct Guard {
 impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
     type Response = HttpResponse;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, BoxError>> + Send>>;
+    type Future = Answer;
 
-    fn call(&self, mut request: HttpRequest<Incoming>) -> Self::Future {
+    fn call(&self, mut request: HttpRequest<Incoming>) -> Answer {
         if let Err(refusal) = admit(&self.secret, request.headers()) {
-            return Box::pin(async move { Ok(closing(refusal.response())) });
+            return Answer::Refusal(refusal);
         }
         let connection = Arc::clone(&self.connection);
         connection.prove();
@@ -185,14 +188,29 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
             request.extensions_mut().insert(PlainHttp);
         }
         let request = request.map(|body| TimedBody::new(body, Arc::clone(&connection)));
-        let answer = self.rpc.clone().call(request);
-        Box::pin(async move {
-            let response = answer.await?;
-            connection.expect_within(IDLE_TIMEOUT);
-            // 101 is the way to a WebSocket.
-            let is_refusal = response.status().is_client_error() || response.status().is_server_error();
-            Ok(if is_refusal { closing(response) } else { response })
-        })
+        Answer::Awaited { answer: self.rpc.clone().call(request), connection }
+    }
+}
+
+/// The answer to a request.
+enum Answer {
+    Refusal(Refusal),
+    Awaited { answer: <Rpc as tower::Service<HttpRequest<TimedBody>>>::Future, connection: Arc<Connection> },
+}
+
+impl Future for Answer {
+    type Output = Result<HttpResponse, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let (answer, connection) = match self.get_mut() {
+            Answer::Refusal(refusal) => return Poll::Ready(Ok(closing(refusal.response()))),
+            Answer::Awaited { answer, connection } => (answer, connection),
+        };
+        let response = ready!(answer.as_mut().poll(context))?;
+        connection.expect_within(IDLE_TIMEOUT);
+        // 101 is the way to a WebSocket.
+        let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+        Poll::Ready(Ok(if is_refusal { closing(response) } else { response }))
     }
 }
 
