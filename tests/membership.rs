@@ -248,7 +248,7 @@ fn the_lead_is_handed_over_under_load_and_nothing_is_lost() {
     }
     assert_valid(&ended(load));
     let events = lab.ok("events -n 200");
-    assert!(events.contains("transfer-leader n2") && events.contains("hands the lead over to n2"), "{events}");
+    assert!(events.contains("transfer-leader n2") && events.contains("transfers leadership to n2"), "{events}");
     lab.ok("kill n1");
     lab.ok("wait leader");
     lab.fails("transfer-leader n1", 1, &["n1 is killed", "raftianctl restart n1"]);

@@ -66,7 +66,7 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
             format!("follows {leader} in term {term}")
         }
         RaftEvent::Role { role: RoleKind::Follower, term, leader: None } => {
-            format!("follows nobody in term {term} yet")
+            format!("knows no leader in term {term} yet")
         }
         RaftEvent::Voted { term, candidate } => format!("votes for {candidate} in term {term}"),
         RaftEvent::Truncated { from } => format!("discards its entries from index {from} on"),
@@ -76,7 +76,7 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         RaftEvent::Membership { configuration: None } => "knows of no members".to_owned(),
         RaftEvent::SnapshotTaken { index } => format!("takes a snapshot at index {index}"),
         RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),
-        RaftEvent::TransferStarted { to } => format!("hands the lead over to {to}"),
+        RaftEvent::TransferStarted { to } => format!("transfers leadership to {to}"),
         RaftEvent::TransferAborted { to } => format!("gives up handing the lead over to {to}"),
         RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
     }
@@ -108,7 +108,7 @@ mod tests {
             |role, leader: Option<&str>| RaftEvent::Role { role, term: 2, leader: leader.map(|n| n.parse().unwrap()) };
         assert_eq!(raft(&role(RoleKind::Leader, Some("n1"))), "leads term 2");
         assert_eq!(raft(&role(RoleKind::Follower, Some("n1"))), "follows n1 in term 2");
-        assert_eq!(raft(&role(RoleKind::Follower, None)), "follows nobody in term 2 yet");
+        assert_eq!(raft(&role(RoleKind::Follower, None)), "knows no leader in term 2 yet");
         let event = Happening::Raft { node: "n2".parse().unwrap(), event: RaftEvent::Truncated { from: 7 } };
         assert_eq!(happening(&event), "n2 discards its entries from index 7 on");
         let change = Happening::MemberChanging { verb: MemberVerb::AddLearner, node: "n6".parse().unwrap() };

@@ -189,7 +189,7 @@ impl Lab {
             let problem = match (late.contains(id), state.nodes[id].state) {
                 (true, _) => "not ready in time".to_owned(),
                 (_, NodeState::Running) => "running, but without confirming where the peers are".to_owned(),
-                _ => format!("failed: {}", state.nodes[id].reason.as_deref().unwrap_or("nobody knows why")),
+                _ => format!("failed: {}", state.nodes[id].reason.as_deref().unwrap_or("the reason is not known")),
             };
             problems.entry(problem).or_default().insert(*id);
         }

@@ -99,7 +99,7 @@ fn found(verb: MemberVerb, node: NodeId, members: &Configuration) -> String {
             ("removed", format!("it is still {standing}; `raftianctl member remove {node}` removes it"))
         }
     };
-    format!("{node} was being {was}, and nobody saw the end of it: {what}")
+    format!("{node} was being {was}, and its end is not known: {what}")
 }
 
 #[cfg(test)]
@@ -115,11 +115,11 @@ mod tests {
         let set = |numbers: &[u16]| numbers.iter().copied().map(n).collect::<BTreeSet<_>>();
         let members = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4])).unwrap();
         for (verb, node, says) in [
-            (MemberVerb::Add, 3, "being added, and nobody saw the end of it: it is a voter"),
+            (MemberVerb::Add, 3, "being added, and its end is not known: it is a voter"),
             (MemberVerb::Add, 4, "`raftianctl member promote n4`"),
             (MemberVerb::AddLearner, 4, "it is a learner"),
             (MemberVerb::Add, 5, "it is gone again; `raftianctl member add n5`"),
-            (MemberVerb::Promote, 4, "being promoted, and nobody saw the end of it: it is a learner"),
+            (MemberVerb::Promote, 4, "being promoted, and its end is not known: it is a learner"),
             (MemberVerb::Remove, 5, "its process and folder are gone"),
             (MemberVerb::Remove, 3, "still a voter; `raftianctl member remove n3`"),
         ] {

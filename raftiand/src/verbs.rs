@@ -286,7 +286,7 @@ pub(crate) fn hopeless(state: &State) -> Option<String> {
     if let Some(half) = halves.find(|half| up(half) <= half.len() / 2) {
         let what = if half.len() == state.nodes.len() { "nodes" } else { "voters" };
         let lack = match half.len() {
-            1 => format!("{} is the only voter and does not run, so nobody can lead", names(half)),
+            1 => format!("{} is the only voter and does not run, so there can be no leader", names(half)),
             all => format!("{} of {all} {what} run, and it takes {} to elect a leader", up(half), all / 2 + 1),
         };
         return Some(format!("{lack}; {}", how_to_bring_back(state, &running)));
@@ -369,7 +369,8 @@ mod tests {
         assert!(hopeless(&state).unwrap().ends_with("no process of n2,n3 to bring back, so only a new lab helps"));
         put(&mut state, [NodeState::Killed; 3]);
         state.members = Members::first(1);
-        let only = "n1 is the only voter and does not run, so nobody can lead; bring back n1 with `raftianctl start`";
+        let only =
+            "n1 is the only voter and does not run, so there can be no leader; bring back n1 with `raftianctl start`";
         assert_eq!(hopeless(&state).unwrap(), only);
     }
 }

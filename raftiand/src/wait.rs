@@ -103,7 +103,7 @@ impl Scene {
             let role = format!("{:?}", status.role).to_lowercase();
             format!("{} is {role} in term {}", status.node, status.term)
         });
-        format!("nobody leads with a quorum; {}", roles.collect::<Vec<_>>().join(", "))
+        format!("no leader has a quorum; {}", roles.collect::<Vec<_>>().join(", "))
     }
 
     /// The members in one state. A node on its way in or out follows nobody, and nobody waits for it.
@@ -121,7 +121,7 @@ impl Scene {
         for id in self.in_state(NodeState::Running) {
             let status = self.status(id)?;
             if (status.leader, status.term) != (Some(leader), term) {
-                let follows = status.leader.map_or("nobody".into(), |leader| leader.to_string());
+                let follows = status.leader.map_or("no leader".into(), |leader| leader.to_string());
                 return Err(format!(
                     "{id} follows {follows} (term {}); the leader is {leader} (term {term})",
                     status.term
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(missing(&lagging, Condition::Converged), "n3 is at 118 of 120 applied");
         assert_eq!(missing(&lagging, Condition::Commit(121)), "the leader n1 has committed 120 of 121 entries");
         let behind = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120), status(3, 3, None, 120)]);
-        assert_eq!(missing(&behind, Condition::Stable), "n3 follows nobody (term 3); the leader is n1 (term 4)");
+        assert_eq!(missing(&behind, Condition::Stable), "n3 follows no leader (term 3); the leader is n1 (term 4)");
         let silent = scene(vec![status(1, 4, Some(1), 120), status(2, 4, Some(1), 120)]);
         assert_eq!(missing(&silent, Condition::Stable), "n3 runs but does not answer");
         let mut fresh = healthy();
@@ -231,7 +231,7 @@ mod tests {
     fn without_a_leader_the_roles_or_the_dead_are_named() {
         let none = scene(vec![status(1, 4, None, 1), status(2, 4, None, 1), status(3, 5, None, 1)]);
         let missing = none.holds(Condition::Leader).unwrap_err();
-        assert!(missing.starts_with("nobody leads with a quorum; n1 is follower in term 4"), "{missing}");
+        assert!(missing.starts_with("no leader has a quorum; n1 is follower in term 4"), "{missing}");
         let mut dead = none;
         for number in [2, 3] {
             dead.nodes.insert(NodeId::new(number).unwrap(), (NodeState::Killed, None));

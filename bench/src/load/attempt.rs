@@ -28,7 +28,7 @@ pub(crate) fn classify(error: &ClientError) -> Miss {
         None => {}
     }
     if never_sent(error) {
-        return Miss::NotApplied("connection refused: nobody listens there".into());
+        return Miss::NotApplied("connection refused: no process listens there".into());
     }
     Miss::Lost(innermost(error))
 }

@@ -257,7 +257,7 @@ fn no_text_makes_the_reader_panic() {
 #[test]
 fn what_is_not_so_is_told_with_its_line() {
     for (statements, expected) in [
-        ("expect leader n1", "line 2: `expect leader n1`, but nobody leads"),
+        ("expect leader n1", "line 2: `expect leader n1`, but there is no leader"),
         ("elect n1\nexpect leader n2", "line 3: `expect leader n2`, but n1 leads"),
         ("elect n1\nexpect log n2 1 2", "but the log of n2 has terms 1"),
         ("expect log n2 1", "but the log of n2 is empty"),

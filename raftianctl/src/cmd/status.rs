@@ -129,7 +129,7 @@ fn under_way(status: &LabStatus) -> Option<String> {
         }
     }
     if let Some(to) = leader.transfer {
-        lines.push_str(&format!("{} hands the lead over to {to}\n", leader.node));
+        lines.push_str(&format!("{} is transferring leadership to {to}\n", leader.node));
     }
     Some(lines)
 }

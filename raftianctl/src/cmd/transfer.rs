@@ -1,4 +1,4 @@
-//! `raftianctl transfer-leader`: hands the lead over, without a crash.
+//! `raftianctl transfer-leader`: transfers leadership, without a crash.
 
 use std::time::Duration;
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 
 fn summary(report: &WaitReport) -> String {
     let WaitReport { condition, after_ms, leader, term, commit_index } = report;
-    let leader = leader.map_or("nobody leads".to_owned(), |leader| format!("{leader} leads term {term}"));
+    let leader = leader.map_or("there is no leader".to_owned(), |leader| format!("{leader} leads term {term}"));
     format!("{condition} after {}: {leader}, commit index {commit_index}", words::spell_ms(*after_ms))
 }
 

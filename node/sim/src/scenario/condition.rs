@@ -146,9 +146,11 @@ impl Condition {
         match self {
             Condition::Leader(wanted) => {
                 let leader = world.leader();
-                require(leader == *wanted, || format!("{} leads", named(leader, "nobody")))
+                require(leader == *wanted, || {
+                    leader.map_or("there is no leader".to_owned(), |id| format!("{id} leads"))
+                })
             }
-            Condition::AnyLeader => require(world.leader().is_some(), || "nobody leads".to_owned()),
+            Condition::AnyLeader => require(world.leader().is_some(), || "there is no leader".to_owned()),
             Condition::Role(nodes, wanted) => stage.ids(nodes).try_for_each(|id| {
                 let role = world.server(id).map(Server::role);
                 require(role == *wanted, || format!("{id} is {}", name_of(&ROLES, &role)))

@@ -20,7 +20,7 @@ Wants a program that has bugs to plant:
   cargo run --release -p raftianctl --features zoo -- sim zoo
 
 Every bug is let loose on the same seeds, and all judges are heard out: who is the first to see it, and who would see it
-if the others were not there. A bug that none of the seeds shows is pursued three times as far; if nobody sees it even
+if the others were not there. A bug that none of the seeds shows is pursued three times as far; if no judge sees it even
 then, the exit code is 1.";
 
 /// Plant every known bug, and see which judge finds it, and when
@@ -142,7 +142,7 @@ mod hunt {
         let name = kill.specimen.mutant.name();
         match &kill.specimen.first {
             Some(first) => format!("{name}: seed {}, {}", first.seed, first.violation),
-            None => format!("{name}: nobody sees it"),
+            None => format!("{name}: not seen"),
         }
     }
 
@@ -177,8 +177,8 @@ mod hunt {
                     specimen.alone.len().to_string().into(),
                 ],
                 None => {
-                    let nobody = Cell::painted("nobody", Paint::Bad);
-                    [specimen.mutant.name().into(), nobody, "".into(), "".into(), "0".into(), "0".into()]
+                    let unseen = Cell::painted("not seen", Paint::Bad);
+                    [specimen.mutant.name().into(), unseen, "".into(), "".into(), "0".into(), "0".into()]
                 }
             };
             table.row(row);
@@ -200,6 +200,6 @@ mod hunt {
             return Ok(0);
         }
         let pursued = seeds * PURSUIT;
-        Err(Failure::failed(format!("nobody sees {} in {pursued} seeds; try more --seeds", names.join(", "))))
+        Err(Failure::failed(format!("no judge sees {} in {pursued} seeds; try more --seeds", names.join(", "))))
     }
 }

@@ -171,7 +171,7 @@ fn what_the_leader_is_about_is_told_where_it_is_about_something() {
     let page = page(&status, 0, false);
     assert!(page.contains("members are changing: voters n1,n2 and n1,n2,n10 (joint) + learner n4, not committed"));
     assert!(page.contains("\nn4 is being sent a snapshot: 500 B of 30.0 MB\n"), "{page}");
-    assert!(page.contains("\nn2 hands the lead over to n1\n"), "{page}");
+    assert!(page.contains("\nn2 is transferring leadership to n1\n"), "{page}");
     assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
     assert!(page.contains("n10   running  leaving"), "{page}");
 }
