@@ -13,9 +13,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-apps", &["raftian-raft"]),
     ("raftian-check", &["raftian-apps"]),
     ("raftian-driver", &["raftian-raft", "raftian-faults", "raftian-apps"]),
+    ("raftian-script", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
         "raftian-sim",
-        &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-check"],
+        &[
+            "raftian-raft",
+            "raftian-driver",
+            "raftian-faults",
+            "raftian-script",
+            "raftian-wal",
+            "raftian-apps",
+            "raftian-check",
+        ],
     ),
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
@@ -24,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("raftiand", &["raftian-rpc"]),
     ("raftian-bench", &["raftian-rpc", "raftian-check"]),
-    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-sim"]),
+    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim"]),
     ("raftian-tests", &["raftian-rpc"]),
 ];
 

@@ -8,8 +8,9 @@
 use std::ops::RangeInclusive;
 use std::panic;
 
+use raftian_script::{Invariant, Schedule};
 use raftian_sim::chart::{self, View};
-use raftian_sim::{Invariant, Mutant, Schedule, Settings, minimise, run_seed, watch};
+use raftian_sim::{Mutant, Settings, draw, minimise, run_seed, watch};
 
 /// How many stories are cut down before one is chosen.
 const STORIES: usize = 40;
@@ -34,7 +35,7 @@ fn main() -> Result<(), String> {
     // Some bugs make a server panic, which is told as a violation.
     panic::set_hook(Box::new(|_| {}));
     let quickest = quickest(seeds, judge, &settings).into_iter();
-    let stories = quickest.filter_map(|seed| minimise(&Schedule::draw(seed), &settings, RUNS));
+    let stories = quickest.filter_map(|seed| minimise(&draw(seed), &settings, RUNS));
     let shortest = stories.min_by_key(|script| rank(&chart(script, &settings)));
     let script = shortest.ok_or("nobody sees it in these seeds")?;
     if is_svg {

@@ -7,7 +7,8 @@
 
 use std::fs;
 
-use raftian_sim::{Fault, Rare, Rule, Schedule, Settings, Tally, Timed, run};
+use raftian_script::{Schedule, Timed};
+use raftian_sim::{Fault, Rare, Rule, Settings, Tally, draw, run};
 
 /// How many of the slowest seeds are named.
 const SLOWEST: usize = 5;
@@ -20,7 +21,7 @@ fn main() {
     let mut costs = Vec::new();
     let began = processor_ns();
     for seed in first..first + seeds {
-        let schedule = lengthen(Schedule::draw(seed), times);
+        let schedule = lengthen(draw(seed), times);
         let started = processor_ns();
         let report = run(&schedule, &Settings::default());
         costs.push(((processor_ns() - started) / report.events.max(1), seed, report.events));

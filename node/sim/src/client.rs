@@ -9,9 +9,8 @@ use bytes::Bytes;
 use raftian_apps::{Command, Response};
 use raftian_check::{Operation, Outcome};
 use raftian_raft::Index;
+use raftian_script::Op;
 use serde_json::value::RawValue;
-
-use crate::schedule::Op;
 
 /// One client.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 //!
 //! Invariant: counting changes nothing. Counts of many runs add up.
 
-use raftian_raft::{Body, Message, Reply, Request, RoleKind};
+use raftian_raft::RoleKind;
+use raftian_script::{Kind, Schedule};
 
 use crate::fault::Fault;
 use crate::oracle::Moved;
-use crate::schedule::Schedule;
 
 macro_rules! counted {
     ($(#[$meta:meta])* $type:ident { $($(#[$doc:meta])* $name:ident = $text:literal,)* }) => {
@@ -31,34 +31,6 @@ macro_rules! counted {
 }
 
 pub(crate) use counted;
-
-counted! {
-    /// A kind of message.
-    Kind {
-        /// Would you vote for me?
-        PreVote = "pre_vote",
-        /// Vote for me.
-        RequestVote = "request_vote",
-        /// Append entries.
-        Append = "append",
-        /// Append nothing.
-        Heartbeat = "heartbeat",
-        /// A part of a snapshot.
-        InstallSnapshot = "install_snapshot",
-        /// Start an election.
-        TimeoutNow = "timeout_now",
-        /// The reply to a PreVote.
-        PreVoteReply = "pre_vote_reply",
-        /// The reply to a RequestVote.
-        VoteReply = "vote_reply",
-        /// The reply to an AppendEntries.
-        AppendReply = "append_reply",
-        /// The reply to an InstallSnapshot.
-        SnapshotReply = "snapshot_reply",
-        /// The reply to a TimeoutNow.
-        TimeoutNowReply = "timeout_now_reply",
-    }
-}
 
 counted! {
     /// What a message did to the server that received it: the first of these that holds.
@@ -232,25 +204,6 @@ impl Default for Coverage {
             drawn: [0; Fault::ALL.len()],
             struck: [0; Fault::ALL.len()],
             under_faults: None,
-        }
-    }
-}
-
-impl Kind {
-    /// The kind of a message.
-    pub fn of(message: &Message) -> Kind {
-        match &message.body {
-            Body::Request(Request::PreVote(_)) => Kind::PreVote,
-            Body::Request(Request::RequestVote { .. }) => Kind::RequestVote,
-            Body::Request(Request::AppendEntries(append)) if append.entries.is_empty() => Kind::Heartbeat,
-            Body::Request(Request::AppendEntries(_)) => Kind::Append,
-            Body::Request(Request::InstallSnapshot(_)) => Kind::InstallSnapshot,
-            Body::Request(Request::TimeoutNow) => Kind::TimeoutNow,
-            Body::Reply(Reply::PreVote { .. }) => Kind::PreVoteReply,
-            Body::Reply(Reply::RequestVote { .. }) => Kind::VoteReply,
-            Body::Reply(Reply::AppendEntries(_)) => Kind::AppendReply,
-            Body::Reply(Reply::InstallSnapshot(_)) => Kind::SnapshotReply,
-            Body::Reply(Reply::TimeoutNow) => Kind::TimeoutNowReply,
         }
     }
 }

@@ -14,13 +14,10 @@ use fastrand::Rng;
 use raftian_apps::{AppKind, DEFAULT_PLAYERS, Limits};
 use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
+use raftian_script::{Action, Crashes, LinkEffect, Op, Part, Plan, Schedule, Timed, Whom};
 
 use crate::invariant::id_at;
 use crate::random::{Draw, Stream, random};
-use crate::schedule::{Action, Op, Schedule, Timed, Whom};
-use crate::settings::{LinkEffect, Plan};
-use crate::storage::Crashes;
-use raftian_wal::Part;
 
 /// The version of what is drawn. It rises when a seed draws something else than before: a seed of another version is
 /// another run.
@@ -32,30 +29,28 @@ const LEASE_DRIFT_PERCENT: u8 = 10;
 const LEASED_PERMILLE: (u64, u64) = (953, 1048);
 const FREE_SKEW_PERMILLE: u64 = 200;
 
-impl Schedule {
-    /// The schedule of a seed.
-    pub fn draw(seed: u64) -> Schedule {
-        let mut random = generator(seed, Draw::Length);
-        let end_us = random.u64(4_000_000..12_000_000);
-        let plan = draw_plan(seed);
-        let drawing = Drawing { seed, end_us, plan: &plan, nodes: plan.nodes() };
-        let (mut actions, forgetting) = (drawing.ops(), drawing.forgetting());
-        let is_calm = |at_us| forgetting.iter().any(|calm| calm.during_us.contains(&at_us));
-        actions.retain(|timed| !is_calm(timed.at_us));
-        actions.extend(forgetting.iter().flat_map(|calm| calm.actions.iter().cloned()));
-        for draw in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
-            actions.extend(draw(&drawing));
-        }
-        for draw in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
-            actions.extend(draw(&drawing));
-        }
-        for draw in [Drawing::leases, Drawing::returns, Drawing::rewrites] {
-            actions.extend(draw(&drawing));
-        }
-        actions.retain(|timed| timed.at_us < end_us);
-        actions.sort_by_key(|timed| timed.at_us);
-        Schedule { seed, plan, actions, end_us }
+/// The schedule of a seed.
+pub fn draw(seed: u64) -> Schedule {
+    let mut random = generator(seed, Draw::Length);
+    let end_us = random.u64(4_000_000..12_000_000);
+    let plan = draw_plan(seed);
+    let drawing = Drawing { seed, end_us, plan: &plan, nodes: plan.nodes() };
+    let (mut actions, forgetting) = (drawing.ops(), drawing.forgetting());
+    let is_calm = |at_us| forgetting.iter().any(|calm| calm.during_us.contains(&at_us));
+    actions.retain(|timed| !is_calm(timed.at_us));
+    actions.extend(forgetting.iter().flat_map(|calm| calm.actions.iter().cloned()));
+    for kind in [Drawing::crashes, Drawing::blackouts, Drawing::pauses, Drawing::partitions, Drawing::clogs] {
+        actions.extend(kind(&drawing));
     }
+    for kind in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
+        actions.extend(kind(&drawing));
+    }
+    for kind in [Drawing::leases, Drawing::returns, Drawing::rewrites] {
+        actions.extend(kind(&drawing));
+    }
+    actions.retain(|timed| timed.at_us < end_us);
+    actions.sort_by_key(|timed| timed.at_us);
+    Schedule { seed, plan, actions, end_us }
 }
 
 fn generator(seed: u64, stream: Draw) -> Rng {

@@ -3,9 +3,9 @@
 //! Invariant: whether a fault is drawn follows from the schedule alone, and that it took effect from what was counted.
 
 use raftian_faults::Effect;
+use raftian_script::{Action, Schedule};
 
 use crate::coverage::{Rare, counted};
-use crate::schedule::{Action, Schedule};
 
 counted! {
     /// A kind of fault that a schedule can have.
@@ -127,10 +127,11 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
+    use raftian_script::{LinkEffect, Plan, Timed, Whom};
+
     use super::*;
+    use crate::draw::draw;
     use crate::invariant::id_at;
-    use crate::schedule::{Timed, Whom};
-    use crate::settings::{LinkEffect, Plan};
     use crate::{Coverage, Settings, run, run_seed};
 
     #[test]
@@ -139,7 +140,7 @@ mod tests {
         assert!(!Fault::ALL.iter().any(|fault| fault.is_drawn_in(&quiet)));
         let mut all = Coverage::default();
         for seed in 0..40 {
-            let (schedule, report) = (Schedule::draw(seed), run_seed(seed, &Settings::default()));
+            let (schedule, report) = (draw(seed), run_seed(seed, &Settings::default()));
             for fault in Fault::ALL.iter().copied() {
                 let is_drawn = fault.is_drawn_in(&schedule);
                 assert_eq!(report.coverage.drawn(fault), u64::from(is_drawn));

@@ -3,10 +3,10 @@
 //! Invariant: nothing is remembered, and nothing is paid, unless somebody asked for it.
 
 use raftian_raft::{Event, Index, Message, NodeId, ReadOutcome};
+use raftian_script::Op;
 
 use crate::invariant::Violation;
 use crate::queue::MessageId;
-use crate::schedule::Op;
 use raftian_wal::Part;
 
 /// Something that happened.

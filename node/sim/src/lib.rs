@@ -23,6 +23,7 @@
 //! Deliberately absent: a driver, a log or a filter of its own; threads, and clocks.
 
 pub mod chart;
+mod check;
 mod client;
 mod coverage;
 mod draw;
@@ -35,13 +36,12 @@ mod minimise;
 mod network;
 mod node;
 mod oracle;
+mod play;
 mod questions;
 mod queue;
 mod random;
 mod rules;
 mod run;
-mod scenario;
-mod schedule;
 mod settings;
 mod storage;
 mod tally;
@@ -49,25 +49,19 @@ mod world;
 #[cfg(feature = "mutants")]
 pub mod zoo;
 
-pub use coverage::{Coverage, Kind, Outcome, ROLES, Rare};
-pub use draw::DRAWS;
+pub use coverage::{Coverage, Outcome, ROLES, Rare};
+pub use draw::{DRAWS, draw};
 pub use fault::Fault;
-pub use invariant::{Invariant, Violation};
+pub use invariant::Violation;
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
+pub use play::{MAX_EVENTS, Played, Stopped, play};
 pub use queue::MessageId;
 pub use raftian_raft::{Rule, RuleSet};
-pub use raftian_wal::Part;
 pub use rules::Followed;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
-pub use scenario::{
-    Class, Condition, Count, FIGURES, Fate, Figure, GRAMMAR, MAX_EVENTS, Measure, Nodes, PEERS, Played, ReadFate,
-    Scenario, Statement, Step, Stopped, Unreadable, Which, Wish, nearest, peers_page,
-};
-pub use schedule::{Action, Op, Schedule, Timed, Whom};
 #[cfg(feature = "mutants")]
 pub use settings::Mutant;
-pub use settings::{LinkEffect, NotPlanted, Plan, ServerSettings, Settings};
-pub use storage::Crashes;
+pub use settings::{NotPlanted, Settings};
 pub use tally::Tally;
 pub use world::{Held, World};

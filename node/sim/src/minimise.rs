@@ -6,10 +6,10 @@
 //! Deliberately absent: fewer nodes and clients, and another application, since actions name them; and another bug than
 //! the planted one, which is what is looked for.
 
-use crate::invariant::Invariant;
+use raftian_script::{Action, Invariant, Plan, Schedule};
+
 use crate::run::run;
-use crate::schedule::{Action, Schedule};
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 
 /// The shortest script found that breaks the same invariant as this schedule, by delta debugging: with fewer actions, a
 /// simpler cluster, and rounder times. `None` if it breaks none. At most `max_runs` runs are made.
@@ -189,10 +189,9 @@ mod tests {
     use raftian_apps::{AppKind, Limits};
     use raftian_faults::Effect;
     use raftian_raft::{Lease, NodeId};
+    use raftian_script::{Crashes, LinkEffect, ServerSettings};
 
     use super::*;
-    use crate::settings::{LinkEffect, ServerSettings};
-    use crate::storage::Crashes;
 
     /// A plan in which nothing is as in a quiet one. It names every parameter, so that a new one must be named here.
     fn busy() -> Plan {

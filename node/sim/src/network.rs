@@ -11,11 +11,11 @@ use std::time::Duration;
 use raftian_driver::{Forwarded, Links};
 use raftian_faults::{Effect, Rule, Verdict};
 use raftian_raft::{Body, Message};
+use raftian_script::LinkEffect;
 
 use crate::coverage::{Coverage, Rare};
 use crate::invariant::{id_at, place};
 use crate::random::{Stream, random};
-use crate::settings::LinkEffect;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

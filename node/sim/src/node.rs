@@ -8,10 +8,10 @@ use std::time::Duration;
 use raftian_apps::Machine;
 use raftian_driver::{Driver, Host, RestoreJob};
 use raftian_raft::{Configuration, Message, NodeId, Options, Persisted, Server, Snapshot, Time};
+use raftian_script::Op;
 
 use crate::questions::Questions;
 use crate::queue::{Event, MessageId, Request, Via};
-use crate::schedule::Op;
 use crate::storage::Storage;
 
 /// The simulator as a host of drivers.

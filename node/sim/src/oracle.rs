@@ -27,8 +27,9 @@ use std::time::Duration;
 
 use raftian_apps::{AppKind, Machine};
 use raftian_raft::{Discard, Entry, Index, LastEntry, NodeId, RoleKind, Server, Snapshot, Term, Write};
+use raftian_script::Invariant;
 
-use crate::invariant::{Check, Finding, Invariant, id_at, require};
+use crate::invariant::{Check, Finding, id_at, require};
 use crate::log_model::{LogModel, Mark};
 use crate::members::Members;
 use commit::Committed;

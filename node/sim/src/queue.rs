@@ -9,9 +9,9 @@ use bytes::Bytes;
 use raftian_apps::{NodeId, Response};
 use raftian_driver::Forwarded;
 use raftian_raft::{Index, Message};
+use raftian_script::Op;
 
 use crate::invariant::place;
-use crate::schedule::Op;
 
 /// Names a message on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,12 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
 use raftian_raft::RuleSet;
+use raftian_script::{Invariant, Schedule};
 
 use crate::coverage::Coverage;
 use crate::draw::DRAWS;
-use crate::invariant::{Invariant, Violation};
+use crate::draw::draw;
+use crate::invariant::Violation;
 use crate::journal::Happening;
-use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::world::World;
 
@@ -52,7 +53,7 @@ pub struct RunReport {
 
 /// Plays the schedule of a seed.
 pub fn run_seed(seed: u64, settings: &Settings) -> RunReport {
-    run(&Schedule::draw(seed), settings)
+    run(&draw(seed), settings)
 }
 
 /// Plays a schedule to its end, or to the first violation. A panic of a server is one too.

@@ -7,33 +7,10 @@
 //! recovery makes of the bytes.
 
 use raftian_raft::{Discard, NodeId, Persist, Persisted, Snapshot, Write};
+use raftian_script::Crashes;
 use raftian_wal::{Located, MemDisk, Part, Recovered, Wal, WalError, locate};
 
 use crate::random::{DiskStream, random};
-
-/// What a crash leaves of what was being written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Crashes {
-    /// The power is cut at the end of a record.
-    #[default]
-    Whole,
-    /// The power is cut anywhere: within a record, or between two changes of the folder.
-    Torn,
-    /// The power is cut while the disk writes sectors in an order of its own.
-    Scattered,
-    /// The process is killed: what it had written is in the page cache, and stays.
-    Killed,
-}
-
-impl Crashes {
-    /// All of them, with their names.
-    pub(crate) const NAMES: [(&'static str, Crashes); 4] = [
-        ("whole", Crashes::Whole),
-        ("torn", Crashes::Torn),
-        ("scattered", Crashes::Scattered),
-        ("killed", Crashes::Killed),
-    ];
-}
 
 /// How a disk is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -69,9 +69,9 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use raftian_raft::Rule;
+    use raftian_script::Invariant;
 
     use super::*;
-    use crate::invariant::Invariant;
     use crate::{Settings, run_seed};
 
     #[test]

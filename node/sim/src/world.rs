@@ -24,11 +24,12 @@ use raftian_apps::Machine;
 use raftian_check::Operation;
 use raftian_driver::Driver;
 use raftian_raft::{Index, Message, NodeId, RoleKind, RuleSet, Server};
+use raftian_script::{Invariant, Plan, Schedule, Timed};
 use raftian_wal::{Recovered, WalError};
 
 use crate::client::{Client, History};
 use crate::coverage::{Coverage, Rare};
-use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place, require};
+use crate::invariant::{Check, Finding, Violation, id_at, place, require};
 use crate::journal::{Happening, Journal, What};
 use crate::members::{MAX_NODES, Members};
 use crate::network::Network;
@@ -36,8 +37,7 @@ use crate::node::{Input, Node};
 use crate::oracle::Oracle;
 use crate::queue::{Event, MessageId, Queue};
 use crate::random::{Stream, Trace, random};
-use crate::schedule::{Schedule, Timed};
-use crate::settings::{Plan, Settings};
+use crate::settings::{Settings, first_machine};
 use crate::storage::Storage;
 use strikes::Delays;
 
@@ -104,8 +104,8 @@ impl World {
         let sync_us = plan.sync_us.as_ref().map(|range| range.start);
         let new_node = |at: usize| {
             let rate = plan.clock_permille.get(at).copied().unwrap_or(1000);
-            let storage = Storage::new(id_at(at), plan.layout(&settings), sync_us);
-            Node::new(plan.options(id_at(at), *seed, &settings), rate, storage)
+            let storage = Storage::new(id_at(at), settings.layout(plan), sync_us);
+            Node::new(settings.options(plan, id_at(at), *seed), rate, storage)
         };
         let network_seed = random([*seed, Stream::Network as u64]);
         let links = |links| settings.links(links);
@@ -143,7 +143,7 @@ impl World {
                 count,
                 Members::of(&plan.configuration()),
                 plan.app,
-                plan.first_machine(),
+                first_machine(plan),
                 plan.lease_span(),
                 plan.election_timeout.start,
                 plan.limits.max_sessions,

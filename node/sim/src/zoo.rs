@@ -14,9 +14,11 @@ mod report;
 
 use std::collections::BTreeMap;
 
-use crate::invariant::{Invariant, Violation};
+use raftian_script::Invariant;
+
+use crate::draw::draw;
+use crate::invariant::Violation;
 use crate::run::hear_out;
-use crate::schedule::Schedule;
 use crate::settings::{Mutant, Settings};
 
 pub use report::{Kill, json, markdown, toothless};
@@ -114,7 +116,7 @@ pub fn hunt(mutant: Mutant, seeds: u64, goes_on: impl Fn(u64) -> bool) -> Option
         if !goes_on(seed) {
             return None;
         }
-        let heard = hear_out(&Schedule::draw(seed), &settings);
+        let heard = hear_out(&draw(seed), &settings);
         let Some(first) = heard.first() else { continue };
         if seed < seeds {
             specimen.caught += 1;

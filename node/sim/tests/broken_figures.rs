@@ -4,7 +4,8 @@
 
 use std::panic;
 
-use raftian_sim::{FIGURES, Figure, Scenario, Schedule, Settings, Stopped, minimise, run};
+use raftian_script::{FIGURES, Figure, Scenario};
+use raftian_sim::{Settings, Stopped, draw, minimise, play, run};
 
 /// Figures, and the planted bugs that break what they show.
 const BROKEN: &[(&str, &[&str])] = &[
@@ -74,8 +75,8 @@ fn every_figure_fails_with_the_bug_that_it_is_about() {
     for (name, mutants) in BROKEN {
         let figure = Figure::named(name).unwrap_or_else(|| panic!("there is no figure {name}"));
         for mutant in *mutants {
-            let scenario = Scenario { settings: Settings::planted(mutant).unwrap(), ..figure.scenario() };
-            match hushed(|| scenario.play()).stopped {
+            let scenario = Scenario { mutant: Some(mutant.to_string()), ..figure.scenario() };
+            match hushed(|| play(&scenario)).stopped {
                 Some(stopped) => println!("{name:<38} {mutant:<30} {stopped}"),
                 None => held.push(format!("{name} with {mutant}")),
             }
@@ -105,7 +106,7 @@ fn no_figure_is_about_nothing() {
 fn a_script_that_was_cut_down_is_printed_and_breaks_the_same_again() {
     for mutant in ["no_up_to_date_check", "old_term_committed", "speaks_before_sync", "app_no_duplicate_suppression"] {
         let settings = Settings::planted(mutant).unwrap();
-        let schedules = (0..3_000).map(Schedule::draw);
+        let schedules = (0..3_000).map(draw);
         let (schedule, report) = hushed(|| {
             let mut runs = schedules.map(|schedule| (run(&schedule, &settings), schedule));
             let (report, schedule) = runs.find(|(report, _)| report.violation.is_some()).expect("the bug is found");
@@ -115,8 +116,8 @@ fn a_script_that_was_cut_down_is_printed_and_breaks_the_same_again() {
         let broken = expected.violation.clone().expect("it still breaks it");
         assert_eq!(broken.invariant, report.violation.unwrap().invariant);
 
-        let text = Scenario::of(&schedule, settings).to_string();
-        let played = hushed(|| text.parse::<Scenario>().unwrap().play());
+        let text = Scenario::of(&schedule, settings.mutant_name()).to_string();
+        let played = hushed(|| play(&text.parse::<Scenario>().unwrap()));
         assert_eq!(played.hash, expected.hash, "{mutant}\n{text}");
         match played.stopped {
             Some(Stopped::Broken { violation, .. }) => assert_eq!(violation, broken, "{mutant}\n{text}"),

@@ -1,6 +1,7 @@
 //! A world that is moved by hand: lessons and scenarios rest on this.
 
-use raftian_sim::{Action, Invariant, Kind, Op, Plan, Settings, What, Whom, World};
+use raftian_script::{Action, Invariant, Kind, Op, Plan, Whom};
+use raftian_sim::{Settings, What, World};
 
 use raftian_apps::{Command, NodeId};
 use raftian_raft::{Change, Entry, HardState, Payload, Recovered, RoleKind};

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::panic;
 use std::sync::{Mutex, Once};
 
-use raftian_sim::{Invariant, Mutant, RunReport, Schedule, Settings, hear_out, minimise, run, run_seed};
+use raftian_script::Invariant;
+use raftian_sim::{Mutant, RunReport, Settings, draw, hear_out, minimise, run, run_seed};
 
 /// The most seeds that a bug gets.
 const SEEDS: u64 = 3_000;
@@ -126,8 +127,7 @@ fn every_judge_sees_a_bug_alone() {
     let mut blind = Vec::new();
     for (judge, name) in SEEN_ALONE {
         let settings = Settings::planted(name).expect("a planted bug");
-        let sees =
-            |seed| hear_out(&Schedule::draw(seed), &settings).into_iter().find(|heard| heard.invariant == *judge);
+        let sees = |seed| hear_out(&draw(seed), &settings).into_iter().find(|heard| heard.invariant == *judge);
         match (0..ALONE_SEEDS).find_map(|seed| Some((seed, sees(seed)?))) {
             Some((seed, seen)) => println!("{name:<34} seed {seed:>4}: {seen}"),
             None => blind.push((judge, name)),
@@ -144,7 +144,7 @@ fn hearing_all_out_changes_nothing_but_the_end() {
     for mutant in Mutant::all() {
         let settings = Settings { mutant: Some(mutant) };
         for seed in 0..3 {
-            let heard = hear_out(&Schedule::draw(seed), &settings);
+            let heard = hear_out(&draw(seed), &settings);
             let first = run_seed(seed, &settings).violation;
             assert_eq!(heard.first(), first.as_ref(), "{} on seed {seed}", mutant.name());
             assert!(heard.is_sorted_by_key(|violation| violation.step), "{heard:?}");
@@ -153,11 +153,7 @@ fn hearing_all_out_changes_nothing_but_the_end() {
         }
     }
     for seed in 0..20 {
-        assert_eq!(
-            hear_out(&Schedule::draw(seed), &Settings::default()),
-            [],
-            "without a bug nobody has a reason to speak"
-        );
+        assert_eq!(hear_out(&draw(seed), &Settings::default()), [], "without a bug nobody has a reason to speak");
     }
     assert_only_servers_panicked();
 }
@@ -168,7 +164,7 @@ fn a_script_that_breaks_something_is_cut_down_and_still_breaks_it() {
     let settings = Settings { mutant: Some(Mutant::Raft(raftian_raft::Mutant::NoUpToDateCheck)) };
     let report = (0..SEEDS).map(|seed| run_seed(seed, &settings)).find(|report| report.violation.is_some());
     let report = report.expect("the bug is found");
-    let schedule = Schedule::draw(report.seed);
+    let schedule = draw(report.seed);
     let script = minimise(&schedule, &settings, 500).expect("it breaks something");
     assert!(script.actions.len() * 10 < schedule.actions.len(), "{} actions are left", script.actions.len());
     let broken = |report: &RunReport| report.violation.as_ref().map(|violation| violation.invariant);

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use raftian_sim::{FIGURES, Figure, PEERS, peers_page};
+use raftian_script::{FIGURES, Figure, PEERS, peers_page};
+use raftian_sim::play;
 
 #[test]
 fn every_situation_of_the_peers_is_as_its_scenario_says() {
-    let stopped = PEERS.iter().filter_map(|figure| Some((figure.name, figure.scenario().play().stopped?)));
+    let stopped = PEERS.iter().filter_map(|figure| Some((figure.name, play(&figure.scenario()).stopped?)));
     let stopped: Vec<String> = stopped.map(|(name, stopped)| format!("{name}, {stopped}")).collect();
     assert!(stopped.is_empty(), "{stopped:#?}");
 }
@@ -26,7 +27,7 @@ fn every_situation_has_a_title_a_source_a_paragraph_and_an_expectation() {
 
 #[test]
 fn every_file_of_the_peers_is_listed_once_and_no_name_is_a_figure_too() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/peers");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../script/scenarios/peers");
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let files: BTreeSet<String> = files.collect();
     let named: BTreeSet<String> = PEERS.iter().map(|figure| format!("{}.scenario", figure.name)).collect();

@@ -1,7 +1,8 @@
 //! Scenarios read back as written, play as schedules do, and are refused with a hint where they make no sense.
 
 use fastrand::Rng;
-use raftian_sim::{FIGURES, PEERS, Scenario, Schedule, Settings, Stopped, run};
+use raftian_script::{FIGURES, PEERS, Scenario};
+use raftian_sim::{Settings, Stopped, draw, play, run};
 
 fn read(text: &str) -> Scenario {
     text.parse().unwrap_or_else(|why| panic!("{why}\n{text}"))
@@ -14,18 +15,18 @@ fn refused(text: &str) -> String {
 
 /// Plays statements on three servers.
 fn played(statements: &str) -> Option<String> {
-    read(&format!("servers 3\n{statements}")).play().stopped.map(|stopped| stopped.to_string())
+    play(&read(&format!("servers 3\n{statements}"))).stopped.map(|stopped| stopped.to_string())
 }
 
 #[test]
 fn schedules_are_written_read_and_played_to_the_same_hash() {
     for seed in 0..12 {
-        let schedule = Schedule::draw(seed);
-        let written = Scenario::of(&schedule, Settings::default());
+        let schedule = draw(seed);
+        let written = Scenario::of(&schedule, None);
         let text = written.to_string();
         let scenario = read(&text);
         assert_eq!(scenario, written, "seed {seed}");
-        let (played, report) = (scenario.play(), run(&schedule, &Settings::default()));
+        let (played, report) = (play(&scenario), run(&schedule, &Settings::default()));
         assert_eq!((played.stopped, played.hash), (None, report.hash), "seed {seed}");
         assert_eq!((played.events, played.virtual_us), (report.events, report.virtual_us), "seed {seed}");
     }
@@ -35,7 +36,7 @@ fn schedules_are_written_read_and_played_to_the_same_hash() {
 #[test]
 fn whatever_is_drawn_reads_back_as_written() {
     for seed in 0..400 {
-        let written = Scenario::of(&Schedule::draw(seed), Settings::default());
+        let written = Scenario::of(&draw(seed), None);
         assert_eq!(read(&written.to_string()), written, "seed {seed}");
     }
 }
@@ -331,7 +332,7 @@ fn a_disk_can_begin_with_a_snapshot_unless_others_hold_what_contradicts_it() {
         ("n2 log 1 1 snapshot 2\nn1 term 1 log\nisolate n2\nelect n1", "leader_completeness"),
     ] {
         let why = format!("servers 3\n{contradiction}").parse::<Scenario>().map_err(|why| why.to_string());
-        let why = why.map_or_else(|why| why, |scenario| format!("{:?}", scenario.play().stopped));
+        let why = why.map_or_else(|why| why, |scenario| format!("{:?}", play(&scenario).stopped));
         assert!(why.to_lowercase().replace('_', "").contains(&expected.replace('_', "")), "{contradiction}: {why}");
     }
 }
@@ -404,7 +405,7 @@ fn no_damage_costs_a_quorum_for_good() {
 #[test]
 fn what_is_broken_stops_a_scenario_unless_it_says_so() {
     let contradiction = "n1 log 1 2\nn2 log 2 2";
-    let stopped = read(&format!("servers 3\n{contradiction}")).play().stopped;
+    let stopped = play(&read(&format!("servers 3\n{contradiction}"))).stopped;
     assert!(matches!(stopped, Some(Stopped::Broken { line: 3, .. })), "{stopped:?}");
     assert_eq!(played(&format!("{contradiction}\nelect n3\nexpect violation log_matching")), None);
     assert!(

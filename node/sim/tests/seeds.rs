@@ -1,6 +1,6 @@
 //! Seeds are clean, and the same everywhere.
 
-use raftian_sim::{Coverage, Rare, Schedule, Settings, run, run_seed};
+use raftian_sim::{Coverage, Rare, Settings, draw, run, run_seed};
 
 #[test]
 fn the_first_seeds_are_clean_and_reach_what_is_rare() {
@@ -30,7 +30,7 @@ const HASHES: [&str; 5] =
 
 #[test]
 fn a_schedule_without_an_action_is_another_run_and_a_run_can_be_repeated() {
-    let mut schedule = Schedule::draw(7);
+    let mut schedule = draw(7);
     let first = run(&schedule, &Settings::default());
     assert_eq!(run(&schedule, &Settings::default()), first);
     schedule.actions.remove(0);

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use raftian_bench::analysis::finding::Figure;
 use raftian_bench::chart::Width;
 use raftian_bench::report::Source;
-use raftian_sim::nearest;
+use raftian_script::nearest;
 use serde::Serialize;
 
 use crate::cli::Context;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raftian_raft::{Body, Event, Message, NodeId, Reply, RoleKind};
+use raftian_script::Kind;
 
 use super::{View, words};
-use crate::coverage::Kind;
 use crate::invariant::place;
 use crate::journal::{Happening, What};
 use crate::queue::MessageId;

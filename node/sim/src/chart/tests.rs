@@ -1,9 +1,11 @@
 //! Charts of worlds that were moved by hand.
 
 use raftian_raft::NodeId;
+use raftian_script::{Action, Op, Part, Plan, Whom};
 
 use super::{View, svg, text};
-use crate::{Action, Happening, Op, Part, Plan, Settings, Whom, World};
+
+use crate::{Happening, Settings, World};
 
 fn n(number: u16) -> NodeId {
     NodeId::new(number).unwrap()

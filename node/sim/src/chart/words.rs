@@ -6,8 +6,8 @@ use raftian_raft::{
     AppendEntries, AppendReply, Body, Conflict, Entry, Event, InstallSnapshot, LastEntry, Message, NodeId, ReadOutcome,
     Reply, Request, RoleKind, SnapshotReply,
 };
+use raftian_script::Op;
 
-use crate::schedule::Op;
 use raftian_wal::Part;
 
 /// What the letters of a chart mean.

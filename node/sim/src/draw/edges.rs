@@ -10,11 +10,11 @@ use fastrand::Rng;
 use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_faults::Effect;
 use raftian_raft::Change;
+use raftian_script::{Action, Op, Timed, Whom};
 
 use super::{Drawing, generator};
 use crate::invariant::id_at;
 use crate::random::Draw;
-use crate::schedule::{Action, Op, Timed, Whom};
 
 /// A time in which clients want nothing, and what is done meanwhile.
 pub(super) struct Calm {

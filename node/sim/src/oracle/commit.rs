@@ -11,9 +11,10 @@ use std::iter;
 use raftian_apps::{AppKind, Applied, Command, Digest, Effect, Machine, Response, Snapshot as State};
 use raftian_check::{Operation, Outcome};
 use raftian_raft::{Entry, Index, Payload, RoleKind, Server, Snapshot, Term};
+use raftian_script::Invariant;
 
 use super::{Findings, Oracle, Seen};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::log_model::LogModel;
 use crate::members::{Members, bit};
 

@@ -9,9 +9,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use raftian_raft::{AppendReply, Body, Index, Message, NodeId, Reply, Request, RoleKind, SnapshotReply, Term, Time};
+use raftian_script::Invariant;
 
 use super::{Oracle, Seen};
-use crate::invariant::{Check, Invariant, id_at, place};
+use crate::invariant::{Check, id_at, place};
 use crate::members::{Members, bit};
 
 /// What one server did and heard since it started.

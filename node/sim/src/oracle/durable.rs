@@ -6,10 +6,11 @@ use raftian_raft::{
     AppendReply, Body, Discard, Entry, HardState, Index, LastEntry, Message, NodeId, Reply, Request, Snapshot,
     SnapshotReply, Term, Time, Write,
 };
+use raftian_script::Invariant;
 use raftian_wal::Recovered;
 
 use super::{Findings, Oracle, View};
-use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::invariant::{Check, Finding, id_at, place};
 use crate::log_model::{LogModel, Mark};
 use crate::members::bit;
 

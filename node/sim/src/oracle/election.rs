@@ -1,10 +1,11 @@
 //! Elections: who may lead.
 
 use raftian_raft::{Index, Message, NodeId, RoleKind, Server, Term, Time};
+use raftian_script::Invariant;
 
 use super::durable::{is_of_own_term, is_outlived};
 use super::{Oracle, Seen, View};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::members::bit;
 
 /// What a leader took for stored at each other server when it was seen last.

@@ -5,7 +5,9 @@
 //!
 //! Deliberately absent: the time, which the world adds.
 
-use crate::invariant::{Check, Finding, Invariant};
+use raftian_script::Invariant;
+
+use crate::invariant::{Check, Finding};
 
 /// The violations of a run.
 #[derive(Debug, Default)]

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_raft::{Body, Index, Message, Request, Server, Term, Time};
+use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::members::{Members, bit};
 
 /// What one server's lease may rest on, since it started.

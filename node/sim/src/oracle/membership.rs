@@ -1,9 +1,10 @@
 //! Configurations: which is in force, and which may follow which (§6; thesis §4).
 
 use raftian_raft::{Entry, NodeId, Payload, RoleKind, Server};
+use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::log_model::LogModel;
 use crate::members::{Members, bit};
 

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use raftian_raft::{Body, Index, Message, Server, Term, Time};
+use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::members::bit;
 
 /// The reads of one server since it started, and what can confirm them.

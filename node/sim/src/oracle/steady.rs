@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term, Time};
+use raftian_script::Invariant;
 
 use super::{Oracle, Seen};
-use crate::invariant::{Check, Invariant, id_at, place};
+use crate::invariant::{Check, id_at, place};
 use crate::members::{MAX_NODES, bit};
 
 /// What is to stay.

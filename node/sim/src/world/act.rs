@@ -4,13 +4,13 @@
 //! whatever was taken out of it.
 
 use raftian_raft::{Change, NodeId};
+use raftian_script::{Action, Whom};
 
 use super::{Budget, World};
 use crate::coverage::Rare;
 use crate::invariant::{Check, id_at, place};
 use crate::journal::What;
 use crate::node::Armed;
-use crate::schedule::{Action, Whom};
 
 impl World {
     /// Does the next action of the schedule.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use raftian_apps::{Refusal, Response};
 use raftian_driver::{Heard, Unanswered};
 use raftian_raft::Index;
+use raftian_script::Op;
 
 use super::World;
 use crate::client::Current;
@@ -16,7 +17,6 @@ use crate::network::Fate;
 use crate::node::{Asker, Input};
 use crate::queue::{Answer, Event, Request, Via};
 use crate::random::{Stream, random};
-use crate::schedule::Op;
 
 /// How long a request or an answer of a client is on its way at most, in microseconds.
 const CLIENT_LATENCY_US: u64 = 2_000;

@@ -8,15 +8,17 @@ use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, Rest
 use raftian_raft::{
     Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Payload, Persist, RoleKind, Server, Write,
 };
+use raftian_script::{Invariant, Kind};
 
 use super::{Budget, World};
-use crate::coverage::{Kind, Rare};
-use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::coverage::Rare;
+use crate::invariant::{Check, Finding, id_at, place};
 use crate::journal::What;
 use crate::network::Fate;
 use crate::node::{Asker, SimHost};
 use crate::queue::{Answer, Event};
 use crate::random::{Stream, random};
+use crate::settings::first_machine;
 use crate::storage::is_install;
 
 impl World {
@@ -31,8 +33,8 @@ impl World {
         };
         let server = Server::new(node.options.clone(), recovered, node.clock.time(self.now_us));
         self.oracle.started(at, &server)?;
-        let first = self.settings.machine(self.plan.first_machine());
-        let mut driver = Driver::new(self.plan.driver_options(&self.settings), server, first);
+        let first = self.settings.machine(first_machine(&self.plan));
+        let mut driver = Driver::new(self.settings.driver_options(&self.plan), server, first);
         driver.take_part();
         self.nodes[at].begin(driver);
         self.trace.note([20, at as u64, self.now_us]);

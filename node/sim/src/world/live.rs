@@ -7,14 +7,14 @@ use raftian_apps::AppKind;
 use raftian_check::Operation;
 use raftian_faults::Effect;
 use raftian_raft::{Configuration, RoleKind};
+use raftian_script::{Invariant, Op};
 
 use super::World;
 use crate::client::Client;
-use crate::invariant::{Check, Finding, Invariant, Violation, id_at, place};
+use crate::invariant::{Check, Finding, Violation, id_at, place};
 use crate::members::Members;
 use crate::node::Node;
 use crate::random::{Stream, random};
-use crate::schedule::Op;
 
 /// How many election time-outs a healed core may take.
 pub(super) const PATIENCE: u32 = 10;

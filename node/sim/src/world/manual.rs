@@ -7,6 +7,7 @@ use bytes::Bytes;
 use raftian_apps::Command;
 use raftian_driver::{Driver, Route};
 use raftian_raft::{Body, Change, ChangeRefused, Index, Message, NodeId, Proposed, Recovered, TransferRefused};
+use raftian_script::{Action, Op, Plan, Schedule};
 use serde_json::value::RawValue;
 
 use super::{Budget, World};
@@ -14,8 +15,7 @@ use crate::invariant::{Finding, Violation, place};
 use crate::journal::What;
 use crate::node::{Asker, Node};
 use crate::queue::{Event, MessageId};
-use crate::schedule::{Action, Op, Schedule};
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 
 /// A message that was put aside.
 #[derive(Debug)]

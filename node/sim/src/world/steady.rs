@@ -4,15 +4,15 @@
 
 use raftian_apps::{AppKind, Machine};
 use raftian_raft::{Body, Message, Request, RoleKind, Server};
+use raftian_script::{Action, Invariant, Op, Whom};
 
 use super::World;
 use super::live::PATIENCE;
 use crate::coverage::Rare;
-use crate::invariant::{Invariant, Violation, id_at};
+use crate::invariant::{Violation, id_at};
 use crate::members::{Members, bit};
 use crate::node::{Input, Node};
 use crate::random::{Stream, random};
-use crate::schedule::{Action, Op, Whom};
 
 /// For how many election time-outs at least nothing at all happens.
 const QUIET: u64 = 3;
@@ -197,9 +197,10 @@ mod tests {
     use std::time::Duration;
 
     use raftian_raft::Change;
+    use raftian_script::Plan;
 
     use super::*;
-    use crate::settings::{Plan, Settings};
+    use crate::settings::Settings;
 
     #[test]
     fn messages_of_a_slow_disk_wait_for_their_nodes_turn_too() {

@@ -6,17 +6,18 @@
 use raftian_raft::{
     Change, Discard, Entry, Index, LastEntry, NodeId, Payload, Persisted, Recovered as Disk, Server, Snapshot, Write,
 };
-use raftian_wal::{Part, Recovered};
+use raftian_script::{Action, Invariant, Part};
+use raftian_wal::Recovered;
 
 use super::World;
 use crate::coverage::Rare;
-use crate::invariant::{Check, Finding, Invariant, id_at, place};
+use crate::invariant::{Check, Finding, id_at, place};
 use crate::journal::What;
 use crate::members::{Members, bit};
 use crate::node::Input;
 use crate::queue::Event;
 use crate::random::{Stream, random};
-use crate::schedule::Action;
+use crate::settings::{first_machine, wal_part};
 
 impl World {
     /// The disk takes on all that waits, unless it is busy.
@@ -128,7 +129,7 @@ impl World {
             Payload::Configuration(configuration) => Some(configuration.as_ref().clone()),
             _ => None,
         });
-        let mut machine = self.plan.first_machine();
+        let mut machine = first_machine(&self.plan);
         entries.iter().for_each(|entry| drop(machine.apply(entry)));
         Some(Snapshot {
             last: LastEntry { term, index },
@@ -150,7 +151,7 @@ impl World {
                 Some(format!("without {node} a quorum would be lost for good"))
             }
             Action::FlipBit { node, part } => {
-                storage(node).why_not_flip(*part).map(|why| format!("the disk of {node} {why}"))
+                storage(node).why_not_flip(wal_part(*part)).map(|why| format!("the disk of {node} {why}"))
             }
             Action::KeepDisk(node) => storage(node).is_damaged().then(|| format!("the disk of {node} is damaged")),
             Action::Wipe(node) | Action::PutBackDisk(node) if self.nodes[place(*node)].is_up() => {
@@ -214,7 +215,7 @@ impl World {
             return;
         }
         let name = random([self.seed, Stream::Flip as u64, at as u64, self.steps]);
-        if let Some(part) = self.nodes[at].storage.flip(part, name) {
+        if let Some(part) = self.nodes[at].storage.flip(wal_part(part), name) {
             self.coverage.note_rare(Rare::RecordDamaged);
             self.journal.note(self.now_us, self.steps, || What::Damaged(id_at(at), part));
         }

@@ -6,12 +6,12 @@
 
 use raftian_faults::Effect;
 use raftian_raft::Message;
+use raftian_script::Plan;
 
 use super::World;
 use crate::coverage::{Coverage, Rare};
 use crate::invariant::place;
 use crate::network::Fate;
-use crate::settings::Plan;
 
 /// What makes messages late, on every link; by sender and receiver.
 #[derive(Debug)]
@@ -103,9 +103,10 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use raftian_script::LinkEffect;
+
     use super::*;
     use crate::invariant::id_at;
-    use crate::settings::LinkEffect;
 
     #[test]
     fn jitter_is_no_reordering_and_what_is_later_than_any_latency_is() {

@@ -6,13 +6,14 @@ use raftian_raft::{
     AppendEntries, Body, Change, Entry, HardState, LastEntry, Lease, Message, NodeId, Payload, Reply, Request,
     RoleKind, Time, Write,
 };
+use raftian_script::{Invariant, Plan};
 use raftian_wal::Recovered;
 
 use super::{Budget, MAX_STEPS_WITHOUT_TIME, World};
-use crate::invariant::{Check, Invariant, id_at};
+use crate::invariant::{Check, id_at};
 use crate::members::Members;
 use crate::oracle::{Oracle, Seen};
-use crate::settings::{Plan, Settings};
+use crate::settings::Settings;
 
 /// The interval of heartbeats in these worlds.
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -8,12 +8,13 @@
 use bytes::Bytes;
 use raftian_driver::{Consistency, Driver, Route};
 use raftian_raft::{Body, Message, NodeId, Reply, Request as Rpc, RoleKind, Time};
+use raftian_script::{Invariant, Kind};
 use serde_json::value::RawValue;
 
 use super::effects::Carried;
 use super::{Budget, World};
-use crate::coverage::{Kind, Rare};
-use crate::invariant::{Check, Invariant, id_at, place};
+use crate::coverage::Rare;
+use crate::invariant::{Check, id_at, place};
 use crate::journal::What;
 use crate::node::{Asker, Input};
 use crate::queue::{Event, MessageId, Request};

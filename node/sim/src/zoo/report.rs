@@ -6,10 +6,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use raftian_script::Invariant;
 use serde_json::{Value, json};
 
 use super::{Judge, PURSUIT, Specimen};
-use crate::invariant::Invariant;
 use crate::oracle::RESTING;
 
 /// What became of one bug, and how long that took.

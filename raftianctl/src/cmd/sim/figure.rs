@@ -1,6 +1,6 @@
 //! `raftianctl sim figure`: the scenarios that everybody should have seen.
 
-use raftian_sim::{FIGURES, Figure, nearest};
+use raftian_script::{FIGURES, Figure, nearest};
 use serde::Serialize;
 
 use crate::cli::Context;

@@ -3,7 +3,7 @@
 //! Invariant: a situation in which this core differs from its source passes when it is as its scenario says, with the
 //! reason beside it; the exit code is 1 when any of them is not.
 
-use raftian_sim::{Figure, PEERS, nearest, peers_page};
+use raftian_script::{Figure, PEERS, nearest, peers_page};
 use serde::Serialize;
 
 use super::script::wrapped;
@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
 
 fn play(figure: Figure) -> Situation {
     let scenario = figure.scenario();
-    let stopped = scenario.play().stopped;
+    let stopped = raftian_sim::play(&scenario).stopped;
     Situation {
         name: figure.name,
         title: scenario.title,

@@ -1,7 +1,8 @@
 //! `raftianctl sim replay`: what happened in the run of a seed.
 
 use raftian_check::Verdict;
-use raftian_sim::{DRAWS, Happening, RunReport, Scenario, Schedule, What, watch};
+use raftian_script::Scenario;
+use raftian_sim::{DRAWS, Happening, RunReport, What, draw, watch};
 use serde_json::json;
 
 use crate::cli::Context;
@@ -42,9 +43,9 @@ pub(crate) struct Args {
 /// Runs it, and shows what is wanted.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let settings = settings(args.mutant.as_deref())?;
-    let schedule = Schedule::draw(args.seed);
+    let schedule = draw(args.seed);
     if args.script {
-        return context.output.text(&Scenario::of(&schedule, settings).to_string()).map(|()| 0);
+        return context.output.text(&Scenario::of(&schedule, settings.mutant_name()).to_string()).map(|()| 0);
     }
     hush(&settings);
     let (report, journal) = watch(&schedule, &settings);

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use raftian_check::Verdict;
 use raftian_rpc::RoleKind;
+use raftian_script::{Kind as Message, Scenario};
 use raftian_sim::{
-    DRAWS, Fault, Followed, Kind as Message, Outcome, ROLES, Rare, Rule, Scenario, Schedule, Settings, Tally,
-    minimise_while, run_seed,
+    DRAWS, Fault, Followed, Outcome, ROLES, Rare, Rule, Settings, Tally, draw, minimise_while, run_seed,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -149,9 +149,9 @@ fn hunt(first: u64, last: u64, settings: Settings, jobs: u16, stop: &AtomicBool,
 }
 
 fn cut_down(seed: u64, settings: &Settings, stop: &AtomicBool) -> Option<Script> {
-    let schedule = Schedule::draw(seed);
+    let schedule = draw(seed);
     let shortest = minimise_while(&schedule, settings, MAX_CUTS, &|| !stop.load(Ordering::Relaxed))?;
-    let text = Scenario::of(&shortest, *settings).to_string();
+    let text = Scenario::of(&shortest, settings.mutant_name()).to_string();
     Some(Script { actions: shortest.actions.len(), of: schedule.actions.len(), text })
 }
 
@@ -413,7 +413,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    use raftian_sim::{Invariant, Violation};
+    use raftian_script::Invariant;
+    use raftian_sim::Violation;
 
     use super::*;
 

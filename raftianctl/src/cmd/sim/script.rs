@@ -7,7 +7,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use raftian_check::Verdict;
-use raftian_sim::{GRAMMAR, Scenario, Stopped};
+use raftian_script::{GRAMMAR, Scenario};
+use raftian_sim::Stopped;
 use serde::Serialize;
 
 use crate::cli::Context;
@@ -113,11 +114,11 @@ pub(crate) fn play(
     mutant: Option<&str>,
     drawing: &Drawing,
 ) -> Result<u8, Failure> {
-    if mutant.is_some() {
-        scenario.settings = settings(mutant)?;
+    if let Some(mutant) = mutant {
+        scenario.mutant = Some(mutant.to_owned());
     }
-    hush(&scenario.settings);
-    let played = scenario.play();
+    hush(&settings(scenario.mutant.as_deref())?);
+    let played = raftian_sim::play(&scenario);
     let drawn = drawing.draw(context, &played.journal)?;
     let (line, invariant) = match &played.stopped {
         Some(Stopped::Broken { line, violation }) => (Some(*line), Some(violation.invariant.name())),

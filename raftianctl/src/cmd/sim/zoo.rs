@@ -62,8 +62,9 @@ mod hunt {
     use std::time::Instant;
 
     use indicatif::{ProgressBar, ProgressStyle};
+    use raftian_script::Invariant;
+    use raftian_sim::Mutant;
     use raftian_sim::zoo::{self, Kill, PURSUIT};
-    use raftian_sim::{Invariant, Mutant};
 
     use super::{Args, Context, Failure, Interrupt};
     use crate::failure::Kind;

@@ -3,10 +3,9 @@
 //! Invariant: all of it is fixed before a run begins, so that one action can be taken out and the others stay.
 
 use raftian_apps::AppKind;
-use raftian_raft::{Change, NodeId};
+use raftian_raft::{Change, Index, NodeId};
 
-use crate::settings::{Plan, ServerSettings};
-use raftian_wal::Part;
+use crate::plan::{Plan, ServerSettings};
 
 /// A whole run, before it is played.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,6 +155,17 @@ pub enum Action {
         /// How many.
         keep: u64,
     },
+}
+
+/// A part of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The last term and vote that were written.
+    HardState,
+    /// The snapshot.
+    Snapshot,
+    /// The entry at this index. If the log does not have it, the next one; if there is none, the last one.
+    Entry(Index),
 }
 
 /// A server, by its name or by what it is doing.

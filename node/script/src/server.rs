@@ -7,22 +7,22 @@ use std::fmt;
 
 use raftian_raft::NodeId;
 
-use super::words::{Unreadable, Words};
-use super::{Scenario, Statement, Step};
+use crate::plan::ServerSettings;
 use crate::schedule::Action;
-use crate::settings::ServerSettings;
+use crate::words::{Unreadable, Words};
+use crate::{Scenario, Statement, Step};
 
 /// What a server can have of its own.
 const SWITCHES: [&str; 2] = ["pre_vote", "check_quorum"];
 
 /// Whether a line is a setting of one server, and no other statement that begins with its name.
-pub(super) fn is_setting(words: &Words<'_>) -> bool {
+pub(crate) fn is_setting(words: &Words<'_>) -> bool {
     let is_node = words.peek().is_some_and(|word| word.parse::<NodeId>().is_ok());
     is_node && words.peek_second().is_some_and(|word| SWITCHES.contains(&word))
 }
 
 /// `n2 pre_vote off`, before anything happens.
-pub(super) fn read_setting(words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
+pub(crate) fn read_setting(words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
     let node = words.node()?;
     if !scenario.steps.is_empty() {
         return Err(words.refuse("its settings come before the first statement; later, `restart` gives it others"));
@@ -33,7 +33,7 @@ pub(super) fn read_setting(words: &mut Words<'_>, scenario: &mut Scenario) -> Re
 }
 
 /// One switch or more, beside those that were given before.
-pub(super) fn read(words: &mut Words<'_>, mut settings: ServerSettings) -> Result<ServerSettings, Unreadable> {
+pub(crate) fn read(words: &mut Words<'_>, mut settings: ServerSettings) -> Result<ServerSettings, Unreadable> {
     loop {
         let name = words.one_of(&SWITCHES)?;
         let switch = match name {
@@ -51,7 +51,7 @@ pub(super) fn read(words: &mut Words<'_>, mut settings: ServerSettings) -> Resul
 }
 
 /// After each line: leases need CheckQuorum, on all servers or on none. `steps` are those of the line.
-pub(super) fn check_lease(words: &Words<'_>, scenario: &Scenario, steps: &[Step]) -> Result<(), Unreadable> {
+pub(crate) fn check_lease(words: &Words<'_>, scenario: &Scenario, steps: &[Step]) -> Result<(), Unreadable> {
     let restarted = steps.iter().filter_map(|step| match &step.statement {
         Statement::Do(Action::RestartWith { settings, .. }) => Some(settings),
         _ => None,

@@ -10,14 +10,12 @@ use raftian_apps::AppKind;
 use raftian_faults::Effect;
 use raftian_raft::{Lease, NodeId};
 
-use super::Scenario;
-use super::words::{Micros, Unreadable, Words};
-use crate::members::MAX_NODES;
-use crate::settings::{LinkEffect, Plan, Settings};
-use crate::storage::Crashes;
+use crate::Scenario;
+use crate::plan::{Crashes, LinkEffect, MAX_NODES, Plan};
+use crate::words::{Micros, Unreadable, Words};
 
 /// The words that a setting begins with.
-pub(super) const WORDS: [&str; 37] = [
+pub(crate) const WORDS: [&str; 37] = [
     "title",
     "source",
     "see",
@@ -58,22 +56,22 @@ pub(super) const WORDS: [&str; 37] = [
 ];
 
 /// Those that are for people, and may stand before all else.
-pub(super) const PROSE: [&str; 4] = ["title", "source", "see", "differs"];
+pub(crate) const PROSE: [&str; 4] = ["title", "source", "see", "differs"];
 
 /// What can be said of all links, again and again.
-pub(super) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"];
+pub(crate) const EFFECTS: [&str; 4] = ["drop", "latency", "duplicate", "reorder"];
 
 /// The most clients there can be.
 const MAX_CLIENTS: usize = 1_000;
 
 /// Whether a line is a setting of all servers. What `app` says of one server is an action.
-pub(super) fn is_setting(words: &Words<'_>) -> bool {
+pub(crate) fn is_setting(words: &Words<'_>) -> bool {
     let of_server = || words.peek_second().is_some_and(|word| word.parse::<NodeId>().is_ok());
     words.peek().is_some_and(|word| WORDS.contains(&word) && (word != "app" || !of_server()))
 }
 
 /// Reads a setting into a scenario that has no steps yet. `servers` has come before, unless this is it.
-pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
+pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
     let plan = &mut scenario.plan;
     match word {
         "title" => scenario.title = words.prose(),
@@ -81,7 +79,7 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "see" => scenario.see = words.prose(),
         "differs" => scenario.differs = words.prose(),
         "seed" => scenario.seed = words.number("a seed")?,
-        "mutant" => scenario.settings = mutant(words)?,
+        "mutant" => scenario.mutant = Some(words.take("the name of a planted bug")?.text.to_owned()),
         "servers" => plan.founders = count(words, 1, MAX_NODES - usize::from(plan.joiners))?,
         "joiners" => plan.joiners = count(words, 0, MAX_NODES - usize::from(plan.founders))?,
         "app" => plan.app = if words.one_of(&["kv", "attack"])? == "kv" { AppKind::Kv } else { AppKind::Attack },
@@ -125,11 +123,6 @@ pub(super) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
     Ok(())
 }
 
-fn mutant(words: &mut Words<'_>) -> Result<Settings, Unreadable> {
-    let name = words.take("the name of a planted bug")?;
-    Settings::planted(name.text).map_err(|why| words.refuse(why.to_string()))
-}
-
 fn count(words: &mut Words<'_>, least: usize, most: usize) -> Result<u16, Unreadable> {
     let count: u16 = words.number("a number of nodes")?;
     match (least..=most).contains(&usize::from(count)) {
@@ -159,7 +152,7 @@ fn election(words: &mut Words<'_>) -> Result<Range<Duration>, Unreadable> {
 fn times_us(words: &mut Words<'_>) -> Result<Range<u64>, Unreadable> {
     words.parsed("two times such as 150ms..300ms", |text| {
         let (start, end) = text.split_once("..")?;
-        Some(super::words::time_us(start)?..super::words::time_us(end)?)
+        Some(crate::words::time_us(start)?..crate::words::time_us(end)?)
     })
 }
 
@@ -245,8 +238,8 @@ fn number(text: &str) -> Option<f64> {
 }
 
 /// Writes what a scenario says before anything happens.
-pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Scenario { title, source, see, differs, seed, settings, plan, steps: _ } = scenario;
+pub(crate) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Scenario { title, source, see, differs, seed, mutant, plan, steps: _ } = scenario;
     for (word, text) in PROSE.into_iter().zip([title, source, see, differs]) {
         if !text.is_empty() {
             writeln!(f, "{word} {text}")?;
@@ -254,7 +247,7 @@ pub(super) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Res
     }
     writeln!(f, "servers {}", plan.founders)?;
     writeln!(f, "seed {seed}")?;
-    if let Some(mutant) = settings.mutant_name() {
+    if let Some(mutant) = mutant {
         writeln!(f, "mutant {mutant}")?;
     }
     let quiet = told(&Plan::quiet(plan.founders));

@@ -7,10 +7,11 @@ use std::fmt;
 
 use raftian_raft::NodeId;
 
-use super::action::{list, told};
-use super::condition::{MEASURES, READ_FATES, ROLES, Terms, name_of};
-use super::words::Micros;
-use super::{Class, Condition, Count, Nodes, Scenario, Statement, Step, Which, Wish, setup};
+use crate::action::{list, told};
+use crate::condition::{Condition, Count, MEASURES, Nodes, READ_FATES, ROLES, Terms, name_of};
+use crate::scenario::{Class, Scenario, Statement, Step, Which, Wish};
+use crate::setup;
+use crate::words::Micros;
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,14 +9,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use raftian_apps::{AppKind, Command};
 use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
+use raftian_script::{
+    Condition, Fate, Invariant, Label, Micros, Nodes, ReadFate, Scenario, Statement, Step, Which, Wish,
+};
 use serde_json::value::RawValue;
 
-use super::condition::{Nodes, ReadFate};
-use super::words::Micros;
-use super::{Condition, Fate, Label, Scenario, Statement, Step, Which, Wish};
-use crate::invariant::{Invariant, Violation};
+use crate::check::check;
+use crate::invariant::Violation;
 use crate::journal::{Happening, What};
 use crate::run::{panic_text, wind_up};
+use crate::settings::{NotPlanted, Settings};
 use crate::world::{Held, World};
 
 /// The most events of a scenario: an hour and a half of a cluster of five that only sends heartbeats.
@@ -61,8 +63,8 @@ pub enum Stopped {
 }
 
 /// What conditions look at.
-pub(super) struct Stage {
-    pub(super) world: World,
+pub(crate) struct Stage {
+    pub(crate) world: World,
     most_events: u64,
     journal: Vec<Happening>,
     held: Vec<Held>,
@@ -91,58 +93,69 @@ impl From<Violation> for Halt {
     }
 }
 
-impl Scenario {
-    /// Plays it to its end, or to the first thing that is not as it must be.
-    pub fn play(&self) -> Played {
-        self.play_within(MAX_EVENTS)
-    }
+/// Plays a scenario to its end, or to the first thing that is not as it must be.
+pub fn play(scenario: &Scenario) -> Played {
+    play_within(scenario, MAX_EVENTS)
+}
 
-    fn play_within(&self, most_events: u64) -> Played {
-        let mut stage = Stage::new(self, most_events);
-        let stopped = (0..self.steps.len()).find_map(|at| self.take(&mut stage, at));
-        stage.look();
-        // What was expected and came about is the end, and no failure.
-        let stopped = stopped.flatten();
-        let Stage { world, journal, undecided, cut_short_us, .. } = stage;
-        let virtual_us = cut_short_us.unwrap_or(world.now_us());
-        Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us, undecided }
-    }
+fn play_within(scenario: &Scenario, most_events: u64) -> Played {
+    let settings = match scenario.mutant.as_deref().map_or(Ok(Settings::default()), Settings::planted) {
+        Ok(settings) => settings,
+        Err(why) => return Played::impossible(scenario, &why),
+    };
+    let mut stage = Stage::new(scenario, settings, most_events);
+    let stopped = (0..scenario.steps.len()).find_map(|at| take(scenario, &mut stage, at));
+    stage.look();
+    // What was expected and came about is the end, and no failure.
+    let stopped = stopped.flatten();
+    let Stage { world, journal, undecided, cut_short_us, .. } = stage;
+    let virtual_us = cut_short_us.unwrap_or(world.now_us());
+    Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us, undecided }
+}
 
-    /// Takes a step. Says why there is no next one: for nothing, if that is what the scenario says.
-    fn take(&self, stage: &mut Stage, at: usize) -> Option<Option<Stopped>> {
-        let step = &self.steps[at];
-        let failed = |why| Some(Some(Stopped::Failed { line: step.line, statement: step.to_string(), why }));
-        let taken = catch_unwind(AssertUnwindSafe(|| stage.take(step, self)));
-        let halt = taken.unwrap_or_else(|panic| {
-            Err(Halt::Broken(stage.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
-        });
-        match halt {
-            _ if stage.world.is_out_of_steps() => {
-                let (most, passed) = (stage.most_events, Micros(stage.cut_short()));
-                failed(format!(
-                    "a scenario has at most {most} events, and {passed} had passed when they were used up; let less time \
+/// Takes a step. Says why there is no next one: for nothing, if that is what the scenario says.
+fn take(scenario: &Scenario, stage: &mut Stage, at: usize) -> Option<Option<Stopped>> {
+    let step = &scenario.steps[at];
+    let failed = |why| Some(Some(Stopped::Failed { line: step.line, statement: step.to_string(), why }));
+    let taken = catch_unwind(AssertUnwindSafe(|| stage.take(step, scenario)));
+    let halt = taken.unwrap_or_else(|panic| {
+        Err(Halt::Broken(stage.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
+    });
+    match halt {
+        _ if stage.world.is_out_of_steps() => {
+            let (most, passed) = (stage.most_events, Micros(stage.cut_short()));
+            failed(format!(
+                "a scenario has at most {most} events, and {passed} had passed when they were used up; let less time \
                      pass, or less happen"
-                ))
-            }
-            Ok(()) => None,
-            Err(Halt::Failed(why)) => failed(why),
-            Err(Halt::Broken(violation)) if self.expects(at, violation.invariant) => Some(None),
-            Err(Halt::Broken(violation)) => Some(Some(Stopped::Broken { line: step.line, violation })),
+            ))
         }
+        Ok(()) => None,
+        Err(Halt::Failed(why)) => failed(why),
+        Err(Halt::Broken(violation)) if expects(scenario, at, violation.invariant) => Some(None),
+        Err(Halt::Broken(violation)) => Some(Some(Stopped::Broken { line: step.line, violation })),
     }
+}
 
-    /// Whether this is to be broken, in this step or a later one.
-    fn expects(&self, at: usize, invariant: Invariant) -> bool {
-        let broken = Condition::Violation(invariant);
-        self.steps[at..]
-            .iter()
-            .any(|step| matches!(&step.statement, Statement::Expect { condition, .. } if *condition == broken))
+/// Whether this is to be broken, in this step or a later one.
+fn expects(scenario: &Scenario, at: usize, invariant: Invariant) -> bool {
+    let broken = Condition::Violation(invariant);
+    scenario.steps[at..]
+        .iter()
+        .any(|step| matches!(&step.statement, Statement::Expect { condition, .. } if *condition == broken))
+}
+
+impl Played {
+    /// A scenario that wants a bug which this program cannot plant.
+    fn impossible(scenario: &Scenario, why: &NotPlanted) -> Played {
+        let statement = format!("mutant {}", scenario.mutant.as_deref().unwrap_or_default());
+        let stopped = Some(Stopped::Failed { line: 0, statement, why: why.to_string() });
+        Played { stopped, journal: Vec::new(), hash: 0, events: 0, virtual_us: 0, undecided: false }
     }
 }
 
 impl Stage {
-    fn new(scenario: &Scenario, most_events: u64) -> Stage {
-        let mut world = World::manual(scenario.plan.clone(), scenario.seed, scenario.settings);
+    fn new(scenario: &Scenario, settings: Settings, most_events: u64) -> Stage {
+        let mut world = World::manual(scenario.plan.clone(), scenario.seed, settings);
         world.record();
         world.allow_steps(most_events);
         Stage {
@@ -162,7 +175,7 @@ impl Stage {
     // What can be seen.
 
     /// These servers by name, up or not.
-    pub(super) fn ids(&self, nodes: &Nodes) -> impl Iterator<Item = NodeId> + use<> {
+    pub(crate) fn ids(&self, nodes: &Nodes) -> impl Iterator<Item = NodeId> + use<> {
         let ids: Vec<NodeId> = match nodes {
             Nodes::These(ids) => ids.clone(),
             Nodes::Up => self.world.ids().filter(|id| self.world.server(*id).is_some()).collect(),
@@ -171,7 +184,7 @@ impl Stage {
     }
 
     /// Checks each of these servers, which must be up.
-    pub(super) fn each(
+    pub(crate) fn each(
         &self,
         nodes: &Nodes,
         check: impl Fn(NodeId, &Server) -> Result<(), String>,
@@ -180,12 +193,12 @@ impl Stage {
     }
 
     /// What became of a read by hand, counted from 1 on; `None` if there was none.
-    pub(super) fn read_fate(&self, number: usize) -> Option<ReadFate> {
+    pub(crate) fn read_fate(&self, number: usize) -> Option<ReadFate> {
         self.reads.get(number.checked_sub(1)?).map(|(.., fate)| *fate)
     }
 
     /// How many such messages were sent.
-    pub(super) fn sent(&self, which: Which) -> u64 {
+    pub(crate) fn sent(&self, which: Which) -> u64 {
         self.sent.iter().filter(|(label, _)| which.matches(**label)).map(|(_, count)| count).sum()
     }
 
@@ -372,7 +385,7 @@ impl Stage {
         let end_us = self.world.now_us() + within_us;
         loop {
             self.look();
-            match condition.check(self) {
+            match check(condition, self) {
                 Ok(()) => return Ok(()),
                 Err(_) if within_us > 0 && self.world.next_us() < end_us => self.world.step().map(|_| ())?,
                 Err(why) => return Err(Halt::Failed(why)),
@@ -435,7 +448,7 @@ mod tests {
         ] {
             let text = format!("servers 3\n{statements}");
             let scenario: Scenario = text.parse().unwrap();
-            let played = scenario.play_within(FEW);
+            let played = play_within(&scenario, FEW);
             let Some(Stopped::Failed { line, statement, why }) = played.stopped else {
                 panic!("{statements}: {:?}", played.stopped)
             };
@@ -453,10 +466,10 @@ mod tests {
     #[test]
     fn events_that_suffice_do_not_matter() {
         let scenario: Scenario = "servers 3\nadvance 2s\nfinish".parse().unwrap();
-        let played = scenario.play();
-        let again = scenario.play_within(played.events + 1);
+        let played = play(&scenario);
+        let again = play_within(&scenario, played.events + 1);
         assert_eq!((played.stopped, played.hash, played.virtual_us), (None, again.hash, again.virtual_us));
         assert!(again.stopped.is_none());
-        assert!(scenario.play_within(played.events / 2).stopped.is_some());
+        assert!(play_within(&scenario, played.events / 2).stopped.is_some());
     }
 }

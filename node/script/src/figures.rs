@@ -3,7 +3,7 @@
 //! Invariant: each is a text file of its own, with a title, a paragraph and expectations; a test plays all of them, and
 //! sees them fail where the rule that they show is broken.
 
-use super::{PEERS, Scenario};
+use crate::{PEERS, Scenario};
 
 /// A scenario that comes with the program.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +17,10 @@ pub struct Figure {
 /// Figures whose texts are files of a folder, by their names.
 macro_rules! figures {
     ($folder:literal: $($name:literal,)*) => {
-        &[$(Figure { name: $name, text: include_str!(concat!("../../scenarios/", $folder, $name, ".scenario")) },)*]
+        &[$(Figure { name: $name, text: include_str!(concat!("../scenarios/", $folder, $name, ".scenario")) },)*]
     };
 }
-pub(super) use figures;
+pub(crate) use figures;
 
 /// All of them, in the order in which they are best read.
 pub const FIGURES: &[Figure] = figures! { "":

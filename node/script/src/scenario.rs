@@ -1,39 +1,15 @@
-//! Scenarios: one plain text form for what happens in a simulated cluster, told by hand or cut out of a seed.
+//! A scenario: settings, then steps.
 //!
-//! Invariants: a text that is read and written reads back as the same scenario. A [`Schedule`] written as a scenario
-//! plays as it does itself, to the same hash. Nobody's text can make a world panic: names and numbers are checked here.
-//!
-//! What can be said is on the page that `raftianctl sim script --grammar` prints, and that follows.
-//!
-#![doc = include_str!("../../../docs/scenarios.md")]
-
-mod action;
-mod condition;
-mod figures;
-mod peers;
-mod play;
-mod read;
-mod server;
-mod setup;
-mod words;
-mod write;
+//! Invariant: a [`Schedule`] as a scenario plays as it does itself, to the same hash.
 
 use std::collections::BTreeMap;
 
 use raftian_raft::{AppendReply, Body, Change, Configuration, Index, Message, NodeId, Reply, Term};
 
-use crate::coverage::Kind;
+use crate::condition::Condition;
+use crate::kind::Kind;
+use crate::plan::Plan;
 use crate::schedule::{Action, Schedule};
-use crate::settings::{Plan, Settings};
-
-pub use condition::{Condition, Count, Measure, Nodes, ReadFate};
-pub use figures::{FIGURES, Figure};
-pub use peers::{PEERS, peers_page};
-pub use play::{MAX_EVENTS, Played, Stopped};
-pub use words::{Unreadable, nearest};
-
-/// All that can be said in a scenario: a page for people, with an example of everything.
-pub const GRAMMAR: &str = include_str!("../../../docs/scenarios.md");
 
 /// A scenario. It is read with [`str::parse`] and written with [`ToString`].
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +24,8 @@ pub struct Scenario {
     pub differs: String,
     /// The seed of the random generators.
     pub seed: u64,
-    /// The planted bug, if there is one.
-    pub settings: Settings,
+    /// The name of the planted bug, if there is one.
+    pub mutant: Option<String>,
     /// The parameters of the cluster.
     pub plan: Plan,
     /// What happens.
@@ -200,7 +176,7 @@ pub enum Wish {
 
 impl Fate {
     /// The word for it.
-    fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Fate::Deliver => "deliver",
             Fate::Drop => "drop",
@@ -214,16 +190,20 @@ impl Fate {
 
 /// What a message is called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Label {
-    from: NodeId,
-    to: NodeId,
-    kind: Kind,
+pub struct Label {
+    /// The server that sends it.
+    pub from: NodeId,
+    /// The server that receives it.
+    pub to: NodeId,
+    /// Its kind.
+    pub kind: Kind,
     /// [`Class::Conflict`] or [`Class::Granted`], if it says that.
-    says: Option<Class>,
+    pub says: Option<Class>,
 }
 
 impl Label {
-    fn of(message: &Message) -> Label {
+    /// The label of a message.
+    pub fn of(message: &Message) -> Label {
         let says = match message.body {
             Body::Reply(Reply::AppendEntries(AppendReply::Conflict(_))) => Some(Class::Conflict),
             Body::Reply(Reply::PreVote { granted: true } | Reply::RequestVote { granted: true }) => {
@@ -237,7 +217,7 @@ impl Label {
 
 impl Which {
     /// Whether a message with this label is one of them.
-    fn matches(self, label: Label) -> bool {
+    pub fn matches(self, label: Label) -> bool {
         let has_class = match self.class {
             Class::Any => true,
             Class::Of(kind) => label.kind == kind,
@@ -256,17 +236,17 @@ impl PartialEq for Step {
 
 impl Scenario {
     /// Nothing happens to such a cluster, and nothing is said of it.
-    fn quiet(plan: Plan) -> Scenario {
+    pub(crate) fn quiet(plan: Plan) -> Scenario {
         let [title, source, see, differs] = [const { String::new() }; 4];
-        Scenario { title, source, see, differs, seed: 1, settings: Settings::default(), plan, steps: Vec::new() }
+        Scenario { title, source, see, differs, seed: 1, mutant: None, plan, steps: Vec::new() }
     }
 
-    /// A schedule as a scenario.
-    pub fn of(schedule: &Schedule, settings: Settings) -> Scenario {
+    /// A schedule as a scenario, with the planted bug of this name.
+    pub fn of(schedule: &Schedule, mutant: Option<String>) -> Scenario {
         let Schedule { seed, plan, actions, end_us } = schedule;
         let step = |at_us, statement| Step { line: 0, at_us: Some(at_us), statement };
         let actions = actions.iter().map(|timed| step(timed.at_us, Statement::Do(timed.action.clone())));
         let steps = actions.chain([step(*end_us, Statement::Finish)]).collect();
-        Scenario { seed: *seed, settings, steps, ..Scenario::quiet(plan.clone()) }
+        Scenario { seed: *seed, mutant, steps, ..Scenario::quiet(plan.clone()) }
     }
 }

@@ -7,15 +7,14 @@ use std::str::FromStr;
 
 use raftian_raft::{Configuration, Index, MAX_TERM, NodeId, Term};
 
-use super::condition::{MEASURES, READ_FATES, ROLES};
-use super::words::{Micros, Unreadable, Words, statements};
-use super::{
-    Class, Condition, Count, Fate, Measure, Nodes, Scenario, Statement, Step, Which, Wish, action, server, setup,
-};
-use crate::coverage::Kind;
+use crate::condition::{Condition, Count, MEASURES, Measure, Nodes, READ_FATES, ROLES};
 use crate::invariant::Invariant;
+use crate::kind::Kind;
+use crate::plan::Plan;
+use crate::scenario::{Class, Fate, Scenario, Statement, Step, Which, Wish};
 use crate::schedule::{Action, Whom};
-use crate::settings::Plan;
+use crate::words::{Micros, Unreadable, Words, statements};
+use crate::{action, server, setup};
 
 /// The words that a statement by hand begins with.
 const BY_HAND: [&str; 20] = [
@@ -361,7 +360,7 @@ fn count(words: &mut Words<'_>) -> Result<Count, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::GRAMMAR;
+    use crate::GRAMMAR;
 
     /// The examples of the page: what stands between its fences.
     fn examples() -> String {

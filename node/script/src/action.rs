@@ -7,15 +7,13 @@ use std::fmt;
 
 use raftian_raft::{Change, NodeId};
 
-use super::server;
-use super::words::{Micros, Unreadable, Words};
-use crate::invariant::id_at;
-use crate::schedule::{Action, Op, Whom};
-use crate::settings::ServerSettings;
-use raftian_wal::Part;
+use crate::plan::ServerSettings;
+use crate::schedule::{Action, Op, Part, Whom};
+use crate::server;
+use crate::words::{Micros, Unreadable, Words};
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(super) const VERBS: [&str; 13] = [
+pub(crate) const VERBS: [&str; 13] = [
     "app",
     "client",
     "crash",
@@ -32,16 +30,16 @@ pub(super) const VERBS: [&str; 13] = [
 ];
 
 /// What a client can want.
-pub(super) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
+pub(crate) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
 
 /// What can be asked of whoever leads.
-pub(super) const ATTEMPTS: [&str; 5] = ["add", "promote", "remove", "members", "transfer"];
+pub(crate) const ATTEMPTS: [&str; 5] = ["add", "promote", "remove", "members", "transfer"];
 
 /// The records in which a bit can flip.
-pub(super) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
+pub(crate) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
 
 /// Reads what follows a verb.
-pub(super) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
     let one = match verb {
         "app" => {
             let node = words.node()?;
@@ -92,7 +90,7 @@ fn restart(words: &mut Words<'_>) -> Result<Action, Unreadable> {
 }
 
 /// Reads what is done to a disk, but for the words by hand.
-pub(super) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result<Action, Unreadable> {
+pub(crate) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result<Action, Unreadable> {
     let Whom::Node(id) = node else {
         return match what {
             "fails" => Ok(Action::SyncFails(node)),
@@ -120,7 +118,7 @@ fn part(words: &mut Words<'_>) -> Result<Part, Unreadable> {
 }
 
 /// `n3`, or `@leader or n3`.
-pub(super) fn whom(words: &mut Words<'_>) -> Result<Whom, Unreadable> {
+pub(crate) fn whom(words: &mut Words<'_>) -> Result<Whom, Unreadable> {
     if !words.eat("@leader") {
         return Ok(Whom::Node(words.node()?));
     }
@@ -129,7 +127,7 @@ pub(super) fn whom(words: &mut Words<'_>) -> Result<Whom, Unreadable> {
 }
 
 /// A change of the membership, after its verb.
-pub(super) fn change(verb: &str, words: &mut Words<'_>) -> Result<Change, Unreadable> {
+pub(crate) fn change(verb: &str, words: &mut Words<'_>) -> Result<Change, Unreadable> {
     match verb {
         "add" => Ok(Change::AddLearner(words.node()?)),
         "promote" => Ok(Change::Promote(words.node()?)),
@@ -143,7 +141,7 @@ pub(super) fn change(verb: &str, words: &mut Words<'_>) -> Result<Change, Unread
 }
 
 /// `n1,n2`, or `none`.
-pub(super) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreadable> {
+pub(crate) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreadable> {
     if words.eat("none") { Ok(BTreeSet::new()) } else { Ok(words.some_nodes()?.into_iter().collect()) }
 }
 
@@ -259,6 +257,22 @@ fn attempt(words: &mut Words<'_>) -> Result<Action, Unreadable> {
     }
 }
 
+/// The node at a place, from 0 on.
+fn id_at(place: usize) -> NodeId {
+    let number = u16::try_from(place + 1).expect("clusters are small");
+    NodeId::new(number).expect("numbers start at 1")
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::HardState => f.write_str("hard_state"),
+            Part::Snapshot => f.write_str("snapshot"),
+            Part::Entry(index) => write!(f, "entry {index}"),
+        }
+    }
+}
+
 impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -327,7 +341,7 @@ impl fmt::Display for Op {
 }
 
 /// The verb of a change, and the rest of the words.
-pub(super) fn told(change: &Change) -> (&'static str, String) {
+pub(crate) fn told(change: &Change) -> (&'static str, String) {
     match change {
         Change::AddLearner(id) => ("add", id.to_string()),
         Change::Promote(id) => ("promote", id.to_string()),
@@ -338,7 +352,7 @@ pub(super) fn told(change: &Change) -> (&'static str, String) {
 }
 
 /// `n1,n2`, or `none`.
-pub(super) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
+pub(crate) fn list<'a>(ids: impl IntoIterator<Item = &'a NodeId>) -> String {
     let names: Vec<String> = ids.into_iter().map(NodeId::to_string).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(",") }
 }

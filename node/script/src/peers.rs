@@ -5,8 +5,7 @@
 //!
 //! Deliberately absent: text of those projects. The situations are theirs, the words are ours.
 
-use super::Figure;
-use super::figures::figures;
+use crate::figures::{Figure, figures};
 
 /// All of them, by source.
 pub const PEERS: &[Figure] = figures! { "peers/":
@@ -234,7 +233,7 @@ pub fn peers_page() -> String {
             why => format!("**differs**: {}", cell(why)),
         };
         let (title, source) = (cell(&scenario.title), cell(&scenario.source));
-        let file = format!("../node/sim/scenarios/peers/{name}.scenario");
+        let file = format!("../node/script/scenarios/peers/{name}.scenario");
         page.push_str(&format!("| [`{name}`]({file}) | {title} | {source} | {outcome} |\n"));
     }
     page

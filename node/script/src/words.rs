@@ -26,30 +26,30 @@ pub struct Unreadable {
 
 /// A word and its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Word<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Word<'a> {
+    pub(crate) text: &'a str,
     line: usize,
     column: usize,
 }
 
 /// The words of one statement, taken one after another.
 #[derive(Debug)]
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     words: Vec<Word<'a>>,
     taken: usize,
     /// Right after the last word.
     end: (usize, usize),
     /// How many nodes there are; 0 before that is known.
-    pub(super) nodes: usize,
+    pub(crate) nodes: usize,
 }
 
 /// A time as scenarios write it: `20us`, `1.5ms`, `300ms`, `2s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Micros(pub(super) u64);
+pub struct Micros(pub u64);
 
 /// The statements of a text: a line each, with the lines after it that begin with a blank. What follows a `#` is a
 /// comment.
-pub(super) fn statements(text: &str) -> Vec<Words<'_>> {
+pub(crate) fn statements(text: &str) -> Vec<Words<'_>> {
     let mut statements: Vec<Words<'_>> = Vec::new();
     let mut may_go_on = false;
     for (line, content) in (1..).zip(text.lines()) {
@@ -91,24 +91,24 @@ fn split(line: usize, content: &str) -> Vec<Word<'_>> {
 
 impl<'a> Words<'a> {
     /// The line on which the statement begins.
-    pub(super) fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.words.first().map_or(self.end.0, |word| word.line)
     }
 
     /// The next word, which stays.
-    pub(super) fn peek(&self) -> Option<&'a str> {
+    pub(crate) fn peek(&self) -> Option<&'a str> {
         self.words.get(self.taken).map(|word| word.text)
     }
 
     /// All words that are left, as prose.
-    pub(super) fn prose(&mut self) -> String {
+    pub(crate) fn prose(&mut self) -> String {
         let rest: Vec<&str> = self.words[self.taken..].iter().map(|word| word.text).collect();
         self.taken = self.words.len();
         rest.join(" ")
     }
 
     /// Takes the next word.
-    pub(super) fn take(&mut self, expected: &str) -> Result<Word<'a>, Unreadable> {
+    pub(crate) fn take(&mut self, expected: &str) -> Result<Word<'a>, Unreadable> {
         let (line, column) = self.end;
         let ends = || Unreadable { line, column, why: format!("expected {expected}, but the line ends here") };
         let word = self.words.get(self.taken).copied().ok_or_else(ends)?;
@@ -117,24 +117,24 @@ impl<'a> Words<'a> {
     }
 
     /// The word after the next one.
-    pub(super) fn peek_second(&self) -> Option<&'a str> {
+    pub(crate) fn peek_second(&self) -> Option<&'a str> {
         self.words.get(self.taken + 1).map(|word| word.text)
     }
 
     /// Takes this word, if it is the next one.
-    pub(super) fn eat(&mut self, text: &str) -> bool {
+    pub(crate) fn eat(&mut self, text: &str) -> bool {
         let is_next = self.peek() == Some(text);
         self.taken += usize::from(is_next);
         is_next
     }
 
     /// Takes this word, which must be the next one.
-    pub(super) fn expect(&mut self, text: &'static str) -> Result<(), Unreadable> {
+    pub(crate) fn expect(&mut self, text: &'static str) -> Result<(), Unreadable> {
         self.one_of(&[text]).map(|_| ())
     }
 
     /// Takes one of these words.
-    pub(super) fn one_of(&mut self, known: &[&'static str]) -> Result<&'static str, Unreadable> {
+    pub(crate) fn one_of(&mut self, known: &[&'static str]) -> Result<&'static str, Unreadable> {
         let quoted: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
         let expected = match quoted.as_slice() {
             [] => "nothing".to_owned(),
@@ -147,7 +147,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a word that can be read as something.
-    pub(super) fn parsed<T>(
+    pub(crate) fn parsed<T>(
         &mut self,
         expected: &str,
         parse: impl FnOnce(&'a str) -> Option<T>,
@@ -157,28 +157,28 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a whole number.
-    pub(super) fn number<T: std::str::FromStr>(&mut self, expected: &str) -> Result<T, Unreadable> {
+    pub(crate) fn number<T: std::str::FromStr>(&mut self, expected: &str) -> Result<T, Unreadable> {
         self.parsed(expected, |text| text.parse().ok())
     }
 
     /// Takes `on` or `off`.
-    pub(super) fn switch(&mut self) -> Result<bool, Unreadable> {
+    pub(crate) fn switch(&mut self) -> Result<bool, Unreadable> {
         Ok(self.one_of(&["on", "off"])? == "on")
     }
 
     /// Takes a time.
-    pub(super) fn time_us(&mut self) -> Result<u64, Unreadable> {
+    pub(crate) fn time_us(&mut self) -> Result<u64, Unreadable> {
         self.parsed("a time such as 300ms (at most a day)", time_us)
     }
 
     /// Takes the name of a node.
-    pub(super) fn node(&mut self) -> Result<NodeId, Unreadable> {
+    pub(crate) fn node(&mut self) -> Result<NodeId, Unreadable> {
         let word = self.take("a node such as n1")?;
         self.named(word)
     }
 
     /// Takes the names of nodes, each once: `n1,n2`.
-    pub(super) fn some_nodes(&mut self) -> Result<Vec<NodeId>, Unreadable> {
+    pub(crate) fn some_nodes(&mut self) -> Result<Vec<NodeId>, Unreadable> {
         let word = self.take("nodes such as n1,n2")?;
         let mut before = 0;
         let mut nodes = Vec::new();
@@ -204,7 +204,7 @@ impl<'a> Words<'a> {
     }
 
     /// There are no more words.
-    pub(super) fn end(&mut self) -> Result<(), Unreadable> {
+    pub(crate) fn end(&mut self) -> Result<(), Unreadable> {
         match self.words.get(self.taken) {
             Some(word) => {
                 let is_node = word.text.parse::<NodeId>().is_ok();
@@ -216,7 +216,7 @@ impl<'a> Words<'a> {
     }
 
     /// The word that was taken last cannot stand there.
-    pub(super) fn refuse(&self, why: impl Into<String>) -> Unreadable {
+    pub(crate) fn refuse(&self, why: impl Into<String>) -> Unreadable {
         match self.words[..self.taken].last() {
             Some(word) => word.refused(why.into()),
             None => Unreadable { line: self.end.0, column: self.end.1, why: why.into() },
@@ -224,7 +224,7 @@ impl<'a> Words<'a> {
     }
 
     /// Takes a whole number that is not 0.
-    pub(super) fn positive<T: std::str::FromStr + PartialEq + From<u8>>(
+    pub(crate) fn positive<T: std::str::FromStr + PartialEq + From<u8>>(
         &mut self,
         expected: &str,
     ) -> Result<T, Unreadable> {
@@ -239,7 +239,7 @@ impl<'a> Words<'a> {
 
 impl Word<'_> {
     /// This word cannot stand here; one of the others could.
-    pub(super) fn unexpected(&self, expected: &str, known: &[&str]) -> Unreadable {
+    pub(crate) fn unexpected(&self, expected: &str, known: &[&str]) -> Unreadable {
         let hint = nearest(self.text, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
         self.refused(format!("expected {expected}, found `{}`{}", self.shown(), hint.unwrap_or_default()))
     }
@@ -291,7 +291,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// Reads a time, exactly.
-pub(super) fn time_us(text: &str) -> Option<u64> {
+pub(crate) fn time_us(text: &str) -> Option<u64> {
     let unit_at = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (count, unit) = text.split_at(unit_at);
     let digits_after_point = match unit {

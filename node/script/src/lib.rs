@@ -1,0 +1,38 @@
+//! Scenarios: one plain text form for what a cluster is, what is done to it, and what must be so, by hand or drawn.
+//!
+//! Invariants: a text that is read and written reads back as the same scenario. A scenario that was read names only nodes
+//! that are there. A refusal says line, column, what was expected, and the nearest word.
+//!
+//! Deliberately absent: playing one; that is what an engine does.
+//!
+//! What can be said is on the page that `raftianctl sim script --grammar` prints, and that follows.
+//!
+#![doc = include_str!("../../../docs/scenarios.md")]
+
+mod action;
+mod condition;
+mod figures;
+mod invariant;
+mod kind;
+mod peers;
+mod plan;
+mod read;
+mod scenario;
+mod schedule;
+mod server;
+mod setup;
+mod words;
+mod write;
+
+pub use condition::{Condition, Count, Measure, Nodes, READ_FATES, ROLES, ReadFate, Terms, name_of};
+pub use figures::{FIGURES, Figure};
+pub use invariant::Invariant;
+pub use kind::Kind;
+pub use peers::{PEERS, peers_page};
+pub use plan::{Crashes, LinkEffect, MAX_NODES, Plan, ServerSettings};
+pub use scenario::{Class, Fate, Label, Scenario, Statement, Step, Which, Wish};
+pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
+pub use words::{Micros, Unreadable, nearest};
+
+/// All that can be said in a scenario: a page for people, with an example of everything.
+pub const GRAMMAR: &str = include_str!("../../../docs/scenarios.md");
