@@ -108,12 +108,10 @@ rules! {
     LossInferred,
     /// A reply to an earlier copy of the request in flight counts for it.
     LateAnswerTaken,
-    /// nextIndex goes back to the end of a follower's log.
-    StepBackToEnd,
-    /// nextIndex goes back to the leader's last entry of the conflicting term.
-    StepBackWithinTerm,
-    /// nextIndex goes back over a term that the leader does not have.
-    StepBackOverTerm,
+    /// nextIndex goes back to the entry that the follower names, where the logs agree.
+    StepBackToEntry,
+    /// nextIndex goes back over the leader's own entries: the one that the follower names is of another term.
+    StepBackOverTerms,
     /// A reply to a request that is no longer in flight changes nothing.
     LateAnswerIgnored,
     /// A reply makes no sense, so the request is repeated with the next heartbeat and not at once.

@@ -5,7 +5,7 @@
 use super::Rule;
 use crate::refusal::VoteRefused;
 use crate::{
-    AppendReply, ChangeRefused, Conflict, Contradiction, Discard, Event, InstallSnapshot, Reply, Request, RoleKind,
+    AppendReply, ChangeRefused, Contradiction, Discard, Event, InstallSnapshot, Reply, Request, RoleKind,
     SnapshotReply, Time, TransferRefused, Write,
 };
 
@@ -26,10 +26,6 @@ impl Rule {
     pub(crate) fn of_reply(reply: &Reply) -> Option<Rule> {
         match reply {
             Reply::AppendEntries(AppendReply::StaleTerm) => Some(Rule::AppendRefusedStaleTerm),
-            Reply::AppendEntries(AppendReply::Conflict(Conflict { term: None, .. })) => Some(Rule::ConflictMissing),
-            Reply::AppendEntries(AppendReply::Conflict(Conflict { term: Some(_), .. })) => {
-                Some(Rule::ConflictOtherTerm)
-            }
             Reply::InstallSnapshot(SnapshotReply::StaleTerm) => Some(Rule::SnapshotRefusedStaleTerm),
             _ => None,
         }
