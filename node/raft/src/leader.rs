@@ -26,6 +26,8 @@ pub(crate) struct Leader {
     heartbeat_deadline: Time,
     reads: Reads,
     transfer: Option<Transfer>,
+    /// The time before which no transfer begins: one was aborted.
+    next_transfer: Time,
     /// A TimeoutNow was sent in this term. It may arrive at any time, and then servers vote although they hear from
     /// this leader.
     gave_way: bool,
@@ -50,6 +52,7 @@ impl Leader {
             heartbeat_deadline: core.now + core.options.heartbeat_interval,
             reads: Reads::default(),
             transfer: None,
+            next_transfer: core.now,
             gave_way: false,
         };
         leader.meet_members(core);
@@ -69,6 +72,8 @@ impl Leader {
     /// the followers that may have missed a request.
     pub(crate) fn tick(&mut self, core: &mut Core) {
         if let Some(transfer) = self.transfer.take_if(|transfer| core.now >= transfer.deadline) {
+            // Commands are taken for at least as long as they were refused, however often a transfer is asked for.
+            self.next_transfer = core.now + core.options.election_timeout.end;
             core.record(Event::TransferAborted { to: transfer.to });
         }
         self.followers.values_mut().for_each(|progress| progress.ask(core));
@@ -231,7 +236,8 @@ impl Leader {
 
     // Leadership transfer (thesis §3.10).
 
-    /// Begins a transfer to `to`. Until it is done or aborted, commands are refused.
+    /// Begins a transfer to `to`, which must seem able to take over soon: until the transfer is done or aborted, commands
+    /// are refused.
     pub(crate) fn transfer(&mut self, core: &mut Core, to: NodeId) -> Result<(), TransferRefused> {
         let configuration = core.configuration();
         let is_member = configuration.is_some_and(|configuration| configuration.contains(to));
@@ -242,7 +248,9 @@ impl Leader {
             None if to == core.id() => Err(TransferRefused::ToItself),
             None if !is_member => Err(TransferRefused::Unknown { node: to }),
             None if !has_vote => Err(TransferRefused::NotVoter { node: to }),
+            None if core.now < self.next_transfer => Err(TransferRefused::JustAborted),
             None => {
+                self.followers.get(&to).map_or(Ok(()), |progress| progress.check_successor(core, to))?;
                 let patience = if core.mutant(Mutant::TransferNeverAborted) { 1_000_000 } else { 1 };
                 let deadline = core.now + core.options.election_timeout.end * patience;
                 self.transfer = Some(Transfer { to, deadline, told: false });

@@ -12,7 +12,7 @@ use crate::mutant::Mutant;
 use crate::rule::Rule;
 use crate::{
     AppendEntries, AppendReply, Conflict, Entry, Index, LastEntry, NodeId, Peer, Request, Snapshot, SnapshotReply,
-    Standing, Time,
+    Standing, Time, TransferRefused,
 };
 
 #[derive(Debug)]
@@ -73,6 +73,17 @@ impl Progress {
         let wants_snapshot = self.match_index < core.log.base().index;
         let fits = || batch_from(core, self.match_index + 1).len() as u64 == lacks;
         (wants_snapshot || !fits()).then_some(lacks)
+    }
+
+    /// Whether it may soon take over: it was heard from, and does not lack much. What it lacks is not known while the
+    /// leader looks for the place where the logs agree.
+    pub(crate) fn check_successor(&self, core: &Core, id: NodeId) -> Result<(), TransferRefused> {
+        if core.now.since(self.heard) >= core.options.election_timeout.start {
+            return Err(TransferRefused::Silent { node: id });
+        }
+        let is_known = self.sending.is_some() || self.next_index == self.match_index + 1;
+        let lag = self.lag(core).filter(|_| is_known);
+        lag.map_or(Ok(()), |behind| Err(TransferRefused::Lagging { node: id, behind }))
     }
 
     /// Whether it has replied in this term, and within the shortest election time-out.

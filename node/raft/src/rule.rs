@@ -270,6 +270,12 @@ rules! {
     TransferRefusedUnknown,
     /// A transfer is refused: the server has no vote.
     TransferRefusedNotVoter,
+    /// A transfer is refused: the server does not reply.
+    TransferRefusedSilent,
+    /// A transfer is refused: the server lacks too much.
+    TransferRefusedLagging,
+    /// A transfer is refused: another one was aborted a moment ago.
+    TransferRefusedJustAborted,
 
     // Messages that no server that follows the rules would send
     /// A message would replace a committed entry.

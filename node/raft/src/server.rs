@@ -269,7 +269,8 @@ impl Server {
     /// to start an election. Until this is done, or aborted after an election time-out, commands are refused.
     ///
     /// # Errors
-    /// When this server does not lead, a transfer is in progress already, or the other server cannot lead.
+    /// When this server does not lead, a transfer is in progress or was aborted a moment ago, or the other server cannot
+    /// lead, does not reply, or lacks more than fits in one message.
     pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
         let (core, leader) = self.leading(now)?;
         leader.transfer(core, to).inspect_err(|refused| core.exercised(Rule::of_refused_transfer(*refused)))

@@ -126,6 +126,9 @@ impl Rule {
             TransferRefused::ToItself => Rule::TransferRefusedToItself,
             TransferRefused::Unknown { .. } => Rule::TransferRefusedUnknown,
             TransferRefused::NotVoter { .. } => Rule::TransferRefusedNotVoter,
+            TransferRefused::Silent { .. } => Rule::TransferRefusedSilent,
+            TransferRefused::Lagging { .. } => Rule::TransferRefusedLagging,
+            TransferRefused::JustAborted => Rule::TransferRefusedJustAborted,
         })
     }
 
