@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::core::Core;
 use crate::mutant::Mutant;
 use crate::progress::Progress;
 use crate::reads::Reads;
 use crate::rule::Rule;
 use crate::{
-    AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ReadTicket, Request,
-    SnapshotReply, Time, TransferRefused,
+    AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ProposeRefused, ReadTicket,
+    Request, SnapshotReply, Time, TransferRefused,
 };
 
 /// The state of a leader (Figure 2: "reinitialized after election").
@@ -23,6 +25,8 @@ use crate::{
 pub(crate) struct Leader {
     /// All other members, and servers that were removed recently.
     followers: BTreeMap<NodeId, Progress>,
+    /// The memory that the entries after commitIndex take, in bytes.
+    uncommitted_bytes: usize,
     heartbeat_deadline: Time,
     reads: Reads,
     transfer: Option<Transfer>,
@@ -49,6 +53,7 @@ impl Leader {
     pub(crate) fn new(core: &mut Core) -> Leader {
         let mut leader = Leader {
             followers: BTreeMap::new(),
+            uncommitted_bytes: core.log.memory(core.commit_index, core.log.last_index()),
             heartbeat_deadline: core.now + core.options.heartbeat_interval,
             reads: Reads::default(),
             transfer: None,
@@ -56,8 +61,31 @@ impl Leader {
             gave_way: false,
         };
         leader.meet_members(core);
-        core.append(Payload::Noop);
+        leader.append(core, Payload::Noop);
         leader
+    }
+
+    /// Appends an entry of its term. Returns its index.
+    fn append(&mut self, core: &mut Core, payload: Payload) -> Index {
+        let index = core.append(payload);
+        self.uncommitted_bytes += core.log.memory(index - 1, index);
+        index
+    }
+
+    /// Appends commands (§5.3). Returns the index of the first.
+    pub(crate) fn propose(&mut self, core: &mut Core, commands: Vec<Bytes>) -> Result<Index, ProposeRefused> {
+        if let Some(to) = self.transferring_to() {
+            return Err(ProposeRefused::Transferring { to });
+        }
+        let (bytes, limit) = (self.uncommitted_bytes, core.options.max_uncommitted_bytes);
+        if bytes > limit {
+            return Err(ProposeRefused::Uncommitted { bytes, limit });
+        }
+        let first = core.log.last_index() + 1;
+        for command in commands {
+            self.append(core, Payload::Command(command));
+        }
+        Ok(first)
     }
 
     /// When the leader must be called again.
@@ -138,7 +166,7 @@ impl Leader {
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term ==
     /// currentTerm: set commitIndex = N" (Figure 2, §5.4.2). The leader's own matchIndex is what its disk has; it
     /// counts only if the leader is a voter (§6).
-    pub(crate) fn advance_commit_index(&self, core: &mut Core) {
+    pub(crate) fn advance_commit_index(&mut self, core: &mut Core) {
         let stored = match core.mutant(Mutant::HalfOfFollowersCommit) {
             true => self.stored_by_half(core),
             false => core.reached(|id| self.followers.get(&id).map_or(core.log.durable(), |peer| peer.match_index)),
@@ -147,6 +175,7 @@ impl Leader {
         if stored > core.commit_index && is_of_this_term {
             core.exercised(Rule::EntriesCommitted);
             core.exercised_if(stored > core.log.durable(), Rule::CommittedBeforeOwnDisk);
+            self.uncommitted_bytes -= core.log.memory(core.commit_index, stored);
             core.commit_index = stored;
         } else if stored > core.commit_index {
             core.exercised(Rule::OldTermNotCommitted);
@@ -209,7 +238,7 @@ impl Leader {
     }
 
     fn append_configuration(&mut self, core: &mut Core, configuration: Configuration) -> Index {
-        let index = core.append(Payload::Configuration(Box::new(configuration)));
+        let index = self.append(core, Payload::Configuration(Box::new(configuration)));
         self.meet_members(core);
         index
     }

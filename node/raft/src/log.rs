@@ -130,6 +130,11 @@ impl Log {
         &rest[..rest.len().min(max)]
     }
 
+    /// The memory that the entries after `after` and up to `end` take, in bytes.
+    pub(crate) fn memory(&self, after: Index, end: Index) -> usize {
+        self.from(after + 1, (end - after) as usize).iter().map(Entry::memory).sum()
+    }
+
     /// The entries from `from` on that fit in one AppendEntries; at least one, if there is one.
     pub(crate) fn batch(&self, from: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         let mut bytes = 0;

@@ -31,6 +31,16 @@ pub enum ProposeRefused {
         /// The server to lead next.
         to: NodeId,
     },
+    /// Too much waits for a quorum to store it. This command was not appended.
+    #[error(
+        "{bytes} bytes of commands wait for a quorum to store them, and the limit is {limit}; try again when it has"
+    )]
+    Uncommitted {
+        /// The memory that the entries which are not committed take.
+        bytes: usize,
+        /// [`Options::max_uncommitted_bytes`](crate::Options::max_uncommitted_bytes).
+        limit: usize,
+    },
 }
 
 /// Why a transfer of leadership was refused.

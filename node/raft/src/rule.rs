@@ -260,6 +260,8 @@ rules! {
     TimeoutNowIgnored,
     /// A server that hears from the leader enters the term of a candidate to which that leader sent TimeoutNow.
     TransferOverridesProtection,
+    /// Commands are refused: too much is not committed yet.
+    ProposeRefusedUncommitted,
     /// Commands are refused while leadership is being transferred.
     ProposeRefusedTransferring,
     /// A transfer is refused: another one is in progress.

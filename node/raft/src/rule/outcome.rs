@@ -5,8 +5,8 @@
 use super::Rule;
 use crate::refusal::VoteRefused;
 use crate::{
-    AppendReply, ChangeRefused, Contradiction, Discard, Event, InstallSnapshot, Reply, Request, RoleKind,
-    SnapshotReply, Time, TransferRefused, Write,
+    AppendReply, ChangeRefused, Contradiction, Discard, Event, InstallSnapshot, ProposeRefused, Reply, Request,
+    RoleKind, SnapshotReply, Time, TransferRefused, Write,
 };
 
 impl Rule {
@@ -103,6 +103,15 @@ impl Rule {
             Some(_) => Some(Rule::EntriesOverlap),
         }
     }
+
+    pub(crate) fn of_refused_proposal(refused: ProposeRefused) -> Option<Rule> {
+        Some(match refused {
+            ProposeRefused::NotLeader(_) => return None,
+            ProposeRefused::Transferring { .. } => Rule::ProposeRefusedTransferring,
+            ProposeRefused::Uncommitted { .. } => Rule::ProposeRefusedUncommitted,
+        })
+    }
+
     pub(crate) fn of_refused_change(refused: ChangeRefused) -> Option<Rule> {
         Some(match refused {
             ChangeRefused::NotLeader(_) => return None,
