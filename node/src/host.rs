@@ -233,7 +233,9 @@ impl Host {
     fn transfer(&mut self, to: NodeId) -> Result<(), NodeError> {
         self.driver.transfer(self.now(), to).map_err(|refused| match refused {
             TransferRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
-            TransferRefused::Transferring { .. } => NodeError::NotNow { why: refused.to_string() },
+            TransferRefused::Transferring { .. } | TransferRefused::JustAborted => {
+                NodeError::NotNow { why: refused.to_string() }
+            }
             _ => NodeError::Refused { why: refused.to_string() },
         })
     }

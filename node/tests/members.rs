@@ -82,6 +82,24 @@ async fn changes_that_cannot_be_are_refused_in_the_words_of_the_core() {
     assert_eq!(refused, NodeError::NotLeader { node: follower, leader: Some(leader) });
 }
 
+#[tokio::test]
+async fn leadership_is_not_transferred_to_a_node_that_does_not_answer() {
+    let mut cluster = Cluster::start_with(3, store).await;
+    let leader = cluster.leader().await;
+    let silent = if leader == id(1) { id(2) } else { id(1) };
+    cluster.isolate(silent).await;
+    let refused = loop {
+        match cluster.client(leader).transfer(silent).await.map_err(node_error) {
+            // The leader has heard from it a moment ago, or waits after a transfer that it has aborted.
+            Ok(()) | Err(NodeError::NotNow { .. }) => tokio::task::yield_now().await,
+            Err(other) => break other,
+        }
+    };
+    let expected = format!("{silent} does not answer and could not take over; try again when it does");
+    assert_eq!(refused, NodeError::Refused { why: expected });
+    cluster.change_key(leader, "a", 1, r#"{"set":["k","1"]}"#).await.unwrap();
+}
+
 /// Counts through one node after the other until `over`, and at least to 50; how far it was acknowledged.
 async fn count(cluster: &Cluster, over: &Cell<bool>) -> u64 {
     let mut serial = 1;

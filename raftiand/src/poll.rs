@@ -29,18 +29,40 @@ pub(crate) async fn may_look_again(deadline: Instant) -> bool {
     is_time
 }
 
+/// Why a leader did not begin what it was asked for.
+pub(crate) enum Declined {
+    /// As things stand it cannot be.
+    Refused(String),
+    /// It may be in a moment.
+    ForNow(String),
+}
+
+impl From<Declined> for String {
+    fn from(declined: Declined) -> String {
+        match declined {
+            Declined::Refused(why) | Declined::ForNow(why) => why,
+        }
+    }
+}
+
 impl Lab {
     /// Asks a node that leads for something; else says why it was not begun.
     pub(crate) async fn ask_leader<T>(
         &self,
         leader: NodeId,
         ask: impl AsyncFnOnce(Http) -> Result<T, ClientError>,
-    ) -> Result<T, String> {
+    ) -> Result<T, Declined> {
         let client = self.state().nodes.get(&leader).and_then(|node| node.client.clone());
-        let client = client.ok_or_else(|| format!("{leader} has just gone"))?;
+        let client = client.ok_or_else(|| Declined::ForNow(format!("{leader} has just gone")))?;
         match tokio::time::timeout(PATIENCE, ask(client)).await {
-            Ok(answer) => answer.map_err(|error| why(&error)),
-            Err(_) => Err(format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs())),
+            Ok(answer) => answer.map_err(|error| match NodeError::from_client(&error) {
+                Some(NodeError::Refused { why }) => Declined::Refused(why),
+                _ => Declined::ForNow(why(&error)),
+            }),
+            Err(_) => {
+                let why = format!("the leader {leader} did not answer within {} s", PATIENCE.as_secs());
+                Err(Declined::ForNow(why))
+            }
         }
     }
 }

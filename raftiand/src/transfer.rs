@@ -1,7 +1,7 @@
 //! Handing the lead over (thesis §3.10).
 //!
-//! Invariant: it is done when the node that was named leads, whoever saw to it; a transfer that the leader gave up is
-//! begun again until the time is up.
+//! Invariant: it is done when the node that was named leads, whatever made it so; a transfer that the leader gave up is
+//! begun again until the time is up; one that the leader refuses is an error at once.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::change::progress;
 use crate::lab::{Lab, deadline};
 use crate::node::leadership;
 use crate::observe::{one, resolve};
-use crate::poll::may_look_again;
+use crate::poll::{Declined, may_look_again};
 
 impl Lab {
     /// Hands the lead over to the node that a selector names.
@@ -53,7 +53,15 @@ impl Lab {
                         Some(heir) => format!("{} hands over to {heir}", leader.node),
                         None => {
                             let begun = self.ask_leader(leader.node, async |leader: Http| leader.transfer(to).await);
-                            begun.await.map_or_else(|why| why, |()| format!("{} hands over to {to}", leader.node))
+                            match begun.await {
+                                Ok(()) => format!("{} hands over to {to}", leader.node),
+                                Err(Declined::ForNow(why)) => why,
+                                Err(Declined::Refused(why)) => {
+                                    let why =
+                                        format!("{} does not hand over: {why}; see `raftianctl status`", leader.node);
+                                    return Err(LabError::Conflict(why));
+                                }
+                            }
                         }
                     };
                     why + &progress(leader, to)

@@ -224,6 +224,10 @@ impl<H: Host> Driver<H> {
             ProposeRefused::NotLeader(NotLeader { leader }) => leader,
             // During a transfer no server takes commands.
             ProposeRefused::Transferring { .. } => None,
+            ProposeRefused::Uncommitted { bytes, .. } => {
+                self.due.push_back(Effect::Command(client, CommandOutcome::TooMuchUncommitted { bytes }));
+                return;
+            }
         };
         self.due.push_back(match (route, leader) {
             (Route::Direct, Some(leader)) => {

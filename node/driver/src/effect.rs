@@ -108,6 +108,11 @@ pub enum CommandOutcome {
     },
     /// No leader is known that takes commands: it was not proposed.
     NoLeader,
+    /// Too many commands wait for a quorum to store them: it was not proposed.
+    TooMuchUncommitted {
+        /// The memory that they take, in bytes.
+        bytes: usize,
+    },
 }
 
 /// The outcome of a read, which never changes the state.

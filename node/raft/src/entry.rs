@@ -17,6 +17,13 @@ pub struct Entry {
     pub payload: Payload,
 }
 
+impl Entry {
+    /// The memory that it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Entry>() + self.payload.len()
+    }
+}
+
 /// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {

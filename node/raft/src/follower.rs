@@ -91,6 +91,8 @@ pub(crate) fn append_entries(core: &mut Core, append: AppendEntries) -> Result<A
     if let Some(conflict) = core.log.conflict_at(prev_log_index, prev_log_term)
         && !(core.mutant(Mutant::NoPrevLogCheck) && prev_log_index <= core.log.last_index())
     {
+        let is_missing = prev_log_index > core.log.last_index();
+        core.exercised(if is_missing { Rule::ConflictMissing } else { Rule::ConflictOtherTerm });
         return Ok(AppendReply::Conflict(conflict));
     }
     check_order(LastEntry { term: prev_log_term, index: prev_log_index }, &entries, core.term())?;

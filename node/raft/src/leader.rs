@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::core::Core;
 use crate::mutant::Mutant;
 use crate::progress::Progress;
 use crate::reads::Reads;
 use crate::rule::Rule;
 use crate::{
-    AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ReadTicket, Request,
-    SnapshotReply, Time, TransferRefused,
+    AppendReply, Change, ChangeRefused, Configuration, Event, Index, NodeId, Payload, Peer, ProposeRefused, ReadTicket,
+    Request, SnapshotReply, Time, TransferRefused,
 };
 
 /// The state of a leader (Figure 2: "reinitialized after election").
@@ -23,9 +25,13 @@ use crate::{
 pub(crate) struct Leader {
     /// All other members, and servers that were removed recently.
     followers: BTreeMap<NodeId, Progress>,
+    /// The memory that the entries after commitIndex take, in bytes.
+    uncommitted_bytes: usize,
     heartbeat_deadline: Time,
     reads: Reads,
     transfer: Option<Transfer>,
+    /// The time before which no transfer begins: one was aborted.
+    next_transfer: Time,
     /// A TimeoutNow was sent in this term. It may arrive at any time, and then servers vote although they hear from
     /// this leader.
     gave_way: bool,
@@ -47,14 +53,39 @@ impl Leader {
     pub(crate) fn new(core: &mut Core) -> Leader {
         let mut leader = Leader {
             followers: BTreeMap::new(),
+            uncommitted_bytes: core.log.memory(core.commit_index, core.log.last_index()),
             heartbeat_deadline: core.now + core.options.heartbeat_interval,
             reads: Reads::default(),
             transfer: None,
+            next_transfer: core.now,
             gave_way: false,
         };
         leader.meet_members(core);
-        core.append(Payload::Noop);
+        leader.append(core, Payload::Noop);
         leader
+    }
+
+    /// Appends an entry of its term. Returns its index.
+    fn append(&mut self, core: &mut Core, payload: Payload) -> Index {
+        let index = core.append(payload);
+        self.uncommitted_bytes += core.log.memory(index - 1, index);
+        index
+    }
+
+    /// Appends commands (§5.3). Returns the index of the first.
+    pub(crate) fn propose(&mut self, core: &mut Core, commands: Vec<Bytes>) -> Result<Index, ProposeRefused> {
+        if let Some(to) = self.transferring_to() {
+            return Err(ProposeRefused::Transferring { to });
+        }
+        let (bytes, limit) = (self.uncommitted_bytes, core.options.max_uncommitted_bytes);
+        if bytes > limit {
+            return Err(ProposeRefused::Uncommitted { bytes, limit });
+        }
+        let first = core.log.last_index() + 1;
+        for command in commands {
+            self.append(core, Payload::Command(command));
+        }
+        Ok(first)
     }
 
     /// When the leader must be called again.
@@ -69,6 +100,8 @@ impl Leader {
     /// the followers that may have missed a request.
     pub(crate) fn tick(&mut self, core: &mut Core) {
         if let Some(transfer) = self.transfer.take_if(|transfer| core.now >= transfer.deadline) {
+            // Commands are taken for at least as long as they were refused, however often a transfer is asked for.
+            self.next_transfer = core.now + core.options.election_timeout.end;
             core.record(Event::TransferAborted { to: transfer.to });
         }
         self.followers.values_mut().for_each(|progress| progress.ask(core));
@@ -133,7 +166,7 @@ impl Leader {
     /// "If there exists an N such that N > commitIndex, a majority of matchIndex[i] ≥ N, and log[N].term ==
     /// currentTerm: set commitIndex = N" (Figure 2, §5.4.2). The leader's own matchIndex is what its disk has; it
     /// counts only if the leader is a voter (§6).
-    pub(crate) fn advance_commit_index(&self, core: &mut Core) {
+    pub(crate) fn advance_commit_index(&mut self, core: &mut Core) {
         let stored = match core.mutant(Mutant::HalfOfFollowersCommit) {
             true => self.stored_by_half(core),
             false => core.reached(|id| self.followers.get(&id).map_or(core.log.durable(), |peer| peer.match_index)),
@@ -142,6 +175,7 @@ impl Leader {
         if stored > core.commit_index && is_of_this_term {
             core.exercised(Rule::EntriesCommitted);
             core.exercised_if(stored > core.log.durable(), Rule::CommittedBeforeOwnDisk);
+            self.uncommitted_bytes -= core.log.memory(core.commit_index, stored);
             core.commit_index = stored;
         } else if stored > core.commit_index {
             core.exercised(Rule::OldTermNotCommitted);
@@ -204,7 +238,7 @@ impl Leader {
     }
 
     fn append_configuration(&mut self, core: &mut Core, configuration: Configuration) -> Index {
-        let index = core.append(Payload::Configuration(Box::new(configuration)));
+        let index = self.append(core, Payload::Configuration(Box::new(configuration)));
         self.meet_members(core);
         index
     }
@@ -231,7 +265,8 @@ impl Leader {
 
     // Leadership transfer (thesis §3.10).
 
-    /// Begins a transfer to `to`. Until it is done or aborted, commands are refused.
+    /// Begins a transfer to `to`, which must seem able to take over soon: until the transfer is done or aborted, commands
+    /// are refused.
     pub(crate) fn transfer(&mut self, core: &mut Core, to: NodeId) -> Result<(), TransferRefused> {
         let configuration = core.configuration();
         let is_member = configuration.is_some_and(|configuration| configuration.contains(to));
@@ -242,7 +277,9 @@ impl Leader {
             None if to == core.id() => Err(TransferRefused::ToItself),
             None if !is_member => Err(TransferRefused::Unknown { node: to }),
             None if !has_vote => Err(TransferRefused::NotVoter { node: to }),
+            None if core.now < self.next_transfer => Err(TransferRefused::JustAborted),
             None => {
+                self.followers.get(&to).map_or(Ok(()), |progress| progress.check_successor(core, to))?;
                 let patience = if core.mutant(Mutant::TransferNeverAborted) { 1_000_000 } else { 1 };
                 let deadline = core.now + core.options.election_timeout.end * patience;
                 self.transfer = Some(Transfer { to, deadline, told: false });

@@ -130,6 +130,11 @@ impl Log {
         &rest[..rest.len().min(max)]
     }
 
+    /// The memory that the entries after `after` and up to `end` take, in bytes.
+    pub(crate) fn memory(&self, after: Index, end: Index) -> usize {
+        self.from(after + 1, (end - after) as usize).iter().map(Entry::memory).sum()
+    }
+
     /// The entries from `from` on that fit in one AppendEntries; at least one, if there is one.
     pub(crate) fn batch(&self, from: Index, max_entries: usize, max_bytes: usize) -> Vec<Entry> {
         let mut bytes = 0;
@@ -228,21 +233,19 @@ impl Log {
         if self.agrees(prev_index, term) {
             return None;
         }
-        Some(match self.term_at(prev_index) {
-            None => Conflict { term: None, index: self.last_index() + 1 },
-            Some(own) => Conflict { term: Some(own), index: self.first_of_term(own) },
-        })
+        let index = self.last_not_after(LastEntry { term, index: prev_index });
+        Some(Conflict { term: self.term_at(index).unwrap_or_default(), index })
     }
 
-    /// The first index held of `term`, or of the next greater term; the index after the last if there is none. O(log
-    /// n).
-    fn first_of_term(&self, term: Term) -> Index {
-        self.base.index + self.entries.partition_point(|entry| entry.term < term) as Index + 1
-    }
-
-    /// The last index held whose term is at most `term`; the index of `base` if there is none. O(log n).
-    pub(crate) fn last_up_to_term(&self, term: Term) -> Index {
-        self.base.index + self.entries.partition_point(|entry| entry.term <= term) as Index
+    /// The last index, at or before `place.index`, of an entry whose term is at most `place.term`; an index before `base`
+    /// if no entry held is such. Another log that has `place` agrees with this one nowhere after it, since terms never
+    /// decrease in a log. O(log n).
+    pub(crate) fn last_not_after(&self, place: LastEntry) -> Index {
+        if self.base.term > place.term {
+            return place.index.min(self.base.index.saturating_sub(1));
+        }
+        let of_terms = self.base.index + self.entries.partition_point(|entry| entry.term <= place.term) as Index;
+        place.index.min(of_terms)
     }
 
     /// The position in the vector of an index that is held, or of the next index.

@@ -134,11 +134,12 @@ pub enum SnapshotReply {
     StaleTerm,
 }
 
-/// Where a follower's log conflicts with the leader's. With it the leader can skip a whole term at once (§5.3).
+/// Where to look for agreement after a conflict: the follower's last entry at or before `prev_log_index` that is of
+/// `prev_log_term` or an earlier term. After it the logs agree nowhere, so the leader can skip whole terms at once (§5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conflict {
-    /// The term of the follower's entry at `prev_log_index`; `None` where its log is shorter than that.
-    pub term: Option<Term>,
-    /// The first index the follower holds of that term; where its log is shorter, the index after its last.
+    /// The term of that entry; 0 if there is none.
+    pub term: Term,
+    /// Its index; 0 if there is none.
     pub index: Index,
 }

@@ -43,6 +43,9 @@ pub struct Options {
     /// The most committed entries in one [`Ready`](crate::Ready), so that a long replay does not delay the heartbeats;
     /// at least one is taken.
     pub max_committed_per_ready: usize,
+    /// A leader refuses commands while the entries that are not committed take more memory than this, in bytes. No-ops and
+    /// configurations are appended in any case: a leader needs them to commit the rest.
+    pub max_uncommitted_bytes: usize,
     /// Leaders serve reads without a round of messages while no quorum can have elected another leader (thesis §6.4.1).
     /// Ignored without `check_quorum`, since servers would not refuse votes then. All servers must have the same value.
     pub lease: Option<Lease>,
@@ -75,6 +78,7 @@ impl Options {
             max_append_bytes: 1024 * 1024,
             max_snapshot_chunk_bytes: 512 * 1024,
             max_committed_per_ready: 4096,
+            max_uncommitted_bytes: 16 * 1024 * 1024,
             lease: None,
             seed,
             #[cfg(feature = "mutants")]

@@ -11,7 +11,8 @@ use crate::in_flight::InFlight;
 use crate::mutant::Mutant;
 use crate::rule::Rule;
 use crate::{
-    AppendEntries, AppendReply, Conflict, Entry, Index, NodeId, Peer, Request, Snapshot, SnapshotReply, Standing, Time,
+    AppendEntries, AppendReply, Conflict, Entry, Index, LastEntry, NodeId, Peer, Request, Snapshot, SnapshotReply,
+    Standing, Time, TransferRefused,
 };
 
 #[derive(Debug)]
@@ -72,6 +73,17 @@ impl Progress {
         let wants_snapshot = self.match_index < core.log.base().index;
         let fits = || batch_from(core, self.match_index + 1).len() as u64 == lacks;
         (wants_snapshot || !fits()).then_some(lacks)
+    }
+
+    /// Whether it may soon take over: it was heard from, and does not lack much. What it lacks is not known while the
+    /// leader looks for the place where the logs agree.
+    pub(crate) fn check_successor(&self, core: &Core, id: NodeId) -> Result<(), TransferRefused> {
+        if core.now.since(self.heard) >= core.options.election_timeout.start {
+            return Err(TransferRefused::Silent { node: id });
+        }
+        let is_known = self.sending.is_some() || self.next_index == self.match_index + 1;
+        let lag = self.lag(core).filter(|_| is_known);
+        lag.map_or(Ok(()), |behind| Err(TransferRefused::Lagging { node: id, behind }))
     }
 
     /// Whether it has replied in this term, and within the shortest election time-out.
@@ -345,25 +357,12 @@ fn append_request(core: &Core, prev_log_index: Index, entries: Vec<Entry>) -> Re
     Request::AppendEntries(AppendEntries { prev_log_index, prev_log_term, entries, leader_commit: core.commit_index })
 }
 
-/// nextIndex after a conflict (end of §5.3). If the leader has entries of the follower's conflicting term, the logs may
-/// agree up to the leader's last one; if not, all entries of that term in the follower's log are wrong. Either way one
-/// round is enough for a term.
-fn next_after_conflict(core: &mut Core, conflict: Conflict) -> Index {
-    let last_of_term = conflict.term.map(|term| (term, core.log.last_up_to_term(term)));
-    match last_of_term {
-        None => {
-            core.exercised(Rule::StepBackToEnd);
-            conflict.index
-        }
-        Some((term, last)) if core.log.term_at(last) == Some(term) => {
-            core.exercised(Rule::StepBackWithinTerm);
-            last + 1
-        }
-        Some(_) => {
-            core.exercised(Rule::StepBackOverTerm);
-            conflict.index
-        }
-    }
+/// nextIndex after a conflict (end of §5.3): the logs agree at most up to the entry that the follower names, and at most
+/// up to the leader's last entry there that is not of a later term. So one round skips all terms that either log lacks.
+fn next_after_conflict(core: &mut Core, Conflict { term, index }: Conflict) -> Index {
+    let is_here = core.log.agrees(index, term);
+    core.exercised(if is_here { Rule::StepBackToEntry } else { Rule::StepBackOverTerms });
+    core.log.last_not_after(LastEntry { term, index }) + 1
 }
 
 /// In this leader's own term, a reply that the term of its request is over can only be to a call that was made before this

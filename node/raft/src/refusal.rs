@@ -31,6 +31,16 @@ pub enum ProposeRefused {
         /// The server to lead next.
         to: NodeId,
     },
+    /// Too much waits for a quorum to store it. This command was not appended.
+    #[error(
+        "{bytes} bytes of commands wait for a quorum to store them, and the limit is {limit}; try again when it has"
+    )]
+    Uncommitted {
+        /// The memory that the entries which are not committed take.
+        bytes: usize,
+        /// [`Options::max_uncommitted_bytes`](crate::Options::max_uncommitted_bytes).
+        limit: usize,
+    },
 }
 
 /// Why a transfer of leadership was refused.
@@ -60,6 +70,23 @@ pub enum TransferRefused {
         /// The server.
         node: NodeId,
     },
+    /// It has not replied for the shortest election time-out, so commands would wait for nothing.
+    #[error("{node} does not answer and could not take over; try again when it does")]
+    Silent {
+        /// The server.
+        node: NodeId,
+    },
+    /// Commands would have to wait until it has what it lacks.
+    #[error("{node} lacks the last {behind} entries of the log; try again when it has caught up")]
+    Lagging {
+        /// The server.
+        node: NodeId,
+        /// How many entries it is behind.
+        behind: u64,
+    },
+    /// A transfer was aborted less than an election time-out ago. Commands waited for it; now they come first.
+    #[error("a transfer has just failed, and commands come first; try again in a moment")]
+    JustAborted,
 }
 
 /// Why a snapshot was refused.

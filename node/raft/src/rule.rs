@@ -108,12 +108,10 @@ rules! {
     LossInferred,
     /// A reply to an earlier copy of the request in flight counts for it.
     LateAnswerTaken,
-    /// nextIndex goes back to the end of a follower's log.
-    StepBackToEnd,
-    /// nextIndex goes back to the leader's last entry of the conflicting term.
-    StepBackWithinTerm,
-    /// nextIndex goes back over a term that the leader does not have.
-    StepBackOverTerm,
+    /// nextIndex goes back to the entry that the follower names, where the logs agree.
+    StepBackToEntry,
+    /// nextIndex goes back over the leader's own entries: the one that the follower names is of another term.
+    StepBackOverTerms,
     /// A reply to a request that is no longer in flight changes nothing.
     LateAnswerIgnored,
     /// A reply makes no sense, so the request is repeated with the next heartbeat and not at once.
@@ -262,6 +260,8 @@ rules! {
     TimeoutNowIgnored,
     /// A server that hears from the leader enters the term of a candidate to which that leader sent TimeoutNow.
     TransferOverridesProtection,
+    /// Commands are refused: too much is not committed yet.
+    ProposeRefusedUncommitted,
     /// Commands are refused while leadership is being transferred.
     ProposeRefusedTransferring,
     /// A transfer is refused: another one is in progress.
@@ -272,6 +272,12 @@ rules! {
     TransferRefusedUnknown,
     /// A transfer is refused: the server has no vote.
     TransferRefusedNotVoter,
+    /// A transfer is refused: the server does not reply.
+    TransferRefusedSilent,
+    /// A transfer is refused: the server lacks too much.
+    TransferRefusedLagging,
+    /// A transfer is refused: another one was aborted a moment ago.
+    TransferRefusedJustAborted,
 
     // Messages that no server that follows the rules would send
     /// A message would replace a committed entry.

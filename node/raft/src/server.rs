@@ -20,8 +20,8 @@ use crate::rule::Rule;
 use crate::rule::RuleSet;
 use crate::{
     Change, ChangeRefused, CompactRefused, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId,
-    NotLeader, Options, Payload, Persisted, ProposeRefused, ReadTicket, Ready, Recovered, RoleKind, Snapshot, Status,
-    Term, Time, TransferRefused,
+    NotLeader, Options, Persisted, ProposeRefused, ReadTicket, Ready, Recovered, RoleKind, Snapshot, Status, Term,
+    Time, TransferRefused,
 };
 
 /// One server of a cluster. See the [crate] for how to drive it.
@@ -235,21 +235,16 @@ impl Server {
     /// that a leader's snapshot covers ([`Ready::restore`]) does not appear there, and its outcome stays unknown here.
     ///
     /// # Errors
-    /// When this server does not lead, or is transferring leadership.
+    /// When this server does not lead, is transferring leadership, or has too many commands that are not committed.
     pub fn propose(
         &mut self,
         now: Time,
         commands: impl IntoIterator<Item = Bytes>,
     ) -> Result<Proposed, ProposeRefused> {
         let (core, leader) = self.leading(now)?;
-        if let Some(to) = leader.transferring_to() {
-            core.exercised(Rule::ProposeRefusedTransferring);
-            return Err(ProposeRefused::Transferring { to });
-        }
-        let first = core.log.last_index() + 1;
-        for command in commands {
-            core.append(Payload::Command(command));
-        }
+        let first = leader
+            .propose(core, commands.into_iter().collect())
+            .inspect_err(|refused| core.exercised(Rule::of_refused_proposal(*refused)))?;
         Ok(Proposed { term: core.term(), first })
     }
 
@@ -269,7 +264,8 @@ impl Server {
     /// to start an election. Until this is done, or aborted after an election time-out, commands are refused.
     ///
     /// # Errors
-    /// When this server does not lead, a transfer is in progress already, or the other server cannot lead.
+    /// When this server does not lead, a transfer is in progress or was aborted a moment ago, or the other server cannot
+    /// lead, does not reply, or lacks more than fits in one message.
     pub fn transfer(&mut self, now: Time, to: NodeId) -> Result<(), TransferRefused> {
         let (core, leader) = self.leading(now)?;
         leader.transfer(core, to).inspect_err(|refused| core.exercised(Rule::of_refused_transfer(*refused)))

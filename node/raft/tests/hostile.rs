@@ -202,7 +202,7 @@ fn a_follower_that_receives_nothing_is_sent_a_chunk_per_heartbeat() {
         let sent = stage.settle();
         let call_of = |id| sent.iter().find(|message| message.to == id).unwrap().call;
         stage.receive(3, 1, call_of(n(3)), answer(AppendReply::Matched(1))).unwrap();
-        stage.receive(2, 1, call_of(n(2)), answer(AppendReply::Conflict(Conflict { term: None, index: 1 }))).unwrap();
+        stage.receive(2, 1, call_of(n(2)), answer(AppendReply::Conflict(Conflict { term: 0, index: 0 }))).unwrap();
         stage.server.compact(0, Bytes::new(), 0).unwrap_err();
         let mut pending = stage.settle();
         stage.server.compact(1, "0123456789".into(), 0).unwrap();
@@ -219,7 +219,7 @@ fn a_follower_that_receives_nothing_is_sent_a_chunk_per_heartbeat() {
                         chunks += 1;
                         Body::Reply(Reply::InstallSnapshot(reply))
                     }
-                    _ if message.to == n(2) => answer(AppendReply::Conflict(Conflict { term: None, index: 1 })),
+                    _ if message.to == n(2) => answer(AppendReply::Conflict(Conflict { term: 0, index: 0 })),
                     _ => answer(AppendReply::Matched(1)),
                 };
                 stage.receive(message.to.number(), 1, message.call, body).unwrap();
@@ -236,8 +236,8 @@ fn a_follower_that_receives_nothing_is_sent_a_chunk_per_heartbeat() {
 #[test]
 fn an_answer_that_makes_no_sense_is_not_answered_at_once() {
     let nonsense = [
-        AppendReply::Conflict(Conflict { term: None, index: 1 }),
-        AppendReply::Conflict(Conflict { term: Some(7), index: u64::MAX }),
+        AppendReply::Conflict(Conflict { term: 0, index: 0 }),
+        AppendReply::Conflict(Conflict { term: 7, index: u64::MAX }),
         AppendReply::Matched(u64::MAX),
         AppendReply::StaleTerm,
     ];
@@ -363,9 +363,6 @@ fn nonsense(random: &mut fastrand::Rng) -> Body {
         5 => Body::Reply(Reply::PreVote { granted: random.bool() }),
         6 => Body::Reply(Reply::RequestVote { granted: random.bool() }),
         7 => answer(AppendReply::Matched(number(random))),
-        _ => {
-            let term = random.bool().then(|| number(random));
-            answer(AppendReply::Conflict(Conflict { term, index: number(random) }))
-        }
+        _ => answer(AppendReply::Conflict(Conflict { term: number(random), index: number(random) })),
     }
 }

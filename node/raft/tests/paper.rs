@@ -273,11 +273,16 @@ fn figure_2_append_entries_finds_the_entry_before_or_says_where_to_look() {
         ((0, 0), AppendReply::Matched(0)),
         ((1, 1), AppendReply::Matched(1)),
         ((5, 3), AppendReply::Matched(5)),
-        ((6, 3), conflict(None, 6)),
-        ((9, 4), conflict(None, 6)),
-        ((5, 4), conflict(Some(3), 5)),
-        ((4, 4), conflict(Some(2), 2)),
-        ((1, 2), conflict(Some(1), 1)),
+        ((6, 3), conflict(3, 5)),
+        ((9, 4), conflict(3, 5)),
+        ((5, 4), conflict(3, 5)),
+        ((4, 4), conflict(2, 4)),
+        ((1, 2), conflict(1, 1)),
+        // An entry of a later term than prevLogTerm cannot be in the leader's log there.
+        ((6, 2), conflict(2, 4)),
+        ((5, 2), conflict(2, 4)),
+        ((4, 1), conflict(1, 1)),
+        ((9, 0), conflict(0, 0)),
     ];
     for (prev, expected) in cases {
         let mut cluster = n1_with(4, None, &[1, 2, 2, 2, 3]);

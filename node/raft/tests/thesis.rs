@@ -226,6 +226,25 @@ fn thesis_3_10_transfers_that_cannot_be_are_refused() {
     assert_eq!(cluster.status(n(1)).transfer, Some(n(3)));
     cluster.run(LIMITS.end);
     assert_eq!((cluster.status(n(1)).transfer, cluster.status(n(1)).role), (None, RoleKind::Leader));
+    assert_eq!(cluster.transfer(n(1), n(2)), Err(TransferRefused::JustAborted), "commands come first");
+    cluster.propose(n(1), &["a"]).unwrap();
+    cluster.run(LIMITS.end);
+    assert_eq!(cluster.transfer(n(1), n(3)), Err(TransferRefused::Silent { node: n(3) }));
+    cluster.propose(n(1), &["b"]).unwrap();
+    assert_eq!(cluster.transfer(n(1), n(2)), Ok(()));
+}
+
+#[test]
+fn thesis_3_10_leadership_is_not_transferred_to_a_server_that_lacks_more_than_a_batch() {
+    let mut cluster = elected(Cluster::new(3, 7, |options| options.max_append_entries = 2));
+    cluster.run(PAUSE);
+    cluster.cut(n(1), n(2));
+    cluster.propose(n(1), &["a", "b", "c"]).unwrap();
+    cluster.run(PAUSE);
+    assert_eq!(cluster.transfer(n(1), n(2)), Err(TransferRefused::Lagging { node: n(2), behind: 3 }));
+    cluster.heal();
+    cluster.run(LIMITS.end);
+    assert_eq!(cluster.transfer(n(1), n(2)), Ok(()));
 }
 
 #[test]

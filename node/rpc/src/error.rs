@@ -30,6 +30,17 @@ pub enum NodeError {
         /// The node that answers.
         node: NodeId,
     },
+    /// The leader holds as many commands as it may that no quorum has stored. This one was not taken in.
+    #[error(
+        "{node} holds {} MiB of commands that no quorum has stored, and takes no more: nothing has happened; send it again when a quorum answers (`raftianctl status` tells)",
+        .bytes >> 20
+    )]
+    TooMuchUncommitted {
+        /// The leader.
+        node: NodeId,
+        /// The memory that these commands take, in bytes.
+        bytes: usize,
+    },
     /// No outcome within the time allowed. A command may still be applied; a read leaves no trace.
     #[error("no outcome after {waited_ms} ms; a command may still be applied")]
     TimedOut {
@@ -126,6 +137,7 @@ impl NodeError {
             NodeError::Refused { .. } => -32010,
             NodeError::NotNow { .. } => -32011,
             NodeError::Failed { .. } => -32012,
+            NodeError::TooMuchUncommitted { .. } => -32013,
             NodeError::BadRequest { .. } => -32602,
         }
     }

@@ -116,9 +116,9 @@ pub struct AppendAnswer {
     /// The follower's log agrees with the leader's up to here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matched: Option<Index>,
-    /// Where it departs: (the follower's term there, the first index of that term).
+    /// The logs agree at most up to here: the term and the index of an entry of the follower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conflict: Option<(Option<Term>, Index)>,
+    pub conflict: Option<(Term, Index)>,
 }
 
 /// A request that cannot be turned into a message of the core.

@@ -84,6 +84,7 @@ pub const FIGURES: &[Figure] = figures! { "":
     // Handing over (thesis §3.10)
     "transfer_under_load",
     // Clients (§8, thesis §6.3)
+    "uncommitted_limit",
     "duplicate_retry",
     "dedup_across_snapshot",
     // The whole cluster

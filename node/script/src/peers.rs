@@ -199,7 +199,7 @@ pub const PEERS: &[Figure] = figures! { "peers/":
     "raftian__messages_of_reads",
     "raftian__messages_to_a_follower_that_is_down",
     "raftian__refused_votes_put_nothing_off",
-    "raftian__rejections_one_for_each_term",
+    "raftian__rejections_one_for_many_terms",
     "raftian__self_vote_lost_with_a_crash",
     "raftian__slow_application_deposes_a_leader",
     "raftian__slow_application_of_a_follower",

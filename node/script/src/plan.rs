@@ -41,6 +41,8 @@ pub struct Plan {
     /// See [`Options`].
     pub max_committed_per_ready: usize,
     /// See [`Options`].
+    pub max_uncommitted_bytes: usize,
+    /// See [`Options`].
     pub max_snapshot_chunk_bytes: usize,
     /// The limits of the applied state.
     pub limits: Limits,
@@ -128,6 +130,7 @@ impl Plan {
             max_append_entries: 4096,
             max_append_bytes: 1024 * 1024,
             max_committed_per_ready: 4096,
+            max_uncommitted_bytes: 16 * 1024 * 1024,
             max_snapshot_chunk_bytes: 512 * 1024,
             limits: Limits::default(),
             snapshot_every: None,

@@ -159,6 +159,8 @@ counted! {
         StaleSerial = "stale_serial",
         /// A client's entry was replaced by another.
         ProposalLost = "proposal_lost",
+        /// A leader did not take a command in because too much was not committed yet.
+        TooMuchUncommitted = "too_much_uncommitted",
         /// What became of a client's entry could not be known any more.
         ProposalUnknown = "proposal_unknown",
         /// A read was served.

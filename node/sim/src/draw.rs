@@ -21,7 +21,7 @@ use crate::random::{Draw, Stream, random};
 
 /// The version of what is drawn. It rises when a seed draws something else than before: a seed of another version is
 /// another run.
-pub const DRAWS: u32 = 3;
+pub const DRAWS: u32 = 4;
 
 /// By how much clocks drift where leases rest on them, in percent; the rates that are as far apart as that, in
 /// thousandths; and by how much clocks are wrong at most where nothing rests on them.
@@ -79,6 +79,7 @@ fn draw_plan(seed: u64) -> Plan {
         stubborn_clients: edges.usize(0..=clients).saturating_sub(1),
         max_append_bytes: if is_limited { hosts.usize(1..400) } else { 1024 * 1024 },
         max_committed_per_ready: if is_limited { hosts.usize(1..8) } else { 4096 },
+        max_uncommitted_bytes: if is_limited { hosts.usize(100..1_000) } else { 16 * 1024 * 1024 },
         limits: draw_limits(&mut hosts, app),
         segment_bytes: [512, 2 << 10, 16 << 10][hosts.usize(0..3)],
         crashes: [Crashes::Whole, Crashes::Torn, Crashes::Torn, Crashes::Scattered, Crashes::Killed][hosts.usize(0..5)],

@@ -73,6 +73,8 @@ pub(crate) enum Answer {
     Done { index: Index, response: Response },
     /// The node does not lead.
     NotLeader { leader: Option<NodeId> },
+    /// The leader did not take it in: too much waits for a quorum.
+    TooMuchUncommitted,
     /// It was proposed, and another entry took its place: it never will be committed.
     Replaced,
     /// What becomes of it cannot be known.

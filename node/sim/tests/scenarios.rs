@@ -169,7 +169,16 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
         let why = refused(&format!("servers 3\n{statement}"));
         assert!(why.contains(expected), "{statement}: {why}");
     }
-    for setting in ["batch", "append_bytes", "committed_batch", "chunk", "sessions", "snapshot_every", "attempts"] {
+    for setting in [
+        "batch",
+        "append_bytes",
+        "committed_batch",
+        "uncommitted_bytes",
+        "chunk",
+        "sessions",
+        "snapshot_every",
+        "attempts",
+    ] {
         let why = refused(&format!("servers 3\n{setting} 0"));
         assert!(why.contains(" must be 1 or more"), "{setting}: {why}");
     }

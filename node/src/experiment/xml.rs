@@ -61,7 +61,7 @@ pub(crate) fn write_response(message: &Message) -> String {
         }
         Body::Reply(Reply::AppendEntries(reply)) => {
             let AppendAnswer { matched, conflict, .. } = AppendAnswer::new(message.term, *reply);
-            let conflict = conflict.map(|(term, index)| Value::Array(vec![optional(term), Value::Int(index)]));
+            let conflict = conflict.map(|(term, index)| Value::Array(vec![Value::Int(term), Value::Int(index)]));
             fields.push(("matched", optional(matched)));
             fields.push(("conflict", conflict.unwrap_or(Value::Nil)));
         }
@@ -87,7 +87,7 @@ pub(crate) fn read_response(document: &str, request: &Request) -> Result<(Term, 
                 Value::Nil => None,
                 value => {
                     let [term, index] = pair(value)?;
-                    Some((read_optional(term)?, int(index)?))
+                    Some((int(term)?, int(index)?))
                 }
             };
             Reply::AppendEntries(AppendAnswer { term, matched, conflict }.into())
@@ -270,14 +270,13 @@ mod tests {
     #[test]
     fn every_reply_reads_back_as_it_was_written() {
         let [pre_vote, vote, append] = requests();
-        let conflict = |term| Reply::AppendEntries(AppendReply::Conflict(Conflict { term, index: 5 }));
+        let conflict = Reply::AppendEntries(AppendReply::Conflict(Conflict { term: 2, index: 5 }));
         for (request, reply) in [
             (&pre_vote, Reply::PreVote { granted: true }),
             (&vote, Reply::RequestVote { granted: false }),
             (&append, Reply::AppendEntries(AppendReply::Matched(11))),
             (&append, Reply::AppendEntries(AppendReply::StaleTerm)),
-            (&append, conflict(None)),
-            (&append, conflict(Some(2))),
+            (&append, conflict),
         ] {
             let document = write_response(&head().reply(7, reply.clone()));
             assert_eq!(read_response(&document, request), Ok((7, reply)), "{document}");

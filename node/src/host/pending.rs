@@ -57,6 +57,7 @@ impl Pending<Submitted> {
             CommandOutcome::Unknown => Err(NodeError::TimedOut { waited_ms: self.since.elapsed().as_millis() as u64 }),
             CommandOutcome::NotLeader { leader } => Err(NodeError::NotLeader { node: own, leader }),
             CommandOutcome::NoLeader => Err(NodeError::NoLeader { node: own }),
+            CommandOutcome::TooMuchUncommitted { bytes } => Err(NodeError::TooMuchUncommitted { node: own, bytes }),
         };
         self.send(Heard::Outcome(outcome));
     }
@@ -111,6 +112,8 @@ mod tests {
         assert_eq!(refused(CommandOutcome::Replaced), NodeError::Replaced);
         assert!(matches!(refused(CommandOutcome::Unknown), NodeError::TimedOut { .. }));
         assert_eq!(refused(CommandOutcome::NoLeader), NodeError::NoLeader { node: id(1) });
+        let full = NodeError::TooMuchUncommitted { node: id(1), bytes: 9 };
+        assert_eq!(refused(CommandOutcome::TooMuchUncommitted { bytes: 9 }), full);
         let leader = NodeId::new(2);
         assert_eq!(refused(CommandOutcome::NotLeader { leader }), NodeError::NotLeader { node: id(1), leader });
         assert!(matches!(heard(|client: Pending<Submitted>| client.pass_on(id(2))), Heard::PassOn(to) if to == id(2)));

@@ -5,8 +5,8 @@
 use super::Rule;
 use crate::refusal::VoteRefused;
 use crate::{
-    AppendReply, ChangeRefused, Conflict, Contradiction, Discard, Event, InstallSnapshot, Reply, Request, RoleKind,
-    SnapshotReply, Time, TransferRefused, Write,
+    AppendReply, ChangeRefused, Contradiction, Discard, Event, InstallSnapshot, ProposeRefused, Reply, Request,
+    RoleKind, SnapshotReply, Time, TransferRefused, Write,
 };
 
 impl Rule {
@@ -26,10 +26,6 @@ impl Rule {
     pub(crate) fn of_reply(reply: &Reply) -> Option<Rule> {
         match reply {
             Reply::AppendEntries(AppendReply::StaleTerm) => Some(Rule::AppendRefusedStaleTerm),
-            Reply::AppendEntries(AppendReply::Conflict(Conflict { term: None, .. })) => Some(Rule::ConflictMissing),
-            Reply::AppendEntries(AppendReply::Conflict(Conflict { term: Some(_), .. })) => {
-                Some(Rule::ConflictOtherTerm)
-            }
             Reply::InstallSnapshot(SnapshotReply::StaleTerm) => Some(Rule::SnapshotRefusedStaleTerm),
             _ => None,
         }
@@ -107,6 +103,15 @@ impl Rule {
             Some(_) => Some(Rule::EntriesOverlap),
         }
     }
+
+    pub(crate) fn of_refused_proposal(refused: ProposeRefused) -> Option<Rule> {
+        Some(match refused {
+            ProposeRefused::NotLeader(_) => return None,
+            ProposeRefused::Transferring { .. } => Rule::ProposeRefusedTransferring,
+            ProposeRefused::Uncommitted { .. } => Rule::ProposeRefusedUncommitted,
+        })
+    }
+
     pub(crate) fn of_refused_change(refused: ChangeRefused) -> Option<Rule> {
         Some(match refused {
             ChangeRefused::NotLeader(_) => return None,
@@ -130,6 +135,9 @@ impl Rule {
             TransferRefused::ToItself => Rule::TransferRefusedToItself,
             TransferRefused::Unknown { .. } => Rule::TransferRefusedUnknown,
             TransferRefused::NotVoter { .. } => Rule::TransferRefusedNotVoter,
+            TransferRefused::Silent { .. } => Rule::TransferRefusedSilent,
+            TransferRefused::Lagging { .. } => Rule::TransferRefusedLagging,
+            TransferRefused::JustAborted => Rule::TransferRefusedJustAborted,
         })
     }
 

@@ -46,13 +46,13 @@ impl Server {
 
     // Requests.
 
-    /// Thesis §9.6. A leader, and a server that hears from a leader, refuses.
+    /// Thesis §9.6. A leader, and a server that hears from another leader, refuses.
     fn pre_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry) {
         if self.core.mutant(Mutant::PreVoteRaisesTerm) && term > self.core.term() {
             self.adopt_term(term);
         }
         let disturbs = self.core.mutant(Mutant::PreVoteDisturbsLeader);
-        let no_leader = if disturbs { Ok(()) } else { self.check_no_leader() };
+        let no_leader = if disturbs { Ok(()) } else { self.check_no_other_leader(from, term) };
         let vote = no_leader.and_then(|()| follower::would_vote(&self.core, from, term, last));
         self.core.exercised(Rule::of_pre_vote(vote));
         let granted = vote.is_ok();
@@ -64,7 +64,7 @@ impl Server {
     /// A server also votes for a candidate that is not in its configuration (§6).
     fn request_vote(&mut self, from: NodeId, call: u64, term: Term, last: LastEntry, transfer: bool) {
         // Thesis §4.2.3: "does not update its term or grant its vote", unless the leader started the election (§3.10).
-        let no_leader = self.check_no_leader();
+        let no_leader = self.check_no_other_leader(from, term);
         let is_new = term > self.core.term() && (transfer || no_leader.is_ok());
         if is_new {
             self.core.exercised_if(no_leader.is_err(), Rule::TransferOverridesProtection);

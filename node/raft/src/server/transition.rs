@@ -120,6 +120,13 @@ impl Server {
         }
     }
 
+    /// Whether a server that asks for votes in `term` disturbs no live leader. The leader itself disturbs none: if it asks
+    /// for a later term, it has stepped down.
+    pub(super) fn check_no_other_leader(&self, candidate: NodeId, term: Term) -> Result<(), VoteRefused> {
+        let has_stepped_down = self.leader() == Some(candidate) && term > self.core.term();
+        if has_stepped_down { Ok(()) } else { self.check_no_leader() }
+    }
+
     pub(super) fn announce(&mut self) {
         let event = Event::Role { role: self.role(), term: self.core.term(), leader: self.leader() };
         self.core.record(event);

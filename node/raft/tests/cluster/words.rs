@@ -104,9 +104,8 @@ fn write_message(f: &mut fmt::Formatter<'_>, message: &Message, arrow: char) -> 
             write!(f, "AppendEntries reply term {term} call {call} ")?;
             match reply {
                 AppendReply::Matched(index) => write!(f, "matched {index}"),
-                AppendReply::Conflict(Conflict { term: None, index }) => write!(f, "conflict: nothing from {index} on"),
-                AppendReply::Conflict(Conflict { term: Some(term), index }) => {
-                    write!(f, "conflict: term {term} from {index} on")
+                AppendReply::Conflict(Conflict { term, index }) => {
+                    write!(f, "conflict: at most up to {index}@{term}")
                 }
                 AppendReply::StaleTerm => write!(f, "stale term"),
             }

@@ -52,11 +52,11 @@ fn reply(reply: &Reply, term: u64) -> String {
         Reply::RequestVote { granted: true } => format!("vote granted, t{term}"),
         Reply::RequestVote { granted: false } => format!("vote refused, t{term}"),
         Reply::AppendEntries(AppendReply::Matched(index)) => format!("matches up to {index}, t{term}"),
-        Reply::AppendEntries(AppendReply::Conflict(Conflict { term: Some(held), index })) => {
-            format!("conflict, has t{held} from {index} on, t{term}")
+        Reply::AppendEntries(AppendReply::Conflict(Conflict { index: 0, .. })) => {
+            format!("conflict, agrees nowhere, t{term}")
         }
-        Reply::AppendEntries(AppendReply::Conflict(Conflict { term: None, index })) => {
-            format!("conflict, log ends before {index}, t{term}")
+        Reply::AppendEntries(AppendReply::Conflict(Conflict { term: held, index })) => {
+            format!("conflict, agrees at most up to {index}@{held}, t{term}")
         }
         Reply::InstallSnapshot(SnapshotReply::Received(bytes)) => format!("has {bytes} bytes, t{term}"),
         Reply::InstallSnapshot(SnapshotReply::Installed(index)) => format!("has all up to {index}, t{term}"),

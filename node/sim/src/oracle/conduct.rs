@@ -20,8 +20,8 @@ use crate::members::{Members, bit};
 pub(super) struct Conduct {
     /// What it sent last to each other server that was neither answered nor lost.
     in_flight: BTreeMap<usize, InFlight>,
-    /// The term of its leader, and when it last heard from it.
-    heard_leader: Option<(Term, Time)>,
+    /// The term of its leader, the leader, and when it last heard from it.
+    heard_leader: Option<(Term, NodeId, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
     /// calls anew. And whether this one had heard from its leader just before, each time that it was asked.
     asked: BTreeMap<(NodeId, u64, Term), bool>,
@@ -123,7 +123,7 @@ impl Conduct {
         let Message { from, term, call, .. } = *message;
         match message.body {
             Body::Request(Request::AppendEntries(_) | Request::InstallSnapshot(_)) if term >= known => {
-                self.heard_leader = Some((term, now));
+                self.heard_leader = Some((term, from, now));
             }
             Body::Request(Request::TimeoutNow) => self.heard_leader = None,
             Body::Request(Request::RequestVote { transfer: true, .. }) => {}
@@ -142,7 +142,9 @@ impl Conduct {
                 self.is_over(message, true, matched);
             }
             Body::Request(Request::PreVote(_) | Request::RequestVote { .. }) => {
-                let heard = self.heard_leader.filter(|(of, _)| *of == known).map(|(_, at)| now.since(at));
+                // A leader that asks for votes in a later term has stepped down.
+                let protects = |leader: &(Term, NodeId, Time)| leader.0 == known && (leader.1 != from || term <= known);
+                let heard = self.heard_leader.filter(protects).map(|(_, _, at)| now.since(at));
                 let is_disturbing = heard.zip(protection).is_some_and(|(ago, protection)| ago < protection);
                 *self.asked.entry((from, call, term)).or_insert(true) &= is_disturbing;
             }

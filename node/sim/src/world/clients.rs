@@ -116,7 +116,7 @@ impl World {
         let heard = match answer {
             Answer::Done { .. } => Heard::Answer(answer),
             Answer::NotLeader { .. } => Heard::NotTaken,
-            Answer::Replaced | Answer::Unknown => Heard::Failure(answer),
+            Answer::TooMuchUncommitted | Answer::Replaced | Answer::Unknown => Heard::Failure(answer),
         };
         self.heard(at, asker, via, heard, at_us - self.now_us);
         Ok(())
@@ -175,7 +175,7 @@ impl World {
         }
         match answer {
             Answer::Done { index, response } => self.told(client, index, response),
-            Answer::NotLeader { leader: None } => {
+            Answer::NotLeader { leader: None } | Answer::TooMuchUncommitted => {
                 self.wait_a_moment(client);
                 Ok(())
             }
@@ -206,7 +206,7 @@ impl World {
         Ok(())
     }
 
-    /// Nobody leads, so nobody else will know better now: the client waits for a heartbeat's time.
+    /// No other node can do better now: the client waits for a heartbeat's time.
     fn wait_a_moment(&mut self, client: usize) {
         let at_us = self.now_us + self.plan.heartbeat_interval.as_micros() as u64;
         if let Some(Current { call, .. }) = self.clients[client].current {

@@ -415,6 +415,10 @@ impl World {
             }
             CommandOutcome::NotLeader { leader } => Answer::NotLeader { leader },
             CommandOutcome::NoLeader => Answer::NotLeader { leader: None },
+            CommandOutcome::TooMuchUncommitted { .. } => {
+                self.coverage.note_rare(Rare::TooMuchUncommitted);
+                Answer::TooMuchUncommitted
+            }
         };
         self.answer(at, asker, answer)
     }
