@@ -88,6 +88,13 @@ impl Configuration {
         everybody.copied().collect::<BTreeSet<NodeId>>().into_iter()
     }
 
+    /// The member with the name of a server that it replaces: a later incarnation. `None` if there is none, or the server
+    /// is a member itself.
+    pub fn successor_of(&self, id: NodeId) -> Option<NodeId> {
+        let is_later = |member: &NodeId| member.name() == id.name() && *member > id;
+        if self.contains(id) { None } else { self.members().find(is_later) }
+    }
+
     /// C_old,new for a change from this configuration to another one (§6). If the voters stay the same, no joint step
     /// is needed, and this is C_new: every quorum of the one is a quorum of the other.
     pub(crate) fn towards(&self, voters: BTreeSet<NodeId>, learners: BTreeSet<NodeId>) -> Option<Configuration> {

@@ -133,6 +133,11 @@ impl Leader {
         self.followers.get(&peer).map(|progress| progress.match_index)
     }
 
+    /// The last entry that each peer is known to have.
+    pub(crate) fn match_indexes(&self) -> impl Iterator<Item = (NodeId, Index)> {
+        self.followers.iter().map(|(id, progress)| (*id, progress.match_index))
+    }
+
     /// What the leader knows of all other servers.
     pub(crate) fn peers(&self, core: &Core) -> Vec<Peer> {
         self.followers.iter().map(|(id, progress)| progress.describe(core, *id)).collect()

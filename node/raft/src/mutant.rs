@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Configuration, NodeId};
+use crate::core::Core;
+use crate::{Configuration, Message, NodeId};
 
 macro_rules! mutants {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -88,6 +89,8 @@ mutants! {
     ChangeBeforeNoop,
     /// A late acknowledgement of a removed server counts for a new one of the same name.
     FormerServerBelieved,
+    /// A server is known by its name alone: votes, acknowledgements and requests of or to one incarnation count for another.
+    IncarnationIgnored,
 
     // §7, §8
     /// A snapshot names a last entry that is one too low, so that one entry is applied twice.
@@ -219,4 +222,12 @@ impl Mutant {
             _ => configuration.reached(value),
         }
     }
+}
+
+/// [`Mutant::IncarnationIgnored`]: the message as the server of this name would send it that is a member, to this server.
+pub(crate) fn without_incarnations(message: Message, core: &Core) -> Message {
+    let mut known = core.configuration().into_iter().flat_map(Configuration::members);
+    let from = known.find(|member| member.name() == message.from.name()).unwrap_or(message.from);
+    let to = if message.to.name() == core.id().name() { core.id() } else { message.to };
+    Message { from, to, ..message }
 }

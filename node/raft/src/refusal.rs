@@ -129,7 +129,8 @@ pub(crate) enum VoteRefused {
     LogBehind,
 }
 
-/// A message that no server that follows the rules would send. It was refused.
+/// Why a message was refused: no server that follows the rules would send it, or it is of or to another incarnation of a
+/// name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Contradiction {
     /// It would replace a committed entry.
@@ -145,6 +146,17 @@ pub enum Contradiction {
         from: NodeId,
         /// The receiver that it names.
         to: NodeId,
+    },
+    /// It is to another incarnation of this server's name, or of one that a later member has replaced. So it is a vote,
+    /// an acknowledgement or a request of or to a server that is no more.
+    #[error("a message from {from} to {to} does not count: here the {} there is is {known}", known.name())]
+    OtherIncarnation {
+        /// The sender that it names.
+        from: NodeId,
+        /// The receiver that it names.
+        to: NodeId,
+        /// The incarnation that is known here.
+        known: NodeId,
     },
     /// Its entries leave a gap, or their terms decrease: no log has that.
     #[error("the entry at index {index} cannot follow the one before it")]

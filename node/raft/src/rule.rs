@@ -280,6 +280,8 @@ rules! {
     TransferRefusedJustAborted,
 
     // Messages that no server that follows the rules would send
+    /// A message is refused: it is of or to another incarnation of a name.
+    ContradictionOtherIncarnation,
     /// A message would replace a committed entry.
     ContradictionCommitted,
     /// A message is meant for another server, or claims to come from this one.

@@ -143,6 +143,12 @@ impl Server {
         }
     }
 
+    /// What [`Server::match_index`] says of each peer; nothing if this server does not lead.
+    pub fn match_indexes(&self) -> impl Iterator<Item = (NodeId, Index)> {
+        let leading = if let Role::Leader(leader) = &self.role { Some(leader) } else { None };
+        leading.into_iter().flat_map(Leader::match_indexes)
+    }
+
     /// The number of pending reads, which have no outcome yet. Only a leader has any.
     pub fn pending_reads(&self) -> usize {
         match &self.role {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use raftian_raft::{
-    AppendEntries, Body, Entry, HardState, Index, InstallSnapshot, LastEntry, Lease, Message, NodeId, Options, Payload,
-    Recovered, Reply, Request, Server, Term,
+    AppendEntries, Body, Configuration, Contradiction, Entry, HardState, Index, InstallSnapshot, LastEntry, Lease,
+    Message, NodeId, Options, Payload, Recovered, Reply, Request, Server, Term, Time,
 };
 
 use crate::cluster::{Cluster, n};
@@ -42,6 +42,7 @@ stories! {
     with_leases_a_server_that_has_just_started_gives_no_vote,
     a_pre_vote_is_refused_while_a_leader_lives,
     a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one,
+    a_vote_or_a_request_of_or_to_another_incarnation_does_not_count,
 }
 
 /// Three servers with leases, of which the first leads and has none yet.
@@ -254,4 +255,34 @@ fn a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one(plant: Pl
     }
     chunks.truncate(4);
     assert_eq!(chunks, [0, 5, 10, 15].map(|offset| (first, offset)));
+}
+
+fn a_vote_or_a_request_of_or_to_another_incarnation_does_not_count(plant: Plant) {
+    let [first, second, third] = [1, 2, 3].map(|incarnation| NodeId::of(2, incarnation).unwrap());
+    let vote = Body::Request(Request::RequestVote { last: LastEntry { term: 0, index: 0 }, transfer: false });
+    // n2.2 is a member. What is to n2 or n2.3 does not reach it.
+    let mut options = Options::new(second, Configuration::new([n(1), second, n(3)]).unwrap(), 7);
+    plant(&mut options);
+    let mut server = Server::new(options, Recovered::default(), Time::default());
+    for to in [first, third] {
+        let message = Message { from: n(1), to, term: 1, call: 1, body: vote.clone() };
+        let refused = Contradiction::OtherIncarnation { from: n(1), to, known: second };
+        assert_eq!(server.receive(Time::default(), message), Err(refused));
+        assert_eq!(server.hard_state(), HardState::default());
+    }
+    let said = Contradiction::OtherIncarnation { from: n(1), to: first, known: second }.to_string();
+    assert_eq!(said, "a message from n1 to n2 does not count: here the n2 there is is n2.2");
+    // n3 knows n2.2. What n2 asks or answers comes from a server that is no more; n2.3 may have been added since.
+    let mut options = Options::new(n(3), Configuration::new([n(1), second, n(3)]).unwrap(), 7);
+    plant(&mut options);
+    let mut server = Server::new(options, Recovered::default(), Time::default());
+    for body in [vote.clone(), Body::Reply(Reply::RequestVote { granted: true })] {
+        let message = Message { from: first, to: n(3), term: 5, call: 1, body };
+        let refused = Contradiction::OtherIncarnation { from: first, to: n(3), known: second };
+        assert_eq!(server.receive(Time::default(), message), Err(refused));
+        assert_eq!(server.hard_state(), HardState::default());
+    }
+    let message = Message { from: third, to: n(3), term: 5, call: 1, body: vote };
+    assert_eq!(server.receive(Time::default(), message), Ok(()));
+    assert_eq!(server.hard_state().term, 5);
 }

@@ -80,6 +80,8 @@ pub const FIGURES: &[Figure] = figures! { "":
     "remove_leader",
     "rejoin_same_term",
     "member_returns_empty",
+    "wiped_same_name",
+    "name_reused",
     "member_returns_with_old_disk",
     // Handing over (thesis §3.10)
     "transfer_under_load",

@@ -62,6 +62,9 @@ invariants! {
     ConfigurationTruth = "configuration_truth",
     /// Learners count in no quorum, do not stand for election, and are not handed the lead (T4.2.1).
     LearnersDoNotCount = "learners_do_not_count",
+    /// What one incarnation of a name has voted for or stored counts for no other one, nor is what is meant for one taken by
+    /// another (§6).
+    IncarnationsApart = "incarnations_apart",
     /// A read sees everything that was committed before it was asked for (§8, T6.4).
     ReadIndexFresh = "read_index_fresh",
     /// A read is confirmed by a quorum's answers to calls that left after it was asked for; or, with leases, to calls that

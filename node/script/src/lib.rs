@@ -29,7 +29,7 @@ pub use figures::{FIGURES, Figure};
 pub use invariant::Invariant;
 pub use kind::Kind;
 pub use peers::{PEERS, peers_page};
-pub use plan::{Crashes, LinkEffect, MAX_NODES, Plan, ServerSettings};
+pub use plan::{Crashes, LinkEffect, MAX_INCARNATIONS, MAX_NODES, Plan, ServerSettings};
 pub use scenario::{Class, Fate, Label, Scenario, Statement, Step, Which, Wish};
 pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
 pub use words::{Micros, Unreadable, nearest};

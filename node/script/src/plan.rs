@@ -13,6 +13,9 @@ use raftian_raft::{Configuration, Lease, NodeId, Options};
 /// The most nodes of a cluster.
 pub const MAX_NODES: usize = 64;
 
+/// The most incarnations of a node.
+pub const MAX_INCARNATIONS: usize = 4;
+
 /// The constant parameters of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {

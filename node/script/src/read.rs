@@ -222,16 +222,24 @@ fn disk_content(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
 }
 
 fn configuration(words: &mut Words<'_>) -> Result<Configuration, Unreadable> {
-    let [voters, outgoing, learners] = members(words)?;
+    let [voters, outgoing, learners] = members(words, action::members)?;
     let configuration = Configuration::of(voters, outgoing, learners);
     configuration.ok_or_else(|| words.refuse("a configuration has voters, and none of them is a learner as well"))
 }
 
 /// `n1,n2`, while joint `n1,n2 | n1,n3` with those before, and in both cases learners after a `+`.
-fn members(words: &mut Words<'_>) -> Result<[BTreeSet<NodeId>; 3], Unreadable> {
-    let voters = action::members(words)?;
-    let mut more = |sign| if words.eat(sign) { action::members(words) } else { Ok(BTreeSet::new()) };
+fn members<'a>(
+    words: &mut Words<'a>,
+    read: fn(&mut Words<'a>) -> Result<BTreeSet<NodeId>, Unreadable>,
+) -> Result<[BTreeSet<NodeId>; 3], Unreadable> {
+    let voters = read(words)?;
+    let mut more = |sign| if words.eat(sign) { read(words) } else { Ok(BTreeSet::new()) };
     Ok([voters, more("|")?, more("+")?])
+}
+
+/// `n1,n2.2`, or `none`.
+fn servers(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreadable> {
+    if words.eat("none") { Ok(BTreeSet::new()) } else { Ok(words.some_servers()?.into_iter().collect()) }
 }
 
 fn terms(words: &mut Words<'_>) -> Result<Vec<Term>, Unreadable> {
@@ -303,7 +311,7 @@ fn condition(words: &mut Words<'_>) -> Result<Condition, Unreadable> {
         "durable" => Condition::Durable(nodes(words)?, terms(words)?),
         "members" => {
             let nodes = nodes(words)?;
-            let [voters, outgoing, learners] = members(words)?;
+            let [voters, outgoing, learners] = members(words, servers)?;
             Condition::Members { nodes, voters, outgoing, learners }
         }
         "value" => {
@@ -339,7 +347,7 @@ fn nodes(words: &mut Words<'_>) -> Result<Nodes, Unreadable> {
 }
 
 fn node_or_none(words: &mut Words<'_>) -> Result<Option<NodeId>, Unreadable> {
-    if words.eat("none") { Ok(None) } else { words.node().map(Some) }
+    if words.eat("none") { Ok(None) } else { words.server().map(Some) }
 }
 
 fn is_count(word: &str) -> bool {

@@ -211,7 +211,7 @@ impl Label {
             }
             _ => None,
         };
-        Label { from: message.from, to: message.to, kind: Kind::of(message), says }
+        Label { from: message.from.name(), to: message.to.name(), kind: Kind::of(message), says }
     }
 }
 

@@ -136,13 +136,14 @@ pub enum Action {
         /// In which record.
         part: Part,
     },
-    /// The disk of a node that is down is emptied. Not done while any configuration may still need the node, nor
-    /// where those that came back so would be a quorum of members that there ever were.
+    /// The disk of a node that is down is emptied, and another server of its name begins: the next incarnation. Not done
+    /// where a configuration would lose its quorum for good.
     Wipe(NodeId),
     /// A copy of what a node's disk holds is kept aside, in place of an earlier one.
     KeepDisk(NodeId),
-    /// The disk of a node that is down is replaced by the copy that was kept, if there is one. Not done where
-    /// the disk could not be emptied.
+    /// The disk of a node that is down is replaced by the copy that was kept, if there is one of this incarnation. Not done
+    /// while any configuration may still need the node, nor where those that came back so would be a quorum of members that
+    /// there ever were.
     PutBackDisk(NodeId),
     /// The leader is asked for other members.
     Change(Change),

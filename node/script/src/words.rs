@@ -7,6 +7,8 @@ use std::fmt;
 
 use raftian_raft::NodeId;
 
+use crate::plan::MAX_INCARNATIONS;
+
 /// So many characters of a word are shown that cannot stand where it does; no known word has as many.
 const SHOWN: usize = 60;
 
@@ -177,14 +179,33 @@ impl<'a> Words<'a> {
         self.named(word)
     }
 
+    /// Takes a server: the name of a node, or a later incarnation of it.
+    pub(crate) fn server(&mut self) -> Result<NodeId, Unreadable> {
+        let word = self.take("a server such as n1 or n1.2")?;
+        self.incarnation(word)
+    }
+
     /// Takes the names of nodes, each once: `n1,n2`.
     pub(crate) fn some_nodes(&mut self) -> Result<Vec<NodeId>, Unreadable> {
-        let word = self.take("nodes such as n1,n2")?;
+        self.list("nodes such as n1,n2", |words, part| words.named(part))
+    }
+
+    /// Takes servers, each once: `n1,n2.2`.
+    pub(crate) fn some_servers(&mut self) -> Result<Vec<NodeId>, Unreadable> {
+        self.list("servers such as n1,n2.2", |words, part| words.incarnation(part))
+    }
+
+    fn list(
+        &mut self,
+        expected: &str,
+        read: impl Fn(&Words<'_>, Word<'_>) -> Result<NodeId, Unreadable>,
+    ) -> Result<Vec<NodeId>, Unreadable> {
+        let word = self.take(expected)?;
         let mut before = 0;
         let mut nodes = Vec::new();
         for name in word.text.split(',') {
             let part = Word { text: name, column: word.column + before, ..word };
-            let id = self.named(part)?;
+            let id = read(self, part)?;
             if nodes.contains(&id) {
                 return Err(part.refused(format!("{id} is named twice")));
             }
@@ -194,10 +215,17 @@ impl<'a> Words<'a> {
         Ok(nodes)
     }
 
+    /// What happens to a node happens to the server that there is of its name.
     fn named(&self, part: Word<'_>) -> Result<NodeId, Unreadable> {
+        match self.incarnation(part)? {
+            id if id == id.name() => Ok(id),
+            id => Err(part.refused(format!("a node goes by its name here, whichever {} there is", id.name()))),
+        }
+    }
+
+    fn incarnation(&self, part: Word<'_>) -> Result<NodeId, Unreadable> {
         let id: NodeId = part.text.parse().map_err(|_| part.unexpected("a node such as n1", &[]))?;
-        // The nodes of the simulator are the first of their names.
-        match id == id.name() && usize::from(id.number()) <= self.nodes {
+        match usize::from(id.number()) <= self.nodes && usize::from(id.incarnation()) <= MAX_INCARNATIONS {
             true => Ok(id),
             false => Err(part.refused(format!("there is no {id}: the nodes are n1 to n{}", self.nodes))),
         }

@@ -91,8 +91,10 @@ counted! {
         RecordDamaged = "record_damaged",
         /// A node did not start, because its disk is damaged.
         StartRefused = "start_refused",
-        /// The disk of a node that no configuration needs was emptied.
+        /// The disk of a node was emptied, so that another incarnation of its name began.
         Wiped = "wiped",
+        /// A message of or to another incarnation of a name was refused.
+        OtherIncarnationRefused = "other_incarnation_refused",
         /// A node that no configuration needs was given an earlier copy of its disk.
         DiskPutBack = "disk_put_back",
         /// A healed cluster was left alone, and judged for staying as it was.

@@ -45,7 +45,7 @@ pub fn draw(seed: u64) -> Schedule {
     for kind in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
         actions.extend(kind(&drawing));
     }
-    for kind in [Drawing::leases, Drawing::returns, Drawing::rewrites] {
+    for kind in [Drawing::leases, Drawing::returns, Drawing::reuses, Drawing::rewrites] {
         actions.extend(kind(&drawing));
     }
     actions.retain(|timed| timed.at_us < end_us);

@@ -44,7 +44,7 @@ counted! {
         DiskFull = "disk_full",
         /// Bits flip on disks.
         FlipBit = "flip_bit",
-        /// Disks are emptied.
+        /// Disks are emptied, and other servers of the same names begin.
         Wipe = "wipe",
         /// Disks are replaced by earlier copies.
         PutBack = "put_back",
@@ -127,6 +127,7 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
+
     use raftian_script::{LinkEffect, Plan, Timed, Whom};
 
     use super::*;
@@ -139,7 +140,7 @@ mod tests {
         let quiet = Schedule { seed: 1, plan: Plan::quiet(3), actions: Vec::new(), end_us: 1 };
         assert!(!Fault::ALL.iter().any(|fault| fault.is_drawn_in(&quiet)));
         let mut all = Coverage::default();
-        for seed in 0..40 {
+        for seed in 0..60 {
             let (schedule, report) = (draw(seed), run_seed(seed, &Settings::default()));
             for fault in Fault::ALL.iter().copied() {
                 let is_drawn = fault.is_drawn_in(&schedule);

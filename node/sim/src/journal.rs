@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is remembered, and nothing is paid, unless somebody asked for it.
 
-use raftian_raft::{Event, Index, Message, NodeId, ReadOutcome};
+use raftian_raft::{Contradiction, Event, Index, Message, NodeId, ReadOutcome};
 use raftian_script::Op;
 
 use crate::invariant::Violation;
@@ -45,6 +45,8 @@ pub enum What {
     PutBack(NodeId),
     /// A server did not start, because of this.
     Refused(NodeId, Part),
+    /// A server refused a message of or to another incarnation of a name.
+    OtherIncarnation(NodeId, Contradiction),
     /// A server does nothing for a while.
     Paused(NodeId),
     /// It goes on.

@@ -37,7 +37,7 @@ impl Mark {
             Payload::Command(bytes) => Digest::of(bytes).0,
             Payload::Configuration(configuration) => {
                 let Members { voters, outgoing, learners } = Members::of(configuration);
-                random([CONFIGURATION, voters, outgoing, learners])
+                random([CONFIGURATION, voters.hash(), outgoing.hash(), learners.hash()])
             }
         };
         Mark { term: entry.term, chain: random([self.chain, entry.term, payload]) }

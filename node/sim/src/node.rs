@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use raftian_apps::Machine;
 use raftian_driver::{Driver, Host, RestoreJob};
-use raftian_raft::{Configuration, Message, NodeId, Options, Persisted, Server, Snapshot, Time};
+use raftian_raft::{Message, NodeId, Options, Persisted, Server, Snapshot, Time};
 use raftian_script::Op;
 
 use crate::questions::Questions;
@@ -62,8 +62,6 @@ pub(crate) struct Node {
     /// `None` while it is down.
     pub(crate) driver: Option<Driver<SimHost>>,
     pub(crate) storage: Storage,
-    /// The configuration that it founded with when the copy of its disk was made.
-    pub(crate) kept_configuration: Option<Configuration>,
     /// How often it was started: what was meant for an earlier life is dropped.
     pub(crate) epoch: u32,
     /// When it wants to be called, on the clock of the world; `u64::MAX` while it cannot be called.
@@ -182,7 +180,6 @@ impl Node {
             clock: Clock { rate_permille, ahead_us: 0 },
             driver: None,
             storage,
-            kept_configuration: None,
             epoch: 0,
             deadline_us: u64::MAX,
             paused: None,

@@ -31,7 +31,7 @@ use raftian_script::Invariant;
 
 use crate::invariant::{Check, Finding, id_at, require};
 use crate::log_model::{LogModel, Mark};
-use crate::members::Members;
+use crate::members::{Ids, Members};
 use commit::Committed;
 #[cfg(feature = "mutants")]
 pub(crate) use commit::RESTING;
@@ -50,8 +50,10 @@ pub(crate) struct Oracle {
     first: Members,
     /// The configurations that were ever appended, whatever became of them.
     later: Vec<Members>,
-    /// The nodes that ever lost their disks or got old ones back, as bits.
-    returned: u64,
+    /// The servers that ever got old disks back.
+    returned: Ids,
+    /// Those that lost their disks while a configuration may have needed them.
+    gone: Ids,
     /// Who led each term.
     leaders: BTreeMap<Term, NodeId>,
     table: Table,
@@ -60,29 +62,30 @@ pub(crate) struct Oracle {
     lease_span: Option<Duration>,
     /// The shortest election time-out.
     shortest_timeout: Duration,
+    /// The server that there is of each name, and those that it has replaced.
     views: Vec<View>,
+    former: Vec<View>,
     /// What must stay as it is, if anything must.
     steady: Option<Steady>,
     pub(crate) findings: Findings,
 }
 
 /// What was seen last of one server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct View {
+    id: NodeId,
     /// `None` while it is down.
     seen: Option<Seen>,
     log: LogModel,
     applied: Index,
-    /// It began anew with an empty disk, and knows no configuration by itself.
-    is_wiped: bool,
     /// The votes it has given, by term: what a later term on its disk makes final, though they never stood there.
     cast: BTreeMap<Term, NodeId>,
     disk: DiskView,
     /// The latest term of which it has heard since its last step.
     heard: Term,
     matched: Matched,
-    /// A copy of its disk that was kept aside, and whether it had begun anew then.
-    kept: (DiskView, bool),
+    /// A copy of its disk that was kept aside.
+    kept: DiskView,
     reads: ReadsView,
     lease: LeaseView,
     conduct: Conduct,
@@ -115,6 +118,26 @@ pub(crate) struct Moved {
 struct Table {
     first: Vec<Mark>,
     others: BTreeMap<(Index, Term), u64>,
+}
+
+impl View {
+    /// A server that has an empty disk, and was not started.
+    fn new(id: NodeId) -> View {
+        View {
+            id,
+            seen: None,
+            log: LogModel::default(),
+            applied: 0,
+            cast: BTreeMap::new(),
+            disk: DiskView::default(),
+            heard: 0,
+            matched: Matched::default(),
+            kept: DiskView::default(),
+            reads: ReadsView::default(),
+            lease: LeaseView::default(),
+            conduct: Conduct::default(),
+        }
+    }
 }
 
 impl Seen {
@@ -171,13 +194,15 @@ impl Oracle {
         Oracle {
             first,
             later: Vec::new(),
-            returned: 0,
+            returned: Ids::default(),
+            gone: Ids::default(),
             lease_span,
             shortest_timeout,
             leaders: BTreeMap::new(),
             table: Table::default(),
             committed: Committed::new(app, machine, max_sessions),
-            views: (0..nodes).map(|_| View::default()).collect(),
+            views: (0..nodes).map(id_at).map(View::new).collect(),
+            former: Vec::new(),
             steady: None,
             findings: Findings::default(),
         }
@@ -203,7 +228,7 @@ impl Oracle {
         let covered = server.first_index() - 1;
         let committed = self.committed();
         self.findings.require(covered <= committed, Invariant::SnapshotTruth, || {
-            format!("{} holds a snapshot in place of {covered} entries, which are not all committed", id_at(at))
+            format!("{} holds a snapshot in place of {covered} entries, which are not all committed", self.views[at].id)
         })?;
         let term = server.snapshot().map_or(0, |snapshot| snapshot.last.term);
         self.views[at].log = self.beginning(LastEntry { term, index: covered })?;
@@ -214,13 +239,18 @@ impl Oracle {
 
     /// The log up to an entry that a snapshot ends with: all before it is what whoever has that entry has.
     fn beginning(&self, last: LastEntry) -> Result<LogModel, Finding> {
-        let seen = self.views.iter().flat_map(|view| [&view.log, view.disk.log()]);
+        let seen = self.everyone().flat_map(|view| [&view.log, view.disk.log()]);
         let mut logs = iter::once(self.committed.log()).chain(seen);
         let log = logs.find(|log| log.at(last.index).is_some_and(|mark| mark.term == last.term));
         log.map(|log| log.up_to(last.index)).ok_or_else(|| Finding {
             invariant: Invariant::SnapshotTruth,
             text: format!("a snapshot ends with entry {} of term {}, which nobody has", last.index, last.term),
         })
+    }
+
+    /// What was seen of all servers, those included that were replaced: what they have promised stays promised.
+    fn everyone(&self) -> impl Iterator<Item = &View> {
+        self.views.iter().chain(&self.former)
     }
 
     /// A server has crashed: what it held in memory is forgotten.
@@ -238,7 +268,7 @@ impl Oracle {
     pub(crate) fn voted(&mut self, at: usize, term: Term, candidate: NodeId) -> Check {
         let first = *self.views[at].cast.entry(term).or_insert(candidate);
         self.findings.require(first == candidate, Invariant::VoteImmutable, || {
-            format!("{} voted for {first} and for {candidate} in term {term}", id_at(at))
+            format!("{} voted for {first} and for {candidate} in term {term}", self.views[at].id)
         })
     }
 
@@ -308,29 +338,29 @@ impl Oracle {
         let is_written = (log.last_index(), log.last().term) == (end.index, end.term);
         self.findings.require(is_written, Invariant::IndexOrder, || {
             let LastEntry { index, term } = end;
-            format!("the log of {} ends with entry {index} of term {term}, which it wrote nowhere", id_at(at))
+            format!("the log of {} ends with entry {index} of term {term}, which it wrote nowhere", self.views[at].id)
         })?;
         if is_written { Ok(()) } else { self.reread(at, server) }
     }
 
     /// Looks at the whole log of a server, where what it wrote does not tell what it holds.
     fn reread(&mut self, at: usize, server: &Server) -> Check {
-        let log = &mut self.views[at].log;
+        let View { id, log, .. } = &mut self.views[at];
         let first = server.first_index();
         log.truncate(first - 1);
         require(log.last_index() + 1 == first, Invariant::IndexOrder, || {
-            format!("the log of {} begins with entry {first}, and nobody knows what was before", id_at(at))
+            format!("the log of {id} begins with entry {first}, and nobody knows what was before")
         })?;
         server.entries(first, usize::MAX).iter().for_each(|entry| _ = log.push(entry));
         Ok(())
     }
 
     fn cut(&mut self, at: usize, index: Index, moved: &mut Moved) -> Check {
-        let View { log, seen, .. } = &mut self.views[at];
+        let View { id, log, seen, .. } = &mut self.views[at];
         if index < log.last_index() {
             let committed = seen.map_or(0, |seen| seen.commit_index);
             self.findings.require(index >= committed, Invariant::StateMachineSafety, || {
-                format!("{} discards entries from {} on, but knows {committed} to be committed", id_at(at), index + 1)
+                format!("{id} discards entries from {} on, but knows {committed} to be committed", index + 1)
             })?;
             moved.truncated = true;
             moved.rolled_back = log.truncate(index);
@@ -342,8 +372,8 @@ impl Oracle {
     fn append(&mut self, at: usize, entries: &[Entry], server: &Server) -> Check {
         for entry in entries {
             let Entry { index, term, .. } = *entry;
-            let log = &mut self.views[at].log;
-            let (id, last_index, last_term) = (id_at(at), log.last_index(), log.last().term);
+            let View { id, log, .. } = &mut self.views[at];
+            let (id, last_index, last_term) = (*id, log.last_index(), log.last().term);
             let follows = index == last_index + 1 && term >= last_term;
             self.findings.require(follows, Invariant::LogMatching, || {
                 format!("{id} puts entry {index} of term {term} after {last_index} of term {last_term}")
@@ -365,7 +395,7 @@ impl Oracle {
 
     /// Nothing falls, and a vote stays, within an incarnation.
     fn check_progress(&mut self, at: usize, before: Seen, moved: &Moved) -> Check {
-        let (now, id) = (moved.now, id_at(at));
+        let (now, id) = (moved.now, self.views[at].id);
         self.findings.require(now.term >= before.term, Invariant::VoteImmutable, || {
             format!("the term of {id} fell from {} to {}", before.term, now.term)
         })?;
@@ -391,7 +421,7 @@ impl Oracle {
         let (commit, last) = (server.commit_index(), server.last().index);
         let is_ordered = (snapshot <= applied || is_restoring) && applied <= commit && commit <= last;
         self.findings.require(is_ordered && server.first_index() <= snapshot + 1, Invariant::IndexOrder, || {
-            format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", id_at(at))
+            format!("{}: snapshot {snapshot}, applied {applied}, commitIndex {commit}, last {last}", self.views[at].id)
         })
     }
 
@@ -402,7 +432,7 @@ impl Oracle {
         for entry in server.entries(server.first_index(), usize::MAX) {
             mark = mark.then(entry);
             self.findings.require(log.at(entry.index) == Some(mark), Invariant::LogMatching, || {
-                format!("entry {} of {} changed behind everybody's back", entry.index, id_at(at))
+                format!("entry {} of {} changed behind everybody's back", entry.index, self.views[at].id)
             })?;
         }
         Ok(())

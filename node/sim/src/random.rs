@@ -64,6 +64,7 @@ pub(crate) enum Draw {
     Rewrites = 16,
     Edges = 17,
     Forgetting = 18,
+    Reuses = 19,
 }
 
 /// The streams of what happens to a disk, by the seed of a crash or of a bit flip.

@@ -31,6 +31,8 @@ pub(crate) struct Storage {
     disk: MemDisk,
     /// A copy that was made earlier, and what was being written to the disk then.
     kept: Option<(MemDisk, Vec<Write>)>,
+    /// Nothing was ever written to the disk.
+    is_new: bool,
     /// `None` while the node is down.
     wal: Option<Wal<MemDisk>>,
     /// What waits for the disk, and what the disk is busy with.
@@ -51,6 +53,7 @@ impl Storage {
             layout,
             disk: MemDisk::new(),
             kept: None,
+            is_new: true,
             wal: None,
             waiting: Vec::new(),
             syncing: Vec::new(),
@@ -68,7 +71,7 @@ impl Storage {
     pub(crate) fn open(&mut self) -> Result<(Recovered, Vec<Write>), WalError> {
         let (wal, recovered) = Wal::open_with(self.disk.clone(), self.node, self.layout)?;
         self.wal = Some(wal);
-        self.damage = None;
+        (self.is_new, self.damage) = (false, None);
         Ok((recovered, std::mem::take(&mut self.unsettled)))
     }
 
@@ -92,10 +95,21 @@ impl Storage {
     }
 
     /// The disk is empty.
-    pub(crate) fn wipe(&mut self) {
+    fn wipe(&mut self) {
         self.disk = MemDisk::new();
         self.unsettled.clear();
         self.damage = None;
+    }
+
+    /// Another server begins here, with an empty disk. A copy that was kept is not its own.
+    pub(crate) fn begin_anew(&mut self, node: NodeId) {
+        self.wipe();
+        (self.node, self.kept, self.is_new) = (node, None, true);
+    }
+
+    /// Whether nothing was ever written here.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// A copy of what is durable is kept aside, unless the disk is damaged. Says whether it was made.

@@ -24,14 +24,14 @@ use raftian_apps::Machine;
 use raftian_check::Operation;
 use raftian_driver::Driver;
 use raftian_raft::{Index, Message, NodeId, RoleKind, RuleSet, Server};
-use raftian_script::{Invariant, Plan, Schedule, Timed};
+use raftian_script::{Invariant, MAX_NODES, Plan, Schedule, Timed};
 use raftian_wal::{Recovered, WalError};
 
 use crate::client::{Client, History};
 use crate::coverage::{Coverage, Rare};
 use crate::invariant::{Check, Finding, Violation, id_at, place, require};
 use crate::journal::{Happening, Journal, What};
-use crate::members::{MAX_NODES, Members};
+use crate::members::Members;
 use crate::network::Network;
 use crate::node::{Input, Node};
 use crate::oracle::Oracle;

@@ -53,6 +53,8 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("remove_leader", &["joint_left_early"]),
     ("rejoin_same_term", &["former_server_believed"]),
     ("member_returns_empty", &["next_index_stuck"]),
+    ("wiped_same_name", &["incarnation_ignored"]),
+    ("name_reused", &["incarnation_ignored"]),
     ("member_returns_with_old_disk", &["next_index_stuck"]),
     ("transfer_under_load", &["transfer_never_aborted"]),
     ("duplicate_retry", &["app_no_duplicate_suppression"]),

@@ -35,6 +35,7 @@ const SEEN_ALONE: &[(Invariant, &str)] = &[
     (Invariant::SnapshotTruth, "snapshot_off_by_one"),
     (Invariant::ConfigurationTruth, "joint_left_early"),
     (Invariant::LearnersDoNotCount, "learner_votes"),
+    (Invariant::IncarnationsApart, "incarnation_ignored"),
     (Invariant::ReadIndexFresh, "read_before_noop"),
     (Invariant::ReadRound, "read_without_quorum"),
     (Invariant::LeaseTruth, "lease_outlives_transfer"),

@@ -152,7 +152,7 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
         ("partition n1 |", "line 2, column 15: expected nodes such as n1,n2, but the line ends here"),
         ("partition n1, | n2", "line 2, column 14: expected a node such as n1, found ``"),
         ("partition n1,n1 | n2", "line 2, column 14: n1 is named twice"),
-        ("crash n2.2", "line 2, column 7: there is no n2.2: the nodes are n1 to n3"),
+        ("crash n2.2", "line 2, column 7: a node goes by its name here, whichever n2 there is"),
         ("isolate n1,n2,n3", "line 2, column 9: these are all nodes, and there are no others to isolate them from"),
         ("isolate n1,n1,n2", "line 2, column 12: n1 is named twice"),
         (
@@ -307,7 +307,8 @@ fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
         ("elect n1\ndisk n2 flips entry 1\ndisk n3 flips entry 1", "without n3 a quorum would be lost for good"),
         ("elect n1\ndisk n2 flips entry 1\ndisk n2 kept", "the disk of n2 is damaged"),
         ("disk n2 wiped", "n2 is not down"),
-        ("crash n2\ndisk n2 wiped", "a configuration may still need what is on the disk of n2"),
+        ("crash n2\ndisk n2 wiped\ncrash n3\ndisk n3 wiped", "without n3 a quorum would be lost for good"),
+        ("crash n2\ndisk n2 wiped\ndisk n2 wiped", "the disk of n2 is empty already"),
         ("crash n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
         ("joiners 1\ncrash n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
         ("crash n2\ndisk n2 fails", "n2 is down"),

@@ -145,6 +145,7 @@ impl Rule {
         match contradiction {
             Contradiction::Committed { .. } => Rule::ContradictionCommitted,
             Contradiction::Misdirected { .. } => Rule::ContradictionMisdirected,
+            Contradiction::OtherIncarnation { .. } => Rule::ContradictionOtherIncarnation,
             Contradiction::Disorder { .. } => Rule::ContradictionDisorder,
             Contradiction::FutureTerm { .. } => Rule::ContradictionFutureTerm,
             Contradiction::AbsurdTerm { .. } => Rule::ContradictionAbsurdTerm,

@@ -5,7 +5,7 @@
 use super::{Role, Server};
 use crate::campaign::Stage;
 use crate::follower::{self, Follower};
-use crate::mutant::Mutant;
+use crate::mutant::{self, Mutant};
 use crate::refusal::{MAX_TERM, VoteRefused};
 use crate::rule::Rule;
 use crate::{
@@ -24,7 +24,13 @@ impl Server {
     }
 
     fn take_in(&mut self, message: Message) -> Result<(), Contradiction> {
-        let Message { from, to, term, call, body } = message;
+        let Message { from, to, term, call, body } = match self.core.mutant(Mutant::IncarnationIgnored) {
+            true => mutant::without_incarnations(message, &self.core),
+            false => message,
+        };
+        if let Some(known) = self.other_incarnation(from, to) {
+            return Err(Contradiction::OtherIncarnation { from, to, known });
+        }
         if to != self.id() || from == self.id() {
             return Err(Contradiction::Misdirected { from, to });
         }
@@ -42,6 +48,14 @@ impl Server {
             Body::Reply(reply) => self.replied(from, call, term, reply),
         }
         Ok(())
+    }
+
+    /// The incarnation that there is in place of the receiver or the sender of a message, if it is not the one it names.
+    fn other_incarnation(&self, from: NodeId, to: NodeId) -> Option<NodeId> {
+        if to != self.id() && to.name() == self.id().name() {
+            return Some(self.id());
+        }
+        self.core.configuration().and_then(|configuration| configuration.successor_of(from))
     }
 
     // Requests.

@@ -259,6 +259,7 @@ impl Drawing {
                 found.mark(*id, Mark::Refuses);
                 found.texts.push(format!("{id} does not start: {} is damaged", words::part(*part)));
             }
+            What::OtherIncarnation(id, refused) => found.texts.push(format!("{id} refuses it: {refused}")),
             What::Paused(id) => self.turn(*id, Lane::Paused, Mark::Paused, format!("{id} pauses"), found),
             What::Resumed(id) => {
                 let lane = Lane::Up(self.roles[place(*id)]);
@@ -346,7 +347,9 @@ fn servers(what: &What) -> impl Iterator<Item = usize> {
             [Some(*id), None]
         }
         What::Resumed(id) | What::Damaged(id, _) | What::Wiped(id) | What::Refused(id, _) => [Some(*id), None],
-        What::PutBack(id) | What::Applied(id, _) | What::Read(id, _) => [Some(*id), None],
+        What::PutBack(id) | What::Applied(id, _) | What::Read(id, _) | What::OtherIncarnation(id, _) => {
+            [Some(*id), None]
+        }
         What::Asked { node, .. } => [Some(*node), None],
         What::Told { .. } | What::Broken(_) => [None, None],
     };

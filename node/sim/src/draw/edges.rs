@@ -9,7 +9,7 @@ use std::ops::Range;
 use fastrand::Rng;
 use raftian_apps::{AppKind, DEFAULT_PLAYERS};
 use raftian_faults::Effect;
-use raftian_raft::Change;
+use raftian_raft::{Change, NodeId};
 use raftian_script::{Action, Op, Timed, Whom};
 
 use super::{Drawing, generator};
@@ -97,33 +97,76 @@ impl Drawing<'_> {
         Calm { during_us: begin_us..end_us, actions }
     }
 
-    /// A member is removed and stops. It comes back with an empty disk or with an old one, and is to take part again.
+    /// A member is removed and stops. It comes back with an old disk, or with an empty one as another server of its name,
+    /// which may also be before it is removed; and it is to take part again.
     pub(super) fn returns(&self) -> Vec<Timed> {
         let mut random = generator(self.seed, Draw::Returns);
         let mut actions = Vec::new();
         for at_us in self.strikes(&mut random, 2, 800_000..3_000_000) {
             let node = self.any(&mut random);
+            let is_old = random.bool();
+            let is_removed = random.u8(0..3) > 0 || is_old;
             let mut at_us = at_us;
             let mut after = |wait_us, action| {
                 at_us += wait_us;
                 actions.push(Timed { at_us, action });
             };
-            let is_old = random.bool();
             if is_old {
                 after(0, Action::KeepDisk(node));
             }
-            for change in [Change::Remove(node), Change::Remove(node)] {
-                after(random.u64(1_000..400_000), Action::Change(change));
+            let twice = |change: Change| [change.clone(), change].into_iter().map(Action::Change);
+            if is_removed {
+                twice(Change::Remove(node)).for_each(|remove| after(random.u64(1_000..400_000), remove));
             }
             after(random.u64(1_000..400_000), Action::Crash { node: Whom::Node(node), keep: random.usize(0..3) });
             for _ in 0..3 {
                 after(random.u64(0..60_000), if is_old { Action::PutBackDisk(node) } else { Action::Wipe(node) });
             }
             after(random.u64(0..30_000), Action::Restart(node));
-            for change in
-                [Change::AddLearner(node), Change::AddLearner(node), Change::Promote(node), Change::Promote(node)]
-            {
-                after(random.u64(1_000..200_000), Action::Change(change));
+            if !is_removed {
+                twice(Change::Remove(node)).for_each(|remove| after(random.u64(1_000..400_000), remove));
+            }
+            for change in twice(Change::AddLearner(node)).chain(twice(Change::Promote(node))) {
+                after(random.u64(1_000..200_000), change);
+            }
+        }
+        actions
+    }
+
+    /// A server is cut off and keeps its configuration. Meanwhile half of the others are removed, begin anew with empty
+    /// disks, and are added: it hears them alone, and knows their names.
+    pub(super) fn reuses(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, Draw::Reuses);
+        let mut actions = Vec::new();
+        let founders = usize::from(self.plan.founders);
+        for at_us in self.strikes(&mut random, 2, 1_500_000..4_000_000).into_iter().filter(|_| founders > 2) {
+            let mut names: Vec<NodeId> = (0..founders).map(id_at).collect();
+            random.shuffle(&mut names);
+            let (stale, others) = names.split_first().expect("there are founders");
+            let (reused, rest) = others.split_at(founders / 2);
+            let mut at_us = at_us;
+            let mut after = |wait_us, action| {
+                at_us += wait_us;
+                actions.push(Timed { at_us, action });
+            };
+            for node in rest {
+                after(0, Action::Cut { from: *stale, to: *node });
+                after(0, Action::Cut { from: *node, to: *stale });
+            }
+            for node in reused {
+                for _ in 0..2 {
+                    after(random.u64(10_000..200_000), Action::Change(Change::Remove(*node)));
+                }
+                after(random.u64(10_000..200_000), Action::Crash { node: Whom::Node(*node), keep: 0 });
+                after(0, Action::Wipe(*node));
+                after(random.u64(0..30_000), Action::Restart(*node));
+            }
+            for node in reused {
+                after(random.u64(1_000..300_000), Action::Change(Change::AddLearner(*node)));
+            }
+            after(random.u64(100_000..1_000_000), Action::Heal);
+            for node in reused {
+                after(random.u64(1_000..200_000), Action::Change(Change::Promote(*node)));
             }
         }
         actions

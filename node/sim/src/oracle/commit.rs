@@ -14,9 +14,9 @@ use raftian_raft::{Entry, Index, Payload, RoleKind, Server, Snapshot, Term};
 use raftian_script::Invariant;
 
 use super::{Findings, Oracle, Seen};
-use crate::invariant::{Check, id_at};
+use crate::invariant::Check;
 use crate::log_model::LogModel;
-use crate::members::{Members, bit};
+use crate::members::{Ids, Members};
 
 /// The judges that rest on what is known to be committed, and cannot go on when that is disputed.
 pub(crate) const RESTING: [Invariant; 6] = [
@@ -132,7 +132,7 @@ impl Oracle {
         members: Members,
     ) -> Check {
         let Oracle { views, committed, findings, .. } = self;
-        let (id, log) = (id_at(at), &views[at].log);
+        let (id, log) = (views[at].id, &views[at].log);
         findings.require(now.commit_index <= log.last_index(), Invariant::IndexOrder, || {
             format!("{id} committed {}, more than it has", now.commit_index)
         })?;
@@ -169,8 +169,8 @@ impl Oracle {
 
     /// These entries, from the first on, were committed before anything happened here: a disk begins with a snapshot of them.
     pub(crate) fn was_committed(&mut self, at: usize, entries: &[Entry]) -> Check {
-        let Oracle { table, later, committed, findings, first, .. } = self;
-        let (id, mut log) = (id_at(at), LogModel::default());
+        let Oracle { views, table, later, committed, findings, first, .. } = self;
+        let (id, mut log) = (views[at].id, LogModel::default());
         for entry in entries {
             let previous = log.changes().last().map_or(*first, |(_, members)| *members);
             let is_new = table.admit(entry.index, log.push(entry));
@@ -202,23 +202,26 @@ impl Oracle {
     /// majorities of both. With the entry are all before it.
     fn check_durable_quorum(&mut self, at: usize, index: Index, in_force: &[Members]) -> Check {
         let mark = self.views[at].log.at(index).expect("a committed entry is in the log");
-        let stored = (0..self.views.len()).filter(|disk| self.views[*disk].disk.stores(index, mark));
-        let stored = stored.fold(0, |stored, disk| stored | bit(id_at(disk)));
+        let stored: Ids = self.everyone().filter(|view| view.disk.stores(index, mark)).map(|view| view.id).collect();
         let is_stored = in_force.iter().any(|members| members.is_quorum(stored));
         let by_learners = !is_stored && in_force.iter().any(|members| members.is_quorum_with_learners(stored));
         let names = || in_force.iter().map(|members| format!("({members})")).collect::<Vec<_>>().join(" or ");
         self.findings.require(!by_learners, Invariant::LearnersDoNotCount, || {
-            format!("{} committed entry {index} because learners have it {}", id_at(at), names())
+            format!("{} committed entry {index} because learners have it {}", self.views[at].id, names())
+        })?;
+        let by_name = !is_stored && in_force.iter().any(|members| members.is_quorum_by_name(stored));
+        self.findings.require(!by_name, Invariant::IncarnationsApart, || {
+            format!("{} committed entry {index} because other incarnations have it {}", self.views[at].id, names())
         })?;
         self.findings.require(is_stored, Invariant::DurableQuorum, || {
-            format!("{} committed entry {index} before a quorum of {} had it durably", id_at(at), names())
+            format!("{} committed entry {index} before a quorum of {} had it durably", self.views[at].id, names())
         })
     }
 
     /// A snapshot is what the replay gives at its index, the configuration included. Where its bytes say so, they are
     /// read back.
     pub(super) fn check_snapshot(&mut self, at: usize, snapshot: &Snapshot) -> Check {
-        let (id, index) = (id_at(at), snapshot.last.index);
+        let (id, index) = (self.views[at].id, snapshot.last.index);
         let of_term = self.committed.log.at(index).map(|mark| mark.term);
         self.findings.require(of_term == Some(snapshot.last.term), Invariant::SnapshotTruth, || {
             format!(
@@ -251,7 +254,7 @@ impl Oracle {
     /// A server has put a snapshot in the place of its application's state.
     pub(crate) fn restored(&mut self, at: usize, snapshot: &Snapshot) -> Check {
         self.check_snapshot(at, snapshot)?;
-        let (id, applied, index) = (id_at(at), self.views[at].applied, snapshot.last.index);
+        let (id, applied, index) = (self.views[at].id, self.views[at].applied, snapshot.last.index);
         self.findings.require(index > applied, Invariant::IndexOrder, || {
             format!("{id} restored {index} after it had applied {applied}")
         })?;
@@ -267,7 +270,7 @@ impl Oracle {
     /// A server is about to apply this entry: the next one, and the one that is committed there.
     pub(crate) fn applies(&mut self, at: usize, entry: &Entry) -> Check {
         let Oracle { views, committed: Committed { log, .. }, findings, .. } = self;
-        let (id, index, next) = (id_at(at), entry.index, views[at].applied + 1);
+        let (id, index, next) = (views[at].id, entry.index, views[at].applied + 1);
         views[at].applied = index;
         findings.require(index == next, Invariant::IndexOrder, || format!("{id} applies {index} instead of {next}"))?;
         let before = log.at(index - 1).unwrap_or_default();
@@ -278,7 +281,7 @@ impl Oracle {
 
     /// Applying an entry did what the replay did.
     pub(crate) fn applied(&mut self, at: usize, applied: &Applied, digest: Digest) -> Check {
-        let (id, index) = (id_at(at), applied.index);
+        let (id, index) = (self.views[at].id, applied.index);
         let Oracle { committed, findings, .. } = self;
         let Some((effect, expected)) = committed.effect_at(index) else { return Ok(()) };
         let twice = matches!(applied.effect, Effect::Executed(_)) && !matches!(effect, Effect::Executed(_));
@@ -302,7 +305,10 @@ impl Oracle {
             before.then(&Entry { index, term: mark.term, payload }) == mark
         });
         self.findings.require(is_held, Invariant::AcknowledgedDurable, || {
-            format!("{client}#{serial} was acknowledged at index {index}, where {} has something else", id_at(at))
+            format!(
+                "{client}#{serial} was acknowledged at index {index}, where {} has something else",
+                self.views[at].id
+            )
         })
     }
 

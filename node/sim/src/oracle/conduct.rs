@@ -12,14 +12,14 @@ use raftian_raft::{AppendReply, Body, Index, Message, NodeId, Reply, Request, Ro
 use raftian_script::Invariant;
 
 use super::{Oracle, Seen};
-use crate::invariant::{Check, id_at, place};
-use crate::members::{Members, bit};
+use crate::invariant::{Check, place};
+use crate::members::Members;
 
 /// What one server did and heard since it started.
 #[derive(Debug, Default)]
 pub(super) struct Conduct {
     /// What it sent last to each other server that was neither answered nor lost.
-    in_flight: BTreeMap<usize, InFlight>,
+    in_flight: BTreeMap<NodeId, InFlight>,
     /// The term of its leader, the leader, and when it last heard from it.
     heard_leader: Option<(Term, NodeId, Time)>,
     /// The calls that ask for a vote or a pre-vote, and the terms that they ask about: a server that restarts numbers its
@@ -72,7 +72,7 @@ impl Conduct {
             is_doubted: false,
             is_asked: false,
         };
-        let sent = self.in_flight.entry(place(to)).or_insert_with(new);
+        let sent = self.in_flight.entry(to).or_insert_with(new);
         if sent.term != term || sent.is_snapshot != is_snapshot && !is_heartbeat {
             *sent = new();
         }
@@ -86,10 +86,10 @@ impl Conduct {
             Some(index) => sent.end <= index,
             None => sent.calls.contains(&call) && sent.is_snapshot == is_snapshot,
         };
-        let Some(sent) = self.in_flight.get_mut(&place(from)).filter(|sent| sent.term == term) else { return };
+        let Some(sent) = self.in_flight.get_mut(&from).filter(|sent| sent.term == term) else { return };
         sent.is_doubted |= *sent.calls.end() < call;
         if is_over(sent) {
-            self.in_flight.remove(&place(from));
+            self.in_flight.remove(&from);
         }
     }
 
@@ -98,13 +98,13 @@ impl Conduct {
     pub(super) fn asks(&mut self, message: &Message, now: Time, interval: Duration) -> bool {
         let Body::Request(Request::AppendEntries(append)) = &message.body else { return false };
         let of_term = |sent: &&mut InFlight| sent.term == message.term && append.entries.is_empty();
-        let Some(sent) = self.in_flight.get_mut(&place(message.to)).filter(of_term) else { return false };
+        let Some(sent) = self.in_flight.get_mut(&message.to).filter(of_term) else { return false };
         let is_due = sent.left.is_some_and(|left| (sent.doubted_after()..interval).contains(&now.since(left)));
         is_due && !std::mem::replace(&mut sent.is_asked, true)
     }
 
     /// The transport has given up a call.
-    fn is_lost(&mut self, peer: usize, call: u64) {
+    fn is_lost(&mut self, peer: NodeId, call: u64) {
         if let Some(sent) = self.in_flight.get_mut(&peer).filter(|sent| *sent.calls.end() == call) {
             sent.left = None;
         }
@@ -113,7 +113,7 @@ impl Conduct {
     /// Its members are others. A server that is added, maybe again, is sent everything anew, and what is on its way to it is not
     /// the same as before.
     pub(super) fn meets_members(&mut self, before: Members, now: Members) {
-        let is_added = |peer: usize| now.contains(id_at(peer)) && !before.contains(id_at(peer));
+        let is_added = |peer: NodeId| now.contains(peer) && !before.contains(peer);
         self.in_flight.retain(|peer, _| !is_added(*peer));
     }
 
@@ -132,7 +132,7 @@ impl Conduct {
             // It may be meant for a call of an earlier life.
             Body::Reply(
                 Reply::AppendEntries(AppendReply::StaleTerm) | Reply::InstallSnapshot(SnapshotReply::StaleTerm),
-            ) => self.is_lost(place(from), call),
+            ) => self.is_lost(from, call),
             Body::Reply(Reply::AppendEntries(reply)) => {
                 let matched = if let AppendReply::Matched(index) = reply { Some(index) } else { None };
                 self.is_over(message, false, matched);
@@ -155,7 +155,7 @@ impl Conduct {
 
 impl Oracle {
     /// The transport of a server has given up a call.
-    pub(crate) fn call_is_lost(&mut self, at: usize, peer: usize, call: u64) {
+    pub(crate) fn call_is_lost(&mut self, at: usize, peer: NodeId, call: u64) {
         self.views[at].conduct.is_lost(peer, call);
     }
 
@@ -164,11 +164,11 @@ impl Oracle {
         if !matches!(now.role, RoleKind::PreCandidate | RoleKind::Candidate) {
             return Ok(());
         }
-        let id = id_at(at);
+        let id = self.views[at].id;
         let changes = self.views[at].log.changes();
         let lately = changes.iter().rev().take(2).map(|(_, members)| *members);
         let first = Some(self.first).filter(|_| changes.len() < 2);
-        let has_vote = |members: Members| (members.voters | members.outgoing) & bit(id) != 0;
+        let has_vote = |members: Members| (members.voters | members.outgoing).contains(id);
         let may_stand = lately.chain(first).any(has_vote);
         self.findings.require(may_stand, Invariant::LearnersDoNotCount, || {
             format!("{id} stands for election in term {}, and has no vote", now.term)
@@ -184,7 +184,7 @@ impl Oracle {
             Body::Request(Request::TimeoutNow) if !view.seen.is_some_and(|seen| seen.leads(term)) => Ok(()),
             Body::Request(Request::TimeoutNow) => {
                 let members = view.log.changes().last().map_or(self.first, |(_, members)| *members);
-                let has_vote = (members.voters | members.outgoing) & bit(to) != 0;
+                let has_vote = (members.voters | members.outgoing).contains(to);
                 self.findings.require(has_vote, Invariant::LearnersDoNotCount, || {
                     format!("{from} transfers its leadership of term {term} to {to}, which has no vote ({members})")
                 })

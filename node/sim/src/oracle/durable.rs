@@ -10,7 +10,7 @@ use raftian_script::Invariant;
 use raftian_wal::Recovered;
 
 use super::{Findings, Oracle, View};
-use crate::invariant::{Check, Finding, id_at, place};
+use crate::invariant::{Check, Finding, place};
 use crate::log_model::{LogModel, Mark};
 use crate::members::bit;
 
@@ -102,7 +102,7 @@ impl DiskView {
 impl Oracle {
     /// A record has reached a disk.
     pub(crate) fn kept(&mut self, at: usize, record: Record<'_>) -> Check {
-        let id = id_at(at);
+        let id = self.views[at].id;
         match record {
             Record::HardState(hard_state) => self.views[at].disk.note(id, hard_state, &mut self.findings)?,
             Record::Snapshot(snapshot) => {
@@ -145,25 +145,27 @@ impl Oracle {
         self.views[at].disk = DiskView::default();
     }
 
-    /// A node's disk is emptied; it begins anew, and waits to be added.
-    pub(crate) fn wiped(&mut self, at: usize) {
-        self.replaced(at);
-        self.returned |= bit(id_at(at));
-        self.views[at].is_wiped = true;
-        self.views[at].cast.clear();
+    /// A node's disk is emptied: another server of its name begins, and waits to be added. What the former one has promised
+    /// it never takes back.
+    pub(crate) fn begins_anew(&mut self, at: usize, id: NodeId) {
+        if !self.is_forgotten(at) {
+            self.gone = self.gone | bit(self.views[at].id);
+        }
+        let former = std::mem::replace(&mut self.views[at], View::new(id));
+        self.former.push(former);
     }
 
     /// A copy is made of what a disk has durably.
     pub(crate) fn disk_kept(&mut self, at: usize) {
-        let View { disk, is_wiped, kept, .. } = &mut self.views[at];
-        *kept = (disk.clone(), *is_wiped);
+        let View { disk, kept, .. } = &mut self.views[at];
+        kept.clone_from(disk);
     }
 
     /// A node has the disk again that it had when the copy was made.
     pub(crate) fn put_back(&mut self, at: usize) {
-        self.returned |= bit(id_at(at));
         let view = &mut self.views[at];
-        (view.disk, view.is_wiped) = view.kept.clone();
+        self.returned = self.returned | bit(view.id);
+        view.disk.clone_from(&view.kept);
         view.cast.clear();
     }
 
@@ -179,7 +181,7 @@ impl Oracle {
         while !self.views[at].disk.is(recovered) {
             let Some(record) = rest.next() else {
                 let DiskView { hard_state, log, snapshot: (snapshot, _), .. } = &self.views[at].disk;
-                let (id, last) = (id_at(at), recovered.entries.last().map(|entry| (entry.index, entry.term)));
+                let (id, last) = (self.views[at].id, recovered.entries.last().map(|entry| (entry.index, entry.term)));
                 let text = format!(
                     "the disk of {id} gives back {:?}, snapshot {:?}, last entry {last:?}; it held {hard_state:?}, \
                      snapshot {snapshot}, last entry {}",
@@ -207,7 +209,7 @@ impl Oracle {
         };
         for entry in entries {
             if entry.index != log.last_index() + 1 {
-                let text = format!("the disk of {} gives back a log that cannot be", id_at(at));
+                let text = format!("the disk of {} gives back a log that cannot be", self.views[at].id);
                 return Err(Finding { invariant: Invariant::RecoveryTruth, text });
             }
             log.push(entry);
@@ -261,7 +263,7 @@ impl Oracle {
         let Message { from, to, term, .. } = *message;
         let (disk, leader) = (&self.views[place(from)].disk, &self.views[place(to)]);
         let is_there = index <= disk.snapshot.0 || index <= disk.log.last_index();
-        let leads = leader.seen.is_some_and(|seen| seen.leads(term));
+        let leads = leader.id == to && leader.seen.is_some_and(|seen| seen.leads(term));
         let others = leader.log.at(index).filter(|_| leads).is_some_and(|mark| !disk.stores(index, mark));
         self.findings.require(is_there && !others, Invariant::DurableBeforeSend, || {
             let what = if is_there { "where it has other entries durably" } else { "which is not durable" };
@@ -283,6 +285,7 @@ pub(super) fn is_outlived(disk: &DiskView, cast: &BTreeMap<Term, NodeId>, term: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::invariant::id_at;
 
     #[test]
     fn a_vote_that_changes_or_a_term_that_falls_on_a_disk_is_seen() {

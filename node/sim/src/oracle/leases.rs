@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raftian_raft::{Body, Index, Message, Request, Server, Term, Time};
+use raftian_raft::{Body, Index, Message, NodeId, Request, Server, Term, Time};
 use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, id_at};
-use crate::members::{Members, bit};
+use crate::invariant::Check;
+use crate::members::{Ids, Members, bit};
 
 /// What one server's lease may rest on, since it started.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct LeaseView {
     /// When the latest calls left, by number.
     left: BTreeMap<u64, Time>,
     /// For each other server, in which term it last answered, and when the call left that it answered.
-    answered: BTreeMap<usize, (Term, Time)>,
+    answered: BTreeMap<NodeId, (Term, Time)>,
     /// Of which term a quorum had answered calls that left at this time or later.
     confirmed: Option<(Term, Time)>,
     /// The last term in which it had another server campaign at once.
@@ -40,7 +40,7 @@ impl LeaseView {
     }
 
     /// An answer has come, in this term.
-    pub(super) fn note_answered(&mut self, from: usize, term: Term, call: u64) {
+    pub(super) fn note_answered(&mut self, from: NodeId, term: Term, call: u64) {
         if let Some(&left) = self.left.get(&call) {
             let latest = self.answered.entry(from).or_insert((term, left));
             *latest = (*latest).max((term, left));
@@ -48,14 +48,14 @@ impl LeaseView {
     }
 
     /// Since when a quorum of these members has been heard of by this server, in this term.
-    fn reached(&self, own: u64, members: Members, term: Term, now: Time) -> Option<Time> {
+    fn reached(&self, own: NodeId, members: Members, term: Term, now: Time) -> Option<Time> {
         let answered = self.answered.iter().filter(|(_, (of, _))| *of == term);
-        let mut times: Vec<(Time, u64)> = answered.map(|(from, (_, left))| (*left, bit(id_at(*from)))).collect();
+        let mut times: Vec<(Time, NodeId)> = answered.map(|(from, (_, left))| (*left, *from)).collect();
         times.sort_unstable_by(|a, b| b.cmp(a));
-        let mut heard = 0;
+        let mut heard = Ids::default();
         let all = std::iter::once((now, own)).chain(times);
         all.map(|(left, from)| {
-            heard |= from;
+            heard = heard | bit(from);
             (left, members.is_quorum(heard))
         })
         .find_map(|(left, is_quorum)| is_quorum.then_some(left))
@@ -68,7 +68,7 @@ impl Oracle {
         if self.lease_span.is_none() {
             return;
         }
-        let (term, own) = (server.hard_state().term, bit(id_at(at)));
+        let (term, own) = (server.hard_state().term, self.views[at].id);
         let View { log, lease, .. } = &self.views[at];
         let before = log.changes().last().map_or(self.first, |(_, members)| *members);
         let members = server.configuration().map(Members::of).into_iter().chain([before]);
@@ -91,7 +91,7 @@ impl Oracle {
     pub(crate) fn check_lease(&mut self, at: usize, known: Index) -> Check {
         let committed = self.committed();
         self.findings.require(known >= committed, Invariant::LeaseTruth, || {
-            format!("{} has a lease, and knows {known} to be committed, but {committed} is", id_at(at))
+            format!("{} has a lease, and knows {known} to be committed, but {committed} is", self.views[at].id)
         })
     }
 }

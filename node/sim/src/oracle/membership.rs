@@ -4,14 +4,14 @@ use raftian_raft::{Entry, NodeId, Payload, RoleKind, Server};
 use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, id_at};
+use crate::invariant::Check;
 use crate::log_model::LogModel;
-use crate::members::{Members, bit};
+use crate::members::{Ids, Members, bit};
 
 impl Oracle {
     /// A server uses the latest configuration in its log.
     pub(super) fn check_active(&mut self, at: usize, server: &Server) -> Check {
-        let id = id_at(at);
+        let id = self.views[at].id;
         let knows_first = self.is_founder(at) || server.snapshot().is_some();
         let latest = self.views[at].log.changes().last().map(|(_, members)| *members);
         let expected = latest.or(Some(self.first).filter(|_| knows_first));
@@ -22,28 +22,42 @@ impl Oracle {
         })
     }
 
-    /// Whether every configuration there ever was has a quorum without these nodes, as bits.
-    pub(crate) fn can_spare(&self, lost: u64) -> bool {
-        std::iter::once(&self.first).chain(&self.later).all(|members| members.is_quorum(!lost))
+    /// Whether every configuration there ever was has a quorum without these servers.
+    pub(crate) fn can_spare(&self, lost: Ids) -> bool {
+        let left = !(lost | self.gone);
+        self.configurations().all(|members| members.is_quorum(left))
     }
 
-    /// Whether no configuration has this node: not the one that is committed, nor one that another node uses or may come to
-    /// use again. So its name means nothing to any of them.
-    ///
-    /// But those that came back without their past, or with less of it, may be sent the log from an early index on, and use
-    /// what members it tells of there. So they are never a quorum of any members there ever were.
-    pub(crate) fn is_forgotten(&self, id: NodeId) -> bool {
+    /// The servers that lost their disks while a configuration may have needed them.
+    pub(crate) fn gone(&self) -> Ids {
+        self.gone
+    }
+
+    /// All that there ever were, whatever became of them.
+    fn configurations(&self) -> impl Iterator<Item = &Members> {
+        std::iter::once(&self.first).chain(&self.later)
+    }
+
+    /// Whether no configuration has this server: not the one that is committed, nor one that another server uses or may come
+    /// to use again.
+    pub(crate) fn is_forgotten(&self, at: usize) -> bool {
+        let id = self.views[at].id;
         let committed = self.committed.log();
         let in_force = committed.changes().last().map_or(self.first, |(_, members)| *members);
         // What a node has in memory alone may be lost: what is on its disk is in force again then.
-        let others = self.views.iter().enumerate().filter(|(at, _)| id_at(*at) != id);
+        let others = self.views.iter().enumerate().filter(|(other, _)| *other != at);
         let mut logs = others.flat_map(|(at, view)| {
             let in_memory = view.seen.map(|_| (at, &view.log));
             in_memory.into_iter().chain([(at, view.disk.log())])
         });
-        let returned = self.returned | bit(id);
-        let are_few = !std::iter::once(&self.first).chain(&self.later).any(|members| members.is_quorum(returned));
-        are_few && !in_force.contains(id) && logs.all(|(at, log)| !self.may_use(at, log, id))
+        !in_force.contains(id) && logs.all(|(at, log)| !self.may_use(at, log, id))
+    }
+
+    /// Whether servers that came back with less of their past, this one included, are no quorum of any members there ever
+    /// were: they may be sent the log from an early index on, and use what members it tells of there.
+    pub(crate) fn are_few_with(&self, at: usize) -> bool {
+        let returned = self.returned | bit(self.views[at].id);
+        !self.configurations().any(|members| members.is_quorum(returned))
     }
 
     /// Whether a node with this log uses a configuration with `id`, or may come to use one again.
@@ -61,14 +75,14 @@ impl Oracle {
 
     /// Whether a node knew the first configuration when its disk was empty.
     fn is_founder(&self, at: usize) -> bool {
-        self.first.contains(id_at(at)) && !self.views[at].is_wiped
+        self.first.contains(self.views[at].id)
     }
 
     /// An entry that nobody had before: if it brings a configuration, that may follow the one before it; a leader that
     /// appends it has committed that one, and an entry of its own term.
     pub(super) fn check_change(&mut self, at: usize, entry: &Entry, server: &Server) -> Check {
         let Payload::Configuration(next) = &entry.payload else { return Ok(()) };
-        let (id, index, next) = (id_at(at), entry.index, Members::of(next));
+        let (id, index, next) = (self.views[at].id, entry.index, Members::of(next));
         let View { log, .. } = &self.views[at];
         let (since, previous) = log.changes_up_to(index - 1).last().copied().unwrap_or((0, self.first));
         self.findings.require(previous.may_precede(next), Invariant::ConfigurationTruth, || {

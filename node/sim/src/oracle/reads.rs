@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use raftian_raft::{Body, Index, Message, Server, Term, Time};
+use raftian_raft::{Body, Index, Message, NodeId, Server, Term, Time};
 use raftian_script::Invariant;
 
 use super::{Oracle, View};
-use crate::invariant::{Check, id_at};
-use crate::members::bit;
+use crate::invariant::Check;
+use crate::members::Ids;
 
 /// The reads of one server since it started, and what can confirm them.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub(super) struct ReadsView {
     /// The latest call that left. Calls are numbered anew after a restart.
     sent: u64,
     /// The latest call that each other server has answered, in the term in which the answer came.
-    answered: BTreeMap<usize, u64>,
+    answered: BTreeMap<NodeId, u64>,
 }
 
 /// A read that waits.
@@ -50,7 +50,7 @@ impl ReadsView {
 
 impl Oracle {
     /// A server of this term has the answer of another to a call.
-    pub(crate) fn answered(&mut self, at: usize, from: usize, term: Term, call: u64, server: &Server, now: Time) {
+    pub(crate) fn answered(&mut self, at: usize, from: NodeId, term: Term, call: u64, server: &Server, now: Time) {
         let View { reads, lease, .. } = &mut self.views[at];
         if server.hard_state().term == term {
             let latest = reads.answered.entry(from).or_default();
@@ -72,7 +72,7 @@ impl Oracle {
     pub(crate) fn read_answered(&mut self, at: usize, ticket: u64, index: Option<Index>) -> Check {
         let waiting = &mut self.views[at].reads.waiting;
         let asked = waiting.iter().position(|asked| asked.ticket == ticket).map(|place| waiting.swap_remove(place));
-        let id = id_at(at);
+        let id = self.views[at].id;
         self.findings
             .require(asked.is_some(), Invariant::ReadIndexFresh, || format!("{id} answered read {ticket} twice"))?;
         let (Some(Asked { committed, sent, is_leased, .. }), Some(index)) = (asked, index) else { return Ok(()) };
@@ -81,7 +81,7 @@ impl Oracle {
         })?;
         let View { log, reads, .. } = &self.views[at];
         let heard = reads.answered.iter().filter(|(_, call)| **call > sent);
-        let heard = heard.fold(bit(id), |heard, (from, _)| heard | bit(id_at(*from)));
+        let heard: Ids = heard.map(|(from, _)| *from).chain([id]).collect();
         let members = log.changes().last().map_or(self.first, |(_, members)| *members);
         self.findings.require(is_leased || members.is_quorum(heard), Invariant::ReadRound, || {
             format!("{id} serves read {ticket} without answers of a quorum of ({members}) to calls after number {sent}")

@@ -7,21 +7,21 @@
 use std::time::Duration;
 
 use raftian_raft::{Body, Message, NodeId, Reply, Request, RoleKind, Term, Time};
-use raftian_script::Invariant;
+use raftian_script::{Invariant, MAX_NODES};
 
-use super::{Oracle, Seen};
-use crate::invariant::{Check, id_at, place};
-use crate::members::{MAX_NODES, bit};
+use super::{Oracle, Seen, View};
+use crate::invariant::{Check, place};
+use crate::members::Ids;
 
 /// What is to stay.
 #[derive(Debug)]
 pub(super) struct Steady {
     leader: NodeId,
     term: Term,
-    /// The members that follow it, and it, as bits.
-    members: u64,
+    /// The members that follow it, and it.
+    members: Ids,
     /// All members, up or down. Its messages to servers that are leaving are not judged: one may yet catch up.
-    all: u64,
+    all: Ids,
     /// The interval of the leader's heartbeats.
     interval: Duration,
     counts: Counts,
@@ -47,7 +47,7 @@ impl Counts {
 
 impl Steady {
     fn has(&self, id: NodeId) -> bool {
-        self.members & bit(id) != 0
+        self.members.contains(id)
     }
 
     /// What a message shows that does not belong to a quiet cluster.
@@ -64,7 +64,7 @@ impl Steady {
 
 impl Oracle {
     /// From now on this leader stays, and of `all` members these follow it; its heartbeats have this interval.
-    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: u64, all: u64, interval: Duration) {
+    pub(crate) fn settles(&mut self, leader: NodeId, term: Term, members: Ids, all: Ids, interval: Duration) {
         self.steady = Some(Steady { leader, term, members, all, interval, counts: Counts::new(0) });
     }
 
@@ -80,11 +80,13 @@ impl Oracle {
     /// that is down is asked a few times and not for ever.
     pub(crate) fn check_quiet(&mut self, most: u64) -> Check {
         let Some(Steady { leader, all, counts, .. }) = self.steady.take() else { return Ok(()) };
-        for at in (0..self.views.len()).filter(|at| id_at(*at) != leader && all & bit(id_at(*at)) != 0) {
+        for (at, View { id, .. }) in self.views.iter().enumerate().filter(|(_, view)| view.id != leader) {
+            if !all.contains(*id) {
+                continue;
+            }
             let Counts { sent, returned, questions, .. } = &counts;
             let (there, back, questions) = (sent[at], returned[at], questions[at]);
             self.findings.require(there.max(back) <= most + questions, Invariant::Steady, || {
-                let id = id_at(at);
                 format!(
                     "{there} messages from {leader} to {id} and {back} back, where heartbeats need {most} at most, and \
                      {questions} ask for answers"
@@ -101,7 +103,7 @@ impl Oracle {
         if !steady.has(from) {
             return Ok(());
         }
-        if from == steady.leader && place(to) < views.len() {
+        if from == steady.leader && views.get(place(to)).is_some_and(|view| view.id == to) {
             let is_question = views[place(from)].conduct.asks(message, now, steady.interval);
             steady.counts.sent[place(to)] += 1;
             steady.counts.questions[place(to)] += u64::from(is_question);
@@ -118,8 +120,8 @@ impl Oracle {
 
     /// A server has taken a step.
     pub(crate) fn check_stays(&mut self, at: usize, now: Seen) -> Check {
-        let Oracle { steady: Some(steady), findings, .. } = self else { return Ok(()) };
-        let (id, Seen { role, term, .. }) = (id_at(at), now);
+        let Oracle { steady: Some(steady), views, findings, .. } = self else { return Ok(()) };
+        let (id, Seen { role, term, .. }) = (views[at].id, now);
         let is_right = match () {
             () if !steady.has(id) => true,
             () if id == steady.leader => now.leads(steady.term),

@@ -3,7 +3,7 @@
 //! Invariant: what cannot be done when its time comes is not done, and nothing is drawn here: a script does the same
 //! whatever was taken out of it.
 
-use raftian_raft::{Change, NodeId};
+use raftian_raft::{Change, NodeId, Server};
 use raftian_script::{Action, Whom};
 
 use super::{Budget, World};
@@ -113,7 +113,7 @@ impl World {
     }
 
     fn pause_at(&mut self, at: usize) {
-        let id = id_at(at);
+        let id = self.nodes[at].id();
         let node = &mut self.nodes[at];
         if node.is_up() && node.paused.is_none() {
             node.paused = Some(Vec::new());
@@ -123,7 +123,7 @@ impl World {
     }
 
     pub(super) fn resume_at(&mut self, at: usize) {
-        let id = id_at(at);
+        let id = self.nodes[at].id();
         let node = &mut self.nodes[at];
         let Some(backlog) = node.paused.take() else { return };
         // What has arrived meanwhile comes before the clock.
@@ -165,6 +165,7 @@ impl World {
 
     fn change_members(&mut self, change: Change) -> Check {
         let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
+        let change = self.meant(at, change);
         if self.needs_damaged(at, &change) {
             return Ok(());
         }
@@ -176,8 +177,30 @@ impl World {
         self.settle(at, None)
     }
 
+    /// A change that names nodes, of the servers that are meant: the one there is of a name; but a member that has another
+    /// incarnation stays, or leaves.
+    pub(super) fn meant(&self, leader: usize, change: Change) -> Change {
+        let known = self.nodes[leader].server().and_then(Server::configuration);
+        let present = |id: NodeId| self.nodes[place(id)].id();
+        let member = |id: NodeId| {
+            let named = |member: &NodeId| member.name() == id.name();
+            let has_present = known.is_some_and(|members| members.contains(present(id)));
+            known.filter(|_| !has_present).and_then(|members| members.members().find(named)).unwrap_or(present(id))
+        };
+        match change {
+            Change::AddLearner(id) => Change::AddLearner(present(id)),
+            Change::Promote(id) => Change::Promote(present(id)),
+            Change::Remove(id) => Change::Remove(member(id)),
+            Change::Members { voters, learners } => Change::Members {
+                voters: voters.into_iter().map(member).collect(),
+                learners: learners.into_iter().map(member).collect(),
+            },
+        }
+    }
+
     fn transfer_to(&mut self, to: NodeId) -> Check {
         let Some(at) = self.leader().map(place).filter(|at| self.nodes[*at].paused.is_none()) else { return Ok(()) };
+        let to = self.nodes[place(to)].id();
         let (now, driver) = self.driver(at);
         // Refused if it is to no voter, or while another one is under way.
         let _ = driver.transfer(now, to);

@@ -5,14 +5,12 @@
 
 use raftian_apps::{Effect as Applied, Machine, Refusal};
 use raftian_driver::{CommandOutcome, Driver, Effect, Question, ReadOutcome, RestoreJob};
-use raftian_raft::{
-    Configuration, Contradiction, Entry, Event as Told, Message, NodeId, Payload, Persist, RoleKind, Server, Write,
-};
+use raftian_raft::{Configuration, Entry, Event as Told, Message, NodeId, Payload, Persist, RoleKind, Server, Write};
 use raftian_script::{Invariant, Kind};
 
 use super::{Budget, World};
 use crate::coverage::Rare;
-use crate::invariant::{Check, Finding, id_at, place};
+use crate::invariant::{Check, Finding, place};
 use crate::journal::What;
 use crate::network::Fate;
 use crate::node::{Asker, SimHost};
@@ -39,7 +37,7 @@ impl World {
         self.nodes[at].begin(driver);
         self.trace.note([20, at as u64, self.now_us]);
         self.budget.granted += Budget::PER_CAUSE * self.plan.nodes() as u64;
-        self.journal.note(self.now_us, self.steps, || What::Started(id_at(at)));
+        self.journal.note(self.now_us, self.steps, || What::Started(self.nodes[at].id()));
         self.settle(at, None)
     }
 
@@ -82,7 +80,7 @@ impl World {
     }
 
     fn note_end(&mut self, at: usize, server: &Server) {
-        self.journal.note(self.now_us, self.steps, || What::Crashed(id_at(at)));
+        self.journal.note(self.now_us, self.steps, || What::Crashed(self.nodes[at].id()));
         let is_joint = server.configuration().is_some_and(Configuration::is_joint);
         if is_joint && server.role() == RoleKind::Leader {
             self.coverage.note_rare(Rare::JointLeaderCrashed);
@@ -129,7 +127,7 @@ impl World {
                 self.coverage.note_rare(Rare::RolledBack);
             }
             for decision in decisions {
-                self.journal.note(self.now_us, self.steps, || What::Read(id_at(at), decision));
+                self.journal.note(self.now_us, self.steps, || What::Read(self.nodes[at].id(), decision));
                 let (ticket, index) = (decision.ticket.number(), decision.index.ok());
                 self.nodes[at].questions.is_decided(ticket, index);
                 self.oracle.read_answered(at, ticket, index)?;
@@ -157,14 +155,17 @@ impl World {
         self.oracle.settled(at, driver.server(), driver.is_restoring())?;
         let (asked, open, pending) = (node.questions.asked(), node.questions.open(), driver.pending());
         self.oracle.findings.require(open == pending, Invariant::Answered, || {
-            let id = id_at(at);
+            let id = self.nodes[at].id();
             format!("{id} took in {asked} questions, of which {open} are not answered; {pending} are pending")
         })?;
         // While a snapshot is being restored, answers wait.
         let (applied, undecided) = (self.oracle.applied_index(at), driver.server().pending_reads());
         let overdue = if node.restoring.is_some() { 0 } else { node.questions.overdue(applied, undecided) };
         self.oracle.findings.require(overdue == 0, Invariant::Answered, || {
-            format!("{overdue} questions are pending at {}, though all that they wait for is decided", id_at(at))
+            format!(
+                "{overdue} questions are pending at {}, though all that they wait for is decided",
+                self.nodes[at].id()
+            )
         })?;
         if self.plan.lease.is_some() { self.check_leases(at) } else { Ok(()) }
     }
@@ -265,7 +266,7 @@ impl World {
         node.handed += 1;
         let rests = node.restores.front().is_some_and(|first| *first <= node.handed);
         self.oracle.findings.require(!rests, Invariant::RestoreFirst, || {
-            format!("{} writes what may rest on a snapshot that is not restored yet", id_at(at))
+            format!("{} writes what may rest on a snapshot that is not restored yet", self.nodes[at].id())
         })
     }
 
@@ -328,16 +329,6 @@ impl World {
         if !std::mem::replace(&mut node.calls.has_timer, true) {
             self.queue.plan(until_us, Event::CallsTimeOut { node: at, epoch: node.epoch });
         }
-    }
-
-    fn refused(&mut self, at: usize, contradiction: Contradiction) -> Check {
-        let invariant = match contradiction {
-            Contradiction::SecondLeader { .. } => Invariant::ElectionSafety,
-            Contradiction::Committed { .. } => Invariant::StateMachineSafety,
-            _ => Invariant::Composure,
-        };
-        // It takes no notice of such a message.
-        self.oracle.findings.report(invariant, || format!("{} refuses what it was sent: {contradiction}", id_at(at)))
     }
 
     // Snapshots.
@@ -444,9 +435,9 @@ impl World {
     /// A question is answered, or passed on: once.
     fn note_answered(&mut self, at: usize, asker: &Asker) -> Check {
         let is_open = self.nodes[at].questions.is_answered(asker.number);
-        self.oracle
-            .findings
-            .require(is_open, Invariant::Answered, || format!("{} answers question {} again", id_at(at), asker.number))
+        self.oracle.findings.require(is_open, Invariant::Answered, || {
+            format!("{} answers question {} again", self.nodes[at].id(), asker.number)
+        })
     }
 
     fn note_applied(&mut self, at: usize, entry: &Entry, applied: &raftian_apps::Applied) -> Check {
@@ -461,7 +452,7 @@ impl World {
             },
             Applied::Noop | Applied::Executed(_) => {}
         }
-        self.journal.note(self.now_us, self.steps, || What::Applied(id_at(at), entry.index));
+        self.journal.note(self.now_us, self.steps, || What::Applied(self.nodes[at].id(), entry.index));
         Ok(())
     }
 
@@ -474,7 +465,7 @@ impl World {
             Told::SnapshotInstalled { .. } => self.coverage.note_rare(Rare::SnapshotInstalled),
             _ => {}
         }
-        self.journal.note(self.now_us, self.steps, || What::Event(id_at(at), event));
+        self.journal.note(self.now_us, self.steps, || What::Event(self.nodes[at].id(), event));
     }
 }
 

@@ -11,8 +11,8 @@ use raftian_script::{Invariant, Op};
 
 use super::World;
 use crate::client::Client;
-use crate::invariant::{Check, Finding, Violation, id_at, place};
-use crate::members::Members;
+use crate::invariant::{Check, Finding, Violation, place};
+use crate::members::{Ids, Members, bit};
 use crate::node::Node;
 use crate::random::{Stream, random};
 
@@ -130,12 +130,13 @@ impl World {
         let mut order: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].is_up()).collect();
         order.sort_unstable_by_key(|at| random([self.seed, Stream::CoreOrder as u64, *at as u64]));
         let least = random([self.seed, Stream::CoreSize as u64]) as usize % self.nodes.len();
-        let mut core = 0;
+        let (mut core, mut servers) = (0, Ids::default());
         for (count, at) in order.into_iter().enumerate() {
-            if count > least && in_use.iter().all(|members| members.is_quorum(core)) {
+            if count > least && in_use.iter().all(|members| members.is_quorum(servers)) {
                 break;
             }
             core |= 1 << at;
+            servers = servers | bit(self.nodes[at].id());
         }
         core
     }
@@ -155,8 +156,9 @@ impl World {
         let leader = self.nodes.iter().enumerate().filter(|(at, _)| core >> at & 1 == 1);
         let leader = leader.filter_map(|(_, node)| node.server()).filter(|server| server.role() == RoleKind::Leader);
         let Some(leader) = leader.max_by_key(|server| server.hard_state().term) else { return false };
-        let is_member =
-            |at: usize| leader.configuration().is_some_and(|members: &Configuration| members.contains(id_at(at)));
+        let is_member = |at: usize| {
+            leader.configuration().is_some_and(|members: &Configuration| members.contains(self.nodes[at].id()))
+        };
         let mut members = (0..self.nodes.len()).filter(|at| core >> at & 1 == 1 && is_member(*at));
         let applied = |at: usize| self.nodes[at].driver.as_ref().map(|driver| driver.machine().last_applied());
         members.all(|at| applied(at).is_some_and(|applied| applied >= leader.commit_index()))

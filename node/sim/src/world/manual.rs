@@ -237,6 +237,7 @@ impl World {
     /// The invariant that this broke.
     pub fn change(&mut self, id: NodeId, change: Change) -> Result<Option<Result<Proposed, ChangeRefused>>, Violation> {
         self.ask_server(id, |world, at| {
+            let change = world.meant(at, change);
             let (now, driver) = world.driver(at);
             driver.change(now, change)
         })
@@ -248,6 +249,7 @@ impl World {
     /// The invariant that this broke.
     pub fn transfer(&mut self, id: NodeId, to: NodeId) -> Result<Option<Result<(), TransferRefused>>, Violation> {
         self.ask_server(id, |world, at| {
+            let to = world.nodes[place(to)].id();
             let (now, driver) = world.driver(at);
             driver.transfer(now, to)
         })

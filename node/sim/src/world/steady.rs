@@ -10,7 +10,7 @@ use super::World;
 use super::live::PATIENCE;
 use crate::coverage::Rare;
 use crate::invariant::{Violation, id_at};
-use crate::members::{Members, bit};
+use crate::members::{Ids, Members};
 use crate::node::{Input, Node};
 use crate::random::{Stream, random};
 
@@ -49,7 +49,8 @@ impl World {
         let is_protected = self.nodes.iter().all(|node| node.options.check_quorum && node.options.pre_vote);
         let is_steady = self.is_calm(up) && (is_protected || !self.may_be_deposed(core, members));
         if is_steady {
-            self.oracle.settles(id_at(leader), term, up, members.all(), self.plan.heartbeat_interval);
+            let (leader, up) = (self.nodes[leader].id(), self.servers(up));
+            self.oracle.settles(leader, term, up, members.all(), self.plan.heartbeat_interval);
         }
         let end_us = self.now_us + u64::from(PATIENCE) * timeout_us;
         if let Some(straggler) = self.draw_straggler(leader, members, up) {
@@ -90,7 +91,7 @@ impl World {
         let asks = |message: &Message| {
             matches!(message.body, Body::Request(Request::PreVote(_) | Request::RequestVote { .. }))
         };
-        self.up(core).any(|(at, _)| !members.contains(id_at(at)))
+        self.up(core).any(|(_, server)| !members.contains(server.id()))
             || self.messages().into_iter().any(|(_, message)| asks(message))
     }
 
@@ -142,34 +143,39 @@ impl World {
         nodes.filter_map(|(at, node)| Some((at, node.server()?)))
     }
 
+    /// Those at these places that run.
+    fn servers(&self, places: u64) -> Ids {
+        self.up(places).map(|(_, server)| server.id()).collect()
+    }
+
     /// The only leader of a core, if all members follow it and no change or transfer is under way.
     fn settled_leader(&self, core: u64) -> Option<usize> {
         let mut leaders = self.up(core).filter(|(_, server)| server.role() == RoleKind::Leader);
         let (Some((at, leader)), None) = (leaders.next(), leaders.next()) else { return None };
         let members = leader.configuration().map(Members::of)?;
-        let is_settled = leader.configuration_is_settled() && members.outgoing == 0;
-        let may_stay = members.voters & bit(leader.id()) != 0 && leader.status().transfer.is_none();
+        let is_settled = leader.configuration_is_settled() && members.outgoing.is_empty();
+        let may_stay = members.voters.contains(leader.id()) && leader.status().transfer.is_none();
         let follows = |server: &Server| {
             server.leader() == Some(leader.id())
                 && server.hard_state().term == leader.hard_state().term
                 && server.configuration().map(Members::of) == Some(members)
         };
-        let mut followers = self.up(core).filter(|(at, _)| members.contains(id_at(*at)));
+        let mut followers = self.up(core).filter(|(_, server)| members.contains(server.id()));
         (is_settled && may_stay && followers.all(|(_, server)| follows(server))).then_some(at)
     }
 
-    /// The members in a core that run, as bits, and the term of their leader.
+    /// The members in a core that run, by their places, and the term of their leader.
     fn settled_members(&self, core: u64, leader: usize) -> Option<(Members, u64, u64)> {
         let server = self.nodes[leader].server()?;
         let members = server.configuration().map(Members::of)?;
-        let up = self.up(core).filter(|(at, _)| members.contains(id_at(*at)));
-        Some((members, up.fold(0, |bits, (at, _)| bits | bit(id_at(at))), server.hard_state().term))
+        let up = self.up(core).filter(|(_, server)| members.contains(server.id()));
+        Some((members, up.fold(0, |places, (at, _)| places | 1 << at), server.hard_state().term))
     }
 
     /// A follower that the others can do without, if there is one.
     fn draw_straggler(&self, leader: usize, members: Members, up: u64) -> Option<usize> {
         let followers = (0..self.nodes.len()).filter(|at| *at != leader && up >> at & 1 == 1);
-        let spare = followers.filter(|at| members.is_quorum(up & !bit(id_at(*at))));
+        let spare = followers.filter(|at| members.is_quorum(self.servers(up & !(1 << at))));
         let whole = spare.filter(|at| !self.nodes[*at].storage.is_damaged());
         whole.min_by_key(|at| random([self.seed, Stream::Straggler as u64, *at as u64]))
     }

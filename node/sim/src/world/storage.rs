@@ -6,15 +6,15 @@
 use raftian_raft::{
     Change, Discard, Entry, Index, LastEntry, NodeId, Payload, Persisted, Recovered as Disk, Server, Snapshot, Write,
 };
-use raftian_script::{Action, Invariant, Part};
+use raftian_script::{Action, Invariant, MAX_INCARNATIONS, Part};
 use raftian_wal::Recovered;
 
 use super::World;
 use crate::coverage::Rare;
-use crate::invariant::{Check, Finding, id_at, place};
+use crate::invariant::{Check, Finding, place};
 use crate::journal::What;
-use crate::members::{Members, bit};
-use crate::node::Input;
+use crate::members::{Ids, Members, bit};
+use crate::node::{Input, Node};
 use crate::queue::Event;
 use crate::random::{Stream, random};
 use crate::settings::{first_machine, wal_part};
@@ -57,7 +57,7 @@ impl World {
                 return Ok(());
             }
             Err(error) => {
-                let text = format!("the log of {} fails on a disk that works: {error}", id_at(at));
+                let text = format!("the log of {} fails on a disk that works: {error}", self.nodes[at].id());
                 return Err(Finding { invariant: Invariant::RecoveryTruth, text });
             }
         };
@@ -70,7 +70,7 @@ impl World {
 
     /// A node learns that its writes are durable.
     pub(super) fn has_synced(&mut self, at: usize, persisted: Vec<Persisted>) -> Check {
-        self.journal.note(self.now_us, self.steps, || What::Synced(id_at(at)));
+        self.journal.note(self.now_us, self.steps, || What::Synced(self.nodes[at].id()));
         if self.crosses(at, false, Rare::CrashedAtSync)? {
             return Ok(());
         }
@@ -97,11 +97,11 @@ impl World {
             (Err(_), Some(part)) => {
                 self.trace.note([24, at as u64, self.now_us]);
                 self.coverage.note_rare(Rare::StartRefused);
-                self.journal.note(self.now_us, self.steps, || What::Refused(id_at(at), part));
+                self.journal.note(self.now_us, self.steps, || What::Refused(self.nodes[at].id(), part));
                 Ok(None)
             }
             (Err(error), None) => {
-                let text = format!("{} cannot open a log that nothing was done to: {error}", id_at(at));
+                let text = format!("{} cannot open a log that nothing was done to: {error}", self.nodes[at].id());
                 Err(Finding { invariant: Invariant::RecoveryTruth, text })
             }
         }
@@ -157,7 +157,14 @@ impl World {
             Action::Wipe(node) | Action::PutBackDisk(node) if self.nodes[place(*node)].is_up() => {
                 Some(format!("{node} is not down"))
             }
-            Action::Wipe(node) | Action::PutBackDisk(node) if !self.oracle.is_forgotten(*node) => {
+            Action::Wipe(node) if storage(node).is_new() => Some(format!("the disk of {node} is empty already")),
+            Action::Wipe(node) if self.next_incarnation(place(*node)).is_none() => {
+                Some(format!("there are {MAX_INCARNATIONS} incarnations of {node} at most"))
+            }
+            Action::Wipe(node) if !self.may_lose(place(*node)) => {
+                Some(format!("without {node} a quorum would be lost for good"))
+            }
+            Action::PutBackDisk(node) if !self.may_go_back(place(*node)) => {
                 Some(format!("a configuration may still need what is on the disk of {node}"))
             }
             Action::PutBackDisk(node) if !storage(node).has_copy() => {
@@ -169,41 +176,53 @@ impl World {
 
     /// Whether every configuration has a quorum of disks that are whole without this one.
     fn can_spare(&self, at: usize) -> bool {
-        self.oracle.can_spare(self.damaged() | bit(id_at(at)))
+        self.oracle.can_spare(self.damaged() | bit(self.nodes[at].id()))
     }
 
-    /// The disk of a node that is down, and that no configuration needs any more, is empty. Not done while one does: who
-    /// votes under a name that others know must have the log of that name.
+    /// The disk of a node that is down is emptied, and another incarnation of its name begins, unless some configuration
+    /// would lose its quorum for good.
     pub(super) fn wipe(&mut self, at: usize) {
-        if self.nodes[at].is_up() || !self.oracle.is_forgotten(id_at(at)) {
-            return;
-        }
+        let can_be = !self.nodes[at].is_up() && !self.nodes[at].storage.is_new() && self.may_lose(at);
+        let Some(next) = self.next_incarnation(at).filter(|_| can_be) else { return };
         self.coverage.note_rare(Rare::Wiped);
-        self.journal.note(self.now_us, self.steps, || What::Wiped(id_at(at)));
-        self.oracle.wiped(at);
-        self.nodes[at].storage.wipe();
-        self.nodes[at].options.configuration = None;
+        self.journal.note(self.now_us, self.steps, || What::Wiped(next));
+        self.oracle.begins_anew(at, next);
+        let node = &mut self.nodes[at];
+        node.storage.begin_anew(next);
+        (node.options.id, node.options.configuration) = (next, None);
+    }
+
+    fn next_incarnation(&self, at: usize) -> Option<NodeId> {
+        let next = self.nodes[at].id().next_incarnation()?;
+        (usize::from(next.incarnation()) <= MAX_INCARNATIONS).then_some(next)
+    }
+
+    /// Whether no configuration needs the server here any more, or all that there ever were can spare it.
+    fn may_lose(&self, at: usize) -> bool {
+        self.oracle.is_forgotten(at) || self.can_spare(at)
+    }
+
+    /// Whether the server here may lose a part of its past: no configuration needs it any more.
+    fn may_go_back(&self, at: usize) -> bool {
+        self.oracle.is_forgotten(at) && self.oracle.are_few_with(at)
     }
 
     /// A copy is made of what a disk has durably, unless it is damaged.
     pub(super) fn keep_disk(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         if node.storage.keep() {
-            node.kept_configuration = node.options.configuration.clone();
             self.oracle.disk_kept(at);
         }
     }
 
-    /// A node that is down gets the copy of its disk that was kept, and with it its past: only where a wipe could be.
+    /// A node that is down gets the copy of its disk that was kept, and with it its past.
     pub(super) fn put_back_disk(&mut self, at: usize) {
-        if self.nodes[at].is_up() || !self.oracle.is_forgotten(id_at(at)) || !self.nodes[at].storage.put_back() {
+        if self.nodes[at].is_up() || !self.may_go_back(at) || !self.nodes[at].storage.put_back() {
             return;
         }
         self.coverage.note_rare(Rare::DiskPutBack);
-        self.journal.note(self.now_us, self.steps, || What::PutBack(id_at(at)));
+        self.journal.note(self.now_us, self.steps, || What::PutBack(self.nodes[at].id()));
         self.oracle.put_back(at);
-        let node = &mut self.nodes[at];
-        node.options.configuration = node.kept_configuration.clone();
     }
 
     // Damage.
@@ -217,20 +236,19 @@ impl World {
         let name = random([self.seed, Stream::Flip as u64, at as u64, self.steps]);
         if let Some(part) = self.nodes[at].storage.flip(wal_part(part), name) {
             self.coverage.note_rare(Rare::RecordDamaged);
-            self.journal.note(self.now_us, self.steps, || What::Damaged(id_at(at), part));
+            self.journal.note(self.now_us, self.steps, || What::Damaged(self.nodes[at].id(), part));
         }
     }
 
-    /// The nodes that could not start any more, as bits.
-    fn damaged(&self) -> u64 {
-        let damaged = self.nodes.iter().filter(|node| node.storage.is_damaged());
-        damaged.fold(0, |bits, node| bits | bit(node.id()))
+    /// The servers that could not start any more.
+    fn damaged(&self) -> Ids {
+        self.nodes.iter().filter(|node| node.storage.is_damaged()).map(Node::id).collect()
     }
 
     /// Whether this change would leave the members that a leader knows without a quorum of disks that are whole.
     pub(super) fn needs_damaged(&self, leader: usize, change: &Change) -> bool {
-        let damaged = self.damaged();
+        let lost = self.damaged() | self.oracle.gone();
         let members = self.nodes[leader].server().and_then(Server::configuration).map(Members::of);
-        damaged != 0 && members.is_some_and(|members| !members.after(change).is_quorum(!damaged))
+        !lost.is_empty() && members.is_some_and(|members| !members.after(change).is_quorum(!lost))
     }
 }

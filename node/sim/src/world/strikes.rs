@@ -103,6 +103,7 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+
     use raftian_script::LinkEffect;
 
     use super::*;

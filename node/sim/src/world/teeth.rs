@@ -11,7 +11,7 @@ use raftian_wal::Recovered;
 
 use super::{Budget, MAX_STEPS_WITHOUT_TIME, World};
 use crate::invariant::{Check, id_at};
-use crate::members::Members;
+use crate::members::{Ids, Members};
 use crate::oracle::{Oracle, Seen};
 use crate::settings::Settings;
 
@@ -29,6 +29,11 @@ fn led_by(plan: Plan) -> World {
     world.step_all().unwrap();
     assert_eq!((world.leader(), world.committed()), (Some(id_at(0)), 1));
     world
+}
+
+/// The first servers.
+fn first(count: usize) -> Ids {
+    (0..count).map(id_at).collect()
 }
 
 #[track_caller]
@@ -59,7 +64,7 @@ fn a_match_index_that_is_not_on_the_followers_disk_is_seen() {
     world.oracle.replaced(1);
     world.oracle.writes(1, &Write { hard_state, ..Write::default() }).unwrap();
     let server = world.nodes[0].server().unwrap();
-    check(world.oracle.check_match_index(0, server, 1), Invariant::MatchIndexTruth);
+    check(world.oracle.check_match_index(0, server, id_at(1)), Invariant::MatchIndexTruth);
 }
 
 #[test]
@@ -123,11 +128,11 @@ fn a_read_without_a_round_of_its_own_is_seen() {
     check(oracle.read_answered(0, 1, Some(1)), Invariant::ReadRound);
     // An answer to a call that left before the read counts for nothing, and neither does one of another term.
     oracle.read_asked(0, 2, server, now);
-    oracle.answered(0, 1, 1, 1, server, now);
-    oracle.answered(0, 2, 0, 1_000, server, now);
+    oracle.answered(0, id_at(1), 1, 1, server, now);
+    oracle.answered(0, id_at(2), 0, 1_000, server, now);
     check(oracle.read_answered(0, 2, Some(1)), Invariant::ReadRound);
     oracle.read_asked(0, 3, server, now);
-    oracle.answered(0, 1, 1, 1_000, server, now);
+    oracle.answered(0, id_at(1), 1, 1_000, server, now);
     assert!(oracle.read_answered(0, 3, Some(1)).is_ok());
 }
 
@@ -146,7 +151,7 @@ fn a_read_by_a_lease_that_is_over_or_void_is_seen() {
     check(read(oracle, 1, 1_200), Invariant::ReadRound);
     let last = LastEntry { term: 1, index: 1 };
     oracle.sent(&call(1_000, Request::RequestVote { last, transfer: false }), at(1_200)).unwrap();
-    oracle.answered(0, 1, 1, 1_000, server, at(1_210));
+    oracle.answered(0, id_at(1), 1, 1_000, server, at(1_210));
     assert!(read(oracle, 2, 1_336).is_ok());
     check(read(oracle, 3, 1_337), Invariant::ReadRound);
     oracle.sent(&call(1_001, Request::TimeoutNow), at(1_220)).unwrap();
@@ -184,7 +189,7 @@ fn a_match_index_that_falls_is_seen() {
     world.step_all().unwrap();
     let server = world.nodes[0].server().unwrap();
     assert_eq!(server.match_index(id_at(1)), Some(2));
-    world.oracle.tell_matched(0, 1, 3);
+    world.oracle.tell_matched(0, id_at(1), 3);
     check(world.oracle.check_match_rises(0, server), Invariant::MatchIndexRises);
 }
 
@@ -208,7 +213,7 @@ fn a_term_without_a_cause_and_an_election_put_off_for_a_stale_leader_are_seen() 
 #[test]
 fn a_cluster_that_does_not_stay_as_it_is_is_seen() {
     let mut world = led();
-    world.oracle.settles(id_at(0), 1, 0b011, 0b111, INTERVAL);
+    world.oracle.settles(id_at(0), 1, first(2), first(3), INTERVAL);
     let seen = Seen::of(world.nodes[1].server().unwrap());
     assert!(world.oracle.check_stays(1, seen).is_ok());
     check(world.oracle.check_stays(1, Seen { role: RoleKind::PreCandidate, ..seen }), Invariant::Steady);
@@ -245,7 +250,7 @@ fn messages_that_no_heartbeat_needs_are_seen() {
     let quiet_us = 20 * INTERVAL.as_micros() as u64;
     for wasted in [0, 1] {
         let mut world = led();
-        world.oracle.settles(id_at(0), 1, 0b111, 0b111, INTERVAL);
+        world.oracle.settles(id_at(0), 1, first(3), first(3), INTERVAL);
         (0..3).for_each(|ms| leaves(&mut world, append(Vec::new()), ms));
         world.oracle.count_anew();
         let most = world.most_beats(0, quiet_us);
@@ -262,7 +267,7 @@ fn messages_that_no_heartbeat_needs_are_seen() {
 fn a_heartbeat_that_asks_whether_a_request_is_lost_is_no_waste_and_another_one_is() {
     for (questions, is_waste) in [(vec![5], false), (vec![5, 6], true), (vec![0], true), (vec![55], true)] {
         let mut world = led();
-        world.oracle.settles(id_at(0), 1, 0b111, 0b111, INTERVAL);
+        world.oracle.settles(id_at(0), 1, first(3), first(3), INTERVAL);
         leaves(&mut world, append(vec![noop(2, 1)]), 0);
         world.oracle.count_anew();
         questions.into_iter().for_each(|ms| leaves(&mut world, append(Vec::new()), ms));

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use raftian_driver::{Consistency, Driver, Route};
-use raftian_raft::{Body, Message, NodeId, Reply, Request as Rpc, RoleKind, Time};
+use raftian_raft::{Body, Contradiction, Message, NodeId, Reply, Request as Rpc, RoleKind, Server, Time};
 use raftian_script::{Invariant, Kind};
 use serde_json::value::RawValue;
 
@@ -125,26 +125,49 @@ impl World {
             return Ok(None);
         }
         self.journal.note(self.now_us, self.steps, || What::Delivered(id, Box::new(message.clone())));
-        let (call, term) = (message.call, message.term);
+        let (peer, to, call, term) = (message.from, message.to, message.call, message.term);
         let answers_append = matches!(message.body, Body::Reply(Reply::AppendEntries(_) | Reply::InstallSnapshot(_)));
         let is_request = matches!(message.body, Body::Request(_));
         let kept = self.deadline_to_keep(at, &message);
         let now = self.nodes[at].clock.time(self.now_us);
         self.oracle.hears(at, &message, now, self.nodes[at].options.check_quorum);
+        let before = self.nodes[at].server().map(Server::hard_state);
         let (now, driver) = self.driver(at);
         match is_request {
             true => driver.request(now, message, call),
             false => driver.reply(now, message),
         }
         let server = self.nodes[at].server().expect("it has just taken a message in");
+        let (id, is_moved) = (server.id(), before != Some(server.hard_state()));
+        self.oracle.findings.require(to == id || !is_moved, Invariant::IncarnationsApart, || {
+            format!("{id} took in what {peer} sent to {to}")
+        })?;
         if let Some(deadline) = kept {
             self.oracle.check_deadline_kept(at, server.deadline() == deadline)?;
         }
         if answers_append {
-            self.oracle.answered(at, from, term, call, server, now);
-            self.oracle.check_match_index(at, server, from)?;
+            self.oracle.answered(at, peer, term, call, server, now);
+            self.oracle.check_match_index(at, server, peer)?;
         }
         Ok(Some(kind))
+    }
+
+    /// A node refused a message, and takes no notice of it.
+    pub(super) fn refused(&mut self, at: usize, contradiction: Contradiction) -> Check {
+        let invariant = match contradiction {
+            Contradiction::OtherIncarnation { .. } => {
+                self.coverage.note_rare(Rare::OtherIncarnationRefused);
+                let what = What::OtherIncarnation(self.nodes[at].id(), contradiction);
+                self.journal.note(self.now_us, self.steps, || what);
+                return Ok(());
+            }
+            Contradiction::SecondLeader { .. } => Invariant::ElectionSafety,
+            Contradiction::Committed { .. } => Invariant::StateMachineSafety,
+            _ => Invariant::Composure,
+        };
+        self.oracle
+            .findings
+            .report(invariant, || format!("{} refuses what it was sent: {contradiction}", self.nodes[at].id()))
     }
 
     /// When an election is due at a server that is sent something by a leader of an earlier term.
@@ -162,7 +185,7 @@ impl World {
     fn give_up_calls(&mut self, at: usize) {
         while let Some((peer, call)) = self.nodes[at].calls.take_late(self.now_us) {
             self.coverage.note_rare(Rare::CallGivenUp);
-            self.oracle.call_is_lost(at, place(peer), call);
+            self.oracle.call_is_lost(at, peer, call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
         }
@@ -189,7 +212,7 @@ impl World {
         let calls = &mut self.nodes[at].calls;
         if calls.end(call) || calls.has_given_up(call) {
             self.coverage.note_rare(Rare::CallLost);
-            self.oracle.call_is_lost(at, place(peer), call);
+            self.oracle.call_is_lost(at, peer, call);
             let (now, driver) = self.driver(at);
             driver.lost(now, peer, call);
         }
