@@ -78,6 +78,12 @@ pub(crate) struct SavedNode {
     pub(crate) server: Option<Identity>,
 }
 
+/// What every format of the file has.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
 impl Saved {
     /// What is to be written.
     pub(crate) fn new(settings: Settings, nodes: BTreeMap<NodeId, SavedNode>, members: Members) -> Saved {
@@ -218,11 +224,13 @@ impl Settings {
 }
 
 fn parse(text: &str) -> Result<Saved, String> {
+    // First, since a file of another format need not have what this one has.
+    let Head { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if format != FORMAT {
+        return Err(format!("its format is {format}, and this daemon knows {FORMAT}"));
+    }
     let saved: Saved = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let settings = &saved.settings;
-    if saved.format != FORMAT {
-        return Err(format!("its format is {}, and this daemon knows {FORMAT}", saved.format));
-    }
     if !(1..=MAX_NODES).contains(&settings.nodes) || saved.nodes.is_empty() || saved.members.configuration().is_none() {
         return Err("it names no nodes, or no members".into());
     }
@@ -353,6 +361,8 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let no_members = text.replace("\"told\"", "\"heard\"");
         let stranger = text.replace("\"n5\"", "\"n7\"");
+        let former = text.replace("\"format\": 3", "\"format\": 2").replace("was_ready", "was");
+        assert!(parse(&former).unwrap_err().contains("its format is 2, and this daemon knows 3"));
         for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 3", "\"format\": 1")] {
             fs::write(&path, damaged).unwrap();
             let error = Saved::load(&path).unwrap_err();

@@ -18,10 +18,15 @@ use raftian_rpc::error::{NOT_RUNNING, NOT_RUNNING_STATUS};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 /// The most connections at a time.
-const MAX_CONNECTIONS: usize = 32;
+const MAX_CONNECTIONS: usize = 16;
+
+/// From this age on a connection gives way to a newer one, where there is no room for both. Who asks at once is answered
+/// long before.
+const GIVES_WAY_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a caller may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,7 +56,6 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         *self.gate.lock() = false;
-        // Connections that were accepted are still answered: each is a task of its own.
         self.task.abort();
     }
 }
@@ -91,23 +95,58 @@ async fn answer_all(listener: Arc<std::net::TcpListener>, gate: Arc<Gate>, answe
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     };
-    let mut connections: VecDeque<AbortHandle> = VecDeque::new();
-    while let Some(accepted) = poll_fn(|context| gate.accept(&listener, context)).await {
+    let mut callers = Callers::default();
+    loop {
+        callers.room().await;
+        let Some(accepted) = poll_fn(|context| gate.accept(&listener, context)).await else { return };
         match accepted {
-            Ok(socket) => {
-                connections.retain(|connection| !connection.is_finished());
-                if connections.len() == MAX_CONNECTIONS
-                    && let Some(oldest) = connections.pop_front()
-                {
-                    oldest.abort();
-                }
-                connections.push_back(tokio::spawn(answer_one(socket, Arc::clone(&answer))).abort_handle());
-            }
+            Ok(socket) => callers.add(answer_one(socket, Arc::clone(&answer))),
             // The caller has gone already.
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             // The socket stays ready, so without a pause this would be a busy loop.
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
+    }
+}
+
+/// Those who are being answered.
+#[derive(Default)]
+struct Callers {
+    tasks: JoinSet<()>,
+    /// The oldest first; some of them may have ended.
+    ages: VecDeque<(Instant, AbortHandle)>,
+}
+
+impl Callers {
+    /// Waits until there is room for one more.
+    async fn room(&mut self) {
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            self.ages.retain(|(_, task)| !task.is_finished());
+            if self.tasks.len() < MAX_CONNECTIONS {
+                return;
+            }
+            let Some((since, oldest)) = self.ages.front() else { return };
+            tokio::select! {
+                _ = self.tasks.join_next() => {}
+                () = sleep_until(*since + GIVES_WAY_AFTER) => {
+                    oldest.abort();
+                    self.tasks.join_next().await;
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, answering: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(answering);
+        self.ages.push_back((Instant::now(), task));
+    }
+}
+
+impl Drop for Callers {
+    fn drop(&mut self) {
+        // They are still answered, though the next connection is the node's.
+        self.tasks.detach_all();
     }
 }
 

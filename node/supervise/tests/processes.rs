@@ -92,6 +92,20 @@ async fn callers_of_a_seat_without_a_process_hear_at_once_that_nothing_was_done(
 }
 
 #[tokio::test]
+async fn many_callers_at_once_are_all_answered() {
+    let seat = seat();
+    let ask = |_| {
+        let client = client(&seat);
+        tokio::spawn(async move { client.status().await.unwrap_err() })
+    };
+    let calls: Vec<_> = (0..500).map(ask).collect();
+    for call in calls {
+        let error = call.await.unwrap();
+        assert_eq!(not_taken(&error), Some("does not run"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_request_is_answered_too() {
     let seat = seat();
     let request = format!("POST / HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n{}", "x".repeat(8_000_000));
@@ -102,7 +116,7 @@ async fn a_large_request_is_answered_too() {
 async fn callers_that_say_nothing_keep_nobody_out() {
     let seat = seat();
     let mut silent = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..100 {
         silent.push(TcpStream::connect(seat.address()).await.unwrap());
     }
     assert!(not_taken(&client(&seat).status().await.unwrap_err()).is_some());
