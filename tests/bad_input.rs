@@ -7,7 +7,7 @@ use std::process::Command;
 use raftian_tests::{Game, Lab, binaries, ended, in_every_hosting, pid_of, signal};
 use rustix::process::Signal;
 
-in_every_hosting!(commands_to_nodes_that_cannot_answer_say_so, a_port_in_use_is_reported_and_another_one_chosen);
+in_every_hosting!(commands_to_nodes_that_cannot_answer_say_so, a_port_that_was_taken_while_no_daemon_ran_is_reported);
 
 #[test]
 fn what_cannot_be_meant_is_wrong_usage() {
@@ -95,12 +95,16 @@ fn commands_to_nodes_that_cannot_answer_say_so(game: Game) {
     assert!(matches!(ran.code, 1 | 124) && ran.stderr.contains("n1"), "{ran:#?}");
 }
 
-fn a_port_in_use_is_reported_and_another_one_chosen(game: Game) {
+fn a_port_that_was_taken_while_no_daemon_ran_is_reported(game: Game) {
     let lab = Lab::started_beside(1, game);
     let address = lab.nodes()[0]["address"].as_str().unwrap().to_owned();
     lab.ok("stop n1");
+    assert!(std::net::TcpListener::bind(&address).is_err(), "it is the node's, whether it runs or not");
+    lab.ok("stop");
     let squatter = std::net::TcpListener::bind(&address).unwrap();
-    lab.ok("restart n1");
+    let started = lab.run("start");
+    let (_, port) = address.rsplit_once(':').unwrap();
+    assert!(format!("{started:?}").contains(&format!("port {port} of n1 was in use; it listens on ")), "{started:#?}");
     assert_ne!(lab.nodes()[0]["address"].as_str().unwrap(), address);
     drop(squatter);
     lab.ok("attack 1");

@@ -223,7 +223,8 @@ fn a_node_of_whose_joining_no_leader_has_heard_is_gone_after_the_next_start() {
     // As the daemon leaves it when it dies between spawning the node and telling the leader.
     let file = lab.folder().join("lab.json");
     let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    saved["nodes"]["n2"] = serde_json::json!({ "port": 0, "starts": 1, "joined": true, "process": null });
+    saved["nodes"]["n2"] =
+        serde_json::json!({ "port": 0, "was_ready": false, "starts": 1, "joined": true, "process": null });
     saved["members"]["open"]["n2"] = "add".into();
     fs::write(&file, saved.to_string()).unwrap();
     let start = lab.run("start");

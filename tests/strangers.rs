@@ -1,12 +1,52 @@
 //! Other users of the machine, and what a lab takes over from the shell it is started in.
 
 use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use raftian_tests::{Lab, binaries, ended, ran, signal};
-use rustix::process::{Signal, geteuid};
+use raftian_tests::{Lab, binaries, ended, eventually, ran, signal};
+use rustix::process::{Signal, Uid, geteuid};
+use rustix::thread::set_thread_uid;
+
+/// `nobody`, who is another user.
+const NOBODY: u32 = 65_534;
+
+/// Does something as another user, where this one may become another; else as this one.
+fn as_another_user<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::spawn(|| {
+        if geteuid().is_root() {
+            // To the kernel a user is a thread's.
+            set_thread_uid(Uid::from_raw(NOBODY)).unwrap();
+        }
+        act()
+    })
+}
+
+/// Listens on a port as another user, as soon as it is free.
+fn take(port: u16) -> io::Result<TcpListener> {
+    as_another_user(move || TcpListener::bind((Ipv4Addr::LOCALHOST, port))).join().unwrap()
+}
+
+/// The ports of a lab's nodes, in their order.
+fn ports(lab: &Lab) -> Vec<u16> {
+    let port = |node: &serde_json::Value| {
+        let address = node["address"].as_str().expect("every node has an address");
+        address.rsplit_once(':').unwrap().1.parse().unwrap()
+    };
+    lab.nodes().iter().map(port).collect()
+}
+
+fn kill_the_daemon(lab: &Lab) {
+    signal(lab.daemon_pid().unwrap(), Signal::KILL);
+    eventually("everything is gone", || lab.processes().is_empty());
+}
 
 /// Everything below a folder, and the folder.
 fn walk(path: &Path) -> Vec<PathBuf> {
@@ -120,4 +160,61 @@ fn a_fifo_or_a_folder_in_the_place_of_a_lab_file_is_refused_and_not_waited_for()
     let refused = ended(lab.begin("start"));
     assert!(refused.code == 1 && refused.stderr.contains("daemon.log cannot be written"), "{refused:#?}");
     fs::remove_file(&log).unwrap();
+}
+
+/// What could be done before: take the port of a dead node, be given the secret by its peers, and acknowledge for it.
+#[test]
+fn an_impostor_that_tries_all_the_time_gets_no_port_of_a_node_that_is_killed_and_restarted() {
+    let lab = Lab::started(3);
+    let before = ports(&lab);
+    let stop = Arc::new(AtomicBool::new(false));
+    let impostor = {
+        let (stop, ports) = (Arc::clone(&stop), before.clone());
+        as_another_user(move || {
+            let take = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+            let mut tries = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                assert!(!ports.iter().any(take), "a port of a node was free");
+                tries += 1;
+                thread::park_timeout(Duration::from_micros(200));
+            }
+            tries
+        })
+    };
+    lab.ok("attack 1");
+    for _ in 0..3 {
+        lab.ok("kill @followers");
+        let alone = lab.run("attack 2 --timeout 300ms");
+        assert_ne!(alone.code, 0, "nobody acknowledges in the place of the dead: {alone:#?}");
+        lab.ok("restart @all");
+    }
+    lab.ok("kill @all");
+    lab.ok("start");
+    lab.ok("wait converged");
+    stop.store(true, Ordering::Relaxed);
+    assert!(impostor.join().unwrap() > 100);
+    assert_eq!(ports(&lab), before);
+    assert_eq!(lab.nodes()[0]["server"]["state"]["players"][0]["hp"], 70);
+}
+
+#[test]
+fn the_ports_of_a_lab_survive_its_daemon_and_one_that_is_taken_meanwhile_is_left_alone() {
+    let lab = Lab::started(3);
+    lab.ok("kill n3");
+    let before = ports(&lab);
+    kill_the_daemon(&lab);
+    lab.ok("start");
+    assert_eq!(ports(&lab), before);
+    kill_the_daemon(&lab);
+    let taken = take(before[0]).unwrap();
+    taken.set_nonblocking(true).unwrap();
+    let started = lab.run("start");
+    assert_eq!(started.code, 0, "{started:#?}");
+    let note = format!("port {} of n1 was in use; it listens on ", before[0]);
+    assert!(started.stderr.contains(&note) || started.stdout.contains(&note), "{started:#?}");
+    let now = ports(&lab);
+    assert!(now[0] != before[0] && now[1..] == before[1..], "{before:?} {now:?}");
+    lab.ok("attack 1 --as n1");
+    lab.ok("wait converged");
+    assert_eq!(taken.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody called the wrong one");
 }

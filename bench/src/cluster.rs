@@ -7,15 +7,16 @@
 //! Deliberately absent: following nodes that fail by themselves; a trial in which one does has failed.
 
 mod cores;
-mod crew;
 mod display;
-mod process;
+mod processes;
 mod solo;
 mod usage;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -28,14 +29,15 @@ use raftian_rpc::control::{
 use raftian_rpc::faults::{Effect, Rule};
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, VERSION};
+use raftian_supervise::Seat;
 use rustix::process::Signal;
 
-use self::crew::Crew;
+use self::processes::Processes;
 use crate::experiments::Bench;
 use crate::load::Source;
 
-pub(crate) use self::crew::{Snapshot, Told};
 pub(crate) use self::display::Display;
+pub(crate) use self::processes::{Snapshot, Told};
 pub(crate) use self::solo::Solo;
 
 /// How long a control call may take.
@@ -66,15 +68,17 @@ pub(crate) struct Design {
 /// A running cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    crew: Crew,
+    processes: Processes,
     folder: PathBuf,
     design: Design,
     secret: Secret,
     seed: u64,
     voters: Vec<NodeId>,
-    /// The process of each node.
-    processes: BTreeMap<NodeId, usize>,
+    /// Where each node is called, over all of its processes.
+    seats: BTreeMap<NodeId, Arc<Seat>>,
     clients: BTreeMap<NodeId, Http>,
+    /// The process of each node that has one of its own.
+    numbers: BTreeMap<NodeId, usize>,
     rules: Vec<Rule>,
     version: u64,
 }
@@ -111,28 +115,27 @@ impl Cluster {
     /// When a process cannot be spawned, fails, or another node leads.
     pub(crate) async fn start(bench: &Bench, design: Design) -> anyhow::Result<Cluster> {
         let mut cluster = Cluster {
-            crew: Crew::new(bench, design.cores),
+            processes: Processes::new(bench, design.cores),
             folder: bench.folder.clone(),
             secret: Secret::generate().context("the system gives us no random numbers")?,
             seed: bench.seed,
             voters: NodeId::first(design.nodes).collect(),
-            processes: BTreeMap::new(),
+            seats: BTreeMap::new(),
             clients: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             rules: Vec::new(),
             version: 0,
             design,
         };
+        cluster.open_seats()?;
         cluster.spawn_all()?;
         let voters = cluster.voters.clone();
         cluster
-            .crew
-            .until("all nodes to listen", |told| {
-                voters.iter().all(|node| told.addresses.contains_key(node)).then_some(())
-            })
+            .processes
+            .until("all nodes to be ready", |told| voters.iter().all(|node| told.ready(*node) > 0).then_some(()))
             .await?;
-        cluster.connect()?;
         cluster.configure().await?;
-        let leader = cluster.crew.until("a leader", |told| told.leader_of_all(&voters)).await?;
+        let leader = cluster.processes.until("a leader", |told| told.leader_of_all(&voters)).await?;
         let wanted = cluster.design.leader;
         ensure!(leader == wanted, "{leader} leads, and {wanted} should; is the machine too busy?");
         Ok(cluster)
@@ -144,9 +147,8 @@ impl Cluster {
     }
 
     /// Where a load finds its nodes.
-    pub(crate) fn source(&mut self) -> anyhow::Result<Source> {
-        let addresses = self.crew.told()?.addresses.iter().map(|(node, address)| (*node, *address)).collect();
-        Ok(Source::Fixed { addresses, secret: self.secret.clone() })
+    pub(crate) fn source(&self) -> Source {
+        Source::Fixed { addresses: self.addresses().collect(), secret: self.secret.clone() }
     }
 
     /// Waits until the game has drawn its first frame, and says when.
@@ -154,7 +156,7 @@ impl Cluster {
     /// # Errors
     /// When it does not.
     pub(crate) async fn playing_ns(&mut self) -> anyhow::Result<u64> {
-        self.crew.until("the first frame", |told| told.playing_ns).await
+        self.processes.until("the first frame", |told| told.playing_ns).await
     }
 
     /// Waits until what the nodes have told fits.
@@ -162,7 +164,7 @@ impl Cluster {
     /// # Errors
     /// When it does not come about.
     pub(crate) async fn until<T>(&mut self, what: &str, found: impl FnMut(&Told) -> Option<T>) -> anyhow::Result<T> {
-        self.crew.until(what, found).await
+        self.processes.until(what, found).await
     }
 
     /// What the nodes have told up to now.
@@ -170,12 +172,12 @@ impl Cluster {
     /// # Errors
     /// When one of them has failed.
     pub(crate) fn told(&mut self) -> anyhow::Result<&Told> {
-        self.crew.told()
+        self.processes.told()
     }
 
     /// What all processes have used so far.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        self.crew.snapshot()
+        self.processes.snapshot()
     }
 
     /// Puts these rules on the links, on the leader's first.
@@ -184,7 +186,7 @@ impl Cluster {
     /// When a node does not take them.
     pub(crate) async fn set_rules(&mut self, rules: Vec<Rule>) -> anyhow::Result<()> {
         self.rules = rules;
-        let network = self.next_network()?;
+        let network = self.next_network();
         let leader = self.design.leader;
         let others = self.voters.iter().filter(|node| **node != leader);
         for node in std::iter::once(&leader).chain(others) {
@@ -202,7 +204,7 @@ impl Cluster {
         let cut = |from: NodeId, to: NodeId| Rule { from: from.number(), to: to.number(), effect: Effect::CUT };
         let others = self.voters.iter().copied().filter(|other| *other != node);
         self.rules = others.flat_map(|other| [cut(node, other), cut(other, node)]).collect();
-        let network = self.next_network()?;
+        let network = self.next_network();
         self.client(node).configure(network.clone()).await.context("the node takes no rules")?;
         let cut_ns = monotonic_ns();
         for other in self.voters.iter().filter(|other| **other != node) {
@@ -212,10 +214,12 @@ impl Cluster {
     }
 
     /// Kills the process of a node.
-    pub(crate) fn kill(&mut self, node: NodeId) {
-        if let Some(number) = self.processes.remove(&node) {
-            self.crew.kill(number);
-        }
+    ///
+    /// # Errors
+    /// When it is gone, or does not end.
+    pub(crate) async fn kill(&mut self, node: NodeId) -> anyhow::Result<()> {
+        let number = self.numbers.remove(&node).with_context(|| format!("{node} has no process"))?;
+        self.processes.kill(number).await
     }
 
     /// Stops or continues the process of a node.
@@ -223,8 +227,8 @@ impl Cluster {
     /// # Errors
     /// When it is gone.
     pub(crate) fn signal(&self, node: NodeId, signal: Signal) -> anyhow::Result<()> {
-        let number = self.processes.get(&node).with_context(|| format!("{node} has no process"))?;
-        self.crew.signal(*number, signal)
+        let number = self.numbers.get(&node).with_context(|| format!("{node} has no process"))?;
+        self.processes.signal(*number, signal)
     }
 
     /// Starts the process of a node that was killed, with what it has on disk.
@@ -232,12 +236,9 @@ impl Cluster {
     /// # Errors
     /// When it does not start.
     pub(crate) async fn restart(&mut self, node: NodeId) -> anyhow::Result<()> {
-        let before = self.crew.told()?.addresses.get(&node).copied();
+        let before = self.processes.told()?.ready(node);
         self.spawn_node(node, true)?;
-        self.crew
-            .until("the node to listen again", |told| (told.addresses.get(&node).copied() != before).then_some(()))
-            .await?;
-        self.connect()?;
+        self.processes.until("the node to be ready again", |told| (told.ready(node) > before).then_some(())).await?;
         self.set_rules(self.rules.clone()).await
     }
 
@@ -246,8 +247,8 @@ impl Cluster {
     /// # Errors
     /// When it does not leave.
     pub(crate) async fn dismiss(&mut self, node: NodeId) -> anyhow::Result<()> {
-        let number = self.processes.remove(&node).with_context(|| format!("{node} has no process"))?;
-        self.crew.dismiss(number).await
+        let number = self.numbers.remove(&node).with_context(|| format!("{node} has no process"))?;
+        self.processes.dismiss(number).await
     }
 
     /// What all nodes together have counted.
@@ -290,20 +291,36 @@ impl Cluster {
         self.client(node).configure(network).await.with_context(|| format!("{node} does not answer"))
     }
 
+    /// Has somebody listen for every node, and learns to call it.
+    fn open_seats(&mut self) -> anyhow::Result<()> {
+        for node in &self.voters {
+            let seat = Seat::open(*node, 0).context("nothing can listen on 127.0.0.1")?;
+            self.clients.insert(*node, connect::http(seat.address(), &self.secret, CALL_TIMEOUT)?);
+            self.seats.insert(*node, seat);
+        }
+        Ok(())
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = (NodeId, SocketAddr)> {
+        self.seats.iter().map(|(node, seat)| (*node, seat.address()))
+    }
+
     fn spawn_all(&mut self) -> anyhow::Result<()> {
         let Some(placement) = self.design.placement else {
             return self.voters.clone().into_iter().try_for_each(|node| self.spawn_node(node, false));
         };
         let nodes = self.voters.iter().map(|node| self.config(*node, false)).collect();
         let assignment = Assignment::Together(Cohort { placement, nodes });
-        self.crew.spawn("nodes", &assignment)?;
+        let seats: Vec<Arc<Seat>> = self.seats.values().cloned().collect();
+        self.processes.spawn("nodes", &assignment, &seats)?;
         Ok(())
     }
 
     fn spawn_node(&mut self, node: NodeId, expects_log: bool) -> anyhow::Result<()> {
         let assignment = Assignment::Node(Box::new(self.config(node, expects_log)));
-        let number = self.crew.spawn(&node.to_string(), &assignment)?;
-        self.processes.insert(node, number);
+        let seats = [Arc::clone(&self.seats[&node])];
+        let number = self.processes.spawn(&node.to_string(), &assignment, &seats)?;
+        self.numbers.insert(node, number);
         Ok(())
     }
 
@@ -313,7 +330,6 @@ impl Cluster {
             version: VERSION.into(),
             id: node,
             voters: self.voters.clone(),
-            port: 0,
             expects_log,
             folder: self.folder.join(node.to_string()),
             secret: self.secret.clone(),
@@ -329,16 +345,9 @@ impl Cluster {
         }
     }
 
-    fn connect(&mut self) -> anyhow::Result<()> {
-        for (node, address) in &self.crew.told()?.addresses {
-            self.clients.insert(*node, connect::http(*address, &self.secret, CALL_TIMEOUT)?);
-        }
-        Ok(())
-    }
-
     /// Tells all nodes for the first time: the leader last, since it asks for votes at once.
     async fn configure(&mut self) -> anyhow::Result<()> {
-        let network = self.next_network()?;
+        let network = self.next_network();
         let leader = self.design.leader;
         let others = self.voters.iter().filter(|node| **node != leader);
         for node in others.chain([&leader]) {
@@ -347,10 +356,9 @@ impl Cluster {
         Ok(())
     }
 
-    fn next_network(&mut self) -> anyhow::Result<Network> {
+    fn next_network(&mut self) -> Network {
         self.version += 1;
-        let addresses = self.crew.told()?.addresses.clone();
-        Ok(Network { version: self.version, addresses, rules: self.rules.clone() })
+        Network { version: self.version, addresses: self.addresses().collect(), rules: self.rules.clone() }
     }
 
     fn client(&self, node: NodeId) -> &Http {

@@ -166,7 +166,7 @@ async fn a_silent_node_makes_operations_unknown_and_a_missing_one_makes_them_fai
     gone._servers[0].clone().stopped().await;
     let outcome = run(&gone, one).await;
     assert!(
-        matches!(&outcome.history[0].outcome, Outcome::Failed { reason } if reason.contains("connection refused")),
+        matches!(&outcome.history[0].outcome, Outcome::Failed { reason } if reason.contains("nobody listens")),
         "{:?}",
         outcome.history
     );

@@ -10,6 +10,8 @@ pub(crate) mod runtime;
 pub(crate) mod server;
 mod thread;
 
+use std::net::TcpListener;
+
 use raftian_rpc::assignment::{HostedGame, Hosting, SoloConfig, WindowConfig};
 use raftian_rpc::control::NodeConfig;
 
@@ -22,7 +24,7 @@ use crate::parent::{self, Failure};
 ///
 /// # Errors
 /// When it cannot start, or cannot continue.
-pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
+pub(crate) fn run(mut config: NodeConfig, listener: TcpListener) -> Result<(), Failure> {
     let game = config.game.take();
     let hosting = game.as_ref().map(|hosted| hosted.hosting);
     if config.trim.global_lock && hosting != Some(Hosting::Thread) {
@@ -30,10 +32,10 @@ pub(crate) fn run(mut config: NodeConfig) -> Result<(), Failure> {
         return Err(Failure::Because(why.into()));
     }
     match game {
-        None => Ok(alone(config)?),
-        Some(HostedGame { hosting: Hosting::Thread, game }) => Ok(thread::run(config, game)?),
-        Some(HostedGame { hosting: Hosting::Async, game }) => Ok(asynchronous::run(config, game)?),
-        Some(HostedGame { hosting: Hosting::Process, game }) => process::run(config, game),
+        None => Ok(alone(config, listener)?),
+        Some(HostedGame { hosting: Hosting::Thread, game }) => Ok(thread::run(config, listener, game)?),
+        Some(HostedGame { hosting: Hosting::Async, game }) => Ok(asynchronous::run(config, listener, game)?),
+        Some(HostedGame { hosting: Hosting::Process, game }) => process::run(config, listener, game),
     }
 }
 
@@ -55,8 +57,8 @@ pub(crate) fn window(config: WindowConfig) -> Result<(), String> {
 }
 
 /// Runs a server without a game.
-fn alone(config: NodeConfig) -> Result<(), String> {
+fn alone(config: NodeConfig, listener: TcpListener) -> Result<(), String> {
     let mailbox = Mailbox::new();
     parent::on_shutdown(mailbox.shutdown())?;
-    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, listener, mailbox, None))
 }

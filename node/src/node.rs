@@ -11,19 +11,12 @@ use raftian_rpc::process;
 
 use crate::experiment::together;
 use crate::hosting;
-use crate::parent::{self, Failure};
+use crate::parent::{self, Assigned, Failure};
 
 /// Runs whatever this process is to be, to its end.
 pub fn run() -> ExitCode {
     process::prepare();
-    let outcome = parent::read_assignment().map_err(Failure::Because).and_then(|assignment| match assignment {
-        Assignment::Node(config) => hosting::run(*config),
-        Assignment::Server(config) => hosting::process::serve(*config).map_err(Failure::Because),
-        Assignment::Game(solo) => hosting::baseline(solo).map_err(Failure::Because),
-        Assignment::Together(cohort) => together::run(cohort).map_err(Failure::Because),
-        Assignment::Window(window) => hosting::window(window).map_err(Failure::Because),
-    });
-    let code = match outcome {
+    let code = match parent::read_assignment().map_err(Failure::Because).and_then(be) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Said) => ExitCode::FAILURE,
         Err(Failure::Because(reason)) => {
@@ -34,4 +27,17 @@ pub fn run() -> ExitCode {
     };
     parent::flush_notices();
     code
+}
+
+/// Is what the parent wants, to the end.
+fn be(Assigned { assignment, listeners }: Assigned) -> Result<(), Failure> {
+    let mut listeners = listeners.into_iter();
+    let mut one = || listeners.next().expect("there are as many sockets as the assignment needs");
+    match assignment {
+        Assignment::Node(config) => hosting::run(*config, one()),
+        Assignment::Server(config) => hosting::process::serve(*config, one()).map_err(Failure::Because),
+        Assignment::Game(solo) => hosting::baseline(solo).map_err(Failure::Because),
+        Assignment::Together(cohort) => together::run(cohort, listeners.collect()).map_err(Failure::Because),
+        Assignment::Window(window) => hosting::window(window).map_err(Failure::Because),
+    }
 }

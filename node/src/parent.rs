@@ -4,12 +4,13 @@
 //! standard input ends it where the parent died before the kernel was asked.
 
 use std::io::{self, BufRead, Read as _, Write as _};
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use raftian_rpc::VERSION;
 use raftian_rpc::assignment::Assignment;
 use raftian_rpc::control::NodeNotice;
+use raftian_rpc::{VERSION, handover};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -39,25 +40,39 @@ impl From<String> for Failure {
     }
 }
 
+/// What this process is to be.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    pub(crate) assignment: Assignment,
+    /// The sockets on which its nodes are called, as many as the assignment needs.
+    pub(crate) listeners: Vec<TcpListener>,
+}
+
 /// Reads what this process is to be.
 ///
 /// # Errors
-/// A sentence for people, when what comes is not an assignment, or not one for this version.
-pub(crate) fn read_assignment() -> Result<Assignment, String> {
+/// A sentence for people, when what comes is not an assignment, not one for this version, or lacks its sockets.
+pub(crate) fn read_assignment() -> Result<Assigned, String> {
     // Not fatal: the end of standard input tells the same, a little later.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    let mut line = String::new();
+    let received = handover::receive(io::stdin())?;
+    let mut line = received.first;
     let mut input = io::stdin().lock().take(MAX_ASSIGNMENT_BYTES);
-    input.read_line(&mut line).map_err(|error| format!("cannot read an assignment: {error}"))?;
-    if line.trim().is_empty() {
+    input.read_until(b'\n', &mut line).map_err(|error| format!("cannot read an assignment: {error}"))?;
+    if line.trim_ascii().is_empty() {
         return Err("raftian-node is started by raftiand, which tells it what to be on standard input; \
                     use `raftianctl start`"
             .into());
     }
     let assignment: Assignment =
-        serde_json::from_str(&line).map_err(|error| format!("this is no assignment: {error}"))?;
+        serde_json::from_slice(&line).map_err(|error| format!("this is no assignment: {error}"))?;
+    let (needed, given) = (assignment.listeners(), received.listeners.len());
     match assignment.version() {
-        VERSION => Ok(assignment),
+        VERSION if given == needed => Ok(Assigned { assignment, listeners: received.listeners }),
+        VERSION => Err(format!(
+            "{given} listening sockets came with the assignment, and it needs {needed}, one for each node: the parent opens \
+             them and passes them on; use `raftianctl start`"
+        )),
         other => Err(format!("the parent is version {other}, but raftian-node is {VERSION}; build both again")),
     }
 }

@@ -4,13 +4,15 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 
 use raftian_rpc::RoleKind;
+use raftian_rpc::assignment::Assignment;
 use raftian_rpc::client::ClientClient as _;
-use raftian_rpc::control::ControlClient as _;
+use raftian_rpc::control::{ControlClient as _, NodeConfig};
 use raftian_rpc::error::NodeError;
 use serde_json::value::RawValue;
-use support::{Cluster, Node, PATIENCE, Scratch, config, id};
+use support::{Cluster, Node, PATIENCE, Scratch, config, id, seat};
 
 #[tokio::test]
 async fn a_command_given_to_a_follower_is_applied_once_everywhere() {
@@ -39,7 +41,7 @@ async fn a_killed_leader_is_replaced_and_comes_back_with_its_log() {
 
     let new = cluster.leader_after(term).await;
     cluster.attack(new, "a", 2).await.unwrap();
-    cluster.spawn(old);
+    cluster.spawn(old).await;
     cluster.set_rules(&[]).await;
     let all = cluster.wait_until("catching up", |all| all.iter().all(|s| s.last_applied == 4)).await;
     assert!(all.iter().all(|status| status.digest == all[0].digest), "{all:#?}");
@@ -162,29 +164,34 @@ async fn a_node_ends_with_its_parent() {
     let folder = Scratch::new();
     let secret = raftian_rpc::secret::Secret::generate().unwrap();
     let mut node = Node::of(config(id(1), &[id(1)], &folder.0, &secret));
-    node.ready();
-    assert!(node.shut_down().success());
+    node.ready().await;
+    node.shut_down().await;
 }
 
-#[test]
-fn a_node_that_cannot_start_says_why() {
+#[tokio::test]
+async fn a_node_that_cannot_start_says_why() {
     let folder = Scratch::new();
     let secret = raftian_rpc::secret::Secret::generate().unwrap();
     let good = config(id(1), &[id(1)], &folder.0, &secret);
-    let reason = |config: &raftian_rpc::control::NodeConfig| {
-        let mut node = Node::of(config.clone());
-        let reason = node.failure();
-        assert_eq!(node.child.wait().unwrap().code(), Some(1));
+    let reason = async |mut node: Node| {
+        let reason = node.failure().await;
+        assert_eq!(node.ended().await.0, Some(1));
         reason
     };
-    assert!(Node::spawn(b"{\n").failure().contains("no assignment"));
-    assert!(reason(&raftian_rpc::control::NodeConfig { version: "0.0.0".into(), ..good.clone() }).contains("0.0.0"));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    assert!(reason(&raftian_rpc::control::NodeConfig { port, ..good.clone() }).starts_with("port in use"));
+    let program = Path::new(env!("CARGO_BIN_EXE_raftian-node"));
+    assert!(reason(Node::spawn(program, b"{\n", Vec::new())).await.contains("no assignment"));
+    assert!(reason(Node::of(NodeConfig { version: "0.0.0".into(), ..good.clone() })).await.contains("0.0.0"));
+    let assignment = Assignment::Node(Box::new(good.clone()));
+    for (seats, says) in
+        [(0, "0 listening sockets came with the assignment, and it needs 1"), (2, "2 listening sockets")]
+    {
+        let seats = (0..seats).map(|_| seat(id(1))).collect();
+        let why = reason(Node::seated(&assignment, seats)).await;
+        assert!(why.starts_with(says) && why.contains("`raftianctl start`"), "{why}");
+    }
     let file = folder.0.join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(reason(&raftian_rpc::control::NodeConfig { folder: file.join("x"), ..good }).contains("file"));
+    assert!(reason(Node::of(NodeConfig { folder: file.join("x"), ..good })).await.contains("file"));
 }
 
 #[tokio::test]
@@ -194,7 +201,7 @@ async fn a_node_that_has_lost_its_log_does_not_start_under_its_old_name() {
     cluster.restart(id(1)).await;
     cluster.kill(id(1));
     std::fs::remove_dir_all(cluster.node_folder(id(1)).join("wal")).unwrap();
-    let reason = Node::of(cluster.config(id(1))).failure();
+    let reason = Node::of(cluster.config(id(1))).failure().await;
     assert!(reason.contains("is gone") && reason.contains("`raftianctl member remove n1 && "), "{reason}");
 }
 
@@ -206,7 +213,7 @@ async fn the_log_of_another_node_is_refused() {
     let [first, second] = [1, 2].map(|number| cluster.node_folder(id(number)).join("wal"));
     std::fs::remove_dir_all(&second).unwrap();
     std::fs::rename(first, second).unwrap();
-    let reason = Node::of(cluster.config(id(2))).failure();
+    let reason = Node::of(cluster.config(id(2))).failure().await;
     assert!(reason.contains("00000001.wal` belongs to the log of n1, and this is n2"), "{reason}");
 }
 
@@ -224,8 +231,7 @@ async fn a_damaged_log_is_refused_and_left_as_it_is() {
     bytes[at] ^= 0x20;
     std::fs::write(&file, &bytes).unwrap();
 
-    let process = Node::of(cluster.config(node));
-    let reason = process.failure();
+    let reason = Node::of(cluster.config(node)).failure().await;
     assert!(reason.contains("00000001.wal") && reason.contains("at byte") && reason.contains("entry 2"), "{reason}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
 }

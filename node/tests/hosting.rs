@@ -27,11 +27,12 @@ fn pid(number: u32) -> Pid {
     Pid::from_raw(number.try_into().unwrap()).unwrap()
 }
 
-fn server_process(node: &Node) -> Pid {
-    node.told(|notice| match notice {
+async fn server_process(node: &mut Node) -> Pid {
+    let told = node.told(|notice| match notice {
         NodeNotice::ServerProcess { pid: number } => Some(pid(number)),
         _ => None,
-    })
+    });
+    told.await
 }
 
 /// Waits until a process of which this test is not the parent is gone.
@@ -59,9 +60,9 @@ async fn clicks_become_orders(adjust: fn(&mut NodeConfig), hosting: Hosting) {
     assert!(all[1].game.is_none());
     cluster.agree(20).await;
 
-    let mut player = cluster.nodes.remove(&id(1)).unwrap();
-    assert_eq!(all[0].pid == player.child.id(), hosting != Hosting::Process, "{all:?}");
-    assert!(player.shut_down().success());
+    let player = cluster.nodes.remove(&id(1)).unwrap();
+    assert_eq!(all[0].pid == player.pid(), hosting != Hosting::Process, "{all:?}");
+    player.shut_down().await;
     let folder = cluster.node_folder(id(1)).join("game");
     assert!(std::fs::metadata(folder.join(FRAMES_FILE)).unwrap().len() > 8);
     let inputs = std::fs::read_to_string(folder.join(INPUTS_FILE)).unwrap();
@@ -103,20 +104,20 @@ async fn when_one_half_is_killed_the_other_ends_and_the_reason_is_said_once() {
     let alone = |config: &mut NodeConfig| play(config, Hosting::Process);
     let mut cluster = Cluster::new(1, alone);
     let mut node = Node::of(cluster.config(id(1)));
-    let server = server_process(&node);
-    node.ready();
+    let server = server_process(&mut node).await;
+    node.ready().await;
     kill_process(server, Signal::KILL).unwrap();
-    assert_eq!(node.failure(), "its server's process was ended by signal 9");
-    assert_eq!(node.child.wait().unwrap().code(), Some(1));
-    assert!(node.notices.iter().next().is_none(), "nothing more is said");
+    assert_eq!(node.failure().await, "its server's process was ended by signal 9");
+    let (code, said) = node.ended().await;
+    assert!(code == Some(1) && said.is_empty(), "nothing more is said: {said:?}");
 
     // Its log is free: nothing of the node is left.
     node = Node::of(cluster.config(id(1)));
-    let server = server_process(&node);
-    node.ready();
-    node.kill();
+    let server = server_process(&mut node).await;
+    node.ready().await;
+    drop(node);
     gone(server);
-    cluster.spawn(id(1));
+    cluster.spawn(id(1)).await;
 }
 
 #[tokio::test]
@@ -128,28 +129,26 @@ async fn a_server_that_cannot_start_ends_its_game_and_says_why_once() {
         config.game = Some(HostedGame { hosting, game: game(None) });
         std::fs::write(folder.0.join("node"), "in the way").unwrap();
         let mut node = Node::of(config);
-        assert!(node.failure().contains("cannot create the folder"));
-        assert_eq!(node.child.wait().unwrap().code(), Some(1), "{hosting}");
-        assert!(node.notices.iter().all(|notice| !matches!(notice, NodeNotice::Failed { .. })), "said once");
+        assert!(node.failure().await.contains("cannot create the folder"));
+        let (code, said) = node.ended().await;
+        assert_eq!(code, Some(1), "{hosting}");
+        assert!(said.iter().all(|notice| !matches!(notice, NodeNotice::Failed { .. })), "said once");
     }
 }
 
-#[test]
-fn the_baseline_plays_without_a_server_until_it_is_told_to_end() {
+#[tokio::test]
+async fn the_baseline_plays_without_a_server_until_it_is_told_to_end() {
     let folder = Scratch::new();
     for signal in [None, Some(Signal::TERM)] {
         let game = GameConfig { record: Some(folder.0.join("game")), ..game(Some(50.0)) };
         let solo = SoloConfig { version: VERSION.into(), players: 5, game };
         let mut node = Node::assigned(&Assignment::Game(solo));
-        node.told(|notice| matches!(notice, NodeNotice::Playing { .. }).then_some(()));
-        let status = match signal {
-            None => node.shut_down(),
-            Some(signal) => {
-                kill_process(pid(node.child.id()), signal).unwrap();
-                node.child.wait().unwrap()
-            }
-        };
-        assert!(status.success(), "{status}");
+        node.told(|notice| matches!(notice, NodeNotice::Playing { .. }).then_some(())).await;
+        match signal {
+            None => node.process.abandon(),
+            Some(signal) => node.process.group().signal(signal).unwrap(),
+        }
+        assert_eq!(node.ended().await.0, Some(0));
         assert!(std::fs::metadata(folder.0.join("game").join(FRAMES_FILE)).unwrap().len() > 8);
     }
 }
@@ -160,7 +159,7 @@ async fn combinations_that_make_no_sense_are_refused() {
         let cluster = Cluster::new(1, |config| config.trim.global_lock = true);
         let mut config = cluster.config(id(1));
         config.game = hosting.map(|hosting| HostedGame { hosting, game: game(None) });
-        assert!(Node::of(config).failure().contains("needs a game and the hosting `thread`"), "{hosting:?}");
+        assert!(Node::of(config).failure().await.contains("needs a game and the hosting `thread`"), "{hosting:?}");
     }
 }
 

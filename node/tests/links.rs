@@ -170,7 +170,7 @@ impl Pair {
         methods.merge(RaftServer::into_rpc(peer.clone())).unwrap();
         methods.merge(ClientServer::into_rpc(peer)).unwrap();
         let server = serve::serve(listener, cluster.secret.clone(), methods, |_| {}).unwrap();
-        cluster.spawn(id(NODE));
+        cluster.spawn(id(NODE)).await;
         cluster.played.insert(id(PEER), address);
         cluster.set_faults(rules).await;
         Pair { cluster, calls, refuses, _server: server }

@@ -22,7 +22,7 @@ async fn a_node_joins_by_snapshot_gets_a_vote_and_leads_when_the_leader_leaves()
     cluster.change_key(old, "a", 1, r#"{"set":["k","1"]}"#).await.unwrap();
     let taken = cluster.client(old).snapshot(0).await.unwrap();
 
-    cluster.spawn(id(2));
+    cluster.spawn(id(2)).await;
     cluster.set_rules(&[]).await;
     let waiting = cluster.status(id(2)).await;
     assert_eq!((waiting.membership, waiting.last_index, waiting.role), (None, 0, RoleKind::Follower));

@@ -84,8 +84,8 @@ async fn a_command_that_is_pending_when_the_node_is_shut_down_has_an_unknown_out
     let next = cluster.status(id(LEADER)).await.last_index + 1;
     cluster.kill(id(2));
     let heard = propose(&cluster, "a", next).await;
-    let mut node = cluster.nodes.remove(&id(LEADER)).unwrap();
-    assert!(node.shut_down().success());
+    let node = cluster.nodes.remove(&id(LEADER)).unwrap();
+    node.shut_down().await;
     let outcome = heard.await.unwrap().unwrap_err();
     assert!(matches!(outcome, NodeError::TimedOut { .. }), "{outcome}");
 }

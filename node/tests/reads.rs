@@ -115,6 +115,6 @@ async fn a_read_that_is_pending_when_the_node_is_shut_down_hears_of_it_at_once()
     let get = RawValue::from_string(r#"{"get":"k"}"#.into()).unwrap();
     let heard = tokio::spawn(async move { client.read(get, None, Some(60_000), None).await.map_err(node_error) });
     cluster.wait_until("a round for the read", |all| all.iter().any(|status| status.counters.calls > calls)).await;
-    assert!(cluster.nodes.remove(&id(1)).unwrap().shut_down().success());
+    cluster.nodes.remove(&id(1)).unwrap().shut_down().await;
     assert_eq!(heard.await.unwrap().unwrap_err(), NodeError::ShuttingDown { node: id(1) });
 }

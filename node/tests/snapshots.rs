@@ -58,7 +58,7 @@ async fn a_cluster_starts_again_from_its_snapshots_and_what_came_after() {
         cluster.kill(id(number));
     }
     for number in 1..=3 {
-        cluster.spawn(id(number));
+        cluster.spawn(id(number)).await;
     }
     cluster.set_rules(&[]).await;
     let leader = cluster.leader().await;
@@ -120,7 +120,7 @@ async fn a_node_far_behind_is_brought_up_in_chunks_that_resume_and_begin_anew_af
     // Slow enough to be met in the middle of it.
     let slow =
         || [(leader, late), (late, leader)].map(|(from, to)| rule(from, to, Effect::latency(50.0, 0.0).unwrap()));
-    cluster.spawn(late);
+    cluster.spawn(late).await;
     cluster.set_faults(slow().to_vec()).await;
     part_of_a_snapshot(&cluster, leader, late, 1).await;
     cluster.set_rules(&[(leader, late), (late, leader)]).await;
@@ -130,7 +130,7 @@ async fn a_node_far_behind_is_brought_up_in_chunks_that_resume_and_begin_anew_af
     assert!(after > before);
 
     cluster.kill(late);
-    cluster.spawn(late);
+    cluster.spawn(late).await;
     cluster.set_faults(slow().to_vec()).await;
     part_of_a_snapshot(&cluster, leader, late, 1).await;
     cluster.set_rules(&[]).await;
@@ -165,7 +165,7 @@ async fn a_snapshot_that_is_not_what_it_was_stops_the_node_and_stays_as_it_is() 
     flipped[middle] ^= 1;
     for bad in [&good[..good.len() - 1], &good[..40], &good[..0], &flipped] {
         fs::write(&file, bad).unwrap();
-        let reason = Node::of(cluster.config(node)).failure();
+        let reason = Node::of(cluster.config(node)).failure().await;
         for part in ["snapshot.json` is damaged or cut short", "checksum", "nothing was cut or changed"] {
             assert!(reason.contains(part), "{reason}");
         }
@@ -187,13 +187,14 @@ async fn a_snapshot_of_another_application_stops_the_node() {
     let mut config = cluster.config(node);
     config.app = AppKind::Kv;
     let mut process = Node::of(config);
-    let reason = process.told(|notice| match notice {
+    let told = process.told(|notice| match notice {
         NodeNotice::Ready { .. } => panic!("it must not be ready"),
         NodeNotice::Failed { reason } => Some(reason),
         _ => None,
     });
+    let reason = told.await;
     assert!(reason.contains("on its disk: the snapshot is of `attack`, and this server replicates `kv`"), "{reason}");
-    assert_eq!(process.child.wait().unwrap().code(), Some(1));
+    assert_eq!(process.ended().await.0, Some(1));
 }
 
 #[tokio::test]
@@ -208,14 +209,14 @@ async fn a_leaders_snapshot_of_another_application_is_neither_kept_nor_acknowled
     let leader = cluster.leader().await;
     cluster.attack(leader, "a", 1).await.unwrap();
     let taken = snapshot(&cluster, leader).await.unwrap();
-    cluster.spawn(id(2));
+    cluster.spawn(id(2)).await;
     cluster.set_rules(&[]).await;
     let mut process = cluster.nodes.remove(&id(2)).unwrap();
     cluster.change(leader, MemberChange::AddLearner(id(2))).await.unwrap();
-    let reason = process.failure();
+    let reason = process.failure().await;
     let expected = format!("n2 cannot go on from the snapshot up to index {} that n1 sent: ", taken.last_index);
     assert!(reason.starts_with(&expected) && reason.contains("`kv`"), "{reason}");
-    assert_eq!(process.child.wait().unwrap().code(), Some(1));
+    assert_eq!(process.ended().await.0, Some(1));
     assert!(!snapshot_file(&cluster, id(2)).exists());
     let status = cluster.status(leader).await;
     let peer = status.peers.iter().find(|peer| peer.node == id(2)).expect("a member");
@@ -266,7 +267,7 @@ async fn a_large_state_is_kept_in_a_compact_form_and_comes_back() {
 async fn before_anything_is_applied_there_is_nothing_to_take() {
     let mut cluster = Cluster::new(1, on_demand);
     // It takes part in nothing until it is told where the others are.
-    cluster.spawn(id(1));
+    cluster.spawn(id(1)).await;
     let refused = snapshot(&cluster, id(1)).await.unwrap_err();
     let why = "nothing is applied yet, so there is nothing to take a snapshot of".to_owned();
     assert_eq!(refused, NodeError::Refused { why });

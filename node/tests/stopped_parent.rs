@@ -2,12 +2,10 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Stdio;
+use std::fs::OpenOptions;
 use std::time::Instant;
 
-use raftian_rpc::control::{ControlClient as _, Network, NodeNotice, Timing};
+use raftian_rpc::control::{ControlClient as _, Network, Timing};
 use support::{Cluster, Node, PATIENCE, id};
 
 /// The smallest pipe: it holds a few dozen notices.
@@ -21,15 +19,13 @@ async fn a_parent_that_does_not_read_does_not_block_its_node() {
     let cluster = Cluster::new(3, |config| {
         config.timing = Timing { election_min_ms: 10, election_max_ms: 20, heartbeat_ms: 5 };
     });
-    let (reader, writer) = std::io::pipe().unwrap();
-    rustix::pipe::fcntl_setpipe_size(&writer, PIPE_BYTES).unwrap();
     // The other two voters are not there, so each election time-out is a turning point.
-    let mut node = Node::with_output(Stdio::from(writer), cluster.config(id(1)));
-    let mut notices = BufReader::new(reader);
-    let mut line = String::new();
-    notices.read_line(&mut line).unwrap();
-    let Ok(NodeNotice::Ready { port, .. }) = serde_json::from_str(&line) else { panic!("{line}") };
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut node = Node::of(cluster.config(id(1)));
+    let output = OpenOptions::new().write(true).open(format!("/proc/{}/fd/1", node.pid())).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&output, PIPE_BYTES).unwrap();
+    drop(output);
+    let (_, address) = node.ready().await;
+    // From here on nobody reads what it says.
     let client = raftian_rpc::connect::http(address, &cluster.secret, PATIENCE).unwrap();
     client.configure(Network { version: 1, addresses: [(id(1), address)].into(), rules: Vec::new() }).await.unwrap();
     let trace = cluster.node_folder(id(1)).join("trace.jsonl");
@@ -39,6 +35,5 @@ async fn a_parent_that_does_not_read_does_not_block_its_node() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert_eq!(client.status().await.unwrap().node, id(1));
-    drop(node.stdin.take());
-    assert!(node.wait().unwrap().success(), "it leaves in order");
+    node.shut_down().await;
 }

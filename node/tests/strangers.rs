@@ -2,11 +2,14 @@
 
 mod support;
 
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use raftian_rpc::AppKind;
+use raftian_rpc::assignment::Assignment;
 use raftian_rpc::client::ClientClient as _;
 use raftian_rpc::control::ControlClient as _;
 use raftian_rpc::files;
@@ -39,7 +42,7 @@ fn peak_memory_kb(pid: u32) -> u64 {
 async fn three_thousand_half_sent_headers_cost_little_memory_and_keep_nobody_out() {
     files::raise_limit();
     let cluster = Cluster::start(1).await;
-    let (address, pid) = (cluster.addresses[&id(1)], cluster.nodes[&id(1)].child.id());
+    let (address, pid) = (cluster.addresses[&id(1)], cluster.nodes[&id(1)].pid());
     let header = |size| format!("POST / HTTP/1.1\r\nHost: localhost\r\nX: {}", "a".repeat(size));
     let hostile = [open(address, 1500, header(400_000).as_bytes()), open(address, 1500, header(8_000).as_bytes())];
     assert_eq!(hostile.iter().map(Vec::len).sum::<usize>(), 3000);
@@ -58,8 +61,13 @@ async fn the_log_gets_its_next_segments_while_strangers_ask_for_all_descriptors(
         config.app = AppKind::Kv;
         config.compaction.log_bytes = None;
     });
-    let node = Node::with_descriptors(200, cluster.config(id(1)));
-    cluster.addresses.extend([node.ready()]);
+    let program = cluster.folder.0.join("few-descriptors");
+    let text = format!("#!/bin/sh\nulimit -n 200\nexec {}\n", env!("CARGO_BIN_EXE_raftian-node"));
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let line = Assignment::Node(Box::new(cluster.config(id(1)))).to_line();
+    let mut node = Node::spawn(&program, &line, vec![cluster.seat(id(1))]);
+    cluster.addresses.extend([node.ready().await]);
     let address = cluster.addresses[&id(1)];
     cluster.set_rules(&[]).await;
     cluster.leader().await;

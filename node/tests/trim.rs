@@ -29,28 +29,27 @@ async fn nodes_commit_as_tasks_of_one_runtime() {
 async fn together(placement: Placement) {
     let mut cluster = Cluster::start_together(3, placement).await;
     commits(&cluster).await;
-    let process = cluster.nodes.get_mut(&id(1)).unwrap();
-    assert!(process.shut_down().success());
+    cluster.nodes.remove(&id(1)).unwrap().shut_down().await;
 }
 
-#[test]
-fn nodes_that_cannot_share_a_process_are_refused_and_one_that_fails_ends_all() {
+#[tokio::test]
+async fn nodes_that_cannot_share_a_process_are_refused_and_one_that_fails_ends_all() {
     let cluster = Cluster::new(2, |_| {});
     let [first, second] = [1, 2].map(|number| cluster.config(id(number)));
-    let failure = |nodes: Vec<NodeConfig>, placement| {
+    let failure = async |nodes: Vec<NodeConfig>, placement| {
         let mut process = Node::assigned(&Assignment::Together(Cohort { placement, nodes }));
-        let reason = process.failure();
-        assert_eq!(process.child.wait().unwrap().code(), Some(1));
+        let reason = process.failure().await;
+        assert_eq!(process.ended().await.0, Some(1));
         reason
     };
     for placement in [Placement::Threads, Placement::Tasks] {
-        assert!(failure(vec![], placement).contains("at least one"));
-        assert!(failure(vec![first.clone(), first.clone()], placement).contains("all different"));
+        assert!(failure(vec![], placement).await.contains("at least one"));
+        assert!(failure(vec![first.clone(), first.clone()], placement).await.contains("all different"));
         let mut locked = first.clone();
         locked.trim.global_lock = true;
-        assert!(failure(vec![second.clone(), locked], placement).starts_with("n1 shares a process"));
+        assert!(failure(vec![second.clone(), locked], placement).await.starts_with("n1 shares a process"));
         let crowded = NodeConfig { players: u16::MAX, ..second.clone() };
-        assert!(failure(vec![first.clone(), crowded], placement).starts_with("n2: "));
+        assert!(failure(vec![first.clone(), crowded], placement).await.starts_with("n2: "));
     }
 }
 
@@ -79,7 +78,9 @@ async fn an_unsynced_log_commits_without_a_sync_and_survives_the_process() {
     for node in NODES {
         cluster.kill(id(node));
     }
-    NODES.into_iter().for_each(|node| cluster.spawn(id(node)));
+    for node in NODES {
+        cluster.spawn(id(node)).await;
+    }
     cluster.set_rules(&[]).await;
     cluster.leader().await;
     let all = cluster.agree(last).await;
@@ -97,7 +98,7 @@ async fn messages_as_xml_documents_elect_commit_and_catch_up() {
     cluster.kill(leader);
     let next = cluster.leader_after(term).await;
     let last = cluster.attack(next, "c", 1).await.unwrap();
-    cluster.spawn(leader);
+    cluster.spawn(leader).await;
     cluster.set_rules(&[]).await;
     cluster.agree(last.index).await;
 }
@@ -114,7 +115,7 @@ async fn what_has_no_xml_document_goes_over_json_rpc() {
     cluster.kill(late);
     commits(&cluster).await;
     let taken = cluster.client(leader).snapshot(0).await.unwrap();
-    cluster.spawn(late);
+    cluster.spawn(late).await;
     cluster.set_rules(&[]).await;
     cluster.wait_until("its snapshot", |all| all.iter().any(|s| s.node == late && s.snapshot_index > 0)).await;
     let all = cluster.agree(taken.last_index).await;

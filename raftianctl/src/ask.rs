@@ -10,7 +10,7 @@ use jsonrpsee::core::ClientError;
 use raftian_check::apps::Command;
 use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::error::{NodeError, never_sent};
+use raftian_rpc::error::{NodeError, not_taken};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
 use raftian_rpc::{AppKind, NodeId, Response, selector};
 use serde::Serialize;
@@ -265,10 +265,10 @@ fn refusal(node: NodeId, error: &ClientError) -> Refusal {
             Refusal { why: error.to_string(), open: false, retry: false }
         }
         Some(error) => Refusal { why: error.to_string(), open: false, retry: true },
-        None => {
-            let why = format!("{node} does not answer ({error})");
-            Refusal { why, open: !never_sent(error), retry: true }
-        }
+        None => match not_taken(error) {
+            Some(why) => Refusal { why: format!("{node} {why}"), open: false, retry: true },
+            None => Refusal { why: format!("{node} does not answer ({error})"), open: true, retry: true },
+        },
     }
 }
 

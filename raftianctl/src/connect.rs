@@ -51,10 +51,11 @@ impl Daemon {
     /// does not answer.
     pub(crate) async fn find(lab: &str, folder: &LabFolder) -> Result<Daemon, Failure> {
         let none = || no_daemon(lab);
-        let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid)).ok_or_else(none)?;
+        // A file that was left behind may name a process and a port that are somebody else's by now, who must not be given
+        // the secret.
+        let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid) && is_held(folder)).ok_or_else(none)?;
         if file.version != VERSION {
-            // If no daemon holds the lab, the file was left behind, and the process is something else.
-            return Err(if is_held(folder) { other_version(lab, &file.version, file.pid) } else { none() });
+            return Err(other_version(lab, &file.version, file.pid));
         }
         let secret = match Secret::load(&folder.secret()) {
             Ok(secret) => secret,

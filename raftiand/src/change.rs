@@ -334,12 +334,12 @@ mod tests {
     use raftian_rpc::folder::LabFolder;
     use raftian_rpc::lab::NodeState;
     use raftian_rpc::secret::Secret;
+    use raftian_supervise::{Launch, Process};
 
     use super::*;
     use crate::journal::Journal;
     use crate::metrics::Metrics;
-    use crate::node::Process;
-    use crate::saved::SavedProcess;
+    use crate::node::Running;
 
     fn n(number: u16) -> NodeId {
         NodeId::new(number).unwrap()
@@ -358,9 +358,12 @@ mod tests {
             Metrics::new().unwrap(),
             None,
         ));
-        let saved = SavedProcess { pid: std::process::id(), start_ticks: 1, name: "raftian-node".into() };
         let mut node = Node::new(true);
-        node.spawned(Process::new(saved, rustix::process::getpid()));
+        let (seats, log) = ([node.seat(n(6)).unwrap()], folder.join("stderr.log"));
+        // It ends with its standard input.
+        let launch = Launch { program: "cat".as_ref(), line: b"x\n", seats: &seats, log: &log, environment: &[] };
+        let process = Process::spawn(&launch).unwrap();
+        node.spawned(Running { group: process.group().clone(), intent: None });
         lab.change(|state| state.nodes.insert(n(6), node));
         let why = lab.forget(n(6), false).await.unwrap_err().to_string();
         assert!(why.contains("n6 still has a process") && why.contains("`raftianctl member remove n6`"), "{why}");

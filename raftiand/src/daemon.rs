@@ -25,9 +25,8 @@ use crate::api::Api;
 use crate::journal::Journal;
 use crate::lab::Lab;
 use crate::metrics::Metrics;
-use crate::node::Process;
+use crate::purge;
 use crate::saved::Saved;
-use crate::{orphans, purge};
 
 /// How often processes are sampled, and nodes that missed a change of the network get it again.
 const BEAT: Duration = Duration::from_secs(1);
@@ -69,14 +68,12 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let secret = secret(&folder)?;
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
     let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
-    let orphans = match &saved {
-        Some(saved) => orphans::end(saved),
-        None => Vec::new(),
-    };
+    let orphans = saved.as_ref().map_or_else(Vec::new, end_leftovers);
     let metrics = Metrics::new().map_err(|error| anyhow!("cannot look at processes: {error:?}"))?;
     let pid = std::process::id();
     journal.record(Happening::DaemonStarted { pid, orphans });
     let lab = Arc::new(Lab::new(charge.lab, folder, secret.clone(), charge.program, journal, metrics, saved));
+    lab.open_seats();
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
@@ -109,10 +106,24 @@ pub(crate) fn purge(path: &Path) -> anyhow::Result<()> {
     }
     let _lock = lock(&folder)?;
     if let Some(saved) = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))? {
-        orphans::end(&saved);
+        end_leftovers(&saved);
     }
     purge::purge(&folder)?;
     Ok(())
+}
+
+/// Ends the processes of an earlier daemon that are still there, and returns their numbers. This blocks, but before the
+/// daemon serves anybody.
+fn end_leftovers(saved: &Saved) -> Vec<u32> {
+    let mut ended = Vec::new();
+    for process in saved.nodes.values().flat_map(|node| node.process.iter().chain(&node.server)) {
+        match process.end() {
+            Ok(true) => ended.push(process.pid),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("process {} of an earlier daemon cannot be ended: {error}", process.pid),
+        }
+    }
+    ended
 }
 
 /// The lab's folder, for its owner only if it is new.
@@ -243,7 +254,13 @@ async fn keep_beat(lab: Arc<Lab>) {
     loop {
         beat.tick().await;
         let mut pids = vec![std::process::id()];
-        pids.extend(lab.state().nodes.values().filter_map(|node| node.process.as_ref()).flat_map(Process::pids));
+        pids.extend(
+            lab.state()
+                .nodes
+                .values()
+                .filter_map(|node| node.process.as_ref())
+                .flat_map(|process| process.group.pids()),
+        );
         lab.metrics.sample(&pids);
         lab.push_to_stragglers().await;
     }

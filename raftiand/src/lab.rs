@@ -106,6 +106,18 @@ impl Lab {
         }
     }
 
+    /// Has somebody listen for every node there is, on the port that it had. A node for which that fails tries again when it
+    /// is started, and then says why it cannot.
+    pub(crate) fn open_seats(&self) {
+        self.change(|state| {
+            for (id, node) in &mut state.nodes {
+                if let Err(error) = node.seat(*id) {
+                    tracing::warn!("nothing can listen for {id} on 127.0.0.1: {error}");
+                }
+            }
+        });
+    }
+
     /// A generator for one command, the next of the lab's sequence.
     pub(crate) fn luck(&self) -> fastrand::Rng {
         self.state().luck.fork()
@@ -188,7 +200,7 @@ impl Lab {
 
     /// Writes `lab.json` where nothing depends on it: a word for people when that did not work.
     pub(crate) fn save_if_possible(&self) -> Option<String> {
-        // What it still says of processes is checked by their start times before it is believed (`orphans.rs`).
+        // What it still says of processes is checked by their start times before it is believed.
         self.try_save().err().map(|error| {
             let path = self.folder.lab_json();
             format!("{} is not up to date ({error}), which does no harm: the next start checks it", path.display())

@@ -15,8 +15,8 @@ use rustix::process::Signal;
 use tokio::time::Instant;
 
 use crate::lab::{Lab, State};
-use crate::node::{Intent, Process};
-use crate::{node_process, procfs};
+use crate::node::Intent;
+use crate::node_process;
 
 /// How long a node may take to leave when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,9 +26,6 @@ const REAP: Duration = Duration::from_secs(5);
 
 /// How long a resumed node is given to receive the latest network before it runs on.
 const DELIVERY: Duration = Duration::from_millis(20);
-
-/// What a node says first when somebody else listens on its port.
-const PORT_IN_USE: &str = "port in use";
 
 impl Lab {
     /// Starts nodes that have no process, and returns what people should know about it.
@@ -41,32 +38,19 @@ impl Lab {
         deadline: Instant,
     ) -> Result<Vec<String>, LabError> {
         let mut notes = Vec::new();
-        let ports: BTreeMap<NodeId, u16> = {
-            let state = self.state();
-            ids.iter().map(|id| (*id, state.nodes[id].port)).collect()
-        };
-        self.spawn_all(&ports);
+        self.spawn_all(ids);
         // Written before anything is waited for, so that the next daemon knows the processes should this one die. If
         // it cannot be written, the attempt at the end tells.
         let _ = self.save();
-        let mut late = self.reported(ids, deadline).await;
-        let clashing: BTreeMap<NodeId, u16> = self.failed(ids, |why| why.starts_with(PORT_IN_USE));
-        if !clashing.is_empty() {
-            self.spawn_all(&clashing.keys().map(|id| (*id, 0)).collect());
-            late = self.reported(ids, deadline).await;
-        }
+        let late = self.reported(ids, deadline).await;
         self.give_up_on(&late).await;
         self.change(|state| state.faults.touch());
         let confirmed = self.push_network().await;
-        {
-            let state = self.state();
-            for id in ids {
-                let node = &state.nodes[id];
-                if let Some(before) = clashing.get(id).filter(|_| node.state == NodeState::Running) {
-                    notes.push(format!("port {before} of {id} was in use; it listens on {} now", node.port));
-                }
-                notes.extend(node.torn_tail.as_ref().map(|cut| format!("{id} cut a torn log tail: {cut}")));
+        for (id, node) in self.state().nodes.iter_mut().filter(|(id, _)| ids.contains(id)) {
+            if let (Some(before), Some(now)) = (node.moved_from.take(), node.address()) {
+                notes.push(format!("port {before} of {id} was in use; it listens on {} now", now.port()));
             }
+            notes.extend(node.torn_tail.as_ref().map(|cut| format!("{id} cut a torn log tail: {cut}")));
         }
         self.all_up(ids, &late, &confirmed)?;
         self.save().map(|()| notes)
@@ -77,7 +61,7 @@ impl Lab {
     /// # Errors
     /// Failed when the kernel does not end one of them.
     pub(crate) async fn kill_nodes(&self, ids: &BTreeSet<NodeId>) -> Result<(), LabError> {
-        self.signal_to_end(ids, Intent::Kill, Signal::KILL);
+        self.kill_all(ids, Intent::Kill);
         self.gone(ids, Instant::now() + REAP).await.map_err(stuck)
     }
 
@@ -86,11 +70,13 @@ impl Lab {
     /// # Errors
     /// Failed when the kernel does not end one of them.
     pub(crate) async fn stop_nodes(&self, ids: &BTreeSet<NodeId>) -> Result<BTreeSet<NodeId>, LabError> {
-        self.signal_to_end(ids, Intent::Stop, Signal::TERM);
-        // Paused ones find the request waiting when they run on.
-        self.signal_all(ids, Signal::CONT);
+        self.intend(ids, Intent::Stop);
+        {
+            let state = self.state();
+            ids.iter().for_each(|id| state.nodes[id].ask_to_leave());
+        }
         let Err(stubborn) = self.gone(ids, Instant::now() + GRACE).await else { return Ok(BTreeSet::new()) };
-        self.signal_to_end(&stubborn, Intent::StopByForce, Signal::KILL);
+        self.kill_all(&stubborn, Intent::StopByForce);
         self.gone(&stubborn, Instant::now() + REAP).await.map_err(stuck)?;
         Ok(stubborn)
     }
@@ -134,10 +120,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Spawns all of these, each on its port. Those that cannot be spawned have failed.
-    fn spawn_all(self: &Arc<Lab>, ports: &BTreeMap<NodeId, u16>) {
-        for (id, port) in ports {
-            if let Err(why) = node_process::spawn(self, *id, *port) {
+    /// Spawns all of these. Those that cannot be spawned have failed.
+    fn spawn_all(self: &Arc<Lab>, ids: &BTreeSet<NodeId>) {
+        for id in ids {
+            if let Err(why) = node_process::spawn(self, *id) {
                 self.change(|state| {
                     if let Some(node) = state.nodes.get_mut(id) {
                         node.ended(NodeState::Failed, why.clone());
@@ -156,23 +142,13 @@ impl Lab {
         late(&self.state())
     }
 
-    /// Those of these that failed for a reason, with the port each had.
-    fn failed(&self, ids: &BTreeSet<NodeId>, reason: impl Fn(&str) -> bool) -> BTreeMap<NodeId, u16> {
-        let state = self.state();
-        let failed = ids.iter().map(|id| (id, &state.nodes[id])).filter(|(_, node)| node.state == NodeState::Failed);
-        failed
-            .filter(|(_, node)| node.reason.as_deref().is_some_and(&reason))
-            .map(|(id, node)| (*id, node.port))
-            .collect()
-    }
-
     /// Ends nodes that have not reported ready in time, or before the lab was stopped.
     async fn give_up_on(&self, late: &BTreeSet<NodeId>) {
         if late.is_empty() {
             return;
         }
         let intent = if self.state().closing { Intent::Stop } else { Intent::GiveUp };
-        self.signal_to_end(late, intent, Signal::KILL);
+        self.kill_all(late, intent);
         let _ = self.gone(late, Instant::now() + REAP).await;
     }
 
@@ -211,15 +187,18 @@ impl Lab {
         }
     }
 
-    fn signal_to_end(&self, ids: &BTreeSet<NodeId>, intent: Intent, signal: Signal) {
+    fn kill_all(&self, ids: &BTreeSet<NodeId>, intent: Intent) {
+        self.intend(ids, intent);
+        self.signal_all(ids, Signal::KILL);
+    }
+
+    fn intend(&self, ids: &BTreeSet<NodeId>, intent: Intent) {
         let mut state = self.state();
         for id in ids {
             if let Some(process) = state.nodes.get_mut(id).and_then(|node| node.process.as_mut()) {
                 process.intent = Some(intent);
             }
         }
-        drop(state);
-        self.signal_all(ids, signal);
     }
 
     fn signal_all(&self, ids: &BTreeSet<NodeId>, signal: Signal) {
@@ -244,18 +223,12 @@ impl Lab {
     /// Waits until the processes of these stand still, or do not. Those that are gone count as either.
     async fn standing(&self, ids: &BTreeSet<NodeId>, still: bool, deadline: Instant) -> Result<(), LabError> {
         loop {
-            let pids: Vec<(NodeId, u32)> = {
+            let does_not = {
                 let state = self.state();
-                let pids = |id: &NodeId| {
-                    let pids = state.nodes[id].process.iter().flat_map(Process::pids);
-                    pids.map(|pid| (*id, pid)).collect::<Vec<_>>()
-                };
-                ids.iter().flat_map(pids).collect()
+                let stands = |id: &&NodeId| state.nodes[*id].process.as_ref().is_none_or(|it| it.group.stands(still));
+                ids.iter().copied().find(|id| !stands(&id))
             };
-            let Some((id, _)) = pids.iter().find(|(_, pid)| procfs::is_stopped(*pid).is_ok_and(|is| is != still))
-            else {
-                return Ok(());
-            };
+            let Some(id) = does_not else { return Ok(()) };
             if Instant::now() >= deadline {
                 let verb = if still { "stand still" } else { "run on" };
                 return Err(LabError::TimedOut(format!(

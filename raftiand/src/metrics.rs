@@ -54,8 +54,8 @@ impl Metrics {
     }
 
     /// What processes used at the last sample, all together; the number is that of the first.
-    pub(crate) fn usage_together(&self, pids: impl Iterator<Item = u32>) -> Option<ProcessUsage> {
-        pids.filter_map(|pid| self.usage(pid)).reduce(|sum, next| ProcessUsage {
+    pub(crate) fn usage_together(&self, pids: &[u32]) -> Option<ProcessUsage> {
+        pids.iter().filter_map(|pid| self.usage(*pid)).reduce(|sum, next| ProcessUsage {
             pid: sum.pid,
             cpu_percent: sum.cpu_percent.zip(next.cpu_percent).map(|(one, other)| one + other),
             cpu_ms: sum.cpu_ms + next.cpu_ms,
@@ -120,8 +120,8 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let own = std::process::id();
         let one = metrics.usage(own).unwrap();
-        let two = metrics.usage_together([own, own].into_iter()).unwrap();
+        let two = metrics.usage_together(&[own, own]).unwrap();
         assert_eq!((two.pid, two.memory_bytes), (own, 2 * one.memory_bytes));
-        assert!(metrics.usage_together(std::iter::empty()).is_none());
+        assert!(metrics.usage_together(&[]).is_none());
     }
 }

@@ -1,18 +1,21 @@
 //! What the daemon knows of one node: its process, where it listens, and what it last said.
 //!
-//! Invariant: a signal is only ever sent to a process that has not been reaped, so never to a stranger that has
-//! inherited its number.
+//! Invariant: a node that was started once has a seat, where it is called and where callers are answered while it does not
+//! run, for as long as the lab has it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::NodeStatus;
 use raftian_rpc::lab::{Leadership, NodeState};
 use raftian_rpc::{Configuration, NodeId, RoleKind, Term};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use raftian_supervise::{Group, Seat};
+use rustix::process::Signal;
 
-use crate::saved::{SavedNode, SavedProcess};
+use crate::saved::SavedNode;
 
 /// One node.
 pub(crate) struct Node {
@@ -20,12 +23,18 @@ pub(crate) struct Node {
     pub(crate) state: NodeState,
     /// Why it is not running, for people.
     pub(crate) reason: Option<String>,
-    /// The port it listens on; 0 until it first has.
-    pub(crate) port: u16,
+    /// The port of its seat, or of the one it had under the last daemon; 0 before the first.
+    port: u16,
+    /// Where it is called.
+    seat: Option<Arc<Seat>>,
+    /// The port it had before, if somebody else had that when this daemon came.
+    pub(crate) moved_from: Option<u16>,
+    /// Whether it has ever been ready, so that a missing log is a lost one.
+    pub(crate) was_ready: bool,
     /// How often it has been started.
     pub(crate) starts: u64,
     /// Its process, while there is one.
-    pub(crate) process: Option<Process>,
+    pub(crate) process: Option<Running>,
     /// How to call it, while it listens.
     pub(crate) client: Option<Http>,
     /// The latest version of the network it has confirmed.
@@ -42,17 +51,12 @@ pub(crate) struct Node {
     pub(crate) joined: bool,
 }
 
-/// A process that has not been reaped, or only just.
-pub(crate) struct Process {
-    /// Enough to recognise it after a crash of the daemon.
-    pub(crate) saved: SavedProcess,
-    /// The other half of the node, where its server has a process of its own, which is in the same group.
-    pub(crate) server: Option<SavedProcess>,
+/// A process, or what is left of one whose end nobody has taken note of.
+pub(crate) struct Running {
+    /// Its process group.
+    pub(crate) group: Group,
     /// What we want of it, if it is to end.
     pub(crate) intent: Option<Intent>,
-    /// Its group.
-    group: Pid,
-    reaped: bool,
 }
 
 /// How we want a process to end.
@@ -93,6 +97,9 @@ impl Node {
             state: NodeState::Stopped,
             reason: (saved.starts > 0).then(|| "not started since the daemon was".into()),
             port: saved.port,
+            seat: None,
+            moved_from: None,
+            was_ready: saved.was_ready,
             starts: saved.starts,
             process: None,
             client: None,
@@ -106,7 +113,7 @@ impl Node {
     }
 
     /// It has a new process, which has said nothing yet.
-    pub(crate) fn spawned(&mut self, process: Process) {
+    pub(crate) fn spawned(&mut self, process: Running) {
         self.forget_process();
         self.state = NodeState::Starting;
         self.reason = None;
@@ -134,20 +141,52 @@ impl Node {
 
     /// What the next daemon should know of it.
     pub(crate) fn to_save(&self) -> SavedNode {
-        let process = self.process.as_ref().map(|process| process.saved.clone());
-        let server = self.process.as_ref().and_then(|process| process.server.clone());
-        SavedNode { port: self.port, starts: self.starts, joined: self.joined, process, server }
+        let group = self.process.as_ref().map(|process| &process.group);
+        SavedNode {
+            port: self.port,
+            was_ready: self.was_ready,
+            starts: self.starts,
+            joined: self.joined,
+            process: group.map(|group| group.leader().clone()),
+            server: group.and_then(Group::server),
+        }
     }
 
-    /// Where it listens, or did when it last ran.
+    /// Its seat, which it is given now if it has none: on the port it had before, unless somebody else has that.
+    ///
+    /// # Errors
+    /// When the system has no port or no descriptor left.
+    pub(crate) fn seat(&mut self, id: NodeId) -> io::Result<Arc<Seat>> {
+        if let Some(seat) = &self.seat {
+            return Ok(Arc::clone(seat));
+        }
+        let seat = Seat::open(id, self.port)?;
+        let before = std::mem::replace(&mut self.port, seat.address().port());
+        self.moved_from = Some(before).filter(|before| ![0, self.port].contains(before));
+        Ok(Arc::clone(self.seat.insert(seat)))
+    }
+
+    /// Where it is called, whether it runs or not.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        (self.port != 0).then(|| SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+        self.seat.as_ref().map(|seat| seat.address())
     }
 
     /// Sends a signal to its process group. A process that is gone takes none, and that is no error.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(process) = &self.process {
-            process.signal(signal);
+        self.tell(|group| group.signal(signal));
+    }
+
+    /// Asks its process to leave in order, paused or not.
+    pub(crate) fn ask_to_leave(&self) {
+        self.tell(Group::ask_to_leave);
+    }
+
+    fn tell(&self, tell: impl FnOnce(&Group) -> io::Result<()>) {
+        let Some(process) = &self.process else { return };
+        if let Err(error) = tell(&process.group)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot signal process group {}: {error}", process.group.leader().pid);
         }
     }
 
@@ -161,34 +200,6 @@ impl Node {
         let same = |known: Role| (known.role, known.term, known.leader) == (heard.role, heard.term, heard.leader);
         if !self.role.is_some_and(same) {
             self.role = Some(heard);
-        }
-    }
-}
-
-impl Process {
-    /// A process that was just spawned as the leader of its group.
-    pub(crate) fn new(saved: SavedProcess, group: Pid) -> Process {
-        Process { saved, server: None, intent: None, group, reaped: false }
-    }
-
-    /// The numbers of all processes of the node, the leader of their group first.
-    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> {
-        std::iter::once(self.saved.pid).chain(self.server.as_ref().map(|server| server.pid))
-    }
-
-    /// Takes note that it has been waited for, and ends what else is left in its group.
-    pub(crate) fn mark_reaped(&mut self) {
-        if test_kill_process_group(self.group).is_ok() {
-            self.signal(Signal::KILL);
-        }
-        self.reaped = true;
-    }
-
-    fn signal(&self, signal: Signal) {
-        if !self.reaped
-            && let Err(error) = kill_process_group(self.group, signal)
-        {
-            tracing::warn!("cannot signal process group {}: {error}", self.saved.pid);
         }
     }
 }

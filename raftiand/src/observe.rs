@@ -96,7 +96,7 @@ impl Lab {
                 standing: state.members.standing(*id),
                 reason: node.reason.clone(),
                 address: node.address(),
-                usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(process.pids())),
+                usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(&process.group.pids())),
                 starts: node.starts,
                 last: if server.is_none() { node.last.clone() } else { None },
                 server,

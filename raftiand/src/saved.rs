@@ -13,12 +13,13 @@ use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::selector::names;
 use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId, files};
+use raftian_supervise::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::members::Members;
 
 /// The layout of the file; another one is refused.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// How many nodes a lab has by default.
 const DEFAULT_NODES: u16 = 5;
@@ -61,29 +62,26 @@ pub(crate) struct Settings {
 /// What is known of one node over restarts of the daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SavedNode {
-    /// The port it listens on; 0 until it first has.
+    /// The port on which it is called; 0 before it was first started.
     pub(crate) port: u16,
+    /// Whether it has ever been ready.
+    pub(crate) was_ready: bool,
     /// How often it has been started.
     pub(crate) starts: u64,
     /// Whether it was added to the cluster later, and so began without knowing who is in it.
     #[serde(default)]
     pub(crate) joined: bool,
     /// Its process, if one was running when the file was written.
-    pub(crate) process: Option<SavedProcess>,
+    pub(crate) process: Option<Identity>,
     /// The process of its server, where that has one of its own.
     #[serde(default)]
-    pub(crate) server: Option<SavedProcess>,
+    pub(crate) server: Option<Identity>,
 }
 
-/// Enough to recognise a process that outlived its daemon, and not to mistake another one for it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SavedProcess {
-    /// Its number, which the system may give to another process later.
-    pub(crate) pid: u32,
-    /// When it started, in clock ticks since the machine booted.
-    pub(crate) start_ticks: u64,
-    /// The name of its program as the kernel keeps it.
-    pub(crate) name: String,
+/// What every format of the file has.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
 }
 
 impl Saved {
@@ -226,11 +224,13 @@ impl Settings {
 }
 
 fn parse(text: &str) -> Result<Saved, String> {
+    // First, since a file of another format need not have what this one has.
+    let Head { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if format != FORMAT {
+        return Err(format!("its format is {format}, and this daemon knows {FORMAT}"));
+    }
     let saved: Saved = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let settings = &saved.settings;
-    if saved.format != FORMAT {
-        return Err(format!("its format is {}, and this daemon knows {FORMAT}", saved.format));
-    }
     if !(1..=MAX_NODES).contains(&settings.nodes) || saved.nodes.is_empty() || saved.members.configuration().is_none() {
         return Err("it names no nodes, or no members".into());
     }
@@ -361,7 +361,9 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let no_members = text.replace("\"told\"", "\"heard\"");
         let stranger = text.replace("\"n5\"", "\"n7\"");
-        for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 2", "\"format\": 1")] {
+        let former = text.replace("\"format\": 3", "\"format\": 2").replace("was_ready", "was");
+        assert!(parse(&former).unwrap_err().contains("its format is 2, and this daemon knows 3"));
+        for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 3", "\"format\": 1")] {
             fs::write(&path, damaged).unwrap();
             let error = Saved::load(&path).unwrap_err();
             assert!(error.contains("lab.json is damaged") && error.contains("start afresh"), "{error}");

@@ -5,13 +5,13 @@ use raftian_rpc::assignment::{Assignment, SoloConfig};
 use raftian_rpc::game::GameConfig;
 
 use super::PLAYERS;
-use super::crew::{Crew, Snapshot};
+use super::processes::{Processes, Snapshot};
 use crate::experiments::Bench;
 
 /// A game without a server.
 #[derive(Debug)]
 pub(crate) struct Solo {
-    crew: Crew,
+    processes: Processes,
     process: usize,
 }
 
@@ -21,10 +21,10 @@ impl Solo {
     /// # Errors
     /// When the process cannot be spawned.
     pub(crate) fn start(bench: &Bench, game: GameConfig, cores: Option<usize>) -> anyhow::Result<Solo> {
-        let mut crew = Crew::new(bench, cores);
+        let mut processes = Processes::new(bench, cores);
         let assignment = Assignment::Game(SoloConfig { version: VERSION.into(), players: PLAYERS, game });
-        let process = crew.spawn("n1 game", &assignment)?;
-        Ok(Solo { crew, process })
+        let process = processes.spawn("n1 game", &assignment, &[])?;
+        Ok(Solo { processes, process })
     }
 
     /// Waits until it has drawn its first frame, and says when.
@@ -32,12 +32,12 @@ impl Solo {
     /// # Errors
     /// When it does not.
     pub(crate) async fn playing_ns(&mut self) -> anyhow::Result<u64> {
-        self.crew.until("the first frame", |told| told.playing_ns).await
+        self.processes.until("the first frame", |told| told.playing_ns).await
     }
 
     /// What it has used so far.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        self.crew.snapshot()
+        self.processes.snapshot()
     }
 
     /// Lets it leave in order.
@@ -45,6 +45,6 @@ impl Solo {
     /// # Errors
     /// When it does not leave.
     pub(crate) async fn dismiss(mut self) -> anyhow::Result<()> {
-        self.crew.dismiss(self.process).await
+        self.processes.dismiss(self.process).await
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn options(rate_per_s: Option<f64>, clients: usize, seed: u64) -> Loa
 /// When a node does not answer.
 pub(super) async fn load(cluster: &mut Cluster, options: LoadOptions, arm: &PlannedArm) -> anyhow::Result<Loaded> {
     let duration = Duration::from_millis(arm.warmup_ms + arm.measure_ms) + TAIL;
-    let load = Load::prepare(cluster.source()?, LoadOptions { duration, ..options }, None)?;
+    let load = Load::prepare(cluster.source(), LoadOptions { duration, ..options }, None)?;
     let (_canceller, never) = cancel_pair();
     let before = cluster.counters().await?;
     let meter = async { Ok(Span::of(arm, || cluster.snapshot()).await) };

@@ -76,7 +76,7 @@ async fn fail_over(arm: &PlannedArm, bench: &Bench) -> anyhow::Result<Measured> 
         attempt_timeout: ATTEMPT,
         ..commit::options(Some(RATE_PER_S), CLIENTS, bench.seed)
     };
-    let load = Load::prepare(cluster.source()?, options, None)?;
+    let load = Load::prepare(cluster.source(), options, None)?;
     let live = load.live();
     let (_canceller, never) = cancel_pair();
     let fault = async {
@@ -98,7 +98,7 @@ async fn meet(cluster: &mut Cluster, live: &LiveLoad, arm: &PlannedArm, bench: &
     let fault_ns = match arm.arm.level(FAULT) {
         Some("kill") => {
             let fault_ns = monotonic_ns();
-            cluster.kill(leader);
+            cluster.kill(leader).await?;
             fault_ns
         }
         Some("pause") => {

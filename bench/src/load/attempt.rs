@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use jsonrpsee::core::ClientError;
-use raftian_rpc::error::{NodeError, never_sent};
+use raftian_rpc::error::{NodeError, not_taken};
 
 /// How an attempt without an acknowledgement ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub(crate) fn classify(error: &ClientError) -> Miss {
         Some(_) => return Miss::NotApplied(text),
         None => {}
     }
-    if never_sent(error) {
-        return Miss::NotApplied("connection refused: no process listens there".into());
+    match not_taken(error) {
+        Some(why) => Miss::NotApplied(format!("the node {why}")),
+        None => Miss::Lost(innermost(error)),
     }
-    Miss::Lost(innermost(error))
 }
 
 /// The innermost cause is the one that says something.

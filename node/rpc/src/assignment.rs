@@ -1,4 +1,5 @@
-//! What a node program is started as: one JSON line on its standard input, which stays open as its lifeline.
+//! What a node program is started as: one JSON line on its standard input, which stays open as its lifeline. The sockets on
+//! which nodes are called come with it ([`handover`](crate::handover)).
 //!
 //! Invariant: hosting changes *where* a server runs, never which code it runs.
 //!
@@ -160,6 +161,15 @@ impl Assignment {
             Assignment::Game(game) => &game.version,
             Assignment::Together(cohort) => cohort.nodes.first().map_or(VERSION, |node| &node.version),
             Assignment::Window(window) => &window.version,
+        }
+    }
+
+    /// How many listening sockets the process needs: one for each node, in the order in which they are named.
+    pub fn listeners(&self) -> usize {
+        match self {
+            Assignment::Node(_) | Assignment::Server(_) => 1,
+            Assignment::Together(cohort) => cohort.nodes.len(),
+            Assignment::Game(_) | Assignment::Window(_) => 0,
         }
     }
 

@@ -81,8 +81,6 @@ pub struct NodeConfig {
     pub id: NodeId,
     /// The voters that the cluster began with, itself included; none for a node that waits to be added.
     pub voters: Vec<NodeId>,
-    /// The loopback port to listen on; 0 lets the system choose.
-    pub port: u16,
     /// Whether the node has been ready before, so that a missing log is a lost one. A server that has forgotten its
     /// votes must not take part again under its old name.
     pub expects_log: bool,
@@ -150,14 +148,12 @@ pub enum ReadMode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 pub enum NodeNotice {
-    /// The node has recovered its log and listens.
+    /// The node has recovered its log and answers.
     Ready {
         /// The node; a process may hold several.
         node: NodeId,
         /// The node's version.
         version: String,
-        /// The port it listens on.
-        port: u16,
         /// The last index of the log it recovered.
         last_index: Index,
         /// What it cut from a torn log tail, for people; `None` if the log was whole.

@@ -1,10 +1,12 @@
 //! What can go wrong, as types that survive the wire: an error's JSON-RPC `data` is the variant itself.
 //!
 //! Invariant: an error says whether a command may have been applied. Only [`NodeError::TimedOut`] and a broken
-//! connection leave that open; every other [`NodeError`] is a promise that it was not.
+//! connection leave that open; every other [`NodeError`] is a promise that it was not, and so is the answer that is given
+//! on the socket of a node that does not run ([`not_taken`]).
 
 use jsonrpsee::core::ClientError;
 use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee_http_client::transport::Error as HttpError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -151,6 +153,13 @@ impl NodeError {
 /// The JSON-RPC code of a call without the lab's secret. It comes with HTTP status 401.
 pub const UNAUTHORISED: i32 = -32005;
 
+/// The JSON-RPC code of the answer that is given in the place of a node that does not run. It comes with the HTTP status
+/// [`NOT_RUNNING_STATUS`].
+pub const NOT_RUNNING: i32 = -32013;
+
+/// The HTTP status of the same answer. No server of ours gives it for another reason.
+pub const NOT_RUNNING_STATUS: u16 = 503;
+
 impl LabError {
     /// The JSON-RPC error code, in the range the standard leaves to servers.
     pub fn code(&self) -> i32 {
@@ -189,19 +198,20 @@ impl From<LabError> for ErrorObjectOwned {
     }
 }
 
-/// Whether a call failed before anything was sent, because nobody listens at the address: a promise that nothing was
-/// done. Any other failure of the transport leaves that open.
-pub fn never_sent(error: &ClientError) -> bool {
-    let ClientError::Transport(transport) = error else { return false };
+/// Why a call certainly was not taken in by a node, in words that follow its name: it does not run, or nobody listens at
+/// its address any more. Any other failure of the transport leaves open what was done, and is `None`.
+pub fn not_taken(error: &ClientError) -> Option<&'static str> {
+    let ClientError::Transport(transport) = error else { return None };
     let mut cause: &(dyn std::error::Error + 'static) = transport.as_ref();
     loop {
+        if let Some(HttpError::Rejected { status_code: NOT_RUNNING_STATUS }) = cause.downcast_ref() {
+            return Some("does not run");
+        }
         if let Some(io) = cause.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::ConnectionRefused;
+            let is_refused = io.kind() == std::io::ErrorKind::ConnectionRefused;
+            return is_refused.then_some("is gone: nobody listens at its address");
         }
-        match cause.source() {
-            Some(source) => cause = source,
-            None => return false,
-        }
+        cause = cause.source()?;
     }
 }
 
@@ -214,4 +224,22 @@ fn typed<E: serde::de::DeserializeOwned>(error: &ClientError) -> Option<E> {
 
 fn hint(leader: &Option<NodeId>) -> String {
     leader.map_or(String::new(), |leader| format!("; {leader} does"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_a_refused_connection_and_the_answer_for_a_node_that_does_not_run_are_certain() {
+        let rejected = |status_code| ClientError::Transport(Box::new(HttpError::Rejected { status_code }));
+        let broken = |kind: io::ErrorKind| ClientError::Transport(Box::new(io::Error::from(kind)));
+        assert_eq!(not_taken(&rejected(NOT_RUNNING_STATUS)), Some("does not run"));
+        assert!(not_taken(&broken(io::ErrorKind::ConnectionRefused)).is_some());
+        for unknown in [rejected(500), broken(io::ErrorKind::ConnectionReset), ClientError::RequestTimeout] {
+            assert_eq!(not_taken(&unknown), None);
+        }
+    }
 }

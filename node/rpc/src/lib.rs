@@ -22,6 +22,7 @@ pub mod error;
 pub mod files;
 pub mod folder;
 pub mod game;
+pub mod handover;
 pub mod lab;
 pub mod process;
 pub mod raft;

@@ -4,6 +4,7 @@
 //! Invariant: each runs [`server::run`], as everywhere. They end together: when one fails, so do the others.
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::thread;
 
 use raftian_rpc::NodeId;
@@ -15,14 +16,23 @@ use crate::host::inbox::Mailbox;
 use crate::hosting::{runtime, server};
 use crate::parent;
 
-/// Runs all of them to their end.
+/// One of them.
+struct Member {
+    config: NodeConfig,
+    listener: TcpListener,
+    mailbox: Mailbox,
+}
+
+/// Runs all of them, each called on its socket, to their end.
 ///
 /// # Errors
 /// A sentence for people, when they cannot share a process, or one of them cannot start or go on.
-pub(crate) fn run(cohort: Cohort) -> Result<(), String> {
+pub(crate) fn run(cohort: Cohort, listeners: Vec<TcpListener>) -> Result<(), String> {
     check(&cohort.nodes)?;
-    let members: Vec<(NodeConfig, Mailbox)> = cohort.nodes.into_iter().map(|config| (config, Mailbox::new())).collect();
-    let shutdowns: Vec<_> = members.iter().map(|(_, mailbox)| mailbox.shutdown()).collect();
+    let nodes = cohort.nodes.into_iter().zip(listeners);
+    let members: Vec<Member> =
+        nodes.map(|(config, listener)| Member { config, listener, mailbox: Mailbox::new() }).collect();
+    let shutdowns: Vec<_> = members.iter().map(|member| member.mailbox.shutdown()).collect();
     let leave = move || shutdowns.iter().for_each(|shutdown| shutdown());
     parent::on_shutdown(leave.clone())?;
     match cohort.placement {
@@ -42,14 +52,14 @@ fn check(nodes: &[NodeConfig]) -> Result<(), String> {
     }
 }
 
-fn threads(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
+fn threads(members: Vec<Member>, leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
     let threads: Vec<_> = members
         .into_iter()
-        .map(|(config, mailbox)| {
+        .map(|Member { config, listener, mailbox }| {
             let (id, last) = (config.id, Last(leave.clone()));
             let serve = move || {
                 let _last = last;
-                runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, None))
+                runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, listener, mailbox, None))
             };
             (id, thread::Builder::new().name(id.to_string()).spawn(serve))
         })
@@ -61,13 +71,13 @@ fn threads(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send 
     first_failure(ends.collect())
 }
 
-fn tasks(members: Vec<(NodeConfig, Mailbox)>, leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
+fn tasks(members: Vec<Member>, leave: impl Fn() + Clone + Send + 'static) -> Result<(), String> {
     runtime::on_this_thread(&GlobalLock::default())?.block_on(async {
-        let spawn = |(config, mailbox): (NodeConfig, Mailbox)| {
+        let spawn = |Member { config, listener, mailbox }: Member| {
             let (id, last) = (config.id, Last(leave.clone()));
             let serve = async move {
                 let _last = last;
-                server::run(config, mailbox, None).await
+                server::run(config, listener, mailbox, None).await
             };
             (id, tokio::spawn(serve))
         };

@@ -4,7 +4,8 @@
 //! Invariant: both processes stay in one process group, so that a signal to the group (a crash, a pause) reaches both.
 //! When one of them ends the other does too, and the reason is reported once.
 
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader};
+use std::net::TcpListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,6 +16,7 @@ use std::thread;
 use raftian_rpc::assignment::{Assignment, Hosting};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::GameConfig;
+use raftian_rpc::handover;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::experiment::global_lock::GlobalLock;
@@ -29,7 +31,7 @@ use crate::parent::{self, Failure};
 ///
 /// # Errors
 /// When one of them cannot start, or cannot continue.
-pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
+pub(crate) fn run(config: NodeConfig, listener: TcpListener, game: GameConfig) -> Result<(), Failure> {
     let (commands, said) = mpsc::channel();
     let (told, orders) = mpsc::channel();
     let tell = Box::new(move |command| commands.send(command).is_ok());
@@ -40,7 +42,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
     let cannot = |error: io::Error| format!("cannot start the server's process: {error}");
     let (own, childs) = UnixStream::pair().map_err(cannot)?;
     let reading = own.try_clone().map_err(cannot)?;
-    let mut server = spawn(config, &own, childs).map_err(cannot)?;
+    let mut server = spawn(config, listener, &own, childs).map_err(cannot)?;
     start("commands", move || frames::send(&said, own))?;
     start("orders", move || frames::receive(BufReader::new(reading), |order| told.send(order).is_ok()))?;
     // When the game is over the commands queue closes, and with it the child's standard input.
@@ -55,7 +57,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), Failure> {
 ///
 /// # Errors
 /// A message for people, when it cannot start, or cannot continue.
-pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
+pub(crate) fn serve(config: NodeConfig, listener: TcpListener) -> Result<(), String> {
     let socket: UnixStream = io::stdin()
         .as_fd()
         .try_clone_to_owned()
@@ -68,16 +70,16 @@ pub(crate) fn serve(config: NodeConfig) -> Result<(), String> {
     start("commands", move || frames::receive(io::stdin().lock(), |command| commands.send(command).is_ok()))?;
     start("orders", move || frames::send(&orders, socket))?;
     let port = ServerPort { commands: taken, orders: put, lock: GlobalLock::default() };
-    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, mailbox, Some(port)))
+    runtime::on_this_thread(&GlobalLock::default())?.block_on(server::run(config, listener, mailbox, Some(port)))
 }
 
-/// Spawns the same program as this one, and assigns the server to it.
-fn spawn(config: NodeConfig, mut own: &UnixStream, childs: UnixStream) -> io::Result<Child> {
+/// Spawns the same program as this one, and assigns the server to it, socket and all.
+fn spawn(config: NodeConfig, listener: TcpListener, own: &UnixStream, childs: UnixStream) -> io::Result<Child> {
     let child = Command::new(std::env::current_exe()?).stdin(Stdio::from(OwnedFd::from(childs))).spawn()?;
     // This must come before the child's own notice that it is ready: then the daemon knows all processes.
     parent::notify(&NodeNotice::ServerProcess { pid: child.id() });
     parent::flush_notices();
-    own.write_all(&Assignment::Server(Box::new(config)).to_line())?;
+    handover::give(own, &Assignment::Server(Box::new(config)).to_line(), &[listener.as_fd()])?;
     Ok(child)
 }
 

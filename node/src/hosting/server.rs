@@ -3,7 +3,7 @@
 //! Invariant: every hosting runs this code: one server, three hostings.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +29,17 @@ use crate::trace::{NodeEvent, Trace};
 /// How long a node that stops waits until its answers to callers are sent.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
-/// Runs a server until its mailbox has a shutdown, the game at its port has ended, or it cannot continue.
+/// Runs a server, which is called on `listener`, until its mailbox has a shutdown, the game at its port has ended, or it cannot continue.
 ///
 /// # Errors
 /// A message for people, when it cannot start or cannot continue.
-pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<ServerPort>) -> Result<(), String> {
+pub(crate) async fn run(
+    config: NodeConfig,
+    listener: TcpListener,
+    mailbox: Mailbox,
+    port: Option<ServerPort>,
+) -> Result<(), String> {
     let Mailbox { inbox, inputs } = mailbox;
-    let listener = bind(config.port)?;
     let number = listener.local_addr().map_err(|error| format!("no local address: {error}"))?.port();
     let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
     let peers = Arc::new(Peers::new(&config, lock));
@@ -51,13 +55,7 @@ pub(crate) async fn run(config: NodeConfig, mailbox: Mailbox, port: Option<Serve
     let listening = serve::serve(listener, config.secret, service.methods(), parent::complain)
         .map_err(|error| format!("cannot listen on port {number}: {error}"))?;
 
-    parent::notify(&NodeNotice::Ready {
-        node: config.id,
-        version: VERSION.into(),
-        port: number,
-        last_index,
-        torn_tail,
-    });
+    parent::notify(&NodeNotice::Ready { node: config.id, version: VERSION.into(), last_index, torn_tail });
     let ending = host.run(inputs).await;
     // All answers are given; wait until they are sent, but not longer, since a handler may hang.
     let _ = listening.stop();
@@ -116,13 +114,5 @@ fn options(config: &NodeConfig) -> Result<Options, String> {
         campaigns_first: config.trim.campaigns_first,
         lease,
         ..Options::new(config.id, configuration, config.seed)
-    })
-}
-
-fn bind(port: u16) -> Result<TcpListener, String> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("port in use: another program listens on {address}"),
-        _ => format!("cannot listen on {address}: {error}"),
     })
 }

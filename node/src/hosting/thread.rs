@@ -1,5 +1,6 @@
 //! The server on its own operating system thread; the game has the main thread.
 
+use std::net::TcpListener;
 use std::thread;
 
 use raftian_rpc::assignment::Hosting;
@@ -17,7 +18,7 @@ use crate::parent;
 ///
 /// # Errors
 /// A message for people, when one of them cannot start, or cannot continue.
-pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
+pub(crate) fn run(config: NodeConfig, listener: TcpListener, game: GameConfig) -> Result<(), String> {
     let lock = if config.trim.global_lock { GlobalLock::new() } else { GlobalLock::default() };
     let (game_port, server_port) = port::pair(lock.clone());
     let game = Game::new(&game, config.players, Some(Hosting::Thread), Some(game_port), Stop::default())?;
@@ -26,7 +27,7 @@ pub(crate) fn run(config: NodeConfig, game: GameConfig) -> Result<(), String> {
     let serve = move || {
         let runtime = runtime::on_this_thread(&lock)?;
         let _held = lock.hold();
-        runtime.block_on(server::run(config, mailbox, Some(server_port)))
+        runtime.block_on(server::run(config, listener, mailbox, Some(server_port)))
     };
     let server = thread::Builder::new()
         .name("server".into())

@@ -22,7 +22,7 @@ use raftian_rpc::assignment::Framing;
 use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{Network, NodeConfig};
-use raftian_rpc::error::{NodeError, never_sent};
+use raftian_rpc::error::{NodeError, not_taken};
 use raftian_rpc::raft::{Append, Chunk, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
 use rustix::time::{ClockId, clock_gettime};
@@ -292,7 +292,7 @@ fn heard<T>(outcome: Result<T, ClientError>) -> Heard<Result<T, NodeError>> {
             Heard::NotTaken
         }
         Some(other) => Heard::Failure(Err(other)),
-        None if never_sent(&error) => Heard::NotTaken,
+        None if not_taken(&error).is_some() => Heard::NotTaken,
         None => Heard::Silence,
     }
 }

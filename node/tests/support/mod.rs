@@ -3,13 +3,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use jsonrpsee::core::ClientError;
@@ -24,6 +21,7 @@ use raftian_rpc::control::{
 use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, RoleKind, VERSION};
+use raftian_supervise::{Heard, Launch, Process, Seat};
 use serde_json::value::RawValue;
 
 /// Long enough for any machine; nothing below waits this long unless it fails.
@@ -50,99 +48,99 @@ impl Drop for Scratch {
 
 /// One process, killed when it is dropped.
 pub(crate) struct Node {
-    pub(crate) child: Child,
-    pub(crate) stdin: Option<ChildStdin>,
-    pub(crate) notices: mpsc::Receiver<NodeNotice>,
+    pub(crate) process: Process,
+    seats: Vec<Arc<Seat>>,
+    /// For its standard error.
+    _folder: Scratch,
 }
 
 impl Node {
-    /// Starts a process that is to be this.
+    /// Starts a process that is to be this, on seats of its own.
     pub(crate) fn assigned(assignment: &Assignment) -> Node {
-        Node::spawn(&assignment.to_line())
+        let seats = match assignment {
+            Assignment::Node(config) => vec![seat(config.id)],
+            Assignment::Together(cohort) => cohort.nodes.iter().map(|node| seat(node.id)).collect(),
+            _ => Vec::new(),
+        };
+        Node::seated(assignment, seats)
     }
 
-    /// Starts a process that is to be a node.
+    /// Starts a process that is to be this, on these seats.
+    pub(crate) fn seated(assignment: &Assignment, seats: Vec<Arc<Seat>>) -> Node {
+        Node::spawn(Path::new(env!("CARGO_BIN_EXE_raftian-node")), &assignment.to_line(), seats)
+    }
+
+    /// Starts a process that is to be a node, on a seat of its own.
     pub(crate) fn of(config: NodeConfig) -> Node {
         Node::assigned(&Assignment::Node(Box::new(config)))
     }
 
-    /// Starts a process that is to be a node, with this as its standard output.
-    pub(crate) fn with_output(output: Stdio, config: NodeConfig) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_raftian-node"));
-        let mut child = command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::null()).spawn().unwrap();
-        child.stdin.as_mut().unwrap().write_all(&Assignment::Node(Box::new(config)).to_line()).unwrap();
-        child
+    /// Starts a program and gives it a line and these seats.
+    pub(crate) fn spawn(program: &Path, line: &[u8], seats: Vec<Arc<Seat>>) -> Node {
+        let folder = Scratch::new();
+        let log = folder.0.join("stderr.log");
+        let process = Process::spawn(&Launch { program, line, seats: &seats, log: &log, environment: &[] }).unwrap();
+        Node { process, seats, _folder: folder }
     }
 
-    /// Starts a process and gives it a line.
-    pub(crate) fn spawn(line: &[u8]) -> Node {
-        Node::spawn_as(Command::new(env!("CARGO_BIN_EXE_raftian-node")), line)
+    /// The number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.group().leader().pid
     }
 
-    /// Starts a process that may open this many descriptors, and is to be a node.
-    pub(crate) fn with_descriptors(count: u32, config: NodeConfig) -> Node {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit -n {count}; exec \"$0\""), env!("CARGO_BIN_EXE_raftian-node")]);
-        Node::spawn_as(command, &Assignment::Node(Box::new(config)).to_line())
-    }
-
-    fn spawn_as(mut command: Command, line: &[u8]) -> Node {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(line).unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, notices) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = sender.send(serde_json::from_str(&line).expect("every line is a notice"));
-            }
-        });
-        Node { child, stdin: Some(stdin), notices }
-    }
-
-    /// Waits until a node of it listens, and says which and where.
-    pub(crate) fn ready(&self) -> (NodeId, SocketAddr) {
-        self.told(|notice| match notice {
-            NodeNotice::Ready { node, port, .. } => Some((node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
+    /// Waits until a node of it is ready, and says which, and where it is called.
+    pub(crate) async fn ready(&mut self) -> (NodeId, SocketAddr) {
+        let ready = |notice| match notice {
+            NodeNotice::Ready { node, .. } => Some(node),
             _ => None,
-        })
+        };
+        let node = self.told(ready).await;
+        (node, self.seats.iter().find(|seat| seat.node() == node).expect("it is one of these").address())
     }
 
     /// Waits until it says that it cannot go on, and why.
-    pub(crate) fn failure(&self) -> String {
-        self.told(|notice| match notice {
+    pub(crate) async fn failure(&mut self) -> String {
+        let failed = |notice| match notice {
             NodeNotice::Failed { reason } => Some(reason),
             _ => None,
-        })
+        };
+        self.told(failed).await
     }
 
     /// Waits for a notice in which `look` finds something.
-    pub(crate) fn told<T>(&self, look: impl Fn(NodeNotice) -> Option<T>) -> T {
+    pub(crate) async fn told<T>(&mut self, look: impl Fn(NodeNotice) -> Option<T>) -> T {
         loop {
-            let notice = self.notices.recv_timeout(PATIENCE).expect("a notice that was waited for");
+            let heard =
+                tokio::time::timeout(PATIENCE, self.process.next()).await.expect("a notice that was waited for");
+            let Heard::Notice(notice) = heard else { panic!("{heard:?}") };
             if let Some(found) = look(notice) {
                 return found;
             }
         }
     }
 
-    /// Closes its standard input, as a parent that ends does, and waits until it has ended.
-    pub(crate) fn shut_down(&mut self) -> ExitStatus {
-        drop(self.stdin.take());
-        self.child.wait().unwrap()
+    /// Waits until it has ended: its exit code, and what it still said.
+    pub(crate) async fn ended(&mut self) -> (Option<i32>, Vec<NodeNotice>) {
+        let mut said = Vec::new();
+        loop {
+            match tokio::time::timeout(PATIENCE, self.process.next()).await.expect("an end that was waited for") {
+                Heard::Notice(notice) => said.push(notice),
+                Heard::Ended(status) => return (status.expect("nobody else waits for it").code(), said),
+                nonsense => panic!("{nonsense:?}"),
+            }
+        }
     }
 
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// Closes its standard input, as a parent that ends does, and waits until it has left in order.
+    pub(crate) async fn shut_down(mut self) {
+        self.process.abandon();
+        assert_eq!(self.ended().await.0, Some(0));
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A seat on some port.
+pub(crate) fn seat(node: NodeId) -> Arc<Seat> {
+    Seat::open(node, 0).unwrap()
 }
 
 /// A cluster in a scratch folder.
@@ -151,7 +149,10 @@ pub(crate) struct Cluster {
     pub(crate) secret: Secret,
     /// The processes, each by its node, or by its first one.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
+    /// Where the nodes are called that run.
     pub(crate) addresses: BTreeMap<NodeId, SocketAddr>,
+    /// The seats of all nodes that ever ran.
+    seats: BTreeMap<NodeId, Arc<Seat>>,
     /// Peers that the test plays itself.
     pub(crate) played: BTreeMap<NodeId, SocketAddr>,
     voters: Vec<NodeId>,
@@ -173,7 +174,7 @@ impl Cluster {
     pub(crate) async fn start_with(count: u16, adjust: fn(&mut NodeConfig)) -> Cluster {
         let mut cluster = Cluster::new(count, adjust);
         for node in cluster.voters.clone() {
-            cluster.spawn(node);
+            cluster.spawn(node).await;
         }
         cluster.set_rules(&[]).await;
         cluster
@@ -183,8 +184,10 @@ impl Cluster {
     pub(crate) async fn start_together(count: u16, placement: Placement) -> Cluster {
         let mut cluster = Cluster::new(count, |_| {});
         let nodes = cluster.voters.iter().map(|node| cluster.config(*node)).collect();
-        let process = Node::assigned(&Assignment::Together(Cohort { placement, nodes }));
-        cluster.addresses = cluster.voters.iter().map(|_| process.ready()).collect();
+        let mut process = Node::assigned(&Assignment::Together(Cohort { placement, nodes }));
+        for _ in 0..count {
+            cluster.addresses.extend([process.ready().await]);
+        }
         cluster.nodes.insert(id(1), process);
         cluster.set_rules(&[]).await;
         cluster
@@ -197,6 +200,7 @@ impl Cluster {
             secret: Secret::generate().unwrap(),
             nodes: BTreeMap::new(),
             addresses: BTreeMap::new(),
+            seats: BTreeMap::new(),
             played: BTreeMap::new(),
             voters: NodeId::first(count).collect(),
             version: 0,
@@ -216,16 +220,23 @@ impl Cluster {
         config
     }
 
-    /// Starts a node and waits until it listens.
-    pub(crate) fn spawn(&mut self, node: NodeId) {
-        let process = Node::of(self.config(node));
-        self.addresses.extend([process.ready()]);
+    /// Where a node is called, whether it runs or not.
+    pub(crate) fn seat(&mut self, node: NodeId) -> Arc<Seat> {
+        Arc::clone(self.seats.entry(node).or_insert_with(|| seat(node)))
+    }
+
+    /// Starts a node and waits until it is ready.
+    pub(crate) async fn spawn(&mut self, node: NodeId) {
+        let assignment = Assignment::Node(Box::new(self.config(node)));
+        let seats = vec![self.seat(node)];
+        let mut process = Node::seated(&assignment, seats);
+        self.addresses.extend([process.ready().await]);
         self.nodes.insert(node, process);
     }
 
-    /// Kills the process of a node.
+    /// Kills the process of a node, and forgets where it is called.
     pub(crate) fn kill(&mut self, node: NodeId) {
-        self.nodes.remove(&node).unwrap().kill();
+        self.nodes.remove(&node).unwrap();
         self.addresses.remove(&node);
     }
 
@@ -234,7 +245,7 @@ impl Cluster {
         if self.nodes.contains_key(&node) {
             self.kill(node);
         }
-        self.spawn(node);
+        self.spawn(node).await;
         self.set_rules(&[]).await;
     }
 
@@ -392,7 +403,6 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         version: VERSION.into(),
         id: node,
         voters: voters.to_vec(),
-        port: 0,
         expects_log: false,
         folder: folder.to_owned(),
         secret: secret.clone(),

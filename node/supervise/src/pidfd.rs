@@ -32,7 +32,7 @@ pub(crate) fn kill(held: &OwnedFd) -> io::Result<()> {
     wait(held)
 }
 
-/// Waits, blocking, until a process that was killed has ended, and let go of its files and ports.
+/// Waits, blocking, until a process that was killed has ended, and let go of its files.
 ///
 /// # Errors
 /// When the kernel takes too long.

@@ -1,5 +1,5 @@
-//! The three facts the daemon needs of a process that sysinfo does not tell: when exactly it started, the name the
-//! kernel keeps, and whether every thread of it stands still.
+//! What the kernel tells of processes: when exactly one started, the name it keeps, whether every thread stands still, and
+//! who belongs to a group.
 
 use std::fs;
 use std::io;
@@ -11,6 +11,8 @@ pub(crate) struct Stat {
     pub(crate) name: String,
     /// `R`, `S`, `D`, `T`, `Z` and so on.
     pub(crate) state: char,
+    /// The number of its group.
+    pub(crate) group: u32,
     /// When it started, in clock ticks since the machine booted.
     pub(crate) start_ticks: u64,
 }
@@ -18,6 +20,13 @@ pub(crate) struct Stat {
 /// What the kernel says of a process; `None` if there is none.
 pub(crate) fn stat(pid: u32) -> Option<Stat> {
     parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The numbers of the processes of a group.
+pub(crate) fn members(group: u32) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers.filter(|pid| stat(*pid).is_some_and(|stat| stat.group == group)).collect()
 }
 
 /// Whether all threads of a process are stopped by a signal, or gone.
@@ -40,9 +49,10 @@ fn parse(text: &str) -> Option<Stat> {
     let (name, rest) = rest.rsplit_once(") ")?;
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
-    // Field 22 of the line; `state` was field 3.
-    let start_ticks = fields.nth(22 - 4)?.parse().ok()?;
-    Some(Stat { name: name.to_owned(), state, start_ticks })
+    // Fields 5 and 22 of the line; `state` was field 3.
+    let group = fields.nth(5 - 4)?.parse().ok()?;
+    let start_ticks = fields.nth(22 - 6)?.parse().ok()?;
+    Some(Stat { name: name.to_owned(), state, group, start_ticks })
 }
 
 #[cfg(test)]
@@ -52,14 +62,14 @@ mod tests {
     #[test]
     fn the_line_is_read_whatever_the_name() {
         let line = "42 (a ) (b) T 1 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 0 0 18446744073709551615";
-        assert_eq!(parse(line), Some(Stat { name: "a ) (b".into(), state: 'T', start_ticks: 98765 }));
+        assert_eq!(parse(line), Some(Stat { name: "a ) (b".into(), state: 'T', group: 42, start_ticks: 98765 }));
         assert_eq!(parse("42"), None);
     }
 
     #[test]
     fn the_own_process_runs() {
         let own = stat(std::process::id()).unwrap();
-        assert!(own.start_ticks > 0);
+        assert!(own.start_ticks > 0 && members(own.group).contains(&std::process::id()));
         assert!(!is_stopped(std::process::id()).unwrap());
     }
 }

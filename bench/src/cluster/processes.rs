@@ -4,18 +4,22 @@
 //! says which and why. No process is left when this is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use raftian_rpc::assignment::Assignment;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::{NodeId, RaftEvent, RoleKind};
+use raftian_supervise::{Group, Heard, Launch, Process, Seat};
 use rustix::process::Signal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::process::{NodeProcess, Spawn, Word};
+use super::cores::on_cores;
 use super::usage::Usage;
 use crate::experiments::Bench;
 use crate::suite::trial::Cost;
@@ -24,31 +28,53 @@ use crate::suite::trial::Cost;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long processes may take to leave when they are asked to.
-const FAREWELL: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Processes.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    spawn: Spawn,
-    processes: BTreeMap<usize, NodeProcess>,
-    next: usize,
+pub(crate) struct Processes {
+    program: PathBuf,
+    /// The folder for their standard error.
+    folder: PathBuf,
+    /// The display of their windows; `None` for the one they find.
+    display: Option<String>,
+    /// On how many cores they may run; `None` for all.
+    cores: Option<usize>,
+    /// Those that should run, by number.
+    running: BTreeMap<usize, Running>,
+    /// Every process that was spawned.
+    spawned: Vec<Group>,
+    /// The owners of the processes: a task each, which passes on what it says.
+    owners: JoinSet<()>,
     /// Kept, so that the receiver never ends.
     sender: UnboundedSender<Word>,
     words: UnboundedReceiver<Word>,
     told: Told,
 }
 
+/// A process that should run.
+#[derive(Debug)]
+struct Running {
+    name: String,
+    group: Group,
+}
+
+/// What a process says, and which one it is.
+#[derive(Debug)]
+struct Word {
+    process: usize,
+    heard: Heard,
+}
+
 /// What processes have told so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told {
-    /// Where the servers listen.
-    pub(crate) addresses: BTreeMap<NodeId, SocketAddr>,
+    /// How often each node has been ready.
+    ready: BTreeMap<NodeId, usize>,
     /// The turning points of the servers, in the order they came in.
     pub(crate) events: Vec<Turn>,
     /// When the game had drawn its first frame.
     pub(crate) playing_ns: Option<u64>,
-    /// Servers that are processes of their own, by the number of the process that spawned them.
-    servers: BTreeMap<usize, u32>,
     /// Processes that have ended.
     ended: BTreeSet<usize>,
 }
@@ -68,24 +94,38 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 pub(crate) struct Snapshot(Vec<(String, u32, Usage)>);
 
-impl Crew {
+impl Processes {
     /// Nobody yet; processes will be on this many cores, or on all.
-    pub(crate) fn new(bench: &Bench, cores: Option<usize>) -> Crew {
+    pub(crate) fn new(bench: &Bench, cores: Option<usize>) -> Processes {
         let Bench { node_program, folder, display, .. } = bench.clone();
-        let spawn = Spawn { program: node_program, folder, display, cores };
         let (sender, words) = unbounded_channel();
-        Crew { spawn, processes: BTreeMap::new(), next: 0, sender, words, told: Told::default() }
+        Processes {
+            program: node_program,
+            folder,
+            display,
+            cores,
+            running: BTreeMap::new(),
+            spawned: Vec::new(),
+            owners: JoinSet::new(),
+            sender,
+            words,
+            told: Told::default(),
+        }
     }
 
-    /// Starts a process, and gives its number.
+    /// Starts a process on these seats, and gives its number.
     ///
     /// # Errors
-    /// See [`NodeProcess::spawn`].
-    pub(crate) fn spawn(&mut self, name: &str, assignment: &Assignment) -> anyhow::Result<usize> {
-        let number = self.next;
-        let process = NodeProcess::spawn(&self.spawn, name, assignment, number, self.sender.clone())?;
-        self.processes.insert(number, process);
-        self.next += 1;
+    /// See [`Process::spawn`].
+    pub(crate) fn spawn(&mut self, name: &str, assignment: &Assignment, seats: &[Arc<Seat>]) -> anyhow::Result<usize> {
+        let (line, log) = (assignment.to_line(), self.folder.join(format!("{name}.stderr")));
+        let environment: Vec<_> = self.display.iter().map(|display| ("DISPLAY", display.as_str())).collect();
+        let launch = Launch { program: &self.program, line: &line, seats, log: &log, environment: &environment };
+        let process = on_cores(self.cores, || Process::spawn(&launch))?.context("build the whole workspace")?;
+        let (number, group) = (self.spawned.len(), process.group().clone());
+        self.running.insert(number, Running { name: name.to_owned(), group: group.clone() });
+        self.spawned.push(group);
+        self.owners.spawn(own(process, number, self.sender.clone()));
         Ok(number)
     }
 
@@ -122,26 +162,36 @@ impl Crew {
     /// # Errors
     /// When it is gone.
     pub(crate) fn signal(&self, number: usize, signal: Signal) -> anyhow::Result<()> {
-        self.processes.get(&number).context("the process is gone")?.signal(signal)
+        let process = self.running.get(&number).context("the process is gone")?;
+        process.group.signal(signal).with_context(|| format!("{} cannot be signalled", process.name))
     }
 
-    /// Kills a process and its other half, and forgets them.
-    pub(crate) fn kill(&mut self, number: usize) {
-        self.processes.remove(&number);
-    }
-
-    /// Lets a process leave in order, and kills it if it takes too long.
+    /// Kills a process and its other half, and waits until they are gone.
     ///
     /// # Errors
-    /// When it had to be killed, or another one fails meanwhile.
+    /// When they do not end, or another process fails meanwhile.
+    pub(crate) async fn kill(&mut self, number: usize) -> anyhow::Result<()> {
+        self.end(number, |group| group.signal(Signal::KILL)).await
+    }
+
+    /// Lets a process leave in order.
+    ///
+    /// # Errors
+    /// When it does not leave, or another one fails meanwhile.
     pub(crate) async fn dismiss(&mut self, number: usize) -> anyhow::Result<()> {
-        let process = self.processes.remove(&number).context("the process is gone")?;
-        process.ask_to_leave();
-        let deadline = Instant::now() + FAREWELL;
+        self.end(number, Group::ask_to_leave).await
+    }
+
+    /// Ends a process by doing this.
+    async fn end(&mut self, number: usize, end: impl FnOnce(&Group) -> io::Result<()>) -> anyhow::Result<()> {
+        let process = self.running.remove(&number).context("the process is gone")?;
+        // One that has ended already needs no asking.
+        let _ = end(&process.group);
+        let deadline = Instant::now() + GRACE;
         while !self.told.ended.contains(&number) {
             match timeout_at(deadline, self.words.recv()).await {
                 Ok(word) => self.take_in(word.expect("this holds a sender"))?,
-                Err(_) => bail!("{} did not leave within {FAREWELL:?}{}", process.name(), process.last_words()),
+                Err(_) => bail!("{} did not end within {GRACE:?}{}", process.name, process.last_words()),
             }
         }
         Ok(())
@@ -150,37 +200,40 @@ impl Crew {
     /// What all processes have used so far.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut all = Vec::new();
-        for (number, process) in &self.processes {
-            let server = self.told.servers.get(number);
-            let name = if server.is_some() { format!("{} game", process.name()) } else { process.name().to_owned() };
-            all.push((name, process.pid()));
-            all.extend(server.map(|pid| (format!("{} server", process.name()), *pid)));
+        for Running { name, group } in self.running.values() {
+            let server = group.server();
+            let own = if server.is_some() { format!("{name} game") } else { name.clone() };
+            all.push((own, group.leader().pid));
+            all.extend(server.map(|server| (format!("{name} server"), server.pid)));
         }
         all.push(("load".to_owned(), std::process::id()));
         Snapshot(all.into_iter().filter_map(|(name, pid)| Some((name, pid, Usage::of(pid)?))).collect())
     }
 
     fn take_in(&mut self, word: Word) -> anyhow::Result<()> {
-        // Whoever was killed or dismissed may fail and end as it likes.
-        let process = self.processes.get(&word.process);
-        match word.notice {
-            Some(NodeNotice::Ready { node, port, .. }) => {
-                self.told.addresses.insert(node, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        // Those that were killed or dismissed may fail and end.
+        let process = self.running.get(&word.process);
+        match word.heard {
+            Heard::Notice(NodeNotice::Ready { node, .. }) => *self.told.ready.entry(node).or_default() += 1,
+            Heard::Notice(NodeNotice::Raft { node, at_ns, event }) => {
+                self.told.events.push(Turn { node, at_ns, event });
             }
-            Some(NodeNotice::Raft { node, at_ns, event }) => self.told.events.push(Turn { node, at_ns, event }),
-            Some(NodeNotice::ServerProcess { pid }) => {
-                self.told.servers.insert(word.process, pid);
-            }
-            Some(NodeNotice::Playing { at_ns }) => self.told.playing_ns = Some(at_ns),
-            Some(NodeNotice::Failed { reason }) => {
+            // Its group knows.
+            Heard::Notice(NodeNotice::ServerProcess { .. }) => {}
+            Heard::Notice(NodeNotice::Playing { at_ns }) => self.told.playing_ns = Some(at_ns),
+            Heard::Notice(NodeNotice::Failed { reason }) => {
                 if let Some(process) = process {
-                    bail!("{} failed: {reason}", process.name());
+                    bail!("{} failed: {reason}", process.name);
                 }
             }
-            None => {
+            Heard::Nonsense { line, why } => {
+                let shown: String = String::from_utf8_lossy(&line).chars().take(60).collect();
+                bail!("a process wrote `{}`, which is no notice: {why}", shown.escape_debug());
+            }
+            Heard::Ended(_) => {
                 self.told.ended.insert(word.process);
                 if let Some(process) = process {
-                    bail!("{} ended without being asked{}", process.name(), process.last_words());
+                    bail!("{} ended without being asked{}", process.name, process.last_words());
                 }
             }
         }
@@ -188,7 +241,39 @@ impl Crew {
     }
 }
 
+impl Running {
+    /// The last line of its standard error, as the end of a sentence; empty if there is none.
+    fn last_words(&self) -> String {
+        self.group.last_words().map_or(String::new(), |line| format!(": {line}"))
+    }
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        // Their owners end with the runtime, which may not get to them soon.
+        for group in &self.spawned {
+            let _ = group.kill();
+        }
+    }
+}
+
+/// Passes on what a process says, until it has ended.
+async fn own(mut process: Process, number: usize, words: UnboundedSender<Word>) {
+    loop {
+        let heard = process.next().await;
+        let is_over = matches!(heard, Heard::Ended(_));
+        if words.send(Word { process: number, heard }).is_err() || is_over {
+            return;
+        }
+    }
+}
+
 impl Told {
+    /// How often a node has been ready.
+    pub(crate) fn ready(&self, node: NodeId) -> usize {
+        self.ready.get(&node).copied().unwrap_or(0)
+    }
+
     /// The leader that all of these nodes follow by what they last said.
     pub(crate) fn leader_of_all(&self, nodes: &[NodeId]) -> Option<NodeId> {
         let last = |node: &NodeId| {
