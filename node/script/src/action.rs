@@ -13,27 +13,33 @@ use crate::server;
 use crate::words::{Micros, Unreadable, Words};
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(crate) const VERBS: [&str; 13] = [
+pub(crate) const VERBS: [&str; 16] = [
     "app",
+    "attack",
     "client",
-    "crash",
-    "restart",
-    "pause",
-    "resume",
-    "cut",
-    "partition",
-    "isolate",
-    "heal",
     "clog",
-    "compact",
-    "try",
+    "cut",
+    "heal",
+    "kill",
+    "kv",
+    "member",
+    "partition",
+    "pause",
+    "player",
+    "restart",
+    "resume",
+    "snapshot",
+    "transfer-leader",
 ];
 
-/// What a client can want.
-pub(crate) const OPS: [&str; 9] = ["set", "read", "get", "cas", "incr", "del", "attack", "add", "leave"];
+/// What a client can do.
+pub(crate) const CLIENT: [&str; 3] = ["kv", "attack", "player"];
 
-/// What can be asked of whoever leads.
-pub(crate) const ATTEMPTS: [&str; 5] = ["add", "promote", "remove", "members", "transfer"];
+/// What it can do to the key-value store.
+pub(crate) const KV: [&str; 5] = ["set", "get", "cas", "incr", "del"];
+
+/// What can be done to the members.
+pub(crate) const MEMBER: [&str; 4] = ["add", "promote", "remove", "set"];
 
 /// The records in which a bit can flip.
 pub(crate) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
@@ -46,8 +52,13 @@ pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
             words.expect("takes")?;
             Action::ApplyTakes { node, us: words.time_us()? }
         }
-        "client" => client(words)?,
-        "crash" => crash(words)?,
+        "client" => {
+            let client = words.number("the number of a client, from 0 on")?;
+            let verb = words.one_of(&CLIENT)?;
+            Action::Op { client, op: op(verb, words)? }
+        }
+        "kv" | "attack" | "player" => Action::Op { client: 0, op: op(verb, words)? },
+        "kill" => kill(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
         "restart" => restart(words)?,
         "pause" => Action::Pause(whom(words)?),
@@ -61,8 +72,6 @@ pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
             return Ok(links.into_iter().map(|(from, to)| Action::Cut { from, to }).collect());
         }
         "partition" => return partition(words),
-        "isolate" if words.eat("@leader") => Action::IsolateLeader,
-        "isolate" => return isolate(words),
         "heal" => Action::Heal,
         "clog" => {
             let links = links(words)?;
@@ -70,12 +79,13 @@ pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
             let for_us = words.time_us()?;
             return Ok(links.into_iter().map(|(from, to)| Action::Clog { from, to, for_us }).collect());
         }
-        "compact" => {
+        "snapshot" => {
             let node = whom(words)?;
             let keep = if words.eat("keep") { words.number("a number of entries")? } else { 0 };
             Action::Compact { node, keep }
         }
-        _ => attempt(words)?,
+        "member" => Action::Change(change(words)?),
+        _ => Action::Transfer(words.node()?),
     };
     Ok(vec![one])
 }
@@ -126,10 +136,14 @@ pub(crate) fn whom(words: &mut Words<'_>) -> Result<Whom, Unreadable> {
     Ok(Whom::Leader { or: words.node()? })
 }
 
-/// A change of the membership, after its verb.
-pub(crate) fn change(verb: &str, words: &mut Words<'_>) -> Result<Change, Unreadable> {
-    match verb {
-        "add" => Ok(Change::AddLearner(words.node()?)),
+/// A change of the membership: `add n6 --learner`, `set n1,n2 + n4`.
+pub(crate) fn change(words: &mut Words<'_>) -> Result<Change, Unreadable> {
+    match words.one_of(&MEMBER)? {
+        "add" => {
+            let node = words.node()?;
+            words.expect("--learner")?;
+            Ok(Change::AddLearner(node))
+        }
         "promote" => Ok(Change::Promote(words.node()?)),
         "remove" => Ok(Change::Remove(words.node()?)),
         _ => {
@@ -145,25 +159,31 @@ pub(crate) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreada
     if words.eat("none") { Ok(BTreeSet::new()) } else { Ok(words.some_nodes()?.into_iter().collect()) }
 }
 
-fn client(words: &mut Words<'_>) -> Result<Action, Unreadable> {
-    let client = words.number("the number of a client, from 0 on")?;
-    let verb = words.one_of(&OPS)?;
-    let op = match verb {
-        "set" => Op::Set(key(words)?, value(words)?),
-        "read" => Op::Read(key(words)?),
-        "get" => Op::Get(key(words)?),
-        "cas" => {
-            let key = key(words)?;
-            let old = if words.eat("none") { None } else { Some(value(words)?) };
-            Op::Cas(key, old, value(words)?)
-        }
-        "incr" => Op::Incr(key(words)?, words.number("a number from -128 to 127")?),
-        "del" => Op::Del(key(words)?),
+/// `kv set k1 7`, `attack 3` or `player add 3`.
+fn op(verb: &str, words: &mut Words<'_>) -> Result<Op, Unreadable> {
+    Ok(match verb {
+        "kv" => match words.one_of(&KV)? {
+            "set" => Op::Set(key(words)?, value(words)?),
+            "get" => {
+                let key = key(words)?;
+                if words.eat("logged") { Op::Get(key) } else { Op::Read(key) }
+            }
+            "cas" => {
+                let (key, value) = (key(words)?, value(words)?);
+                match words.eat("--absent") {
+                    true => Op::Cas(key, None, value),
+                    false => Op::Cas(key, Some(value), self::value(words)?),
+                }
+            }
+            "incr" => Op::Incr(key(words)?, words.number("a number from -128 to 127")?),
+            _ => Op::Del(key(words)?),
+        },
         "attack" => Op::Attack(player(words)?),
-        "add" => Op::Add(player(words)?),
-        _ => Op::Leave(player(words)?),
-    };
-    Ok(Action::Op { client, op })
+        _ => match words.one_of(&["add", "del"])? {
+            "add" => Op::Add(player(words)?),
+            _ => Op::Leave(player(words)?),
+        },
+    })
 }
 
 fn key(words: &mut Words<'_>) -> Result<u8, Unreadable> {
@@ -178,7 +198,7 @@ fn player(words: &mut Words<'_>) -> Result<u8, Unreadable> {
     words.number("the number of a player")
 }
 
-fn crash(words: &mut Words<'_>) -> Result<Action, Unreadable> {
+fn kill(words: &mut Words<'_>) -> Result<Action, Unreadable> {
     if words.eat("all") {
         return Ok(Action::CrashAll { keep: keeping(words)? });
     }
@@ -216,17 +236,24 @@ fn one_or_all(words: &mut Words<'_>) -> Result<Vec<NodeId>, Unreadable> {
     if words.eat("*") { Ok((0..words.nodes).map(id_at).collect()) } else { Ok(vec![words.node()?]) }
 }
 
-/// All links between the groups. Nodes that no group names stay fully connected.
+/// All links between the groups: `n1,n2 n3,n4,n5`, or `--shape isolate=n1,n2`. Nodes that no group names stay fully
+/// connected.
 fn partition(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
+    if words.eat("--shape") {
+        words.strip("isolate=", "a shape: isolate=n1,n2 or isolate=@leader")?;
+        return if words.eat("@leader") { Ok(vec![Action::IsolateLeader]) } else { isolate(words) };
+    }
     let mut groups = vec![words.some_nodes()?];
-    words.expect("|")?;
     loop {
+        if words.eat("|") {
+            return Err(words.refuse("groups are separated by blanks: `partition n1,n2 n3,n4,n5`"));
+        }
         let group = words.some_nodes()?;
         if let Some(id) = group.iter().find(|id| groups.iter().any(|other| other.contains(id))) {
             return Err(words.refuse(format!("{id} is on two sides; name it on one")));
         }
         groups.push(group);
-        if !words.eat("|") {
+        if words.peek().is_none() {
             break;
         }
     }
@@ -248,13 +275,6 @@ fn isolate(words: &mut Words<'_>) -> Result<Vec<Action>, Unreadable> {
 fn cuts(nodes: usize, is_cut: impl Fn(NodeId, NodeId) -> bool) -> Vec<Action> {
     let links = (0..nodes).flat_map(|from| (0..nodes).map(move |to| (id_at(from), id_at(to))));
     links.filter(|(from, to)| is_cut(*from, *to)).map(|(from, to)| Action::Cut { from, to }).collect()
-}
-
-fn attempt(words: &mut Words<'_>) -> Result<Action, Unreadable> {
-    match words.one_of(&ATTEMPTS)? {
-        "transfer" => Ok(Action::Transfer(words.node()?)),
-        verb => Ok(Action::Change(change(verb, words)?)),
-    }
 }
 
 /// The node at a place, from 0 on.
@@ -287,12 +307,12 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Action::Op { client, op } => write!(f, "client {client} {op}"),
-            Action::Crash { node, keep } => write!(f, "crash {node}{}", Keeping(*keep)),
+            Action::Crash { node, keep } => write!(f, "kill {node}{}", Keeping(*keep)),
             Action::CrashAtBoundary { node, boundaries, keep } => {
-                write!(f, "crash {node} at boundary {boundaries}{}", Keeping(*keep))
+                write!(f, "kill {node} at boundary {boundaries}{}", Keeping(*keep))
             }
-            Action::CrashAtInstall { node, keep } => write!(f, "crash {node} at install{}", Keeping(*keep)),
-            Action::CrashAll { keep } => write!(f, "crash all{}", Keeping(*keep)),
+            Action::CrashAtInstall { node, keep } => write!(f, "kill {node} at install{}", Keeping(*keep)),
+            Action::CrashAll { keep } => write!(f, "kill all{}", Keeping(*keep)),
             Action::Restart(id) => write!(f, "restart {id}"),
             Action::RestartWith { node, settings } => write!(f, "restart {node}{settings}"),
             Action::RestartAll => write!(f, "restart all"),
@@ -300,7 +320,7 @@ impl fmt::Display for Action {
             Action::Resume(id) => write!(f, "resume {id}"),
             Action::ResumeAll => write!(f, "resume all"),
             Action::Cut { from, to } => write!(f, "cut {from} -> {to}"),
-            Action::IsolateLeader => write!(f, "isolate @leader"),
+            Action::IsolateLeader => write!(f, "partition --shape isolate=@leader"),
             Action::Heal => write!(f, "heal"),
             Action::Clog { from, to, for_us } => write!(f, "clog {from} -> {to} for {}", Micros(*for_us)),
             Action::SyncTakes { node, us } => write!(f, "disk {node} takes {}", Micros(*us)),
@@ -314,11 +334,11 @@ impl fmt::Display for Action {
             Action::PutBackDisk(id) => write!(f, "disk {id} put_back"),
             Action::Change(change) => {
                 let (verb, what) = told(change);
-                write!(f, "try {verb} {what}")
+                write!(f, "member {verb} {what}")
             }
-            Action::Transfer(to) => write!(f, "try transfer {to}"),
-            Action::Compact { node, keep: 0 } => write!(f, "compact {node}"),
-            Action::Compact { node, keep } => write!(f, "compact {node} keep {keep}"),
+            Action::Transfer(to) => write!(f, "transfer-leader {to}"),
+            Action::Compact { node, keep: 0 } => write!(f, "snapshot {node}"),
+            Action::Compact { node, keep } => write!(f, "snapshot {node} keep {keep}"),
         }
     }
 }
@@ -326,16 +346,16 @@ impl fmt::Display for Action {
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Op::Read(key) => write!(f, "read k{key}"),
-            Op::Get(key) => write!(f, "get k{key}"),
-            Op::Set(key, value) => write!(f, "set k{key} {value}"),
-            Op::Cas(key, None, new) => write!(f, "cas k{key} none {new}"),
-            Op::Cas(key, Some(old), new) => write!(f, "cas k{key} {old} {new}"),
-            Op::Incr(key, by) => write!(f, "incr k{key} {by}"),
-            Op::Del(key) => write!(f, "del k{key}"),
+            Op::Read(key) => write!(f, "kv get k{key}"),
+            Op::Get(key) => write!(f, "kv get k{key} logged"),
+            Op::Set(key, value) => write!(f, "kv set k{key} {value}"),
+            Op::Cas(key, None, new) => write!(f, "kv cas k{key} {new} --absent"),
+            Op::Cas(key, Some(old), new) => write!(f, "kv cas k{key} {old} {new}"),
+            Op::Incr(key, by) => write!(f, "kv incr k{key} {by}"),
+            Op::Del(key) => write!(f, "kv del k{key}"),
             Op::Attack(player) => write!(f, "attack {player}"),
-            Op::Add(player) => write!(f, "add {player}"),
-            Op::Leave(player) => write!(f, "leave {player}"),
+            Op::Add(player) => write!(f, "player add {player}"),
+            Op::Leave(player) => write!(f, "player del {player}"),
         }
     }
 }
@@ -343,11 +363,11 @@ impl fmt::Display for Op {
 /// The verb of a change, and the rest of the words.
 pub(crate) fn told(change: &Change) -> (&'static str, String) {
     match change {
-        Change::AddLearner(id) => ("add", id.to_string()),
+        Change::AddLearner(id) => ("add", format!("{id} --learner")),
         Change::Promote(id) => ("promote", id.to_string()),
         Change::Remove(id) => ("remove", id.to_string()),
-        Change::Members { voters, learners } if learners.is_empty() => ("members", list(voters)),
-        Change::Members { voters, learners } => ("members", format!("{} + {}", list(voters), list(learners))),
+        Change::Members { voters, learners } if learners.is_empty() => ("set", list(voters)),
+        Change::Members { voters, learners } => ("set", format!("{} + {}", list(voters), list(learners))),
     }
 }
 

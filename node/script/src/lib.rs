@@ -12,6 +12,7 @@
 mod action;
 mod condition;
 mod figures;
+mod former;
 mod invariant;
 mod kind;
 mod peers;

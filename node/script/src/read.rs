@@ -14,12 +14,12 @@ use crate::plan::Plan;
 use crate::scenario::{Class, Fate, Scenario, Statement, Step, Which, Wish};
 use crate::schedule::{Action, Whom};
 use crate::words::{Micros, Unreadable, Words, statements};
-use crate::{action, server, setup};
+use crate::{action, former, server, setup};
 
 /// The words that a statement by hand begins with.
-const BY_HAND: [&str; 20] = [
-    "elect", "timeout", "deliver", "drop", "lost", "hold", "copy", "release", "propose", "retry", "read", "add",
-    "promote", "remove", "members", "transfer", "sync", "advance", "expect", "finish",
+const BY_HAND: [&str; 15] = [
+    "elect", "timeout", "deliver", "drop", "lost", "hold", "copy", "release", "propose", "retry", "read", "sync",
+    "advance", "expect", "finish",
 ];
 
 /// What can be said of a disk.
@@ -155,9 +155,15 @@ fn statement(words: &mut Words<'_>, earliest_us: u64) -> Result<Vec<(Option<u64>
     let word = words.take("a statement")?;
     let all_known = || known.iter().chain(&setup::WORDS).chain(&["at"]).copied().collect::<Vec<_>>();
     let verb = known.iter().find(|known| **known == word.text).copied();
-    let verb = verb.ok_or_else(|| word.unexpected("a statement", &all_known()))?;
+    let verb = verb.ok_or_else(|| match former::now(word.text, words) {
+        Some(now) => words.refuse(format!("this is `{now}` now")),
+        None => word.unexpected("a statement", &all_known()),
+    })?;
     if action::VERBS.contains(&verb) {
         let actions = action::read(verb, words)?;
+        if let Some(asked) = via(&actions, words)? {
+            return Ok(vec![(at_us, asked)]);
+        }
         return Ok(actions.into_iter().map(|action| (times.next().flatten(), Statement::Do(action))).collect());
     }
     Ok(vec![(at_us, by_hand(verb, words)?)])
@@ -174,7 +180,7 @@ fn by_hand(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
         "hold" => Statement::Messages { fate: Fate::Hold, which: which(words)? },
         "copy" => Statement::Messages { fate: Fate::Copy, which: which(words)? },
         "release" => Statement::Messages { fate: Fate::Release, which: which(words)? },
-        "propose" | "retry" | "read" | "add" | "promote" | "remove" | "members" | "transfer" => ask(verb, words)?,
+        "propose" | "retry" | "read" => ask(verb, words)?,
         "disk" => disk(words)?,
         "sync" => {
             let node = words.node()?;
@@ -283,11 +289,23 @@ fn ask(verb: &str, words: &mut Words<'_>) -> Result<Statement, Unreadable> {
             })?;
             if verb == "propose" { Wish::Propose(name) } else { Wish::Retry(name) }
         }
-        "read" => Wish::Read,
-        "transfer" => Wish::Transfer(words.node()?),
-        _ => Wish::Change(action::change(verb, words)?),
+        _ => Wish::Read,
     };
     Ok(Statement::Ask { at, wish, is_refused: words.eat("refused") })
+}
+
+/// `member add n6 via n1`: this server is asked, whoever leads.
+fn via(actions: &[Action], words: &mut Words<'_>) -> Result<Option<Statement>, Unreadable> {
+    let wish = match actions {
+        [Action::Change(change)] => Wish::Change(change.clone()),
+        [Action::Transfer(to)] => Wish::Transfer(*to),
+        _ => return Ok(None),
+    };
+    if !words.eat("via") {
+        return Ok(None);
+    }
+    let at = words.node()?;
+    Ok(Some(Statement::Ask { at, wish, is_refused: words.eat("refused") }))
 }
 
 fn disk(words: &mut Words<'_>) -> Result<Statement, Unreadable> {
@@ -380,8 +398,15 @@ mod tests {
         let has = |word: &str| GRAMMAR.split(|c: char| c.is_whitespace() || c == '`' || c == ',').any(|on| on == word);
         let names = Kind::ALL.iter().map(|kind| kind.name()).chain(Invariant::ALL.iter().map(|one| one.name()));
         let fates = READ_FATES.map(|(name, _)| name).into_iter().chain(ROLES.map(|(name, _)| name));
-        let said =
-            [&setup::WORDS[..], &setup::EFFECTS, &action::VERBS, &action::OPS, &action::ATTEMPTS, &action::PARTS];
+        let said = [
+            &setup::WORDS[..],
+            &setup::EFFECTS,
+            &action::VERBS,
+            &action::CLIENT,
+            &action::KV,
+            &action::MEMBER,
+            &action::PARTS,
+        ];
         let said = said.into_iter().chain([&BY_HAND[..], &DISKS, &CONDITIONS, &CLASSES]).flatten().copied();
         let all = said.chain(names).chain(fates).chain(MEASURES.map(|(name, _)| name));
         let missing: Vec<&str> = all.filter(|word| !has(word)).collect();

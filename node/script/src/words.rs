@@ -109,6 +109,20 @@ impl<'a> Words<'a> {
         rest.join(" ")
     }
 
+    /// All words that are left, which stay.
+    pub(crate) fn rest(&self) -> Vec<&'a str> {
+        self.words[self.taken..].iter().map(|word| word.text).collect()
+    }
+
+    /// Takes the beginning of the next word, which must be this; its rest stays.
+    pub(crate) fn strip(&mut self, beginning: &'static str, expected: &str) -> Result<(), Unreadable> {
+        let word = self.take(expected)?;
+        let rest = word.text.strip_prefix(beginning).ok_or_else(|| word.unexpected(expected, &[]))?;
+        self.taken -= 1;
+        self.words[self.taken] = Word { text: rest, column: word.column + beginning.chars().count(), ..word };
+        Ok(())
+    }
+
     /// Takes the next word.
     pub(crate) fn take(&mut self, expected: &str) -> Result<Word<'a>, Unreadable> {
         let (line, column) = self.end;

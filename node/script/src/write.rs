@@ -61,10 +61,10 @@ impl fmt::Display for Statement {
                     Wish::Propose(name) => write!(f, "propose {at} {name}"),
                     Wish::Retry(name) => write!(f, "retry {at} {name}"),
                     Wish::Read => write!(f, "read {at}"),
-                    Wish::Transfer(to) => write!(f, "transfer {at} {to}"),
+                    Wish::Transfer(to) => write!(f, "transfer-leader {to} via {at}"),
                     Wish::Change(change) => {
                         let (verb, what) = told(change);
-                        write!(f, "{verb} {at} {what}")
+                        write!(f, "member {verb} {what} via {at}")
                     }
                 }?;
                 f.write_str(if *is_refused { " refused" } else { "" })

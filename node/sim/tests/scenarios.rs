@@ -80,8 +80,8 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\ndeliver n1 -> n2 apend", "line 2, column 18: expected "),
         ("servers 3\ndeliver n1 -> n2 apend", "found `apend`; did you mean `append`?"),
         ("servers 3\nadvance 300", "line 2, column 9: expected a time such as 300ms (at most a day), found `300`"),
-        ("servers 3\npartition n1,n5 | n2", "line 2, column 14: there is no n5"),
-        ("servers 3\npartition n1,n2", "line 2, column 16: expected `|`, but the line ends here"),
+        ("servers 3\npartition n1,n5 n2", "line 2, column 14: there is no n5"),
+        ("servers 3\npartition n1,n2", "line 2, column 16: expected nodes such as n1,n2, but the line ends here"),
         ("servers 3\npartition n1,\n  n2 | n3", "line 2, column 14: expected a node such as n1, found ``"),
         ("servers 3\nexpect comitted all 1", "line 2, column 8: expected "),
         ("servers 3\nexpect comitted all 1", "did you mean `committed`?"),
@@ -103,13 +103,13 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\napp n4 takes 1ms", "line 2, column 5: there is no n4"),
         ("servers 3\ntimeout n1 erly", "line 2, column 12: expected the end of the line, found `erly`"),
         ("servers 3\nn1 log 0", "line 2, column 8: terms of entries begin with 1"),
-        ("servers 3\ncrash @leader", "line 2, column 14: expected `or`, but the line ends here"),
+        ("servers 3\nkill @leader", "line 2, column 13: expected `or`, but the line ends here"),
         (
             "servers 3\ndisk n2 flips entries",
             "line 2, column 15: expected `entry`, `hard_state` or `snapshot`, found `entries`",
         ),
         ("servers 3\ndisk @leader or n1 full", "line 2, column 20: only `fails` can be said"),
-        ("servers 3\nclient 0 set x 1", "line 2, column 14: expected a key from k0 to k255, found `x`"),
+        ("servers 3\nclient 0 kv set x 1", "line 2, column 17: expected a key from k0 to k255, found `x`"),
         ("servers 3\npropose n1 \"x\"", "line 2, column 12: expected the name of a command"),
         ("servers 3\nservers 4", "line 2, column 1: `servers` was given already, on line 1"),
         ("title a\n\nservers 3\ntitle b", "line 4, column 1: `title` was given already, on line 1"),
@@ -135,7 +135,7 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\nclocks 1000000", "line 2, column 8: expected the rate of a clock"),
         ("servers 3\ndisks 200us..100us", "line 2, column 7: the shortest sync must take no longer"),
         ("servers 3\nn1 term 18446744073709551615 log 1", "none is beyond 9007199254740992"),
-        ("servers 3\nclient 0 read k1", "there are 0 clients"),
+        ("servers 3\nclient 0 kv get k1", "there are 0 clients"),
         ("servers 3\nclocks 0", "line 2, column 8: expected the rate of a clock"),
     ] {
         let why = refused(text);
@@ -144,27 +144,50 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
 }
 
 #[test]
+fn a_former_word_is_met_with_what_to_say_now() {
+    for (former, now) in [
+        ("crash n2 keeping 1", "kill n2 keeping 1"),
+        ("crash all", "kill all"),
+        ("compact n1 keep 2", "snapshot n1 keep 2"),
+        ("isolate n1,n2", "partition --shape isolate=n1,n2"),
+        ("isolate @leader", "partition --shape isolate=@leader"),
+        ("try add n4", "member add n4 --learner"),
+        ("try members n1,n2 + n3", "member set n1,n2 + n3"),
+        ("try transfer n2", "transfer-leader n2"),
+        ("add n1 n4", "member add n4 --learner via n1"),
+        ("remove n1 n3 refused", "member remove n3 via n1 refused"),
+        ("transfer n1 n2", "transfer-leader n2 via n1"),
+    ] {
+        let why = refused(&format!("servers 3\njoiners 1\n{former}"));
+        assert_eq!(why, format!("line 3, column 1: this is `{now}` now"));
+    }
+}
+
+#[test]
 fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
     for (statement, expected) in [
-        ("partition n1 | n1", "line 2, column 16: n1 is on two sides"),
-        ("partition n1,n2 | n3 | n2", "line 2, column 24: n2 is on two sides"),
-        ("partition | n1", "line 2, column 11: expected a node such as n1, found `|`"),
-        ("partition n1 |", "line 2, column 15: expected nodes such as n1,n2, but the line ends here"),
-        ("partition n1, | n2", "line 2, column 14: expected a node such as n1, found ``"),
-        ("partition n1,n1 | n2", "line 2, column 14: n1 is named twice"),
-        ("crash n2.2", "line 2, column 7: a node goes by its name here, whichever n2 there is"),
-        ("isolate n1,n2,n3", "line 2, column 9: these are all nodes, and there are no others to isolate them from"),
-        ("isolate n1,n1,n2", "line 2, column 12: n1 is named twice"),
+        ("partition n1 n1", "line 2, column 14: n1 is on two sides"),
+        ("partition n1,n2 n3 n2", "line 2, column 20: n2 is on two sides"),
+        ("partition n1", "line 2, column 13: expected nodes such as n1,n2, but the line ends here"),
+        ("partition n1 | n2", "line 2, column 14: groups are separated by blanks: `partition n1,n2 n3,n4,n5`"),
+        ("partition n1, n2", "line 2, column 14: expected a node such as n1, found ``"),
+        ("partition n1,n1 n2", "line 2, column 14: n1 is named twice"),
+        ("kill n2.2", "line 2, column 6: a node goes by its name here, whichever n2 there is"),
         (
-            "isolate n1 n2 n3",
+            "partition --shape isolate=n1,n2,n3",
+            "line 2, column 27: these are all nodes, and there are no others to isolate them from",
+        ),
+        ("partition --shape isolate=n1,n1,n2", "line 2, column 30: n1 is named twice"),
+        (
+            "partition --shape isolate=n1 n2 n3",
             "expected the end of the line, found `n2`; several nodes are written without blanks: n1,n2",
         ),
         ("expect term n1,n1 0", "line 2, column 16: n1 is named twice"),
-        ("try members n1,n1", "line 2, column 16: n1 is named twice"),
+        ("member set n1,n1", "line 2, column 15: n1 is named twice"),
         ("cut n1 -> n1", "line 2, column 11: a node has no link to itself"),
         ("cut n2 <-> n2", "line 2, column 12: a node has no link to itself"),
         ("links n1 -> n1 drop 1", "line 2, column 13: a node has no link to itself"),
-        ("crash n1 at boundary 0", "line 2, column 22: a number of boundaries must be 1 or more"),
+        ("kill n1 at boundary 0", "line 2, column 21: a number of boundaries must be 1 or more"),
     ] {
         let why = refused(&format!("servers 3\n{statement}"));
         assert!(why.contains(expected), "{statement}: {why}");
@@ -183,7 +206,7 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
         assert!(why.contains(" must be 1 or more"), "{setting}: {why}");
     }
     for (statement, expected) in [
-        ("isolate n1", "there are no others to isolate them from"),
+        ("partition --shape isolate=n1", "there are no others to isolate them from"),
         ("cut n1 -> *", "a node has no link to itself"),
         ("cut * <-> *", "a node has no link to itself"),
     ] {
@@ -230,16 +253,16 @@ fn a_scenario_has_so_many_steps_and_no_more() {
 #[test]
 fn settings_of_servers_read_back_as_written_and_count_from_the_start_and_after_a_restart() {
     let text =
-        "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\ncrash n2\nrestart n2 pre_vote on\n";
+        "servers 3\nseed 1\nn2 pre_vote off check_quorum off\nn3 check_quorum off\nkill n2\nrestart n2 pre_vote on\n";
     assert_eq!(read(text).to_string(), text);
     // Who asks before it campaigns stays in its term where nobody answers.
-    let stands_alone = "isolate n2\nadvance 1s\nexpect role n2";
+    let stands_alone = "partition --shape isolate=n2\nadvance 1s\nexpect role n2";
     assert_eq!(played(&format!("{stands_alone} pre_candidate")), None);
     assert_eq!(played(&format!("n2 pre_vote off\n{stands_alone} candidate")), None);
-    let restarted = format!("crash n2\nrestart n2 pre_vote off\ncrash n2\nrestart n2\n{stands_alone} candidate");
+    let restarted = format!("kill n2\nrestart n2 pre_vote off\nkill n2\nrestart n2\n{stands_alone} candidate");
     assert_eq!(played(&restarted), None);
     // Without CheckQuorum a leader that is alone stays one.
-    let is_alone = "elect n1\nisolate n1\nadvance 1s\nexpect role n1";
+    let is_alone = "elect n1\npartition --shape isolate=n1\nadvance 1s\nexpect role n1";
     assert_eq!(played(&format!("{is_alone} pre_candidate")), None);
     assert_eq!(played(&format!("n1 check_quorum off\n{is_alone} leader")), None);
 }
@@ -272,9 +295,9 @@ fn what_is_not_so_is_told_with_its_line() {
         ("elect n1\nexpect log n2 1 2", "but the log of n2 has terms 1"),
         ("expect log n2 1", "but the log of n2 is empty"),
         ("elect n1\nexpect term all <= 0", "but it is 1 at n1"),
-        ("crash n2\nexpect term n2 0", "but n2 is down"),
-        ("crash n2\nelect n2", "n2 does not run, and looks at no clock"),
-        ("isolate n1\nelect n1", "line 3: `elect n1`, but n1 is not elected"),
+        ("kill n2\nexpect term n2 0", "but n2 is down"),
+        ("kill n2\nelect n2", "n2 does not run, and looks at no clock"),
+        ("partition --shape isolate=n1\nelect n1", "line 3: `elect n1`, but n1 is not elected"),
         ("deliver n1 -> n2", "no such message is on its way"),
         ("release * -> *", "no such message was put aside"),
         ("propose n1 x", "n1 refuses: this server does not lead"),
@@ -284,12 +307,12 @@ fn what_is_not_so_is_told_with_its_line() {
         ("expect read 1 served", "there was no read 1"),
         ("sync n1", "no write waits for the disk of n1"),
         ("elect n1\nexpect value all x 1", "x has no value at n1"),
-        ("isolate n1\nexpect leader n1 within 1s", "leads"),
+        ("partition --shape isolate=n1\nexpect leader n1 within 1s", "leads"),
         ("elect n1\nexpect violation liveness", "nothing was broken"),
         ("elect n1\nexpect members n1 n1,n2", "n1 has members n1 n2 n3"),
         ("elect n1\nexpect sent n1 -> n2 pre_vote 7", "1 were"),
         ("lost n1 -> n2", "no such message is on its way"),
-        ("crash n2\ntimeout n2 early", "n2 does not run, and looks at no clock"),
+        ("kill n2\ntimeout n2 early", "n2 does not run, and looks at no clock"),
         ("restart n2 pre_vote off", "line 2: `restart n2 pre_vote off`, but n2 is not down"),
     ] {
         let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
@@ -307,12 +330,12 @@ fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
         ("elect n1\ndisk n2 flips entry 1\ndisk n3 flips entry 1", "without n3 a quorum would be lost for good"),
         ("elect n1\ndisk n2 flips entry 1\ndisk n2 kept", "the disk of n2 is damaged"),
         ("disk n2 wiped", "n2 is not down"),
-        ("crash n2\ndisk n2 wiped\ncrash n3\ndisk n3 wiped", "without n3 a quorum would be lost for good"),
-        ("crash n2\ndisk n2 wiped\ndisk n2 wiped", "the disk of n2 is empty already"),
-        ("crash n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
-        ("joiners 1\ncrash n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
-        ("crash n2\ndisk n2 fails", "n2 is down"),
-        ("app attack\nclients 1\nclient 0 read k1", "this is an operation of `kv`, and the scenario is of `attack`"),
+        ("kill n2\ndisk n2 wiped\nkill n3\ndisk n3 wiped", "without n3 a quorum would be lost for good"),
+        ("kill n2\ndisk n2 wiped\ndisk n2 wiped", "the disk of n2 is empty already"),
+        ("kill n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
+        ("joiners 1\nkill n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
+        ("kill n2\ndisk n2 fails", "n2 is down"),
+        ("app attack\nclients 1\nclient 0 kv get k1", "this is an operation of `kv`, and the scenario is of `attack`"),
     ] {
         let why = played(statements).unwrap_or_else(|| panic!("{statements} holds"));
         assert!(why.contains(expected), "{statements}: {why}");
@@ -339,7 +362,7 @@ fn a_disk_can_begin_with_a_snapshot_unless_others_hold_what_contradicts_it() {
         ("n3 log 2 2\nn2 log 1 2 snapshot 2", "log_matching"),
         ("n2 log 1 1 snapshot 2 members 1 n4 | n5\n", "there is no n4"),
         ("n2 log 1 1 snapshot 2 members 1 n1", "configuration_truth"),
-        ("n2 log 1 1 snapshot 2\nn1 term 1 log\nisolate n2\nelect n1", "leader_completeness"),
+        ("n2 log 1 1 snapshot 2\nn1 term 1 log\npartition --shape isolate=n2\nelect n1", "leader_completeness"),
     ] {
         let why = format!("servers 3\n{contradiction}").parse::<Scenario>().map_err(|why| why.to_string());
         let why = why.map_or_else(|why| why, |scenario| format!("{:?}", play(&scenario).stopped));
@@ -349,7 +372,7 @@ fn a_disk_can_begin_with_a_snapshot_unless_others_hold_what_contradicts_it() {
 
 #[test]
 fn a_call_that_was_given_up_is_made_again_with_the_next_heartbeat_and_its_reply_counts_no_more() {
-    let call = "elect n1\npropose n1 x\ncrash n3";
+    let call = "elect n1\npropose n1 x\nkill n3";
     for lost in ["lost n1 -> n2 append", "deliver n1 -> n2 append\nlost n2 -> n1 append_reply"] {
         let again = "timeout n1\nexpect sent n1 -> n2 append 3\ndeliver all\nexpect committed n1,n2 2\nfinish";
         assert_eq!(played(&format!("{call}\n{lost}\nexpect sent n1 -> n2 append 2\n{again}")), None, "{lost}");
@@ -378,14 +401,14 @@ fn a_slow_application_occupies_its_server_for_each_entry() {
     );
     assert_eq!(played(&format!("{three}\nadvance 100ms\nexpect applied n1 3\nexpect value n1 y 1\nfinish")), None);
     let restart =
-        "elect n1\npropose n1 x\nadvance 100ms\napp n2 takes 30ms\ncrash n2\nrestart n2\nexpect role n2 follower";
+        "elect n1\npropose n1 x\nadvance 100ms\napp n2 takes 30ms\nkill n2\nrestart n2\nexpect role n2 follower";
     assert_eq!(played(&format!("{restart}\nadvance 300ms\nexpect value n2 x 1\nfinish")), None);
 }
 
 #[test]
 fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
-    let begin = "elect n1\npropose n1 x\nadvance 100ms\ncompact n2\npropose n1 y\nadvance 100ms";
-    let restart = "crash n2 keeping 3\nrestart n2\nadvance 1s";
+    let begin = "elect n1\npropose n1 x\nadvance 100ms\nsnapshot n2\npropose n1 y\nadvance 100ms";
+    let restart = "kill n2 keeping 3\nrestart n2\nadvance 1s";
     for part in ["entry 3", "entry 1", "hard_state", "snapshot"] {
         let stays_out = format!("{restart}\nrestart all\nexpect role n2 down\nfinish");
         assert_eq!(played(&format!("{begin}\ndisk n2 flips {part}\n{stays_out}")), None, "{part}");
@@ -393,7 +416,7 @@ fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
     // A record goes with its segment, when that is not the last one and nothing in it is to stay.
     let more = "propose n1 z\npropose n1 z2\nadvance 100ms";
     for part in ["entry 3", "snapshot"] {
-        let comes_back = format!("compact n2\nadvance 10ms\n{restart}\nexpect role n2 follower\nexpect value all y 1");
+        let comes_back = format!("snapshot n2\nadvance 10ms\n{restart}\nexpect role n2 follower\nexpect value all y 1");
         let played = played(&format!("segments 256\n{begin}\ndisk n2 flips {part}\n{more}\n{comes_back}"));
         assert_eq!(played, None, "{part}");
     }
@@ -401,13 +424,13 @@ fn a_damaged_record_keeps_its_node_down_for_as_long_as_it_is_there() {
 
 #[test]
 fn no_damage_costs_a_quorum_for_good() {
-    let restart_all = "crash all\nrestart all\nadvance 1s";
+    let restart_all = "kill all\nrestart all\nadvance 1s";
     let of_three = format!("elect n1\ndisk n2 flips entry 1\nat 1s disk n3 flips entry 1\n{restart_all}");
     assert_eq!(played(&format!("{of_three}\nexpect role n2 down\nexpect role n3 follower\nfinish")), None);
     // A change that would need the damaged one is not asked for either.
-    let without_n1 = format!("elect n1\ndisk n2 flips entry 1\ntry remove n1\n{restart_all}");
+    let without_n1 = format!("elect n1\ndisk n2 flips entry 1\nmember remove n1\n{restart_all}");
     assert_eq!(played(&format!("{without_n1}\nexpect members n1 n1,n2,n3\nfinish")), None);
-    let without_n2 = format!("elect n1\ndisk n2 flips entry 1\ntry remove n2\nadvance 1s\n{restart_all}");
+    let without_n2 = format!("elect n1\ndisk n2 flips entry 1\nmember remove n2\nadvance 1s\n{restart_all}");
     assert_eq!(played(&format!("{without_n2}\nexpect members n1 n1,n3\nfinish")), None);
 }
 
