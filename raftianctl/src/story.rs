@@ -78,6 +78,8 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),
         RaftEvent::TransferStarted { to } => format!("transfers leadership to {to}"),
         RaftEvent::TransferAborted { to } => format!("gives up handing the lead over to {to}"),
+        RaftEvent::DiskSilent => "has a disk that does not answer".to_owned(),
+        RaftEvent::DiskAnswered { after_ms } => format!("has a disk that answers again, after {after_ms} ms"),
         RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
     }
 }

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use raftian_rpc::Configuration;
+use raftian_rpc::control::DiskStatus;
 use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
+
+/// A disk that has not answered for so long is named, in milliseconds; its node says so then, too.
+const SILENT_DISK_MS: u64 = 1_000;
+
+/// A disk whose syncs take so long is named, in microseconds: it delays commands more than an idle leader's heartbeats.
+const SLOW_SYNC_US: u64 = 50_000;
 
 /// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`, `18 h 35 min`.
 pub(crate) fn spell_ms(ms: u64) -> String {
@@ -58,6 +65,17 @@ pub(crate) fn nodes(count: usize) -> String {
 pub(crate) fn escaped(text: &str) -> String {
     let quoted = format!("{text:?}");
     quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// What is wrong with the disk of a node that works, in words that follow its name; `None` if nothing is.
+pub(crate) fn disk_trouble(disk: &DiskStatus) -> Option<String> {
+    match disk.pending_ms {
+        Some(ms) if ms >= SILENT_DISK_MS => Some(format!("its disk has not answered for {}", spell_ms(ms))),
+        _ if disk.sync_us >= SLOW_SYNC_US => {
+            Some(format!("its disk is slow, a sync takes {}", spell_ms(disk.sync_us / 1_000)))
+        }
+        _ => None,
+    }
 }
 
 /// Bytes of memory as people read them: `8.1 MB`, `25.3 GB`.
@@ -115,6 +133,14 @@ mod tests {
     fn nobodys_text_breaks_a_line_or_paints_the_terminal() {
         assert_eq!(escaped("k\n2\u{1b}[31m\u{9b}\u{202e}"), r"k\n2\u{1b}[31m\u{9b}\u{202e}");
         assert_eq!((escaped("größe it's"), escaped("")), ("größe it's".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn a_disk_is_named_when_it_is_silent_or_slow() {
+        let trouble = |pending_ms, sync_us| disk_trouble(&DiskStatus { pending_ms, sync_us });
+        assert_eq!((trouble(None, 0), trouble(Some(999), 49_999)), (None, None));
+        assert_eq!(trouble(Some(2_040), 320_000).unwrap(), "its disk has not answered for 2 s");
+        assert_eq!(trouble(Some(3), 320_000).unwrap(), "its disk is slow, a sync takes 320 ms");
     }
 
     #[test]

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::observe::leader_of;
     use raftian_rpc::RoleKind;
-    use raftian_rpc::control::Counters;
+    use raftian_rpc::control::{Counters, DiskStatus};
 
     fn status(number: u16, term: Term, leader: Option<u16>, applied: Index) -> NodeStatus {
         let leads = leader == Some(number);
@@ -185,6 +185,7 @@ mod tests {
             digest: format!("d{applied}"),
             state: serde_json::Value::Null,
             network_version: 1,
+            disk: DiskStatus::default(),
             counters: Counters::default(),
             game: None,
         }

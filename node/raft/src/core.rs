@@ -10,6 +10,7 @@ use crate::mutant::Mutant;
 use crate::ready::Ticket;
 use crate::rule::{Rule, RuleSet};
 use crate::snapshot::Incoming;
+use crate::writes::Writes;
 use crate::{
     AppendReply, Body, Configuration, Entry, Event, HardState, Index, LastEntry, Message, NodeId, NotLeader, Options,
     Payload, Persist, ReadOutcome, ReadTicket, Ready, Recovered, Reply, Request, Snapshot, SnapshotReply, Term, Time,
@@ -35,9 +36,7 @@ pub(crate) struct Core {
     /// The hard state given to storage last, and the last one known to be durable.
     handed_hard_state: HardState,
     durable_hard_state: HardState,
-    /// Numbers of the last write given to the driver and of the last one known to be durable.
-    handed: u64,
-    durable: u64,
+    writes: Writes,
 
     messages: Vec<Message>,
     promises: Vec<Message>,
@@ -66,8 +65,7 @@ impl Core {
             tickets: 0,
             handed_hard_state: hard_state,
             durable_hard_state: hard_state,
-            handed: 0,
-            durable: 0,
+            writes: Writes::default(),
             messages: Vec::new(),
             promises: Vec::new(),
             reads: Vec::new(),
@@ -295,7 +293,7 @@ impl Core {
     pub(crate) fn reply(&mut self, to: NodeId, call: u64, term: Term, reply: Reply) {
         self.exercised(Rule::of_reply(&reply));
         let is_kept = self.is_kept(&reply) && !self.mutant(Mutant::RepliesWaitForWrites);
-        self.exercised_if(is_kept && self.handed > self.durable, Rule::ReplyBeforeWrite);
+        self.exercised_if(is_kept && !self.writes.all_are_durable(), Rule::ReplyBeforeWrite);
         let message = Message { from: self.id(), to, term, call, body: Body::Reply(reply) };
         if is_kept { self.messages.push(message) } else { self.promises.push(message) }
     }
@@ -333,14 +331,14 @@ impl Core {
 
         let mut messages = std::mem::take(&mut self.messages);
         let mut promises = std::mem::take(&mut self.promises);
-        let all_is_durable = write.is_empty() && self.handed == self.durable;
+        let all_is_durable = write.is_empty() && self.writes.all_are_durable();
         if all_is_durable || self.mutant(Mutant::SpeaksBeforeSync) {
             // Nothing to wait for: all that they promise is durable.
             messages.append(&mut promises);
         }
         let persist = (!write.is_empty() || !promises.is_empty()).then(|| {
-            self.handed += 1;
-            let ticket = Ticket { number: self.handed, log: self.log.version(), hard_state: self.hard_state };
+            let number = self.writes.hand(self.now);
+            let ticket = Ticket { number, log: self.log.version(), hard_state: self.hard_state };
             Persist::new(write, promises, ticket)
         });
 
@@ -376,15 +374,35 @@ impl Core {
     }
 
     /// Notes that a write is durable.
-    ///
-    /// # Panics
-    /// When writes are reported in another order than they were given: a mistake of the driver.
     pub(crate) fn note_durable(&mut self, ticket: Ticket) {
-        assert_eq!(ticket.number, self.durable + 1, "writes must be persisted in order");
-        self.durable = ticket.number;
+        if let Some(silence) = self.writes.note_durable(ticket.number, self.now) {
+            self.record(Event::DiskAnswered { after_ms: silence.as_millis() as u64 });
+        }
         self.durable_hard_state = ticket.hard_state;
         let is_late = !self.log.synced(ticket.log);
         self.exercised_if(is_late, Rule::LateSyncIgnored);
+    }
+
+    /// Time has passed: says so if the disk has not answered for too long.
+    pub(crate) fn watch_disk(&mut self) {
+        if self.writes.becomes_silent(self.now, self.options.disk_patience) {
+            self.record(Event::DiskSilent);
+        }
+    }
+
+    /// When to call [`Core::watch_disk`], if a write is pending.
+    pub(crate) fn disk_deadline(&self) -> Option<Time> {
+        self.writes.deadline(self.options.disk_patience)
+    }
+
+    /// Whether the disk has not answered for too long.
+    pub(crate) fn disk_is_silent(&self) -> bool {
+        self.writes.is_silent()
+    }
+
+    /// For how long the disk has not answered, if a write is pending.
+    pub(crate) fn disk_silence(&self) -> Option<Duration> {
+        self.writes.silence(self.now)
     }
 
     /// Whether a candidate whose log ends in `last` is at least as up to date as this server (§5.4.1).

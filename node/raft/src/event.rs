@@ -65,6 +65,13 @@ pub enum Event {
         /// The term it led.
         term: Term,
     },
+    /// Its disk was given a write and has not answered for [`Options::disk_patience`](crate::Options::disk_patience).
+    DiskSilent,
+    /// Its disk answers again.
+    DiskAnswered {
+        /// After so long, in milliseconds.
+        after_ms: u64,
+    },
     /// A leader has begun to transfer leadership (thesis §3.10).
     TransferStarted {
         /// The server to lead next.

@@ -114,6 +114,9 @@ impl Leader {
         if let Some(transfer) = &mut self.transfer {
             transfer.told = false;
         }
+        if core.disk_is_silent() {
+            self.hand_over_to_working_disk(core);
+        }
         // With leases, every heartbeat may renew them.
         self.reads.begin_round(core, core.options.lease_span().is_some());
     }
@@ -297,6 +300,20 @@ impl Leader {
     /// The server to which leadership is being transferred.
     pub(crate) fn transferring_to(&self) -> Option<NodeId> {
         self.transfer.as_ref().map(|transfer| transfer.to)
+    }
+
+    /// The disk does not answer. The leader can commit on the disks of others (thesis §10.2.1), but never acknowledge
+    /// anything to another leader: it hands over to the voter that has stored the most, if that is more than it has
+    /// itself. A refusal is for now, and the next heartbeat is another chance.
+    fn hand_over_to_working_disk(&mut self, core: &mut Core) {
+        let voters = core.configuration().into_iter().flat_map(Configuration::voters);
+        let stored = voters.filter_map(|voter| Some((self.match_index(*voter)?, *voter)));
+        let ahead = stored.filter(|(match_index, _)| *match_index > core.log.durable()).max();
+        if let Some((_, successor)) = ahead
+            && self.transfer(core, successor).is_ok()
+        {
+            core.exercised(Rule::DiskSilentHandsOver);
+        }
     }
 
     /// Sends TimeoutNow to the next leader once its log matches this one.

@@ -55,6 +55,7 @@ mod rule;
 mod server;
 mod snapshot;
 mod status;
+mod writes;
 
 pub use change::{Change, ChangeRefused};
 pub use configuration::Configuration;

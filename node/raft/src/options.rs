@@ -46,6 +46,9 @@ pub struct Options {
     /// A leader refuses commands while the entries that are not committed take more memory than this, in bytes. No-ops and
     /// configurations are appended in any case: a leader needs them to commit the rest.
     pub max_uncommitted_bytes: usize,
+    /// A disk that was given a write and has not answered for so long counts as silent: the server says so, and a leader
+    /// hands over to a voter whose disk has stored more.
+    pub disk_patience: Duration,
     /// Leaders serve reads without a round of messages while no quorum can have elected another leader (thesis §6.4.1).
     /// Ignored without `check_quorum`, since servers would not refuse votes then. All servers must have the same value.
     pub lease: Option<Lease>,
@@ -79,6 +82,7 @@ impl Options {
             max_snapshot_chunk_bytes: 512 * 1024,
             max_committed_per_ready: 4096,
             max_uncommitted_bytes: 16 * 1024 * 1024,
+            disk_patience: Duration::from_secs(1),
             lease: None,
             seed,
             #[cfg(feature = "mutants")]

@@ -245,6 +245,12 @@ rules! {
     /// A read fails: the leader steps down.
     ReadFailed,
 
+    // Disks that do not answer
+    /// The disk has not answered for too long.
+    DiskSilent,
+    /// A leader whose disk does not answer hands over.
+    DiskSilentHandsOver,
+
     // Thesis §3.10, §6.2
     /// A leader has not heard from a quorum for an election time-out and steps down.
     QuorumLost,

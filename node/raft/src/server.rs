@@ -87,6 +87,7 @@ impl Server {
             commit_index: self.core.commit_index,
             configuration: self.core.configuration().cloned(),
             configuration_committed: self.core.configuration_is_committed(),
+            disk_silence: self.core.disk_silence(),
             quorum_contact: leading.map(|leader| self.core.now.since(leader.quorum_contact(&self.core))),
             transfer: leading.and_then(Leader::transferring_to),
             peers: leading.map_or_else(Vec::new, |leader| leader.peers(&self.core)),
@@ -190,11 +191,12 @@ impl Server {
         if self.core.has_undelivered() {
             return self.core.now;
         }
-        match &self.role {
+        let of_role = match &self.role {
             Role::Follower(follower) => follower.deadline,
             Role::Campaigner(campaign) => campaign.deadline,
             Role::Leader(leader) => leader.deadline(&self.core),
-        }
+        };
+        self.core.disk_deadline().map_or(of_role, |deadline| deadline.min(of_role))
     }
 
     /// The rules that it has followed since it started, for tests.
@@ -208,6 +210,7 @@ impl Server {
     /// Time has passed. Before the deadline this has no effect.
     pub fn tick(&mut self, now: Time) {
         self.observe(now);
+        self.core.watch_disk();
         match &mut self.role {
             Role::Follower(Follower { deadline, .. }) | Role::Campaigner(Campaign { deadline, .. }) => {
                 if now >= *deadline {

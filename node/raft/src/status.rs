@@ -29,6 +29,8 @@ pub struct Status {
     pub configuration: Option<Configuration>,
     /// Whether the server knows that this configuration is committed.
     pub configuration_committed: bool,
+    /// While a write is pending: the time since the disk last answered, or was given that write.
+    pub disk_silence: Option<Duration>,
     /// Leaders only: the time since a quorum was last heard from.
     pub quorum_contact: Option<Duration>,
     /// Leaders only: the server to which leadership is being transferred.

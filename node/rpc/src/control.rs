@@ -234,11 +234,24 @@ pub struct NodeStatus {
     pub state: serde_json::Value,
     /// The version of the last [`Network`] it took in.
     pub network_version: u64,
+    /// How its disk does.
+    #[serde(default)]
+    pub disk: DiskStatus,
     /// What it has counted since it started.
     pub counters: Counters,
     /// What its game last said of itself; `None` without a game.
     #[serde(default)]
     pub game: Option<GameReport>,
+}
+
+/// How the disk of a node does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskStatus {
+    /// While a write is pending: how long ago the disk last answered, or was given that write.
+    pub pending_ms: Option<u64>,
+    /// How long a write and its sync took lately, in microseconds: an average in which each weighs an eighth; 0 before the
+    /// first.
+    pub sync_us: u64,
 }
 
 /// Who takes part in the cluster (§6).

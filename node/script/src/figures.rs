@@ -47,6 +47,7 @@ pub const FIGURES: &[Figure] = figures! { "":
     "asym_deaf_node",
     "asym_mute_leader",
     "one_stall",
+    "leader_disk_hangs",
     "lost_append",
     "long_link_catch_up",
     "long_link_snapshot",

@@ -46,6 +46,8 @@ pub struct Plan {
     /// See [`Options`].
     pub max_uncommitted_bytes: usize,
     /// See [`Options`].
+    pub disk_patience: Duration,
+    /// See [`Options`].
     pub max_snapshot_chunk_bytes: usize,
     /// The limits of the applied state.
     pub limits: Limits,
@@ -134,6 +136,7 @@ impl Plan {
             max_append_bytes: 1024 * 1024,
             max_committed_per_ready: 4096,
             max_uncommitted_bytes: 16 * 1024 * 1024,
+            disk_patience: Duration::from_secs(1),
             max_snapshot_chunk_bytes: 512 * 1024,
             limits: Limits::default(),
             snapshot_every: None,

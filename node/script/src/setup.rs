@@ -15,7 +15,7 @@ use crate::plan::{Crashes, LinkEffect, MAX_NODES, Plan};
 use crate::words::{Micros, Unreadable, Words};
 
 /// The words that a setting begins with.
-pub(crate) const WORDS: [&str; 38] = [
+pub(crate) const WORDS: [&str; 39] = [
     "title",
     "source",
     "see",
@@ -34,6 +34,7 @@ pub(crate) const WORDS: [&str; 38] = [
     "append_bytes",
     "committed_batch",
     "uncommitted_bytes",
+    "disk_patience",
     "chunk",
     "sessions",
     "compact_above",
@@ -93,6 +94,7 @@ pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "append_bytes" => plan.max_append_bytes = words.positive("a number of bytes")?,
         "committed_batch" => plan.max_committed_per_ready = words.positive("a number of entries")?,
         "uncommitted_bytes" => plan.max_uncommitted_bytes = words.positive("a number of bytes")?,
+        "disk_patience" => plan.disk_patience = Duration::from_micros(positive(words)?),
         "chunk" => plan.max_snapshot_chunk_bytes = words.positive("a number of bytes")?,
         "sessions" => plan.limits.max_sessions = words.positive("a number of sessions")?,
         "compact_above" => plan.limits.compact_above_bytes = words.number("a number of bytes")?,
@@ -286,6 +288,7 @@ fn told(plan: &Plan) -> Vec<String> {
         format!("append_bytes {}", plan.max_append_bytes),
         format!("committed_batch {}", plan.max_committed_per_ready),
         format!("uncommitted_bytes {}", plan.max_uncommitted_bytes),
+        format!("disk_patience {}", time(plan.disk_patience)),
         format!("chunk {}", plan.max_snapshot_chunk_bytes),
         format!("sessions {}", plan.limits.max_sessions),
         format!("compact_above {}", plan.limits.compact_above_bytes),

@@ -79,6 +79,7 @@ fn draw_plan(seed: u64) -> Plan {
         stubborn_clients: edges.usize(0..=clients).saturating_sub(1),
         max_append_bytes: if is_limited { hosts.usize(1..400) } else { 1024 * 1024 },
         max_committed_per_ready: if is_limited { hosts.usize(1..8) } else { 4096 },
+        disk_patience: Duration::from_millis([1_000, 100, 20][hosts.usize(0..3)]),
         max_uncommitted_bytes: if is_limited { hosts.usize(100..1_000) } else { 16 * 1024 * 1024 },
         limits: draw_limits(&mut hosts, app),
         segment_bytes: [512, 2 << 10, 16 << 10][hosts.usize(0..3)],

@@ -44,7 +44,7 @@ pub fn minimise_while(
 type Simplify = fn(&mut Plan, Plan);
 
 /// The parameters that may be as in a quiet plan, one after another. Those that rest on each other go together.
-const SIMPLER: [Simplify; 26] = [
+const SIMPLER: [Simplify; 27] = [
     |plan, quiet| plan.effects = quiet.effects,
     |plan, quiet| plan.link_effects = quiet.link_effects,
     |plan, quiet| plan.news_us = quiet.news_us,
@@ -65,6 +65,7 @@ const SIMPLER: [Simplify; 26] = [
     |plan, quiet| plan.max_append_bytes = quiet.max_append_bytes,
     |plan, quiet| plan.max_committed_per_ready = quiet.max_committed_per_ready,
     |plan, quiet| plan.max_uncommitted_bytes = quiet.max_uncommitted_bytes,
+    |plan, quiet| plan.disk_patience = quiet.disk_patience,
     |plan, quiet| plan.limits = quiet.limits,
     |plan, quiet| plan.lease = quiet.lease,
     |plan, quiet| plan.server_settings = quiet.server_settings,
@@ -213,6 +214,7 @@ mod tests {
             max_append_bytes: 100,
             max_committed_per_ready: 1,
             max_uncommitted_bytes: 1,
+            disk_patience: Duration::from_millis(1),
             max_snapshot_chunk_bytes: 100,
             limits: Limits { max_sessions: 1, max_remembered_bytes: 1, compact_above_bytes: 1 },
             snapshot_every: Some(5),

@@ -124,6 +124,7 @@ impl Settings {
         options.max_append_bytes = plan.max_append_bytes;
         options.max_committed_per_ready = plan.max_committed_per_ready;
         options.max_uncommitted_bytes = plan.max_uncommitted_bytes;
+        options.disk_patience = plan.disk_patience;
         options.max_snapshot_chunk_bytes = plan.max_snapshot_chunk_bytes;
         self.plant(&mut options);
         options

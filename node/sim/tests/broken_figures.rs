@@ -96,6 +96,7 @@ fn no_figure_is_about_nothing() {
         "disruptive_removed",
         "prevote_rejoin_long_partition",
         "learner_added_partitioned",
+        "leader_disk_hangs",
         "uncommitted_limit",
     ];
     for figure in FIGURES {

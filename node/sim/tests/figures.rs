@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use raftian_script::{FIGURES, Figure, Plan};
 use raftian_sim::play;
@@ -40,11 +41,12 @@ type Without = fn(&mut Plan);
 /// What these figures show is not the absence of a bug, but a rule that can be switched off.
 #[test]
 fn figures_about_a_rule_fail_without_it() {
-    let without: [(&str, Without); 5] = [
+    let without: [(&str, Without); 6] = [
         ("cloudflare_partial", |plan| (plan.pre_vote, plan.check_quorum) = (false, false)),
         ("asym_deaf_node", |plan| (plan.pre_vote, plan.check_quorum) = (false, false)),
         ("disruptive_removed", |plan| plan.check_quorum = false),
         ("prevote_rejoin_long_partition", |plan| plan.pre_vote = false),
+        ("leader_disk_hangs", |plan| plan.disk_patience = Duration::from_secs(60)),
         ("uncommitted_limit", |plan| plan.max_uncommitted_bytes = usize::MAX),
     ];
     for (name, take_away) in without {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use raftian_raft::{Entry, Index, Payload, Peer, Standing as CoreStanding};
 use raftian_rpc::MAX_BODY_BYTES;
 use raftian_rpc::client::View;
-use raftian_rpc::control::{Counters, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
+use raftian_rpc::control::{Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
 
 use super::Host;
 use crate::notices;
@@ -39,6 +39,10 @@ impl Host {
             digest: machine.digest().to_string(),
             state: machine.view(),
             network_version: self.peers.version(),
+            disk: DiskStatus {
+                pending_ms: status.disk_silence.map(|span| span.as_millis() as u64),
+                sync_us: self.storage.sync_us(),
+            },
             counters: self.counters(),
             game: self.game,
         }

@@ -8,9 +8,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use raftian_raft::{NodeId, Persist};
-use raftian_wal::{Recovered, Stager, Wal};
+use raftian_wal::{Disk, Recovered, Stager, Wal};
 use tokio::sync::mpsc;
 
 use crate::host::disk::NodeDisk;
@@ -30,8 +31,28 @@ pub(crate) struct Opened {
 pub(crate) struct Storage {
     queue: mpsc::UnboundedSender<Persist>,
     thread: JoinHandle<()>,
-    syncs: Arc<AtomicU64>,
+    figures: Arc<Figures>,
     stager: Stager<NodeDisk>,
+}
+
+/// What the thread says of its work.
+#[derive(Debug, Default)]
+struct Figures {
+    syncs: AtomicU64,
+    sync_us: AtomicU64,
+}
+
+impl Figures {
+    /// A batch was written and synced, or failed, since then; so many syncs were done in all.
+    fn note(&self, began: Instant, syncs: u64) {
+        self.syncs.store(syncs, Ordering::Relaxed);
+        let took_us = began.elapsed().as_micros() as u64;
+        let average_us = match self.sync_us.load(Ordering::Relaxed) {
+            0 => took_us,
+            before_us => (7 * before_us + took_us) / 8,
+        };
+        self.sync_us.store(average_us, Ordering::Relaxed);
+    }
 }
 
 /// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there.
@@ -53,12 +74,12 @@ impl Storage {
     /// Starts the thread. It reports to `inbox`, and counts syncs if `counts`.
     pub(crate) fn start(wal: Wal<NodeDisk>, counts: bool, inbox: Inbox) -> std::io::Result<Storage> {
         let (queue, writes) = mpsc::unbounded_channel();
-        let syncs = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&syncs);
-        let count = move |syncs| counter.store(if counts { syncs } else { 0 }, Ordering::Relaxed);
+        let figures = Arc::new(Figures::default());
+        let noted = Arc::clone(&figures);
+        let note = move |began, syncs| noted.note(began, if counts { syncs } else { 0 });
         let stager = wal.stager();
-        let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, count))?;
-        Ok(Storage { queue, thread, syncs, stager })
+        let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, note))?;
+        Ok(Storage { queue, thread, figures, stager })
     }
 
     /// Queues a write.
@@ -75,7 +96,12 @@ impl Storage {
 
     /// How many times the log has been synced.
     pub(crate) fn syncs(&self) -> u64 {
-        self.syncs.load(Ordering::Relaxed)
+        self.figures.syncs.load(Ordering::Relaxed)
+    }
+
+    /// How long a write and its sync took lately, in microseconds.
+    pub(crate) fn sync_us(&self) -> u64 {
+        self.figures.sync_us.load(Ordering::Relaxed)
     }
 
     /// Writes what is queued and closes the log.
@@ -103,15 +129,21 @@ impl Drop for PanicReport {
     }
 }
 
-fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, inbox: &Inbox, count: impl Fn(u64)) {
+fn serve<D: Disk>(
+    mut wal: Wal<D>,
+    mut writes: mpsc::UnboundedReceiver<Persist>,
+    inbox: &Inbox,
+    note: impl Fn(Instant, u64),
+) {
     let panic_report = PanicReport(inbox.clone());
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];
         while let Ok(next) = writes.try_recv() {
             batch.push(next);
         }
+        let began = Instant::now();
         let outcome = Persist::sync_all(batch, &mut wal);
-        count(wal.syncs());
+        note(began, wal.syncs());
         let (input, failed) = match outcome {
             Ok(persisted) => (Input::Persisted(persisted), false),
             Err(error) => (Input::StorageFailed(error.to_string()), true),
@@ -124,5 +156,81 @@ fn serve(mut wal: Wal<NodeDisk>, mut writes: mpsc::UnboundedReceiver<Persist>, i
     panic_report.disarm();
     if let Err(error) = wal.close() {
         parent::complain(&format!("the log was not closed in order: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use raftian_raft::{Configuration, Options, Recovered as Durable, Server, Time};
+    use raftian_wal::{DiskFile, MemDisk, MemFile};
+
+    use super::*;
+
+    /// How long each sync of [`SlowDisk`] takes.
+    const SYNC: Duration = Duration::from_millis(3);
+
+    #[derive(Clone, Debug)]
+    struct SlowDisk(MemDisk);
+
+    #[derive(Debug)]
+    struct SlowFile(MemFile);
+
+    impl Disk for SlowDisk {
+        type File = SlowFile;
+
+        fn list(&self) -> io::Result<Vec<String>> {
+            self.0.list()
+        }
+
+        fn read(&self, file: &str) -> io::Result<Vec<u8>> {
+            self.0.read(file)
+        }
+
+        fn create(&mut self, file: &str) -> io::Result<SlowFile> {
+            self.0.create(file).map(SlowFile)
+        }
+
+        fn open(&mut self, file: &str) -> io::Result<SlowFile> {
+            self.0.open(file).map(SlowFile)
+        }
+
+        fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+            self.0.rename(from, to)
+        }
+
+        fn remove(&mut self, file: &str) -> io::Result<()> {
+            self.0.remove(file)
+        }
+    }
+
+    impl DiskFile for SlowFile {
+        fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+            self.0.write_at(offset, bytes)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            thread::sleep(SYNC);
+            self.0.sync()
+        }
+    }
+
+    #[test]
+    fn the_time_that_a_sync_takes_is_reported() {
+        let id = NodeId::new(1).unwrap();
+        let (wal, _) = Wal::open(SlowDisk(MemDisk::default()), id).unwrap();
+        let mut server =
+            Server::new(Options::new(id, Configuration::new([id]), 7), Durable::default(), Time::default());
+        server.tick(server.deadline());
+        let (queue, writes) = mpsc::unbounded_channel();
+        queue.send(server.ready().persist.expect("its vote")).unwrap();
+        drop(queue);
+        let figures = Figures::default();
+        let (inbox, mut inputs) = mpsc::unbounded_channel();
+        serve(wal, writes, &inbox, |began, syncs| figures.note(began, syncs));
+        assert!(matches!(inputs.try_recv(), Ok(Input::Persisted(all)) if all.len() == 1));
+        assert!(figures.sync_us.load(Ordering::Relaxed) >= SYNC.as_micros() as u64);
     }
 }

@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use raftian_bench::machine::Machine;
 use raftian_rpc::VERSION;
-use raftian_rpc::control::NodeNotice;
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::{NodeNotice, NodeStatus};
 use raftian_rpc::folder::{LabFolder, home};
+use raftian_rpc::lab::LabClient as _;
 use serde::Serialize;
 
 use self::strays::Running;
@@ -237,8 +239,12 @@ async fn labs(home: &Path) -> Vec<Check> {
     for name in names {
         let folder = LabFolder::at(home.join(&name));
         let pid = read_daemon_file(&folder).ok().flatten().map(|file| file.pid);
+        let mut disks = Vec::new();
         checks.push(match (Daemon::find(&name, &folder).await, pid) {
-            (Ok(daemon), _) => ok("lab", format!("`{name}` is run by process {}", daemon.pid)),
+            (Ok(daemon), _) => {
+                disks = slow_disks(&name, &daemon).await;
+                ok("lab", format!("`{name}` is run by process {}", daemon.pid))
+            }
             (Err(failure), None) if failure.kind() == Kind::NoDaemon => ok("lab", format!("`{name}` is stopped")),
             (Err(failure), Some(pid)) if failure.kind() == Kind::NoDaemon && !is_alive(pid) => warn(
                 "lab",
@@ -247,8 +253,22 @@ async fn labs(home: &Path) -> Vec<Check> {
             ),
             (Err(failure), _) => warn("lab", format!("`{name}` cannot be reached"), failure.message()),
         });
+        checks.append(&mut disks);
     }
     checks
+}
+
+/// The nodes of a lab whose disks are slow or do not answer.
+async fn slow_disks(name: &str, daemon: &Daemon) -> Vec<Check> {
+    // A daemon that does not answer is another check's.
+    let status = daemon.ask(async |lab: Http| lab.status().await).await;
+    let servers = status.iter().flat_map(|status| &status.nodes).filter_map(|node| node.server.as_ref());
+    let trouble = |server: &NodeStatus| {
+        let text = format!("lab `{name}`, {}: {}", server.node, words::disk_trouble(&server.disk)?);
+        let advice = "look at the disk (`dmesg`, `iostat`), or keep the lab on another one (RAFTIAN_HOME)";
+        Some(warn("disk", text, advice))
+    };
+    servers.filter_map(trouble).collect()
 }
 
 /// Processes that belong to no lab. Those of a crashed daemon, or of a removed folder, should have left within seconds.

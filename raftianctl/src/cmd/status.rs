@@ -92,6 +92,7 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
             page.push_str(&format!("{}: {reason}\n", node.node));
         }
     }
+    page.push_str(&disks(status));
     page.push_str(&strangers(status));
     for fault in &status.faults {
         page.push_str(&format!("fault {}: {}, {}\n", fault.id, fault.title, fault::remaining(fault, now_ns)));
@@ -99,6 +100,13 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
     page.push_str(&under_way(status).unwrap_or_default());
     page.push_str(&state(status).unwrap_or_default());
     page
+}
+
+/// The disks that delay the lab, or keep a node from acknowledging anything.
+pub(crate) fn disks(status: &LabStatus) -> String {
+    let servers = status.nodes.iter().filter_map(|node| node.server.as_ref());
+    let trouble = |server: &NodeStatus| Some(format!("{}: {}\n", server.node, words::disk_trouble(&server.disk)?));
+    servers.filter_map(trouble).collect()
 }
 
 /// The members that have no process here: the lab's own file was lost, or the leader was told of them by somebody else.

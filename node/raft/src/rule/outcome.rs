@@ -36,12 +36,15 @@ impl Rule {
             Event::Role { role: RoleKind::Leader, .. } => Some(Rule::ElectionWon),
             Event::Truncated { .. } => Some(Rule::SuffixTruncated),
             Event::SnapshotTaken { .. } => Some(Rule::SnapshotTaken),
+            Event::DiskSilent => Some(Rule::DiskSilent),
             Event::QuorumLost { .. } => Some(Rule::QuorumLost),
             Event::TransferStarted { .. } => Some(Rule::TransferStarted),
             Event::TransferAborted { .. } => Some(Rule::TransferAborted),
-            Event::Role { .. } | Event::Voted { .. } | Event::Membership { .. } | Event::SnapshotInstalled { .. } => {
-                None
-            }
+            Event::Role { .. }
+            | Event::Voted { .. }
+            | Event::Membership { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::DiskAnswered { .. } => None,
         }
     }
 

@@ -144,6 +144,8 @@ fn write_event(f: &mut fmt::Formatter<'_>, id: NodeId, event: &Event) -> fmt::Re
         Event::SnapshotInstalled { index } => write!(f, "{id}  installs the snapshot at {index}"),
         Event::TransferStarted { to } => write!(f, "{id}  hands over to {to}"),
         Event::TransferAborted { to } => write!(f, "{id}  gives up handing over to {to}"),
+        Event::DiskSilent => write!(f, "{id}  has a disk that does not answer"),
+        Event::DiskAnswered { after_ms } => write!(f, "{id}  has a disk that answers after {after_ms} ms"),
         Event::QuorumLost { term } => write!(f, "{id}  has not heard from a quorum in term {term}"),
     }
 }

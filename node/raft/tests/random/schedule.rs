@@ -56,6 +56,7 @@ impl Schedule {
         let batch = if random.bool() { random.usize(1..4) } else { 4096 };
         let batch_bytes = if random.bool() { random.usize(1..10) } else { 1 << 20 };
         let chunk = random.usize(1..20);
+        let disk_patience = Duration::from_millis(random.u64(50..1_000));
         let uncommitted = if random.bool() { random.usize(1..500) } else { 16 << 20 };
         let portion = if random.bool() { random.usize(1..4) } else { 4096 };
         let lease = random.bool().then_some(Lease { drift_percent: 10 });
@@ -65,6 +66,7 @@ impl Schedule {
             (options.max_append_bytes, options.max_committed_per_ready) = (batch_bytes, portion);
             (options.max_snapshot_chunk_bytes, options.lease) = (chunk, lease);
             options.max_uncommitted_bytes = uncommitted;
+            options.disk_patience = disk_patience;
             adjust(options);
         });
         (count + 1..=count + random.u16(0..3)).for_each(|joiner| cluster.join(n(joiner)));

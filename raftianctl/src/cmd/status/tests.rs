@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use raftian_rpc::assignment::Hosting;
-use raftian_rpc::control::{Counters, PeerProgress};
+use raftian_rpc::control::{Counters, DiskStatus, PeerProgress};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
 use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
@@ -34,6 +34,7 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         last_applied: 14,
         digest: "3fa9c1d27788".into(),
         state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
+        disk: DiskStatus::default(),
         counters: Counters::default(),
         game: None,
     };
@@ -192,4 +193,16 @@ fn a_page_is_redrawn_over_a_longer_one() {
 fn a_lab_without_nodes_says_so() {
     let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], faults: vec![], ..status() };
     assert!(page(&empty, 0, false).ends_with("no nodes; start some with `raftianctl start`\n"));
+}
+
+#[test]
+fn a_disk_that_does_not_answer_and_one_that_is_slow_are_named() {
+    let nodes = vec![node(1, NodeState::Running), node(2, NodeState::Running)];
+    let mut status = LabStatus { nodes, ..status() };
+    let mut set = |place: usize, disk| status.nodes[place].server.as_mut().unwrap().disk = disk;
+    set(0, DiskStatus { pending_ms: Some(2_040), sync_us: 100 });
+    set(1, DiskStatus { pending_ms: None, sync_us: 320_000 });
+    let page = page(&status, 0, false);
+    assert!(page.contains("\nn1: its disk has not answered for 2 s\n"), "{page}");
+    assert!(page.contains("\nn2: its disk is slow, a sync takes 320 ms\n"), "{page}");
 }
