@@ -145,7 +145,7 @@ async fn the_baseline_plays_without_a_server_until_it_is_told_to_end() {
         let mut node = Node::assigned(&Assignment::Game(solo));
         node.told(|notice| matches!(notice, NodeNotice::Playing { .. }).then_some(())).await;
         match signal {
-            None => node.process.abandon(),
+            None => node.process.close_input(),
             Some(signal) => node.process.group().signal(signal).unwrap(),
         }
         assert_eq!(node.ended().await.0, Some(0));

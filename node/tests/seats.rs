@@ -1,4 +1,4 @@
-//! What happens on the port of a node that does not run: nobody else gets it, and a caller knows that nothing was done.
+//! What happens on the port of a node that does not run: no other program gets it, and a caller knows that nothing was done.
 
 mod support;
 
@@ -65,7 +65,7 @@ fn long_lead(config: &mut NodeConfig) {
 }
 
 #[tokio::test]
-async fn a_command_for_a_dead_node_was_certainly_not_applied_whoever_sends_it_there() {
+async fn a_command_for_a_dead_node_was_certainly_not_applied_direct_or_forwarded() {
     let mut cluster = Cluster::start_with(3, long_lead).await;
     assert_eq!(cluster.leader().await, id(1));
     let client = cluster.client(id(1));
@@ -86,7 +86,7 @@ async fn a_command_for_a_dead_node_was_certainly_not_applied_whoever_sends_it_th
 }
 
 #[tokio::test]
-async fn nobody_votes_or_acknowledges_in_the_place_of_the_dead() {
+async fn a_leader_whose_followers_are_dead_gets_no_acknowledgement_on_their_ports() {
     let mut cluster = Cluster::start_with(3, long_lead).await;
     assert_eq!(cluster.leader().await, id(1));
     cluster.attack(id(1), "a", 1).await.unwrap();

@@ -27,7 +27,7 @@ pub(crate) struct Node {
     port: u16,
     /// Where it is called.
     seat: Option<Arc<Seat>>,
-    /// The port it had before, if somebody else had that when this daemon came.
+    /// The port it had before, if that was in use when this daemon came.
     pub(crate) moved_from: Option<u16>,
     /// Whether it has ever been ready, so that a missing log is a lost one.
     pub(crate) was_ready: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Node {
     pub(crate) joined: bool,
 }
 
-/// A process, or what is left of one whose end nobody has taken note of.
+/// A process, until its end is taken note of.
 pub(crate) struct Running {
     /// Its process group.
     pub(crate) group: Group,
@@ -152,7 +152,7 @@ impl Node {
         }
     }
 
-    /// Its seat, which it is given now if it has none: on the port it had before, unless somebody else has that.
+    /// Its seat, which it is given now if it has none: on the port it had before, unless that is in use.
     ///
     /// # Errors
     /// When the system has no port or no descriptor left.

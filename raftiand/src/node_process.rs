@@ -1,6 +1,6 @@
-//! The process of a node: started on the node's seat, heard line by line, and told of in the state and the journal.
+//! The process of a node: started on the node's seat, read line by line, and recorded in the state and the journal.
 //!
-//! Invariant: each process has one task that owns it, and only that task hears it and takes note of its end.
+//! Invariant: each process has one task that owns it, and only that task reads it and takes note of its end.
 //!
 //! Processes are spawned on the thread of the runtime, which is the main thread, so it outlives them.
 //!
@@ -17,7 +17,7 @@ use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::{Display, GameConfig};
 use raftian_rpc::lab::{GameChoice, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
-use raftian_supervise::{Heard, Launch, Process, SpawnError};
+use raftian_supervise::{Launch, Process, ProcessEvent, SpawnError};
 use rustix::process::Signal;
 
 use crate::lab::Lab;
@@ -59,9 +59,9 @@ impl Watcher {
     async fn watch(mut self, mut process: Process) {
         let status = loop {
             match process.next().await {
-                Heard::Notice(notice) => self.take_in(notice),
-                Heard::Nonsense { line, why } => self.take_in_nonsense(&line, &why),
-                Heard::Ended(status) => break status,
+                ProcessEvent::Notice(notice) => self.take_in(notice),
+                ProcessEvent::InvalidLine { line, why } => self.take_in_invalid(&line, &why),
+                ProcessEvent::Ended(status) => break status,
             }
         };
         self.record_end(status, || process.group().last_words());
@@ -86,7 +86,7 @@ impl Watcher {
     }
 
     /// Takes in a line that is no notice.
-    fn take_in_nonsense(&mut self, line: &[u8], why: &str) {
+    fn take_in_invalid(&mut self, line: &[u8], why: &str) {
         if self.is_starting() {
             let shown: String = String::from_utf8_lossy(line).chars().take(60).collect();
             self.give_up(format!(

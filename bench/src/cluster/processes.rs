@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use raftian_rpc::assignment::Assignment;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::{NodeId, RaftEvent, RoleKind};
-use raftian_supervise::{Group, Heard, Launch, Process, Seat};
+use raftian_supervise::{Group, Launch, Process, ProcessEvent, Seat};
 use rustix::process::Signal;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -63,7 +63,7 @@ struct Running {
 #[derive(Debug)]
 struct Word {
     process: usize,
-    heard: Heard,
+    heard: ProcessEvent,
 }
 
 /// What processes have told so far.
@@ -214,23 +214,25 @@ impl Processes {
         // Those that were killed or dismissed may fail and end.
         let process = self.running.get(&word.process);
         match word.heard {
-            Heard::Notice(NodeNotice::Ready { node, .. }) => *self.told.ready.entry(node).or_default() += 1,
-            Heard::Notice(NodeNotice::Raft { node, at_ns, event }) => {
+            ProcessEvent::Notice(NodeNotice::Ready { node, .. }) => *self.told.ready.entry(node).or_default() += 1,
+            ProcessEvent::Notice(NodeNotice::Raft { node, at_ns, event }) => {
                 self.told.events.push(Turn { node, at_ns, event });
             }
             // Its group knows.
-            Heard::Notice(NodeNotice::ServerProcess { .. }) => {}
-            Heard::Notice(NodeNotice::Playing { at_ns }) => self.told.playing_ns = Some(at_ns),
-            Heard::Notice(NodeNotice::Failed { reason }) => {
+            ProcessEvent::Notice(NodeNotice::ServerProcess { .. }) => {}
+            ProcessEvent::Notice(NodeNotice::Playing { at_ns }) => self.told.playing_ns = Some(at_ns),
+            ProcessEvent::Notice(NodeNotice::Failed { reason }) => {
                 if let Some(process) = process {
                     bail!("{} failed: {reason}", process.name);
                 }
             }
-            Heard::Nonsense { line, why } => {
-                let shown: String = String::from_utf8_lossy(&line).chars().take(60).collect();
-                bail!("a process wrote `{}`, which is no notice: {why}", shown.escape_debug());
+            ProcessEvent::InvalidLine { line, why } => {
+                if let Some(process) = process {
+                    let shown: String = String::from_utf8_lossy(&line).chars().take(60).collect();
+                    bail!("{} wrote `{}`, which is no notice: {why}", process.name, shown.escape_debug());
+                }
             }
-            Heard::Ended(_) => {
+            ProcessEvent::Ended(_) => {
                 self.told.ended.insert(word.process);
                 if let Some(process) = process {
                     bail!("{} ended without being asked{}", process.name, process.last_words());
@@ -252,6 +254,9 @@ impl Drop for Processes {
     fn drop(&mut self) {
         // Their owners end with the runtime, which may not get to them soon.
         for group in &self.spawned {
+            let _ = group.signal(Signal::KILL);
+        }
+        for group in &self.spawned {
             let _ = group.kill();
         }
     }
@@ -261,7 +266,7 @@ impl Drop for Processes {
 async fn own(mut process: Process, number: usize, words: UnboundedSender<Word>) {
     loop {
         let heard = process.next().await;
-        let is_over = matches!(heard, Heard::Ended(_));
+        let is_over = matches!(heard, ProcessEvent::Ended(_));
         if words.send(Word { process: number, heard }).is_err() || is_over {
             return;
         }

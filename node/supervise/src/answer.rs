@@ -76,7 +76,7 @@ impl Gate {
 }
 
 fn answer_for(node: NodeId) -> Arc<str> {
-    let why = format!("{node} does not run, so nothing was done; `raftianctl restart {node}` brings it back");
+    let why = format!("{node} does not run, so nothing was done");
     let body = format!(r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":{NOT_RUNNING},"message":"{why}"}}}}"#);
     let length = body.len();
     format!(

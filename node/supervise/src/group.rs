@@ -104,7 +104,7 @@ impl Group {
     /// # Errors
     /// When the kernel takes too long.
     pub fn kill(&self) -> io::Result<()> {
-        // All of them, known or not: what it has told of its other half may not have been heard yet.
+        // Found by their group: the notice that names the other half may not have been read yet.
         let members = procfs::members(self.0.leader.pid);
         let members: Vec<OwnedFd> = members.into_iter().filter_map(|pid| pidfd::hold(pid).ok().flatten()).collect();
         match self.signal(Signal::KILL) {
@@ -143,7 +143,7 @@ impl Group {
     pub(crate) async fn reaped(&self, child: &mut Child) -> Option<ExitStatus> {
         let mut wait = pin!(child.wait());
         poll_fn(|context| {
-            // Nobody sends a signal between the reaping and the mark.
+            // No signal is sent between the reaping and the mark.
             let mut state = self.state();
             wait.as_mut().poll(context).map(|ended| {
                 self.forget(&mut state);
@@ -156,7 +156,7 @@ impl Group {
     /// The same for a leader that has ended.
     pub(crate) fn reap(&self, child: &mut Child) {
         let mut state = self.state();
-        // Where somebody else has reaped it there is nothing to do.
+        // It fails only where the system has reaped it already.
         let _ = child.try_wait();
         self.forget(&mut state);
     }
@@ -165,7 +165,7 @@ impl Group {
         if std::mem::replace(&mut state.is_reaped, true) {
             return;
         }
-        // A group keeps its number while anybody is in it; mostly nobody is.
+        // A group keeps its number while it has members; mostly it has none.
         let _ = kill_process_group(self.0.pid, Signal::KILL);
     }
 

@@ -30,5 +30,5 @@ mod seat;
 
 pub use group::Group;
 pub use identity::Identity;
-pub use process::{Heard, Launch, Process, SpawnError};
+pub use process::{Launch, Process, ProcessEvent, SpawnError};
 pub use seat::Seat;

@@ -1,6 +1,6 @@
 //! The standard error of a process: a file that grows over its starts.
 //!
-//! Invariant: the last words of a process are its own, never those of one before it.
+//! Invariant: the last line of a process is its own, never that of one before it.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -18,7 +18,7 @@ const TAIL_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
-    /// Where the words of this process begin.
+    /// Where the lines of this process begin.
     from: u64,
 }
 

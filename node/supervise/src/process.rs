@@ -1,8 +1,8 @@
 //! A process of the node program, and its owner: spawned as the leader of its own group, given its assignment and the
 //! sockets of its seats, listened to, and reaped.
 //!
-//! Invariants: its standard input is the lifeline: the process ends with its [`Process`]. Its end is told after everything
-//! that it said, when all of its processes have ended, and when its seats are answered for again.
+//! Invariants: its standard input is the lifeline: the process ends with its [`Process`]. Its end is reported after
+//! everything that it wrote, when all of its processes have ended, and when its seats are answered for again.
 //!
 //! Deliberately absent: waiting for the process to read its assignment, which the kernel keeps for it.
 
@@ -80,19 +80,19 @@ pub enum SpawnError {
     },
 }
 
-/// What a process lets its owner know.
+/// What the owner of a process learns of it.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ProcessEvent {
     /// A line on its standard output.
     Notice(NodeNotice),
     /// A line that is none of ours.
-    Nonsense {
+    InvalidLine {
         /// The line.
         line: Vec<u8>,
         /// What is wrong with it.
         why: String,
     },
-    /// It has ended, and all of its processes with it; `None` when somebody else has heard how.
+    /// It has ended, and all of its processes with it; `None` when the system does not say how.
     Ended(Option<ExitStatus>),
 }
 
@@ -167,8 +167,8 @@ impl Process {
         &self.group
     }
 
-    /// What it says next, or that it has ended. Nothing is lost when this is cancelled, and what nobody asks for is not read.
-    pub async fn next(&mut self) -> Heard {
+    /// What it says next, or that it has ended. Nothing is lost when this is cancelled. Without this nothing is read.
+    pub async fn next(&mut self) -> ProcessEvent {
         loop {
             match self.stage {
                 Stage::Running => tokio::select! {
@@ -185,7 +185,7 @@ impl Process {
                     Ok(Some(line)) => return self.take_in(line),
                     _ => self.finish(status).await,
                 },
-                Stage::Ended(status) => return Heard::Ended(status),
+                Stage::Ended(status) => return ProcessEvent::Ended(status),
             }
         }
     }
@@ -193,25 +193,25 @@ impl Process {
     /// Waits until it has ended, whatever it says meanwhile.
     pub async fn ended(&mut self) -> Option<ExitStatus> {
         loop {
-            if let Heard::Ended(status) = self.next().await {
+            if let ProcessEvent::Ended(status) = self.next().await {
                 return status;
             }
         }
     }
 
     /// Lets go of its standard input, as a parent that ends does.
-    pub fn abandon(&mut self) {
+    pub fn close_input(&mut self) {
         self.lifeline = None;
     }
 
-    fn take_in(&mut self, line: Vec<u8>) -> Heard {
+    fn take_in(&mut self, line: Vec<u8>) -> ProcessEvent {
         match serde_json::from_slice(&line) {
             Ok(NodeNotice::ServerProcess { pid }) => {
                 self.group.found_server(pid);
-                Heard::Notice(NodeNotice::ServerProcess { pid })
+                ProcessEvent::Notice(NodeNotice::ServerProcess { pid })
             }
-            Ok(notice) => Heard::Notice(notice),
-            Err(error) => Heard::Nonsense { line, why: error.to_string() },
+            Ok(notice) => ProcessEvent::Notice(notice),
+            Err(error) => ProcessEvent::InvalidLine { line, why: error.to_string() },
         }
     }
 

@@ -36,7 +36,7 @@ pub struct Seat {
 pub(crate) struct Taken(Arc<Seat>);
 
 impl Seat {
-    /// Listens for a node on `port`, or on one that the system chooses if `port` is 0 or somebody else has it, and answers
+    /// Listens for a node on `port`, or on one that the system chooses if `port` is 0 or in use, and answers
     /// its callers until a process is spawned for it.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Seat {
         self.address
     }
 
-    /// Ends the answering, if no process has the seat yet. Whoever calls from now on waits for the process.
+    /// Ends the answering, if no process has the seat yet. Later callers wait for the process.
     pub(crate) fn take(self: &Arc<Seat>) -> Option<Taken> {
         // Dropping it is what ends it.
         self.answering().take().map(|_| Taken(Arc::clone(self)))

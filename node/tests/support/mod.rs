@@ -21,7 +21,7 @@ use raftian_rpc::control::{
 use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, RoleKind, VERSION};
-use raftian_supervise::{Heard, Launch, Process, Seat};
+use raftian_supervise::{Launch, Process, ProcessEvent, Seat};
 use serde_json::value::RawValue;
 
 /// Long enough for any machine; nothing below waits this long unless it fails.
@@ -112,7 +112,7 @@ impl Node {
         loop {
             let heard =
                 tokio::time::timeout(PATIENCE, self.process.next()).await.expect("a notice that was waited for");
-            let Heard::Notice(notice) = heard else { panic!("{heard:?}") };
+            let ProcessEvent::Notice(notice) = heard else { panic!("{heard:?}") };
             if let Some(found) = look(notice) {
                 return found;
             }
@@ -124,8 +124,8 @@ impl Node {
         let mut said = Vec::new();
         loop {
             match tokio::time::timeout(PATIENCE, self.process.next()).await.expect("an end that was waited for") {
-                Heard::Notice(notice) => said.push(notice),
-                Heard::Ended(status) => return (status.expect("nobody else waits for it").code(), said),
+                ProcessEvent::Notice(notice) => said.push(notice),
+                ProcessEvent::Ended(status) => return (status.expect("nobody else waits for it").code(), said),
                 nonsense => panic!("{nonsense:?}"),
             }
         }
@@ -133,7 +133,7 @@ impl Node {
 
     /// Closes its standard input, as a parent that ends does, and waits until it has left in order.
     pub(crate) async fn shut_down(mut self) {
-        self.process.abandon();
+        self.process.close_input();
         assert_eq!(self.ended().await.0, Some(0));
     }
 }
