@@ -78,6 +78,10 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         RaftEvent::SnapshotInstalled { index } => format!("installs the snapshot at index {index}"),
         RaftEvent::TransferStarted { to } => format!("hands the lead over to {to}"),
         RaftEvent::TransferAborted { to } => format!("gives up handing the lead over to {to}"),
+        RaftEvent::AcknowledgementDenied { peer, index } => format!(
+            "is denied by {peer} what {peer} acknowledged, up to index {index}: its disk went back in time, and {peer} \
+             counts for no quorum"
+        ),
         RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
     }
 }

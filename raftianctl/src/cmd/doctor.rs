@@ -13,16 +13,18 @@ use std::time::{Duration, Instant};
 
 use raftian_bench::machine::Machine;
 use raftian_rpc::VERSION;
+use raftian_rpc::connect::Http;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::folder::{LabFolder, home};
+use raftian_rpc::lab::LabClient as _;
 use serde::Serialize;
 
 use self::strays::Running;
 use crate::cli::Context;
 use crate::connect::{Daemon, is_alive, read_daemon_file};
 use crate::failure::{Failure, Kind};
-use crate::output::Paint;
-use crate::{launch, words};
+use crate::output::{Paint, naming};
+use crate::{health, launch, words};
 
 /// How often a sync is measured, and of how much.
 const SYNCS: usize = 50;
@@ -237,8 +239,12 @@ async fn labs(home: &Path) -> Vec<Check> {
     for name in names {
         let folder = LabFolder::at(home.join(&name));
         let pid = read_daemon_file(&folder).ok().flatten().map(|file| file.pid);
+        let mut cluster = Vec::new();
         checks.push(match (Daemon::find(&name, &folder).await, pid) {
-            (Ok(daemon), _) => ok("lab", format!("`{name}` is run by process {}", daemon.pid)),
+            (Ok(daemon), _) => {
+                cluster = alarms(&daemon, &name).await;
+                ok("lab", format!("`{name}` is run by process {}", daemon.pid))
+            }
             (Err(failure), None) if failure.kind() == Kind::NoDaemon => ok("lab", format!("`{name}` is stopped")),
             (Err(failure), Some(pid)) if failure.kind() == Kind::NoDaemon && !is_alive(pid) => warn(
                 "lab",
@@ -247,8 +253,22 @@ async fn labs(home: &Path) -> Vec<Check> {
             ),
             (Err(failure), _) => warn("lab", format!("`{name}` cannot be reached"), failure.message()),
         });
+        checks.append(&mut cluster);
     }
     checks
+}
+
+/// What is wrong with the cluster of a lab that runs.
+async fn alarms(daemon: &Daemon, name: &str) -> Vec<Check> {
+    match daemon.ask(async |lab: Http| lab.status().await).await {
+        Ok(status) => {
+            let alarms = health::alarms(&status).into_iter();
+            alarms
+                .map(|alarm| fail("cluster", format!("`{name}`: {}", alarm.text), naming(&alarm.advice, name)))
+                .collect()
+        }
+        Err(failure) => vec![warn("cluster", format!("`{name}` says nothing of its nodes"), failure.message())],
+    }
 }
 
 /// Processes that belong to no lab. Those of a crashed daemon, or of a removed folder, should have left within seconds.

@@ -42,6 +42,7 @@ impl Rule {
             Event::SnapshotTaken { .. } => Some(Rule::SnapshotTaken),
             Event::QuorumLost { .. } => Some(Rule::QuorumLost),
             Event::TransferStarted { .. } => Some(Rule::TransferStarted),
+            Event::AcknowledgementDenied { .. } => Some(Rule::ContradictionDenied),
             Event::TransferAborted { .. } => Some(Rule::TransferAborted),
             Event::Role { .. } | Event::Voted { .. } | Event::Membership { .. } | Event::SnapshotInstalled { .. } => {
                 None
@@ -119,6 +120,7 @@ impl Rule {
             ChangeRefused::LastVoter => Rule::ChangeRefusedLastVoter,
             ChangeRefused::Lagging { .. } => Rule::ChangeRefusedLagging,
             ChangeRefused::Silent { .. } => Rule::ChangeRefusedSilent,
+            ChangeRefused::Denies { .. } => Rule::ContradictionDenied,
             ChangeRefused::NothingToDo => Rule::ChangeRefusedNothingToDo,
         })
     }

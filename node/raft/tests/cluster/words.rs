@@ -145,6 +145,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, id: NodeId, event: &Event) -> fmt::Re
         Event::SnapshotInstalled { index } => write!(f, "{id}  installs the snapshot at {index}"),
         Event::TransferStarted { to } => write!(f, "{id}  hands over to {to}"),
         Event::TransferAborted { to } => write!(f, "{id}  gives up handing over to {to}"),
+        Event::AcknowledgementDenied { peer, index } => write!(f, "{id}  is denied entry {index} by {peer}"),
         Event::QuorumLost { term } => write!(f, "{id}  has not heard from a quorum in term {term}"),
     }
 }

@@ -97,6 +97,9 @@ pub(super) fn event(id: NodeId, before: RoleKind, event: &Event) -> Option<Strin
         Event::Membership { configuration: None } => format!("{id} knows no members"),
         Event::SnapshotTaken { index } => format!("{id} takes a snapshot up to {index}"),
         Event::SnapshotInstalled { index } => format!("{id} installs a snapshot up to {index}"),
+        Event::AcknowledgementDenied { peer, index } => {
+            format!("{peer} denies to {id} what it acknowledged, up to {index}; it counts no more")
+        }
         Event::QuorumLost { term } => format!("{id} hears no quorum in t{term}"),
         Event::TransferStarted { to } => format!("{id} begins to hand over to {to}"),
         Event::TransferAborted { to } => format!("{id} gives up handing over to {to}"),
