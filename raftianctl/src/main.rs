@@ -11,6 +11,7 @@ mod cli;
 mod cmd;
 mod connect;
 mod failure;
+mod health;
 mod interrupt;
 mod launch;
 mod output;

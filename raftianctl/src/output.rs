@@ -165,7 +165,8 @@ pub(crate) fn with_lab(text: &str) -> String {
     ELSEWHERE.get().map_or_else(|| text.to_owned(), |lab| naming(text, lab))
 }
 
-fn naming(text: &str, lab: &str) -> String {
+/// A text of ours in which the commands between backquotes name this lab.
+pub(crate) fn naming(text: &str, lab: &str) -> String {
     let mut parts = text.split("`raftianctl ");
     let mut named = parts.next().unwrap_or_default().to_owned();
     for part in parts {

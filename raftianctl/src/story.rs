@@ -80,6 +80,10 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         RaftEvent::TransferAborted { to } => format!("gives up handing the lead over to {to}"),
         RaftEvent::DiskSilent => "has a disk that does not answer".to_owned(),
         RaftEvent::DiskAnswered { after_ms } => format!("has a disk that answers again, after {after_ms} ms"),
+        RaftEvent::AcknowledgementDenied { peer, index } => format!(
+            "is denied by {peer} what {peer} acknowledged, up to index {index}: its disk went back in time, and {peer} \
+             counts for no quorum"
+        ),
         RaftEvent::QuorumLost { term } => format!("has lost its quorum and gives up term {term}"),
     }
 }

@@ -86,6 +86,12 @@ pub enum ChangeRefused {
         /// The learner.
         node: NodeId,
     },
+    /// With its vote the cluster would have to wait for it: it does not count for a quorum.
+    #[error("{node} denies what it acknowledged, so its disk went back in time; remove it, and add it anew")]
+    Denies {
+        /// The learner.
+        node: NodeId,
+    },
     /// The membership is already as requested.
     #[error("the membership is so already")]
     NothingToDo,

@@ -82,4 +82,12 @@ pub enum Event {
         /// The server that did not become leader.
         to: NodeId,
     },
+    /// A follower has denied what it acknowledged to this leader in its term, so its disk went back in time (§5.3). It
+    /// counts for no quorum of this leader until it is removed and added again.
+    AcknowledgementDenied {
+        /// The follower.
+        peer: NodeId,
+        /// What it had acknowledged: its log was durable up to this index.
+        index: Index,
+    },
 }

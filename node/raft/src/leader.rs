@@ -123,7 +123,7 @@ impl Leader {
 
     /// The latest time such that each server of a quorum, this one included, was heard from then or later.
     pub(crate) fn quorum_contact(&self, core: &Core) -> Time {
-        core.reached(|id| self.followers.get(&id).map_or(core.now, |progress| progress.heard))
+        core.reached(|id| self.followers.get(&id).map_or(core.now, |progress| progress.counts(progress.heard)))
     }
 
     /// When the leader steps down unless it hears from a quorum (thesis §6.2).
@@ -131,14 +131,15 @@ impl Leader {
         self.quorum_contact(core) + core.options.election_timeout.end
     }
 
-    /// The last entry that this peer is known to have; `None` if it is not a peer.
+    /// The last entry that this peer is known to have; `None` if it is not a peer, or denies what it acknowledged.
     pub(crate) fn match_index(&self, peer: NodeId) -> Option<Index> {
-        self.followers.get(&peer).map(|progress| progress.match_index)
+        self.followers.get(&peer).filter(|progress| !progress.denies).map(|progress| progress.match_index)
     }
 
-    /// The last entry that each peer is known to have.
+    /// The last entry that each peer is known to have, but for those that deny what they acknowledged.
     pub(crate) fn match_indexes(&self) -> impl Iterator<Item = (NodeId, Index)> {
-        self.followers.iter().map(|(id, progress)| (*id, progress.match_index))
+        let honest = self.followers.iter().filter(|(_, progress)| !progress.denies);
+        honest.map(|(id, progress)| (*id, progress.match_index))
     }
 
     /// What the leader knows of all other servers.
@@ -150,10 +151,14 @@ impl Leader {
 
     /// The reply to an AppendEntries.
     pub(crate) fn append_replied(&mut self, core: &mut Core, from: NodeId, call: u64, reply: AppendReply) {
-        if let Some(progress) = self.followers.get_mut(&from) {
+        let Some(progress) = self.followers.get_mut(&from) else { return };
+        if progress.is_denied_by(core, call, reply) {
+            core.record(Event::AcknowledgementDenied { peer: from, index: progress.match_index });
+            *progress = progress.denying(core);
+        } else {
             progress.append_replied(core, call, reply);
-            self.confirm_reads(core);
         }
+        self.confirm_reads(core);
     }
 
     /// The reply to an InstallSnapshot.
@@ -177,7 +182,9 @@ impl Leader {
     pub(crate) fn advance_commit_index(&mut self, core: &mut Core) {
         let stored = match core.mutant(Mutant::HalfOfFollowersCommit) {
             true => self.stored_by_half(core),
-            false => core.reached(|id| self.followers.get(&id).map_or(core.log.durable(), |peer| peer.match_index)),
+            false => core.reached(|id| {
+                self.followers.get(&id).map_or(core.log.durable(), |progress| progress.counts(progress.match_index))
+            }),
         };
         let is_of_this_term = core.log.term_at(stored) == Some(core.term()) || core.mutant(Mutant::OldTermCommitted);
         if stored > core.commit_index && is_of_this_term {
@@ -230,6 +237,10 @@ impl Leader {
         let lag = |id| self.followers.get(&id).and_then(|progress| progress.lag(core));
         let answers = |id| self.followers.get(&id).is_none_or(|progress| progress.is_heard(core));
         let next = change.apply(current, lag, answers)?;
+        let denies = |id: &&NodeId| self.followers.get(*id).is_some_and(|progress| progress.denies);
+        if let Some(&node) = next.voters().difference(current.voters()).find(denies) {
+            return Err(ChangeRefused::Denies { node });
+        }
         core.exercised(if next.is_joint() { Rule::JointEntered } else { Rule::LearnersChanged });
         Ok(self.append_configuration(core, next))
     }
@@ -370,7 +381,8 @@ impl Leader {
 
     fn confirm_reads(&mut self, core: &mut Core) {
         if self.reads.is_asking() {
-            let answered = core.reached(|id| self.followers.get(&id).map_or(u64::MAX, |progress| progress.answered));
+            let answered = core
+                .reached(|id| self.followers.get(&id).map_or(u64::MAX, |progress| progress.counts(progress.answered)));
             self.reads.answered(core, answered);
         }
     }

@@ -89,6 +89,8 @@ mutants! {
     ChangeBeforeNoop,
     /// A late acknowledgement of a removed server counts for a new one of the same name.
     FormerServerBelieved,
+    /// A follower that denies what it acknowledged is taken for one whose reply makes no sense.
+    DenialIgnored,
     /// A server is known by its name alone: votes, acknowledgements and requests of or to one incarnation count for another.
     IncarnationIgnored,
 

@@ -21,6 +21,11 @@ pub(crate) struct Progress {
     next_index: Index,
     /// The last entry known to agree, durably.
     pub(crate) match_index: Index,
+    /// The calls from this one on were sent when matchIndex was known.
+    matched_call: u64,
+    /// It has denied what it acknowledged in this term: its disk went back in time. It is sent the log, and counts for
+    /// nothing until it is removed and added again.
+    pub(crate) denies: bool,
     /// The commitIndex that was last sent to it.
     told_commit: Index,
     /// The snapshot that is being sent to it. It stays the same when the leader takes a newer one: otherwise a snapshot
@@ -54,6 +59,8 @@ impl Progress {
         Progress {
             next_index,
             match_index: 0,
+            matched_call: core.next_call(),
+            denies: false,
             told_commit: 0,
             sending: None,
             in_flight: None,
@@ -64,6 +71,16 @@ impl Progress {
             heartbeat_due: true,
             leaves_at: None,
         }
+    }
+
+    /// A server whose disk went back in time: the leader begins with it anew, and what it says counts for nothing.
+    pub(crate) fn denying(&self, core: &Core) -> Progress {
+        Progress { denies: true, leaves_at: self.leaves_at, ..Progress::new(core.log.last_index() + 1, core) }
+    }
+
+    /// What this server contributes to a quorum.
+    pub(crate) fn counts<T: Default>(&self, value: T) -> T {
+        if self.denies { T::default() } else { value }
     }
 
     /// How many entries it lacks, if these are so many that a cluster which needs its vote would have to wait (thesis
@@ -103,10 +120,21 @@ impl Progress {
             id,
             standing,
             match_index: self.match_index,
+            denies: self.denies,
             next_index: self.next_index,
             snapshot_bytes: self.sending.as_ref().map(|sending| (sending.received, sending.snapshot.size())),
             contact: core.now.since(self.heard),
         }
+    }
+
+    /// Whether this reply denies what the server acknowledged in this term. Within a term a follower keeps what it
+    /// acknowledged (§5.3), across restarts too; so the last entry that may match a request which was sent when matchIndex
+    /// was known is that at matchIndex or a later one.
+    pub(crate) fn is_denied_by(&self, core: &Core, call: u64, reply: AppendReply) -> bool {
+        let AppendReply::Conflict(Conflict { term, index }) = reply else { return false };
+        let is_later = call >= self.matched_call && !core.mutant(Mutant::DenialIgnored);
+        let is_other = || core.log.term_at(index).is_some_and(|held| held != term);
+        is_later && (index < self.match_index || index == self.match_index && is_other())
     }
 
     /// The reply to an AppendEntries of this term.
@@ -202,6 +230,7 @@ impl Progress {
     fn matched(&mut self, core: &Core, call: u64, index: Index) {
         if index > self.match_index {
             self.measure(core, call);
+            self.matched_call = core.next_call();
         }
         self.match_index = if core.mutant(Mutant::MatchIndexFalls) { index } else { self.match_index.max(index) };
         self.next_index = self.next_index.max(self.match_index + 1);

@@ -286,6 +286,8 @@ rules! {
     TransferRefusedJustAborted,
 
     // Messages that no server that follows the rules would send
+    /// A follower has denied what it acknowledged, and counts for no quorum any more.
+    ContradictionDenied,
     /// A message is refused: it is of or to another incarnation of a name.
     ContradictionOtherIncarnation,
     /// A message would replace a committed entry.

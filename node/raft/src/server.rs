@@ -136,7 +136,8 @@ impl Server {
         self.core.configuration_is_committed() && self.core.has_committed_in_term()
     }
 
-    /// The last entry that `peer` is known to have durably; `None` if this server does not lead, or does not know it.
+    /// The last entry that `peer` is known to have durably; `None` if this server does not lead, or does not know it,
+    /// or the peer has denied what it acknowledged.
     pub fn match_index(&self, peer: NodeId) -> Option<Index> {
         match &self.role {
             Role::Leader(leader) => leader.match_index(peer),

@@ -48,6 +48,8 @@ pub struct Peer {
     pub standing: Standing,
     /// The last entry known to agree, durably.
     pub match_index: Index,
+    /// Whether it has denied what it acknowledged in this term, and so counts for no quorum.
+    pub denies: bool,
     /// The next entry to send.
     pub next_index: Index,
     /// While it is being sent a snapshot: the bytes received so far, and the size in bytes.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use raftian_raft::{
-    AppendEntries, Body, Configuration, Contradiction, Entry, HardState, Index, InstallSnapshot, LastEntry, Lease,
-    Message, NodeId, Options, Payload, Recovered, Reply, Request, Server, Term, Time,
+    AppendEntries, AppendReply, Body, Configuration, Conflict, Contradiction, Entry, HardState, Index, InstallSnapshot,
+    LastEntry, Lease, Message, NodeId, Options, Payload, Recovered, Reply, Request, Server, Term, Time,
 };
 
 use crate::cluster::{Cluster, n};
@@ -43,6 +43,7 @@ stories! {
     a_pre_vote_is_refused_while_a_leader_lives,
     a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one,
     a_vote_or_a_request_of_or_to_another_incarnation_does_not_count,
+    a_follower_that_denies_what_it_acknowledged_counts_for_no_quorum,
 }
 
 /// Three servers with leases, of which the first leads and has none yet.
@@ -285,4 +286,34 @@ fn a_vote_or_a_request_of_or_to_another_incarnation_does_not_count(plant: Plant)
     let message = Message { from: third, to: n(3), term: 5, call: 1, body: vote };
     assert_eq!(server.receive(Time::default(), message), Ok(()));
     assert_eq!(server.hard_state().term, 5);
+}
+
+fn a_follower_that_denies_what_it_acknowledged_counts_for_no_quorum(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    cluster.propose(n(1), &["a"]).unwrap();
+    cluster.deliver_all();
+    assert_eq!((leader(&cluster).match_index(n(2)), leader(&cluster).commit_index()), (Some(2), 2));
+    // n3 is gone, and n2 has an old disk. It answers the next heartbeat that its log ends before entry 2.
+    for id in [n(1), n(2)] {
+        [(id, n(3)), (n(3), id)].into_iter().for_each(|(from, to)| cluster.cut(from, to));
+    }
+    let conflict = |heartbeat: &Message| {
+        let reply = Reply::AppendEntries(AppendReply::Conflict(Conflict { term: 1, index: 1 }));
+        Message { from: n(2), to: n(1), term: heartbeat.term, call: heartbeat.call, body: Body::Reply(reply) }
+    };
+    // A late reply to a call that was made before n2 had acknowledged it denies nothing.
+    let late = conflict(&Message { call: 1, ..request(1, 2, 1, append((2, 1), &[])) });
+    cluster.receive(late);
+    assert_eq!(leader(&cluster).match_index(n(2)), Some(2));
+    cluster.wake(n(1));
+    let heartbeats = cluster.take(n(1), n(2));
+    let [heartbeat] = heartbeats.as_slice() else { panic!("{heartbeats:?}") };
+    cluster.receive(conflict(heartbeat));
+    assert_eq!(leader(&cluster).match_index(n(2)), None);
+    assert!(cluster.status(n(1)).peers.iter().any(|peer| peer.id == n(2) && peer.denies));
+    // It is sent the log again, and stores what comes; that is no quorum.
+    cluster.propose(n(1), &["b"]).unwrap();
+    cluster.deliver_all();
+    assert_eq!(cluster.durable(n(2)).entries.len(), 3);
+    assert_eq!(leader(&cluster).commit_index(), 2, "n1 alone is no quorum");
 }

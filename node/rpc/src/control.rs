@@ -273,6 +273,10 @@ pub struct PeerProgress {
     pub standing: Standing,
     /// The last entry it is known to have durably.
     pub match_index: Index,
+    /// Whether it has denied what it acknowledged to this leader, so that its disk went back in time: it counts for no
+    /// quorum until it is removed and added again.
+    #[serde(default)]
+    pub denies: bool,
     /// While it is sent a snapshot: how many bytes it has, and how many there are.
     pub snapshot_bytes: Option<(u64, u64)>,
 }

@@ -82,6 +82,7 @@ pub const FIGURES: &[Figure] = figures! { "":
     "rejoin_same_term",
     "member_returns_empty",
     "wiped_same_name",
+    "disk_back_in_time",
     "name_reused",
     "member_returns_with_old_disk",
     // Handing over (thesis §3.10)

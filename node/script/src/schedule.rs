@@ -141,9 +141,9 @@ pub enum Action {
     Wipe(NodeId),
     /// A copy of what a node's disk holds is kept aside, in place of an earlier one.
     KeepDisk(NodeId),
-    /// The disk of a node that is down is replaced by the copy that was kept, if there is one of this incarnation. Not done
-    /// while any configuration may still need the node, nor where those that came back so would be a quorum of members that
-    /// there ever were.
+    /// The disk of a node that is down is replaced by the copy that was kept, if there is one of this incarnation. Done
+    /// where no configuration needs the node any more, and those that came back so are no quorum of members that there ever
+    /// were; or where nobody rests on what it promised since.
     PutBackDisk(NodeId),
     /// The leader is asked for other members.
     Change(Change),

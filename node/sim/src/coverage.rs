@@ -95,8 +95,10 @@ counted! {
         Wiped = "wiped",
         /// A message of or to another incarnation of a name was refused.
         OtherIncarnationRefused = "other_incarnation_refused",
-        /// A node that no configuration needs was given an earlier copy of its disk.
+        /// A node was given an earlier copy of its disk.
         DiskPutBack = "disk_put_back",
+        /// A leader saw a follower deny what it had acknowledged.
+        AcknowledgementDenied = "acknowledgement_denied",
         /// A healed cluster was left alone, and judged for staying as it was.
         QuietJudged = "quiet_judged",
         /// A leader said to have a lease, and was judged for it.

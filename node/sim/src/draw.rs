@@ -21,7 +21,7 @@ use crate::random::{Draw, Stream, random};
 
 /// The version of what is drawn. It rises when a seed draws something else than before: a seed of another version is
 /// another run.
-pub const DRAWS: u32 = 4;
+pub const DRAWS: u32 = 5;
 
 /// By how much clocks drift where leases rest on them, in percent; the rates that are as far apart as that, in
 /// thousandths; and by how much clocks are wrong at most where nothing rests on them.
@@ -45,7 +45,7 @@ pub fn draw(seed: u64) -> Schedule {
     for kind in [Drawing::disks, Drawing::flips, Drawing::changes, Drawing::transfers, Drawing::compactions] {
         actions.extend(kind(&drawing));
     }
-    for kind in [Drawing::leases, Drawing::returns, Drawing::reuses, Drawing::rewrites] {
+    for kind in [Drawing::leases, Drawing::returns, Drawing::reuses, Drawing::relapses, Drawing::rewrites] {
         actions.extend(kind(&drawing));
     }
     actions.retain(|timed| timed.at_us < end_us);

@@ -84,8 +84,9 @@ struct View {
     /// The latest term of which it has heard since its last step.
     heard: Term,
     matched: Matched,
-    /// A copy of its disk that was kept aside.
+    /// A copy of its disk that was kept aside; and the term in which its disk went back to one.
     kept: DiskView,
+    went_back: Option<Term>,
     reads: ReadsView,
     lease: LeaseView,
     conduct: Conduct,
@@ -133,6 +134,7 @@ impl View {
             heard: 0,
             matched: Matched::default(),
             kept: DiskView::default(),
+            went_back: None,
             reads: ReadsView::default(),
             lease: LeaseView::default(),
             conduct: Conduct::default(),

@@ -65,6 +65,7 @@ pub(crate) enum Draw {
     Edges = 17,
     Forgetting = 18,
     Reuses = 19,
+    Relapses = 20,
 }
 
 /// The streams of what happens to a disk, by the seed of a crash or of a bit flip.

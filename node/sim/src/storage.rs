@@ -131,6 +131,8 @@ impl Storage {
         };
         self.wipe();
         (self.disk, self.unsettled) = (disk, unsettled);
+        // A sync that was to fail when the copy was made fails no more.
+        self.settle_health();
         true
     }
 

@@ -53,6 +53,7 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("remove_leader", &["joint_left_early"]),
     ("rejoin_same_term", &["former_server_believed"]),
     ("member_returns_empty", &["next_index_stuck"]),
+    ("disk_back_in_time", &["denial_ignored"]),
     ("wiped_same_name", &["incarnation_ignored"]),
     ("name_reused", &["incarnation_ignored"]),
     ("member_returns_with_old_disk", &["next_index_stuck"]),

@@ -332,7 +332,10 @@ fn what_a_disk_cannot_do_stops_a_scenario_with_its_line_unless_it_has_a_time() {
         ("disk n2 wiped", "n2 is not down"),
         ("kill n2\ndisk n2 wiped\nkill n3\ndisk n3 wiped", "without n3 a quorum would be lost for good"),
         ("kill n2\ndisk n2 wiped\ndisk n2 wiped", "the disk of n2 is empty already"),
-        ("kill n2\ndisk n2 put_back", "a configuration may still need what is on the disk of n2"),
+        (
+            "disk n2 kept\nelect n1\nkill n2\ndisk n2 put_back",
+            "a configuration may still need what is on the disk of n2",
+        ),
         ("joiners 1\nkill n4\ndisk n4 put_back", "no copy of the disk of n4 was kept"),
         ("kill n2\ndisk n2 fails", "n2 is down"),
         ("app attack\nclients 1\nclient 0 kv get k1", "this is an operation of `kv`, and the scenario is of `attack`"),

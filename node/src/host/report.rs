@@ -96,8 +96,8 @@ fn progress(peer: Peer) -> PeerProgress {
         CoreStanding::Learner => Standing::Learner,
         CoreStanding::Leaving => Standing::Leaving,
     };
-    let Peer { id, match_index, snapshot_bytes, .. } = peer;
-    PeerProgress { node: id, standing, match_index, snapshot_bytes }
+    let Peer { id, match_index, denies, snapshot_bytes, .. } = peer;
+    PeerProgress { node: id, standing, match_index, denies, snapshot_bytes }
 }
 
 /// The entries that fit in an answer: at least one, if there is one.

@@ -23,8 +23,8 @@ use self::strays::Running;
 use crate::cli::Context;
 use crate::connect::{Daemon, is_alive, read_daemon_file};
 use crate::failure::{Failure, Kind};
-use crate::output::Paint;
-use crate::{launch, words};
+use crate::output::{Paint, naming};
+use crate::{health, launch, words};
 
 /// How often a sync is measured, and of how much.
 const SYNCS: usize = 50;
@@ -239,10 +239,10 @@ async fn labs(home: &Path) -> Vec<Check> {
     for name in names {
         let folder = LabFolder::at(home.join(&name));
         let pid = read_daemon_file(&folder).ok().flatten().map(|file| file.pid);
-        let mut disks = Vec::new();
+        let mut cluster = Vec::new();
         checks.push(match (Daemon::find(&name, &folder).await, pid) {
             (Ok(daemon), _) => {
-                disks = slow_disks(&name, &daemon).await;
+                cluster = alarms(&daemon, &name).await;
                 ok("lab", format!("`{name}` is run by process {}", daemon.pid))
             }
             (Err(failure), None) if failure.kind() == Kind::NoDaemon => ok("lab", format!("`{name}` is stopped")),
@@ -253,22 +253,27 @@ async fn labs(home: &Path) -> Vec<Check> {
             ),
             (Err(failure), _) => warn("lab", format!("`{name}` cannot be reached"), failure.message()),
         });
-        checks.append(&mut disks);
+        checks.append(&mut cluster);
     }
     checks
 }
 
-/// The nodes of a lab whose disks are slow or do not answer.
-async fn slow_disks(name: &str, daemon: &Daemon) -> Vec<Check> {
-    // A daemon that does not answer is another check's.
-    let status = daemon.ask(async |lab: Http| lab.status().await).await;
-    let servers = status.iter().flat_map(|status| &status.nodes).filter_map(|node| node.server.as_ref());
-    let trouble = |server: &NodeStatus| {
-        let text = format!("lab `{name}`, {}: {}", server.node, words::disk_trouble(&server.disk)?);
-        let advice = "look at the disk (`dmesg`, `iostat`), or keep the lab on another one (RAFTIAN_HOME)";
-        Some(warn("disk", text, advice))
+/// What is wrong with the cluster of a lab that runs: alarms, and disks that are slow or do not answer.
+async fn alarms(daemon: &Daemon, name: &str) -> Vec<Check> {
+    let status = match daemon.ask(async |lab: Http| lab.status().await).await {
+        Ok(status) => status,
+        Err(failure) => return vec![warn("cluster", format!("`{name}` says nothing of its nodes"), failure.message())],
     };
-    servers.filter_map(trouble).collect()
+    let alarms = health::alarms(&status).into_iter();
+    let alarms = alarms.map(|alarm| fail("cluster", format!("`{name}`: {}", alarm.text), naming(&alarm.advice, name)));
+    let servers = status.nodes.iter().filter_map(|node| node.server.as_ref());
+    alarms.chain(servers.filter_map(|server| slow_disk(server, name))).collect()
+}
+
+fn slow_disk(server: &NodeStatus, name: &str) -> Option<Check> {
+    let text = format!("lab `{name}`, {}: {}", server.node, words::disk_trouble(&server.disk)?);
+    let advice = "look at the disk (`dmesg`, `iostat`), or keep the lab on another one (RAFTIAN_HOME)";
+    Some(warn("disk", text, advice))
 }
 
 /// Processes that belong to no lab. Those of a crashed daemon, or of a removed folder, should have left within seconds.

@@ -17,7 +17,7 @@ use crate::cmd::fault;
 use crate::failure::Failure;
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
-use crate::{units, words};
+use crate::{health, units, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,6 +94,9 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
     }
     page.push_str(&disks(status));
     page.push_str(&strangers(status));
+    for alarm in health::alarms(status) {
+        page.push_str(&format!("{}; {}\n", alarm.text, alarm.advice));
+    }
     for fault in &status.faults {
         page.push_str(&format!("fault {}: {}, {}\n", fault.id, fault.title, fault::remaining(fault, now_ns)));
     }

@@ -39,6 +39,7 @@ impl Rule {
             Event::DiskSilent => Some(Rule::DiskSilent),
             Event::QuorumLost { .. } => Some(Rule::QuorumLost),
             Event::TransferStarted { .. } => Some(Rule::TransferStarted),
+            Event::AcknowledgementDenied { .. } => Some(Rule::ContradictionDenied),
             Event::TransferAborted { .. } => Some(Rule::TransferAborted),
             Event::Role { .. }
             | Event::Voted { .. }
@@ -127,6 +128,7 @@ impl Rule {
             ChangeRefused::LastVoter => Rule::ChangeRefusedLastVoter,
             ChangeRefused::Lagging { .. } => Rule::ChangeRefusedLagging,
             ChangeRefused::Silent { .. } => Rule::ChangeRefusedSilent,
+            ChangeRefused::Denies { .. } => Rule::ContradictionDenied,
             ChangeRefused::NothingToDo => Rule::ChangeRefusedNothingToDo,
         })
     }

@@ -354,11 +354,13 @@ impl Witness {
     }
 }
 
-/// What a leader knows of a follower to be durable stays so, unless the follower is one that takes the name of another.
+/// What a leader knows of a follower to be durable stays so, unless the follower is one that takes the name of another, or
+/// denies it.
 fn check_progress(before: &Status, now: &Status, id: NodeId) {
     for (was, is) in before.peers.iter().flat_map(|was| now.peers.iter().map(move |is| (was, is))) {
         let is_same = was.id == is.id && (was.standing != Standing::Leaving || is.standing == Standing::Leaving);
-        assert!(!is_same || was.match_index <= is.match_index, "Figure 2: the matchIndex of {} fell at {id}", is.id);
+        let stays = !is_same || is.denies || was.match_index <= is.match_index;
+        assert!(stays, "Figure 2: the matchIndex of {} fell at {id}", is.id);
     }
 }
 

@@ -146,6 +146,7 @@ fn write_event(f: &mut fmt::Formatter<'_>, id: NodeId, event: &Event) -> fmt::Re
         Event::TransferAborted { to } => write!(f, "{id}  gives up handing over to {to}"),
         Event::DiskSilent => write!(f, "{id}  has a disk that does not answer"),
         Event::DiskAnswered { after_ms } => write!(f, "{id}  has a disk that answers after {after_ms} ms"),
+        Event::AcknowledgementDenied { peer, index } => write!(f, "{id}  is denied entry {index} by {peer}"),
         Event::QuorumLost { term } => write!(f, "{id}  has not heard from a quorum in term {term}"),
     }
 }

@@ -99,6 +99,9 @@ pub(super) fn event(id: NodeId, before: RoleKind, event: &Event) -> Option<Strin
         Event::SnapshotInstalled { index } => format!("{id} installs a snapshot up to {index}"),
         Event::DiskSilent => format!("the disk of {id} does not answer"),
         Event::DiskAnswered { after_ms } => format!("the disk of {id} answers after {after_ms} ms"),
+        Event::AcknowledgementDenied { peer, index } => {
+            format!("{peer} denies to {id} what it acknowledged, up to {index}; it counts no more")
+        }
         Event::QuorumLost { term } => format!("{id} hears no quorum in t{term}"),
         Event::TransferStarted { to } => format!("{id} begins to hand over to {to}"),
         Event::TransferAborted { to } => format!("{id} gives up handing over to {to}"),

@@ -133,6 +133,26 @@ impl Drawing<'_> {
         actions
     }
 
+    /// A member comes back with the disk that it had shortly before.
+    pub(super) fn relapses(&self) -> Vec<Timed> {
+        let mut random = generator(self.seed, Draw::Relapses);
+        let mut actions = Vec::new();
+        // Without CheckQuorum, a leader would wait for ever for one that does not count any more.
+        for at_us in self.strikes(&mut random, 3, 300_000..2_000_000).into_iter().filter(|_| self.plan.check_quorum) {
+            let node = self.any(&mut random);
+            let stops_us = at_us + random.u64(10_000..600_000);
+            actions.push(Timed { at_us, action: Action::KeepDisk(node) });
+            for action in [
+                Action::Crash { node: Whom::Node(node), keep: random.usize(0..3) },
+                Action::PutBackDisk(node),
+                Action::Restart(node),
+            ] {
+                actions.push(Timed { at_us: stops_us, action });
+            }
+        }
+        actions
+    }
+
     /// A server is cut off and keeps its configuration. Meanwhile half of the others are removed, begin anew with empty
     /// disks, and are added: it hears them alone, and knows their names.
     pub(super) fn reuses(&self) -> Vec<Timed> {

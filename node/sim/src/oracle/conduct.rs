@@ -159,6 +159,11 @@ impl Oracle {
         self.views[at].conduct.is_lost(peer, call);
     }
 
+    /// A server begins anew with another one, whose disk went back in time: all is sent again.
+    pub(crate) fn begins_again(&mut self, at: usize, peer: NodeId) {
+        self.views[at].conduct.in_flight.remove(&peer);
+    }
+
     /// Who stands for election has a vote, or had one before a change that may not be committed (thesis §4.2.2).
     pub(super) fn check_standing(&mut self, at: usize, now: Seen) -> Check {
         if !matches!(now.role, RoleKind::PreCandidate | RoleKind::Candidate) {

@@ -12,7 +12,7 @@ use raftian_wal::Recovered;
 use super::{Findings, Oracle, View};
 use crate::invariant::{Check, Finding, place};
 use crate::log_model::{LogModel, Mark};
-use crate::members::bit;
+use crate::members::{Ids, bit};
 
 /// A part of a write that is on the disk as a whole or not at all.
 #[derive(Clone, Copy, Debug)]
@@ -163,10 +163,24 @@ impl Oracle {
 
     /// A node has the disk again that it had when the copy was made.
     pub(crate) fn put_back(&mut self, at: usize) {
+        if self.is_forgotten(at) {
+            self.returned = self.returned | bit(self.views[at].id);
+        }
         let view = &mut self.views[at];
-        self.returned = self.returned | bit(view.id);
+        view.went_back = Some(view.disk.term());
         view.disk.clone_from(&view.kept);
         view.cast.clear();
+    }
+
+    /// Whether nobody rests on what a server promised since the copy of its disk was made: it entered no term and gave no
+    /// vote, and what it stored is stored by a quorum without it, of all members there ever were. Where that is not so,
+    /// nothing can save what is lost.
+    pub(crate) fn is_superfluous(&self, at: usize) -> bool {
+        let View { id, disk, kept, .. } = &self.views[at];
+        let (index, mark) = (disk.log.last_index(), disk.log.last());
+        let others = self.everyone().filter(|view| view.id != *id && view.disk.stores(index, mark));
+        let stored: Ids = others.map(|view| view.id).collect();
+        disk.hard_state == kept.hard_state && self.configurations().all(|members| members.is_quorum(stored))
     }
 
     /// A write is durable.

@@ -117,8 +117,10 @@ impl Oracle {
             return Ok(());
         }
         let Some(index) = server.match_index(from) else { return Ok(()) };
-        let Some(View { disk, .. }) = self.everyone().find(|view| view.id == from) else { return Ok(()) };
-        if disk.term() > server.hard_state().term {
+        let Some(View { disk, went_back, .. }) = self.everyone().find(|view| view.id == from) else { return Ok(()) };
+        // Of a disk that went back in time the leader of that term has yet to hear.
+        let term = server.hard_state().term;
+        if disk.term() > term || *went_back == Some(term) {
             return Ok(());
         }
         let mark = self.views[at].log.at(index);

@@ -34,7 +34,7 @@ impl Oracle {
     }
 
     /// All that there ever were, whatever became of them.
-    fn configurations(&self) -> impl Iterator<Item = &Members> {
+    pub(super) fn configurations(&self) -> impl Iterator<Item = &Members> {
         std::iter::once(&self.first).chain(&self.later)
     }
 

@@ -108,6 +108,11 @@ impl World {
                     Told::Voted { term, candidate } => Some((*term, *candidate)),
                     _ => None,
                 });
+                for event in &ready.events {
+                    if let Told::AcknowledgementDenied { peer, .. } = event {
+                        oracle.begins_again(at, *peer);
+                    }
+                }
                 let write = ready.persist.as_ref().map(Persist::write);
                 if write.is_some_and(changes_members) {
                     // What a quorum of the members before has vouched for stays true.
@@ -461,6 +466,7 @@ impl World {
             Told::QuorumLost { .. } => self.coverage.note_rare(Rare::QuorumLost),
             Told::TransferStarted { .. } => self.coverage.note_rare(Rare::TransferBegun),
             Told::TransferAborted { .. } => self.coverage.note_rare(Rare::TransferAborted),
+            Told::AcknowledgementDenied { .. } => self.coverage.note_rare(Rare::AcknowledgementDenied),
             Told::SnapshotTaken { .. } => self.coverage.note_rare(Rare::SnapshotTaken),
             Told::SnapshotInstalled { .. } => self.coverage.note_rare(Rare::SnapshotInstalled),
             _ => {}

@@ -164,11 +164,13 @@ impl World {
         (is_settled && may_stay && followers.all(|(_, server)| follows(server))).then_some(at)
     }
 
-    /// The members in a core that run, by their places, and the term of their leader.
+    /// The members in a core that run and count for a quorum, by their places, and the term of their leader.
     fn settled_members(&self, core: u64, leader: usize) -> Option<(Members, u64, u64)> {
         let server = self.nodes[leader].server()?;
         let members = server.configuration().map(Members::of)?;
-        let up = self.up(core).filter(|(_, server)| members.contains(server.id()));
+        let denies = |id| server.status().peers.iter().any(|peer| peer.id == id && peer.denies);
+        let counts = |server: &Server| members.contains(server.id()) && !denies(server.id());
+        let up = self.up(core).filter(|(_, server)| counts(server));
         Some((members, up.fold(0, |places, (at, _)| places | 1 << at), server.hard_state().term))
     }
 

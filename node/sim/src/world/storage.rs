@@ -164,11 +164,11 @@ impl World {
             Action::Wipe(node) if !self.may_lose(place(*node)) => {
                 Some(format!("without {node} a quorum would be lost for good"))
             }
-            Action::PutBackDisk(node) if !self.may_go_back(place(*node)) => {
-                Some(format!("a configuration may still need what is on the disk of {node}"))
-            }
             Action::PutBackDisk(node) if !storage(node).has_copy() => {
                 Some(format!("no copy of the disk of {node} was kept"))
+            }
+            Action::PutBackDisk(node) if !self.may_go_back(place(*node)) => {
+                Some(format!("a configuration may still need what is on the disk of {node}"))
             }
             _ => None,
         }
@@ -202,9 +202,10 @@ impl World {
         self.oracle.is_forgotten(at) || self.can_spare(at)
     }
 
-    /// Whether the server here may lose a part of its past: no configuration needs it any more.
+    /// Whether the server here may lose a part of its past: no configuration needs it any more, or nobody rests on what it
+    /// would lose.
     fn may_go_back(&self, at: usize) -> bool {
-        self.oracle.is_forgotten(at) && self.oracle.are_few_with(at)
+        self.oracle.is_forgotten(at) && self.oracle.are_few_with(at) || self.oracle.is_superfluous(at)
     }
 
     /// A copy is made of what a disk has durably, unless it is damaged.

@@ -165,7 +165,8 @@ fn what_the_leader_is_about_is_told_where_it_is_about_something() {
     leader.transfer = "n1".parse().ok();
     let snapshot_bytes = Some((500, 30_000_000));
     let n4 = "n4".parse().unwrap();
-    leader.peers = vec![PeerProgress { node: n4, standing: Standing::Learner, match_index: 0, snapshot_bytes }];
+    leader.peers =
+        vec![PeerProgress { node: n4, standing: Standing::Learner, match_index: 0, denies: false, snapshot_bytes }];
     leader.snapshot_index = 9;
     status.nodes[2] = node(10, NodeState::Running);
     status.nodes[2].standing = Some(Standing::Leaving);
