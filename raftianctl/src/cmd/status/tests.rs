@@ -6,7 +6,7 @@ use raftian_rpc::assignment::Hosting;
 use raftian_rpc::control::{Counters, PeerProgress};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
-use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
+use raftian_rpc::lab::{Difference, Divergence, Fault, FaultId, ProcessUsage};
 use serde_json::json;
 
 use super::*;
@@ -71,6 +71,7 @@ fn status() -> LabStatus {
             since_ns: 0,
             until_ns: Some(6_200_000_000),
         }],
+        divergence: None,
         daemon: ProcessUsage { pid: 99, cpu_percent: Some(0.0), cpu_ms: 0, memory_bytes: 12_000_000 },
     }
 }
@@ -193,4 +194,19 @@ fn a_page_is_redrawn_over_a_longer_one() {
 fn a_lab_without_nodes_says_so() {
     let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], faults: vec![], ..status() };
     assert!(page(&empty, 0, false).ends_with("no nodes; start some with `raftianctl start`\n"));
+}
+
+#[test]
+fn what_breaks_the_ground_of_raft_is_told() {
+    let mut status = status();
+    let id = |name: &str| name.parse().unwrap();
+    let (standing, match_index) = (Standing::Voter, 0);
+    let peer = PeerProgress { node: id("n10.2"), standing, match_index, denies: true, snapshot_bytes: None };
+    status.nodes[1].server.as_mut().unwrap().peers = vec![peer];
+    let difference = Difference::State;
+    status.divergence = Some(Divergence { one: id("n1"), other: id("n2"), index: 7, difference });
+    let page = page(&status, 0, false);
+    assert!(page.contains("\nn1 and n2 have both applied all up to index 7, and their states differ: what"), "{page}");
+    assert!(page.contains("\nn10.2 denies what it acknowledged"), "{page}");
+    assert!(page.contains("`raftianctl member remove n10.2` and then `raftianctl member add n10`"), "{page}");
 }
