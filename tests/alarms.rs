@@ -8,6 +8,7 @@ use raftian_tests::{Lab, eventually};
 /// A folder and all that is in it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
@@ -58,4 +59,50 @@ fn a_disk_that_went_back_in_time_is_told_of_and_its_node_counts_for_nothing_unti
     assert_eq!(lab.node("n3.2")["standing"], "voter");
     let doctor = lab.ok("doctor");
     assert!(!doctor.contains("went back in time"), "{doctor}");
+}
+
+/// n3 goes on alone, as the only member. Then all are put back to before that, and n1 and n2 go on without n3, and know what
+/// they have committed by their snapshots. Brought together, n3 has committed other entries than they have.
+#[test]
+fn nodes_that_have_committed_different_entries_are_told_of_by_the_lab() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("kv set a 1");
+    lab.ok("stop");
+    let (folder, saved, alone) = (lab.folder(), lab.home().join("saved"), lab.home().join("alone"));
+    copy(&folder, &saved);
+    lab.ok("start");
+    lab.ok("transfer-leader n3");
+    lab.ok("member remove n1");
+    lab.ok("member remove n2");
+    lab.ok("kv set a 3");
+    lab.ok("stop");
+    let wal = folder.join("nodes/n3/wal");
+    copy(&wal, &alone);
+    put_back(&saved.join("nodes/n3/wal"), &wal);
+    for name in ["n1", "n2"] {
+        copy(&saved.join("nodes").join(name), &folder.join("nodes").join(name));
+    }
+    fs::copy(saved.join("lab.json"), folder.join("lab.json")).unwrap();
+    lab.ok("start");
+    lab.ok("kill n3");
+    lab.ok("kv set a 12");
+    lab.ok("wait stable");
+    lab.ok("snapshot n1,n2");
+    assert!(lab.json("status")["divergence"].is_null());
+    lab.ok("stop");
+    put_back(&alone, &wal);
+    lab.ok("start");
+    eventually("the lab has seen it", || !lab.json("status")["divergence"].is_null());
+    let divergence = &lab.json("status")["divergence"];
+    assert!([&divergence["one"], &divergence["other"]].contains(&&"n3".into()), "{divergence}");
+    let status = lab.ok("status");
+    let told = status.lines().find(|line| line.contains("what one of them acknowledged is lost on the other"));
+    assert!(told.is_some_and(|line| line.contains("n3") && line.contains("`raftianctl log @all`")), "{status}");
+    let events = lab.ok("events -n 1000");
+    assert_eq!(events.matches("ALARM: ").count(), 1, "once: {events}");
+    let doctor = lab.run("doctor");
+    assert_eq!(doctor.code, 1, "{doctor:#?}");
+    assert!(doctor.stdout.contains("what one of them acknowledged is lost on the other"), "{doctor:#?}");
+    assert!(doctor.stdout.contains("`raftianctl --lab default log @all`"), "{doctor:#?}");
 }

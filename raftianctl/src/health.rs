@@ -2,6 +2,7 @@
 //!
 //! Invariant: an alarm repeats what nodes have shown; nothing is guessed.
 
+use raftian_rpc::control::Standing;
 use raftian_rpc::lab::LabStatus;
 
 /// Something that is wrong with a cluster.
@@ -14,14 +15,18 @@ pub(crate) struct Alarm {
 
 /// All of them.
 pub(crate) fn alarms(status: &LabStatus) -> Vec<Alarm> {
-    denials(status).collect()
+    let divergence = status.divergence.iter().map(|divergence| Alarm {
+        text: format!("{divergence}: what one of them acknowledged is lost on the other"),
+        advice: "keep the lab's folder; `raftianctl log @all` shows the logs side by side".to_owned(),
+    });
+    divergence.chain(denials(status)).collect()
 }
 
 /// Followers that deny what they acknowledged to their leader.
 fn denials(status: &LabStatus) -> impl Iterator<Item = Alarm> {
     let leader = status.nodes.iter().filter(|node| status.leader == Some(node.node));
     let peers = leader.filter_map(|node| node.server.as_ref()).flat_map(|server| &server.peers);
-    peers.filter(|peer| peer.denies).map(|peer| {
+    peers.filter(|peer| peer.denies && peer.standing != Standing::Leaving).map(|peer| {
         let (node, name) = (peer.node, peer.node.name());
         Alarm {
             text: format!(

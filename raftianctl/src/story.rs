@@ -48,6 +48,7 @@ pub(crate) fn happening(what: &Happening) -> String {
             MemberVerb::Remove => format!("member remove {node}"),
         },
         Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
+        Happening::Diverged { divergence } => format!("ALARM: {divergence}"),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
         Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
         Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),

@@ -21,6 +21,7 @@ use raftian_rpc::{VERSION, files};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
+use crate::agreement;
 use crate::api::Api;
 use crate::journal::Journal;
 use crate::lab::Lab;
@@ -77,8 +78,10 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
+    let watch = tokio::spawn(agreement::keep_watch(Arc::clone(&lab)));
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
     beat.abort();
+    watch.abort();
     // Lets the answer to the call that stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
     if tokio::time::timeout(SHUTDOWN_GRACE, handle.stopped()).await.is_err() {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
-use raftian_rpc::lab::NodeState;
+use raftian_rpc::lab::{Divergence, NodeState};
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{Configuration, NodeId};
 use tokio::sync::{Notify, watch};
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) members: Members,
     /// What is wrong with its links.
     pub(crate) faults: Faults,
+    /// Nodes that were seen to have committed different entries.
+    pub(crate) divergence: Option<Divergence>,
     /// Whether the lab is being stopped, so that nothing new may begin.
     pub(crate) closing: bool,
     /// Draws for `@any` and its like; from the lab's seed, so that the same commands name the same nodes.

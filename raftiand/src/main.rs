@@ -9,6 +9,7 @@
 //! Deliberately absent: everything a node is made of. The daemon knows nodes by their processes, their pipes and
 //! `control.*`, and never links their code.
 
+mod agreement;
 mod api;
 mod change;
 mod daemon;

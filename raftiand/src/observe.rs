@@ -114,6 +114,7 @@ impl Lab {
             leader: view.leader.map(|(leader, _)| leader),
             term,
             faults: state.faults.list(),
+            divergence: state.divergence,
             daemon: self.metrics.usage(std::process::id()).unwrap_or_default(),
         }
     }
@@ -239,13 +240,14 @@ pub(crate) fn no_nodes() -> LabError {
     LabError::Conflict("this lab has no nodes yet; run `raftianctl start`".into())
 }
 
-fn running_clients(state: &State) -> Vec<(NodeId, Http)> {
+/// The clients of the nodes that run.
+pub(crate) fn running_clients(state: &State) -> Vec<(NodeId, Http)> {
     let running = state.nodes.iter().filter(|(_, node)| node.state == NodeState::Running);
     running.filter_map(|(id, node)| Some((*id, node.client.clone()?))).collect()
 }
 
 /// Asks many nodes the same at once. The answers come in the order of the nodes.
-async fn ask_all<T, F>(
+pub(crate) async fn ask_all<T, F>(
     clients: Vec<(NodeId, Http)>,
     patience: Duration,
     question: impl Fn(Http) -> F,

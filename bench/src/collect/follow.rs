@@ -219,6 +219,7 @@ mod tests {
             let page = LogPage {
                 node,
                 snapshot_index: 0,
+                snapshot_term: 0,
                 first_index: 1,
                 last_index: last,
                 commit_index: last,

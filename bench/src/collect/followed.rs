@@ -91,6 +91,7 @@ mod tests {
         LogPage {
             node: "n1".parse().unwrap(),
             snapshot_index: 0,
+            snapshot_term: 0,
             first_index: 1,
             last_index,
             commit_index,

@@ -362,6 +362,9 @@ pub struct LogPage {
     pub node: NodeId,
     /// The last entry that its snapshot stands for; 0 without one.
     pub snapshot_index: Index,
+    /// The term of that entry; 0 without one.
+    #[serde(default)]
+    pub snapshot_term: Term,
     /// The first entry it holds; the one after the last if it holds none.
     pub first_index: Index,
     /// The last entry of its log.

@@ -4,6 +4,7 @@
 //! is true, or fails with a [`LabError`](crate::error::LabError) that names what is missing; calling it again when
 //! all is so already succeeds and says so.
 
+mod divergence;
 mod fault;
 mod journal;
 mod member;
@@ -23,6 +24,7 @@ use crate::game::Scene;
 use crate::selector::Selector;
 use crate::{AppKind, Configuration, Index, NodeId, Term};
 
+pub use divergence::{Difference, Divergence};
 pub use fault::{ClearReport, Fault, FaultId, FaultReport, FaultRequest, Layout, PartitionRequest};
 pub use journal::{Event, Happening};
 pub use member::{
@@ -253,6 +255,9 @@ pub struct LabStatus {
     pub nodes: Vec<NodeReport>,
     /// The faults in force.
     pub faults: Vec<Fault>,
+    /// Nodes that have committed different entries, which must never be; the first that this daemon saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<Divergence>,
     /// The daemon's own process.
     pub daemon: ProcessUsage,
 }

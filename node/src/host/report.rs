@@ -70,6 +70,7 @@ impl Host {
         LogPage {
             node: server.id(),
             snapshot_index: status.snapshot_index,
+            snapshot_term: server.snapshot().map_or(0, |snapshot| snapshot.last.term),
             first_index: status.first_index,
             last_index: status.last_index,
             commit_index: status.commit_index,

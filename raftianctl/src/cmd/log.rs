@@ -251,6 +251,7 @@ mod tests {
         LogPage {
             node: node.parse().unwrap(),
             snapshot_index: 0,
+            snapshot_term: 0,
             first_index: entries.first().map_or(1, |entry| entry.index),
             last_index: entries.last().map_or(0, |entry| entry.index),
             commit_index,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Fault, FaultId, MemberVerb, NodeState, Resolution};
+use super::{Action, Divergence, Fault, FaultId, MemberVerb, NodeState, Resolution};
 use crate::{Index, NodeId, RaftEvent};
 
 /// An entry of the journal (`events.jsonl`).
@@ -104,6 +104,11 @@ pub enum Happening {
     Transferring {
         /// Whom the selector named.
         resolved: Resolution,
+    },
+    /// Two nodes were seen to have committed different entries, which must never be.
+    Diverged {
+        /// Which, and where.
+        divergence: Divergence,
     },
     /// A fault came into force.
     FaultAdded {

@@ -6,7 +6,7 @@ use raftian_rpc::assignment::Hosting;
 use raftian_rpc::control::{Counters, DiskStatus, PeerProgress};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
-use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
+use raftian_rpc::lab::{Difference, Divergence, Fault, FaultId, ProcessUsage};
 use serde_json::json;
 
 use super::*;
@@ -72,6 +72,7 @@ fn status() -> LabStatus {
             since_ns: 0,
             until_ns: Some(6_200_000_000),
         }],
+        divergence: None,
         daemon: ProcessUsage { pid: 99, cpu_percent: Some(0.0), cpu_ms: 0, memory_bytes: 12_000_000 },
     }
 }
@@ -206,4 +207,19 @@ fn a_disk_that_does_not_answer_and_one_that_is_slow_are_named() {
     let page = page(&status, 0, false);
     assert!(page.contains("\nn1: its disk has not answered for 2 s\n"), "{page}");
     assert!(page.contains("\nn2: its disk is slow, a sync takes 320 ms\n"), "{page}");
+}
+
+#[test]
+fn what_breaks_the_ground_of_raft_is_told() {
+    let mut status = status();
+    let id = |name: &str| name.parse().unwrap();
+    let (standing, match_index) = (Standing::Voter, 0);
+    let peer = PeerProgress { node: id("n10.2"), standing, match_index, denies: true, snapshot_bytes: None };
+    status.nodes[1].server.as_mut().unwrap().peers = vec![peer];
+    let difference = Difference::State;
+    status.divergence = Some(Divergence { one: id("n1"), other: id("n2"), index: 7, difference });
+    let page = page(&status, 0, false);
+    assert!(page.contains("\nn1 and n2 have both applied all up to index 7, and their states differ: what"), "{page}");
+    assert!(page.contains("\nn10.2 denies what it acknowledged"), "{page}");
+    assert!(page.contains("`raftianctl member remove n10.2` and then `raftianctl member add n10`"), "{page}");
 }
