@@ -45,6 +45,7 @@ fn status_tells_where_the_dead_and_the_paused_stood() {
     lab.ok("wait converged");
     lab.ok("pause n1");
     lab.ok("kill n2");
+    lab.fails("log n2", 1, &["n2 shows nothing", "raftianctl status"]);
     let nodes = lab.nodes();
     for (node, hp) in [(&nodes[0], 40), (&nodes[1], 40)] {
         assert!(node["server"].is_null(), "{node}");

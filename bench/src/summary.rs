@@ -116,6 +116,19 @@ pub fn human_us(us: u64) -> String {
     }
 }
 
+/// A rate as people read it: `498/s`, `9.5/s`, `0.01/s`.
+pub fn human_rate(per_s: f64) -> String {
+    match per_s {
+        0.0 => "0/s".to_owned(),
+        ..0.1 => {
+            let decimals = (-per_s.log10()).ceil() as usize;
+            format!("{per_s:.decimals$}/s")
+        }
+        ..10.0 => format!("{}/s", (per_s * 10.0).round() / 10.0),
+        _ => format!("{per_s:.0}/s"),
+    }
+}
+
 /// A count with its thousands set apart: `12,345`.
 pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
@@ -171,6 +184,12 @@ mod tests {
     use super::*;
 
     const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_rate_that_is_not_zero_does_not_read_as_zero() {
+        let texts = [0.0, 0.002, 0.01, 0.034, 0.5, 9.46, 12.0, 498.4].map(human_rate);
+        assert_eq!(texts, ["0/s", "0.002/s", "0.01/s", "0.03/s", "0.5/s", "9.5/s", "12/s", "498/s"]);
+    }
 
     fn sample(intended_ms: u64, completed_ms: u64, kind: OutcomeKind) -> Sample {
         Sample { intended_ns: intended_ms * MS, sent_ns: intended_ms * MS, completed_ns: completed_ms * MS, kind }

@@ -32,7 +32,7 @@ use crate::verbs::hopeless;
 struct Driven {
     configuration: Configuration,
     /// Where the last change that it took began; 0 if it took none.
-    index: Index,
+    index: Option<Index>,
     view: View,
 }
 
@@ -53,7 +53,7 @@ impl Lab {
             node,
             changed: false,
             configuration: self.state().members.configuration().ok_or_else(no_nodes)?.clone(),
-            index: 0,
+            index: None,
             after_ms: 0,
             leader: None,
             notes: Vec::new(),
@@ -68,7 +68,7 @@ impl Lab {
         }
         let known = self.state().nodes.contains_key(&node);
         let driven = self.drive(verb, node, deadline, &mut report.notes).await?;
-        report.changed = driven.index > 0 || !known || verb == MemberVerb::Remove;
+        report.changed = driven.index.is_some() || !known || verb == MemberVerb::Remove;
         (report.configuration, report.index) = (driven.configuration, driven.index);
         match verb {
             MemberVerb::Remove => {
@@ -127,7 +127,7 @@ impl Lab {
         deadline: Instant,
         notes: &mut Vec<String>,
     ) -> Result<Driven, LabError> {
-        let mut index = 0;
+        let mut index = None;
         let mut told = false;
         loop {
             let view = self.view().await;
@@ -146,7 +146,7 @@ impl Lab {
                         }
                         match self.ask_if_fit(leader.node, change).await {
                             Ok(begun) => {
-                                index = begun;
+                                index = Some(begun);
                                 format!("the change at index {begun} is not committed yet")
                             }
                             Err(why) => why + &progress(leader, node),

@@ -12,7 +12,7 @@ use plotters::prelude::RGBColor;
 use super::canvas::{Anchor, Canvas, Font, PAGE_PX, color, page};
 use super::scale::{Scale, roof};
 use crate::load::OutcomeKind;
-use crate::summary::{human_us, thousands};
+use crate::summary::{human_rate, human_us, thousands};
 use crate::timeline::{FaultWindow, Lane, LaneState, Span, TimelineData};
 
 const LEFT_PX: f64 = 64.0;
@@ -125,7 +125,8 @@ fn takeaway(data: &TimelineData) -> String {
 /// The subtitle: unit and n.
 fn counts(data: &TimelineData) -> String {
     let summary = &data.summary;
-    let rate = summary.offered_rate_per_s.map_or("in a closed loop".to_owned(), |rate| format!("at {rate:.0}/s"));
+    let rate =
+        summary.offered_rate_per_s.map_or("in a closed loop".to_owned(), |rate| format!("at {}", human_rate(rate)));
     let [n, ok, failed, unknown] = [summary.n, summary.ok, summary.failed, summary.unknown].map(thousands);
     let nodes = data.lanes.len();
     let percentile = |value: Option<u64>| value.map_or("–".to_owned(), human_us);

@@ -12,7 +12,7 @@ use raftian_bench::cancel::cancel_pair;
 use raftian_bench::collect::Following;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, Progress, Targeting};
-use raftian_bench::summary::{Summary, thousands};
+use raftian_bench::summary::{Summary, human_rate, thousands};
 use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::{Report, Verdict};
 use raftian_rpc::connect::Http;
@@ -338,7 +338,7 @@ pub(crate) fn standing(progress: &Progress) -> String {
             text.push_str(&format!(", {} {word}", thousands(count)));
         }
     }
-    format!("{text}, {:.0}/s", progress.rate_per_s)
+    format!("{text}, {}", human_rate(progress.rate_per_s))
 }
 
 fn forget(path: &Path) -> Result<(), Failure> {

@@ -73,6 +73,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     for page in &mut report.pages {
         complete(&daemon, page, from, args.limit).await?;
     }
+    if report.pages.is_empty() {
+        let first = report.silent.iter().next();
+        let why =
+            first.map_or_else(|| "no node answered".to_owned(), |(node, why)| format!("{node} shows nothing: {why}"));
+        return Err(Failure::failed(format!("no log can be read: {why}; see `raftianctl status`")));
+    }
     if !context.output.is_json() {
         for (node, reason) in &report.silent {
             context.output.note(&format!("{node} shows nothing: {reason}"));
@@ -98,9 +104,6 @@ async fn complete(daemon: &Daemon, page: &mut LogPage, from: Index, limit: u64) 
 
 fn table(report: &LogReport, from: Index, colour: bool) -> String {
     let pages = &report.pages;
-    if pages.is_empty() {
-        return "no node answered".to_owned();
-    }
     let mut columns = vec![(String::new(), Align::Left), ("INDEX".to_owned(), Align::Right)];
     columns.extend(pages.iter().map(|page| (page.node.to_string(), Align::Left)));
     let mut table = Table::new(columns);

@@ -123,7 +123,7 @@ mod tests {
             node: "n1".parse().unwrap(),
             changed: true,
             configuration: Configuration::new(["n2", "n3"].map(|id| id.parse().unwrap())).unwrap(),
-            index: 17,
+            index: Some(17),
             after_ms: 412,
             leader: Some(Leadership { leader: "n3".parse().unwrap(), term: 4, after_ms: 380 }),
             notes: vec![],

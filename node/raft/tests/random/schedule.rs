@@ -56,8 +56,9 @@ impl Schedule {
         let batch = if random.bool() { random.usize(1..4) } else { 4096 };
         let batch_bytes = if random.bool() { random.usize(1..10) } else { 1 << 20 };
         let chunk = random.usize(1..20);
-        let disk_patience = Duration::from_millis(random.u64(50..1_000));
-        let uncommitted = if random.bool() { random.usize(1..500) } else { 16 << 20 };
+        let mut limits = Rng::with_seed(!seed);
+        let disk_patience = Duration::from_millis(limits.u64(50..1_000));
+        let uncommitted = if limits.bool() { limits.usize(1..500) } else { 16 << 20 };
         let portion = if random.bool() { random.usize(1..4) } else { 4096 };
         let lease = random.bool().then_some(Lease { drift_percent: 10 });
         let count = if random.bool() { 3 } else { 5 };

@@ -47,8 +47,9 @@ pub struct MemberReport {
     pub changed: bool,
     /// Who takes part now.
     pub configuration: Configuration,
-    /// Where in the log the last change that it took begins; 0 if it took none.
-    pub index: Index,
+    /// Where in the log the last change that it took begins; `None` if it took none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<Index>,
     /// How long it took, in milliseconds.
     pub after_ms: u64,
     /// Who leads now, where the leader was removed.

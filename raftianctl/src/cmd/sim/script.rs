@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use raftian_check::Verdict;
@@ -81,12 +82,23 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let Some(file) = &args.file else { return context.output.text(GRAMMAR).map(|()| 0) };
     let (name, text) = match file == Path::new("-") {
         true => ("standard input".to_owned(), read(io::stdin())),
-        false => (file.display().to_string(), File::open(file).and_then(read)),
+        false => {
+            if is_idle_fifo(file) {
+                context.output.note(&format!("{} is a FIFO; waiting for a program that writes to it", file.display()));
+            }
+            (file.display().to_string(), File::open(file).and_then(read))
+        }
     };
     let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
     play(context, scenario, args.mutant.as_deref(), &args.chart)
+}
+
+/// Whether this is a FIFO with a name, to which a program may never write. A pipe of the shell has its writer.
+fn is_idle_fifo(file: &Path) -> bool {
+    let is_of_shell = file.starts_with("/dev/fd") || file.starts_with("/proc");
+    !is_of_shell && file.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// Reads a text that is no longer than a scenario may be.
