@@ -155,7 +155,7 @@ pub const UNAUTHORISED: i32 = -32005;
 
 /// The JSON-RPC code of the answer that is given in the place of a node that does not run. It comes with the HTTP status
 /// [`NOT_RUNNING_STATUS`].
-pub const NOT_RUNNING: i32 = -32013;
+pub const NOT_RUNNING: i32 = -32014;
 
 /// The HTTP status of the same answer. No server of ours gives it for another reason.
 pub const NOT_RUNNING_STATUS: u16 = 503;
