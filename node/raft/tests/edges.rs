@@ -41,6 +41,8 @@ stories! {
     a_lease_is_judged_by_the_time_of_the_read,
     with_leases_a_server_that_has_just_started_gives_no_vote,
     a_pre_vote_is_refused_while_a_leader_lives,
+    a_late_refusal_does_not_take_a_follower_from_its_leader,
+    a_reply_to_a_call_of_a_former_life_confirms_no_read,
     a_snapshot_under_way_is_sent_to_its_end_though_there_is_a_newer_one,
     a_vote_or_a_request_of_or_to_another_incarnation_does_not_count,
     a_follower_that_denies_what_it_acknowledged_counts_for_no_quorum,
@@ -190,6 +192,27 @@ fn a_lease_is_void_once_a_timeout_now_has_left(plant: Plant) {
     assert!(leader(&cluster).has_lease(cluster.now));
     cluster.transfer(n(1), n(2)).unwrap();
     assert!(!leader(&cluster).has_lease(cluster.now), "n2 may be elected at any time");
+}
+
+fn a_late_refusal_does_not_take_a_follower_from_its_leader(plant: Plant) {
+    let mut cluster = leased(plant);
+    cluster.deliver_all();
+    // n2 asked n3 for its pre-vote while it heard no leader.
+    let refusal = Body::Reply(Reply::PreVote { granted: false });
+    cluster.receive(Message { from: n(3), to: n(2), term: 2, call: 1, body: refusal });
+    assert_eq!(cluster.durable(n(2)).hard_state.term, 1, "a lease may rest on that n2 follows n1");
+}
+
+fn a_reply_to_a_call_of_a_former_life_confirms_no_read(plant: Plant) {
+    let mut cluster = elected(Cluster::new(3, 7, plant));
+    cluster.deliver_all();
+    cluster.read(n(1)).unwrap();
+    let heartbeats = cluster.take(n(1), n(2));
+    let [heartbeat] = heartbeats.as_slice() else { panic!("{heartbeats:?}") };
+    // n1 led an earlier term, and numbered its calls in the same way.
+    let over = Body::Reply(Reply::AppendEntries(AppendReply::StaleTerm));
+    cluster.receive(Message { from: n(2), to: n(1), term: heartbeat.term, call: heartbeat.call, body: over });
+    assert_eq!(leader(&cluster).pending_reads(), 1, "no other server has answered what was asked after the read");
 }
 
 fn a_lease_is_judged_by_the_time_of_the_read(plant: Plant) {
