@@ -8,13 +8,13 @@
 //!
 //! [`run_seed`] plays what a seed draws: a safety phase in which everything goes wrong, then a random core is healed and
 //! must come to life, then what clients saw is judged. A run ends with the first invariant that is broken, unless
-//! [`hear_out`] wants to know what every judge would say if it were the only one. [`minimise`] cuts a script that breaks something down to what
-//! breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests; a [`Scenario`] is a text
-//! that does so, and every schedule has one; the [`FIGURES`] are those that everybody should have seen, and the [`PEERS`] are
-//! what other implementations test.
+//! [`hear_out`] wants to know what every judge would say if it were the only one. [`minimise`] cuts a script that breaks
+//! something down to what breaks it. A [`World`] can be moved by hand as well, message by message, for lessons and tests;
+//! [`play`] does so as a scenario says, and every schedule is one.
 //!
-//! Where to read on: [`Schedule`] is the script, `draw` how a seed makes one; `world` is the clockwork: `turn` in it feeds a
-//! node's driver, and `effects` carries out what it wants; `storage` is a log on a disk in memory; `oracle` is the judge, one file per subject; [`Invariant`] names what it knows.
+//! Where to read on: [`draw`] makes the script of a seed; `world` is the clockwork: `turn` in it feeds a node's driver, and
+//! `effects` carries out what it wants; `storage` is a log on a disk in memory; `oracle` is the judge, one file per subject;
+//! [`raftian_script::Invariant`] names what it knows.
 //!
 //! Invariants: the same schedule gives the same [`RunReport::hash`] in every build. Taking an action out of a schedule
 //! changes nothing for anything else: the fate of a message follows from the seed, its link and its number on that
