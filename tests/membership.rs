@@ -145,7 +145,8 @@ fn the_only_voter_is_told_by_its_name() {
     assert!(removed.stderr.contains("n1 is the only voter: the cluster stops when it fails"), "{removed:#?}");
     lab.fails("start -n 2", 1, &["1 node now (n1; it began with 2), not 2"]);
     let killed = lab.run("kill @leader");
-    let hint = "n1 is the only voter and does not run, so nobody can lead; bring back n1 with `raftianctl start`";
+    let hint =
+        "n1 is the only voter and does not run, so there can be no leader; bring back n1 with `raftianctl start`";
     assert!(killed.code == 0 && killed.stderr.contains(hint), "{killed:#?}");
     lab.fails("wait leader --timeout 1s", 124, &["n1 is the only voter, and it is killed"]);
 }
