@@ -38,11 +38,12 @@ pub trait Engine {
     /// Why the scenario goes no further.
     fn pass_some(&mut self, end_us: u64) -> impl Future<Output = Result<bool, Halt<Self::Violation>>>;
 
-    /// Does what a line says, in all its steps: those that are neither expectations nor the passing of time.
+    /// Does what a line says, in all its steps: those that are neither expectations nor the passing of time. Says what a
+    /// person should know about it, if there is something.
     ///
     /// # Errors
     /// Why it was not done.
-    fn perform(&mut self, line: &[Step]) -> impl Future<Output = Result<(), Halt<Self::Violation>>>;
+    fn perform(&mut self, line: &[Step]) -> impl Future<Output = Performed<Self::Violation>>;
 
     /// Whether a condition holds now, or what is the case instead.
     ///
@@ -53,6 +54,9 @@ pub trait Engine {
 
 /// That a condition holds, or what is the case instead; or why the scenario goes no further.
 pub type Observed<V> = Result<Result<(), String>, Halt<V>>;
+
+/// What a person should know about a line that was done; or why it was not.
+pub type Performed<V> = Result<Option<String>, Halt<V>>;
 
 /// Why a step was not done.
 #[derive(Clone, Debug, PartialEq, Eq)]

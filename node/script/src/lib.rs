@@ -28,14 +28,15 @@ mod words;
 mod write;
 
 pub use condition::{Condition, Count, Measure, Nodes, READ_FATES, ROLES, ReadFate, Terms, name_of};
-pub use engine::{Engine, Halt, Observed};
+pub use engine::{Engine, Halt, Observed, Performed};
 pub use figures::{FIGURES, Figure};
 pub use invariant::Invariant;
 pub use kind::Kind;
 pub use peers::{PEERS, peers_page};
 pub use plan::{Crashes, LinkEffect, MAX_INCARNATIONS, MAX_NODES, Plan, ServerSettings};
+pub use raftian_raft::Change;
 pub use run::{Moment, News, Stopped, run, run_at_once};
-pub use scenario::{Class, Fate, Label, Scenario, Statement, Step, Which, Wish};
+pub use scenario::{Class, Fate, Label, Lines, Scenario, Statement, Step, Which, Wish};
 pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
 pub use words::{Micros, Unreadable, nearest};
 

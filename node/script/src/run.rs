@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::condition::Condition;
-use crate::engine::{Engine, Halt};
+use crate::engine::{Engine, Halt, Performed};
 use crate::invariant::Invariant;
 use crate::scenario::{Scenario, Statement, Step};
 
@@ -50,8 +50,8 @@ pub enum News<'a> {
     Begins,
     /// What it expects is not so yet, but this is.
     Waits(&'a str),
-    /// It is done, or holds.
-    Done,
+    /// It is done, or holds; and what there is to say about it.
+    Done(Option<&'a str>),
 }
 
 /// Runs a scenario to its end, or to the first thing that is not as it must be; `watch` is told of every line.
@@ -63,7 +63,7 @@ pub async fn run<E: Engine>(
     let mut rest = scenario.steps.as_slice();
     for line in scenario.steps.chunk_by(are_of_one_line) {
         match take(engine, line, watch).await {
-            Ok(()) => watch(Moment { line, at_us: engine.now_us(), news: News::Done }),
+            Ok(note) => watch(Moment { line, at_us: engine.now_us(), news: News::Done(note.as_deref()) }),
             Err(Halt::Failed(why)) => {
                 return Some(Stopped::Failed { line: line[0].line, statement: line[0].to_string(), why });
             }
@@ -96,22 +96,18 @@ fn are_of_one_line(one: &Step, next: &Step) -> bool {
     one.line > 0 && one.line == next.line
 }
 
-async fn take<E: Engine>(
-    engine: &mut E,
-    line: &[Step],
-    watch: &mut impl FnMut(Moment<'_>),
-) -> Result<(), Halt<E::Violation>> {
+async fn take<E: Engine>(engine: &mut E, line: &[Step], watch: &mut impl FnMut(Moment<'_>)) -> Performed<E::Violation> {
     if let Some(at_us) = line[0].at_us {
         engine.pass_until(at_us).await?;
     }
     watch(Moment { line, at_us: engine.now_us(), news: News::Begins });
     match &line[0].statement {
-        Statement::Advance(us) => engine.pass_until(engine.now_us() + us).await,
+        Statement::Advance(us) => engine.pass_until(engine.now_us() + us).await.map(|()| None),
         Statement::Expect { condition, within_us } => {
             let within_us = engine.patience_us().max(*within_us);
             let end_us = engine.now_us() + within_us;
             loop {
-                let Err(why) = engine.observe(condition).await? else { return Ok(()) };
+                let Err(why) = engine.observe(condition).await? else { return Ok(None) };
                 if within_us == 0 || !engine.pass_some(end_us).await? {
                     return Err(Halt::Failed(why));
                 }
@@ -128,11 +124,18 @@ fn expect(steps: &[Step], invariant: Invariant) -> bool {
     steps.iter().any(|step| matches!(&step.statement, Statement::Expect { condition, .. } if *condition == broken))
 }
 
+impl<V> Stopped<V> {
+    /// The line; 0 if there are no lines.
+    pub fn line(&self) -> usize {
+        match self {
+            Stopped::Broken { line, .. } | Stopped::Failed { line, .. } => *line,
+        }
+    }
+}
+
 impl<V: fmt::Display> fmt::Display for Stopped<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match self {
-            Stopped::Broken { line, .. } | Stopped::Failed { line, .. } => *line,
-        };
+        let line = self.line();
         if line > 0 {
             write!(f, "line {line}: ")?;
         }

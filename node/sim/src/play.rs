@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_apps::{AppKind, Command};
 use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
 use raftian_script::{
-    Condition, Engine, Fate, Invariant, Label, Micros, Moment, Nodes, Observed, ReadFate, Scenario, Statement, Step,
-    Which, Wish, run_at_once,
+    Condition, Engine, Fate, Invariant, Label, Micros, Moment, Nodes, Observed, Performed, ReadFate, Scenario,
+    Statement, Step, Which, Wish, run_at_once,
 };
 use serde_json::value::RawValue;
 
@@ -129,8 +129,8 @@ impl Engine for Stage {
         })
     }
 
-    async fn perform(&mut self, line: &[Step]) -> Result<(), Halt> {
-        self.guarded(|stage| line.iter().try_for_each(|step| stage.take(step)))
+    async fn perform(&mut self, line: &[Step]) -> Performed<Violation> {
+        self.guarded(|stage| line.iter().try_for_each(|step| stage.take(step)).map(|()| None))
     }
 
     async fn observe(&mut self, condition: &Condition) -> Observed<Violation> {
