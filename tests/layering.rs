@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftiand", &["raftian-rpc", "raftian-supervise"]),
-    ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check"]),
+    ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
     ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim"]),
     ("raftian-tests", &["raftian-rpc"]),
 ];

@@ -17,6 +17,7 @@ pub mod experiments;
 pub mod figures;
 pub mod journal;
 pub mod lab;
+pub mod lab_engine;
 pub mod load;
 pub mod machine;
 pub mod report;

@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: starting the nodes, and reads that may be stale: they promise nothing that could be judged.
 
-mod attempt;
+pub(crate) mod attempt;
 mod pace;
 mod recorder;
 mod session;

@@ -68,6 +68,7 @@ pub(crate) enum Verb {
     Demo(cmd::demo::Args),
     Bench(cmd::bench::Args),
     Plot(cmd::plot::Args),
+    Run(cmd::run::Args),
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
@@ -82,7 +83,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
-    ("Simulate", &["sim"]),
+    ("Play scenarios, and simulate", &["run", "sim"]),
     ("Help", &["doctor", "completions"]),
 ];
 

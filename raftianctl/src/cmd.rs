@@ -18,6 +18,7 @@ pub(crate) mod partition;
 pub(crate) mod play;
 pub(crate) mod player;
 pub(crate) mod plot;
+pub(crate) mod run;
 pub(crate) mod screenshot;
 pub(crate) mod sim;
 pub(crate) mod snapshot;

@@ -17,6 +17,7 @@ mod launch;
 mod output;
 mod play;
 mod progress;
+mod stage;
 mod story;
 mod table;
 mod units;
@@ -68,6 +69,7 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
             Verb::Load(args) => cmd::load::run(context, args, interrupt).await,
             Verb::Demo(args) => cmd::demo::run(context, args, interrupt).await,
             Verb::Bench(args) => cmd::bench::run(context, args, interrupt).await,
+            Verb::Run(args) => cmd::run::run(context, args, interrupt).await,
             Verb::Sim(args) => cmd::sim::run(context, args, interrupt).await,
             other => {
                 let farewell = farewell(&other);
@@ -105,7 +107,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Plot(args) => cmd::plot::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
-        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Sim(_) => {
+        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Run(_) | Verb::Sim(_) => {
             unreachable!("they are run where the signals are")
         }
     };

@@ -214,7 +214,7 @@ fn assignment(lab: &Lab, id: NodeId) -> Result<Assignment, String> {
         compaction: settings.compaction(),
         reads: settings.reads,
         game: game(settings.game, settings.seed),
-        trim: Trim::default(),
+        trim: Trim { campaigns_first: settings.first_leader == Some(id) && !expects_log, ..Trim::default() },
     };
     Ok(Assignment::Node(Box::new(config)))
 }

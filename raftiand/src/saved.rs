@@ -57,6 +57,9 @@ pub(crate) struct Settings {
     /// The game beside each server.
     #[serde(default)]
     pub(crate) game: GameChoice,
+    /// The node that stood for election at once when the lab began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_leader: Option<NodeId>,
 }
 
 /// What is known of one node over restarts of the daemon.
@@ -166,6 +169,7 @@ impl Settings {
                     snapshot_bytes: request.snapshot_bytes.or(Compaction::default().log_bytes).unwrap_or(0),
                     reads: request.reads.unwrap_or_default(),
                     game: request.game.unwrap_or_default(),
+                    first_leader: request.first_leader,
                 })
             }
         }

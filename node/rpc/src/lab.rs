@@ -150,6 +150,10 @@ pub struct StartRequest {
     pub reads: Option<ReadMode>,
     /// The game beside each server; by default none.
     pub game: Option<GameChoice>,
+    /// The node that stands for election at once when the lab is first started, so that it most likely leads the first
+    /// term; by default none.
+    #[serde(default)]
+    pub first_leader: Option<NodeId>,
     /// Whether to return when the nodes are up, without waiting for a leader.
     pub no_wait: bool,
     /// How long all of it may take, in milliseconds.

@@ -3,7 +3,7 @@
 //! Invariants: a text that is read and written reads back as the same scenario. A scenario that was read names only nodes
 //! that are there. A refusal says line, column, what was expected, and the nearest word.
 //!
-//! Deliberately absent: playing one; that is what an engine does.
+//! Deliberately absent: a cluster to play one on; that is what an [`Engine`] has.
 //!
 //! What can be said is on the page that `raftianctl sim script --grammar` prints, and that follows.
 //!
@@ -11,6 +11,7 @@
 
 mod action;
 mod condition;
+mod engine;
 mod figures;
 mod former;
 mod invariant;
@@ -18,6 +19,7 @@ mod kind;
 mod peers;
 mod plan;
 mod read;
+mod run;
 mod scenario;
 mod schedule;
 mod server;
@@ -26,12 +28,15 @@ mod words;
 mod write;
 
 pub use condition::{Condition, Count, Measure, Nodes, READ_FATES, ROLES, ReadFate, Terms, name_of};
+pub use engine::{Engine, Halt, Observed, Performed};
 pub use figures::{FIGURES, Figure};
 pub use invariant::Invariant;
 pub use kind::Kind;
 pub use peers::{PEERS, peers_page};
 pub use plan::{Crashes, LinkEffect, MAX_INCARNATIONS, MAX_NODES, Plan, ServerSettings};
-pub use scenario::{Class, Fate, Label, Scenario, Statement, Step, Which, Wish};
+pub use raftian_raft::Change;
+pub use run::{Moment, News, Stopped, run, run_at_once};
+pub use scenario::{Class, Fate, Label, Lines, Scenario, Statement, Step, Which, Wish};
 pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
 pub use words::{Micros, Unreadable, nearest};
 

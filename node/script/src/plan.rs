@@ -183,14 +183,6 @@ impl Plan {
     pub fn has_short_sessions(&self) -> bool {
         self.app == AppKind::Kv && self.limits.max_sessions < Limits::default().max_sessions
     }
-
-    /// A read that the application can answer without an entry, as JSON.
-    pub fn any_read(&self) -> String {
-        match self.app {
-            AppKind::Kv => r#"{"get":"k0"}"#.to_owned(),
-            AppKind::Attack => r#"{"player":1}"#.to_owned(),
-        }
-    }
 }
 
 /// What a crash leaves of what was being written.

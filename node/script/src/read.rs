@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
+use raftian_apps::AppKind;
 use raftian_raft::{Configuration, Index, MAX_TERM, NodeId, Term};
 
 use crate::condition::{Condition, Count, MEASURES, Measure, Nodes, READ_FATES, ROLES};
@@ -60,6 +61,7 @@ impl FromStr for Scenario {
             }
             let mut steps = Vec::new();
             if server::is_setting(&words) {
+                scenario.lines.0.insert("n", words.line());
                 server::read_setting(&mut words, &mut scenario)?;
             } else if is_setting {
                 let word = words.take("a setting")?;
@@ -67,6 +69,8 @@ impl FromStr for Scenario {
                     return Err(words.refuse(format!("`{first}` is a setting, and comes before the first statement")));
                 }
                 once(word.text, &words, &mut given)?;
+                let known = setup::WORDS.iter().find(|known| **known == word.text);
+                scenario.lines.0.extend(known.map(|known| (*known, words.line())));
                 setup::read(word.text, &mut words, &mut scenario)?;
             } else {
                 let line = words.line();
@@ -80,6 +84,7 @@ impl FromStr for Scenario {
             words.end()?;
             server::check_lease(&words, &scenario, &steps)?;
             check_clients(&words, &scenario.plan, &steps)?;
+            check_reads(&words, &scenario.plan, &steps)?;
             if scenario.steps.len() + steps.len() > MAX_STEPS {
                 let why =
                     format!("a scenario has at most {MAX_STEPS} steps, and a line has one for each link it names");
@@ -104,6 +109,15 @@ fn check_clients(words: &Words<'_>, plan: &Plan, steps: &[Step]) -> Result<(), U
         }
     }
     Ok(())
+}
+
+/// Only an application that has reads is asked for one.
+fn check_reads(words: &Words<'_>, plan: &Plan, steps: &[Step]) -> Result<(), Unreadable> {
+    let is_read = |step: &Step| matches!(step.statement, Statement::Ask { wish: Wish::Read, .. });
+    match plan.app == AppKind::Attack && steps.iter().any(is_read) {
+        true => Err(words.refuse("the attack game has nothing to read but its whole state; play this with `app kv`")),
+        false => Ok(()),
+    }
 }
 
 /// Settings that fit each by itself also fit each other.
@@ -427,5 +441,11 @@ mod tests {
         let conditions = CONDITIONS.into_iter().chain(MEASURES.map(|(name, _)| name));
         let missing: Vec<&str> = conditions.filter(|word| !expects(word)).collect();
         assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_read_is_for_an_application_that_has_reads() {
+        let why = "servers 1\napp attack\nadvance 1s\nread n1".parse::<Scenario>().unwrap_err();
+        assert!(why.line == 4 && why.why.contains("play this with `app kv`"), "{why:?}");
     }
 }

@@ -30,7 +30,13 @@ pub struct Scenario {
     pub plan: Plan,
     /// What happens.
     pub steps: Vec<Step>,
+    /// Where its settings stand.
+    pub lines: Lines,
 }
+
+/// The lines of settings, from 1 on. They are no part of what a scenario says.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(pub(crate) BTreeMap<&'static str, usize>);
 
 /// A statement, and where it stands.
 #[derive(Clone, Debug)]
@@ -227,6 +233,20 @@ impl Which {
     }
 }
 
+impl Lines {
+    /// Where the setting of this word was given, last if more than once; 0 if it was not. Settings of single servers go by
+    /// the word `n`.
+    pub fn of(&self, word: &str) -> usize {
+        self.0.get(word).copied().unwrap_or(0)
+    }
+}
+
+impl PartialEq for Lines {
+    fn eq(&self, _: &Lines) -> bool {
+        true
+    }
+}
+
 /// Lines are no part of what a scenario says.
 impl PartialEq for Step {
     fn eq(&self, other: &Step) -> bool {
@@ -238,7 +258,17 @@ impl Scenario {
     /// Nothing happens to such a cluster, and nothing is said of it.
     pub(crate) fn quiet(plan: Plan) -> Scenario {
         let [title, source, see, differs] = [const { String::new() }; 4];
-        Scenario { title, source, see, differs, seed: 1, mutant: None, plan, steps: Vec::new() }
+        Scenario {
+            title,
+            source,
+            see,
+            differs,
+            seed: 1,
+            mutant: None,
+            plan,
+            steps: Vec::new(),
+            lines: Lines::default(),
+        }
     }
 
     /// A schedule as a scenario, with the planted bug of this name.

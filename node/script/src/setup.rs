@@ -243,7 +243,7 @@ fn number(text: &str) -> Option<f64> {
 
 /// Writes what a scenario says before anything happens.
 pub(crate) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Scenario { title, source, see, differs, seed, mutant, plan, steps: _ } = scenario;
+    let Scenario { title, source, see, differs, seed, mutant, plan, steps: _, lines: _ } = scenario;
     for (word, text) in PROSE.into_iter().zip([title, source, see, differs]) {
         if !text.is_empty() {
             writeln!(f, "{word} {text}")?;

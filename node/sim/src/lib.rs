@@ -55,7 +55,7 @@ pub use fault::Fault;
 pub use invariant::Violation;
 pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
-pub use play::{MAX_EVENTS, Played, Stopped, play};
+pub use play::{MAX_EVENTS, Played, Stopped, play, play_watched};
 pub use queue::MessageId;
 pub use raftian_raft::{Rule, RuleSet};
 pub use rules::Followed;

@@ -10,7 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_apps::{AppKind, Command};
 use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
 use raftian_script::{
-    Condition, Fate, Invariant, Label, Micros, Nodes, ReadFate, Scenario, Statement, Step, Which, Wish,
+    Condition, Engine, Fate, Invariant, Label, Micros, Moment, Nodes, Observed, Performed, ReadFate, Scenario,
+    Statement, Step, Which, Wish, run_at_once,
 };
 use serde_json::value::RawValue;
 
@@ -42,25 +43,7 @@ pub struct Played {
 }
 
 /// Why a scenario went no further.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// An invariant was broken, and the scenario did not say so.
-    Broken {
-        /// The line at which it was; 0 if there are no lines.
-        line: usize,
-        /// Which, and when.
-        violation: Violation,
-    },
-    /// Something was not as the scenario said.
-    Failed {
-        /// The line that says it; 0 if there are no lines.
-        line: usize,
-        /// What it says.
-        statement: String,
-        /// What was the case instead.
-        why: String,
-    },
-}
+pub type Stopped = raftian_script::Stopped<Violation>;
 
 /// What conditions look at.
 pub(crate) struct Stage {
@@ -82,10 +65,7 @@ pub(crate) struct Stage {
 }
 
 /// Why a step was not done.
-enum Halt {
-    Broken(Violation),
-    Failed(String),
-}
+type Halt = raftian_script::Halt<Violation>;
 
 impl From<Violation> for Halt {
     fn from(violation: Violation) -> Halt {
@@ -95,53 +75,70 @@ impl From<Violation> for Halt {
 
 /// Plays a scenario to its end, or to the first thing that is not as it must be.
 pub fn play(scenario: &Scenario) -> Played {
-    play_within(scenario, MAX_EVENTS)
+    play_watched(scenario, &mut |_| {})
 }
 
-fn play_within(scenario: &Scenario, most_events: u64) -> Played {
+/// The same; `watch` is told of every line.
+pub fn play_watched(scenario: &Scenario, watch: &mut impl FnMut(Moment<'_>)) -> Played {
+    play_within(scenario, MAX_EVENTS, watch)
+}
+
+fn play_within(scenario: &Scenario, most_events: u64, watch: &mut impl FnMut(Moment<'_>)) -> Played {
     let settings = match scenario.mutant.as_deref().map_or(Ok(Settings::default()), Settings::planted) {
         Ok(settings) => settings,
         Err(why) => return Played::impossible(scenario, &why),
     };
     let mut stage = Stage::new(scenario, settings, most_events);
-    let stopped = (0..scenario.steps.len()).find_map(|at| take(scenario, &mut stage, at));
+    let stopped = run_at_once(&mut stage, scenario, watch);
     stage.look();
-    // What was expected and came about is the end, and no failure.
-    let stopped = stopped.flatten();
     let Stage { world, journal, undecided, cut_short_us, .. } = stage;
     let virtual_us = cut_short_us.unwrap_or(world.now_us());
     Played { stopped, journal, hash: world.hash(), events: world.steps(), virtual_us, undecided }
 }
 
-/// Takes a step. Says why there is no next one: for nothing, if that is what the scenario says.
-fn take(scenario: &Scenario, stage: &mut Stage, at: usize) -> Option<Option<Stopped>> {
-    let step = &scenario.steps[at];
-    let failed = |why| Some(Some(Stopped::Failed { line: step.line, statement: step.to_string(), why }));
-    let taken = catch_unwind(AssertUnwindSafe(|| stage.take(step, scenario)));
-    let halt = taken.unwrap_or_else(|panic| {
-        Err(Halt::Broken(stage.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
-    });
-    match halt {
-        _ if stage.world.is_out_of_steps() => {
-            let (most, passed) = (stage.most_events, Micros(stage.cut_short()));
-            failed(format!(
-                "a scenario has at most {most} events, and {passed} had passed when they were used up; let less time \
-                     pass, or less happen"
-            ))
-        }
-        Ok(()) => None,
-        Err(Halt::Failed(why)) => failed(why),
-        Err(Halt::Broken(violation)) if expects(scenario, at, violation.invariant) => Some(None),
-        Err(Halt::Broken(violation)) => Some(Some(Stopped::Broken { line: step.line, violation })),
-    }
-}
+/// Virtual time passes without waiting.
+impl Engine for Stage {
+    type Violation = Violation;
 
-/// Whether this is to be broken, in this step or a later one.
-fn expects(scenario: &Scenario, at: usize, invariant: Invariant) -> bool {
-    let broken = Condition::Violation(invariant);
-    scenario.steps[at..]
-        .iter()
-        .any(|step| matches!(&step.statement, Statement::Expect { condition, .. } if *condition == broken))
+    fn invariant(violation: &Violation) -> Invariant {
+        violation.invariant
+    }
+
+    fn now_us(&self) -> u64 {
+        self.world.now_us()
+    }
+
+    fn patience_us(&self) -> u64 {
+        0
+    }
+
+    async fn pass_until(&mut self, at_us: u64) -> Result<(), Halt> {
+        self.guarded(|stage| {
+            let now_us = stage.world.now_us();
+            require(now_us <= at_us, || {
+                format!("it is {} already, and time does not go back; give a later time", Micros(now_us))
+            })?;
+            Ok(stage.world.run_until(at_us)?)
+        })
+    }
+
+    async fn pass_some(&mut self, end_us: u64) -> Result<bool, Halt> {
+        self.guarded(|stage| match stage.world.next_us() < end_us {
+            true => stage.world.step().map(|_| true).map_err(Halt::Broken),
+            false => Ok(false),
+        })
+    }
+
+    async fn perform(&mut self, line: &[Step]) -> Performed<Violation> {
+        self.guarded(|stage| line.iter().try_for_each(|step| stage.take(step)).map(|()| None))
+    }
+
+    async fn observe(&mut self, condition: &Condition) -> Observed<Violation> {
+        self.guarded(|stage| {
+            stage.look();
+            Ok(check(condition, stage))
+        })
+    }
 }
 
 impl Played {
@@ -232,14 +229,23 @@ impl Stage {
 
     // What happens.
 
-    fn take(&mut self, step: &Step, scenario: &Scenario) -> Result<(), Halt> {
-        if let Some(at_us) = step.at_us {
-            let now_us = self.world.now_us();
-            require(now_us <= at_us, || {
-                format!("it is {} already, and time does not go back; give a later time", Micros(now_us))
-            })?;
-            self.world.run_until(at_us)?;
+    /// Does something of the world. A server that panics is a violation; and nothing is what it seems to be once the events
+    /// are used up.
+    fn guarded<T>(&mut self, work: impl FnOnce(&mut Stage) -> Result<T, Halt>) -> Result<T, Halt> {
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        if self.world.is_out_of_steps() {
+            let (most, passed) = (self.most_events, Micros(self.cut_short()));
+            return Err(Halt::Failed(format!(
+                "a scenario has at most {most} events, and {passed} had passed when they were used up; let less time pass, \
+                 or less happen"
+            )));
         }
+        done.unwrap_or_else(|panic| {
+            Err(Halt::Broken(self.world.broken(Invariant::Composure, panic_text(panic.as_ref()))))
+        })
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), Halt> {
         match &step.statement {
             Statement::Do(action) => {
                 // A schedule gives all its actions times, and some of them come when they cannot be done.
@@ -282,9 +288,8 @@ impl Stage {
                 require(self.world.waiting(*node) > 0, || format!("no write waits for the disk of {node}"))?;
                 self.world.sync(*node, writes.unwrap_or(usize::MAX))?;
             }
-            Statement::Ask { at, wish, is_refused } => self.ask(*at, wish, *is_refused, scenario.plan.app)?,
-            Statement::Advance(us) => self.world.run_until(self.world.now_us() + us)?,
-            Statement::Expect { condition, within_us } => self.expect(condition, *within_us)?,
+            Statement::Ask { at, wish, is_refused } => self.ask(*at, wish, *is_refused)?,
+            Statement::Advance(_) | Statement::Expect { .. } => unreachable!("the runner sees to them"),
             Statement::Finish => self.undecided = wind_up(&mut self.world)?,
         }
         Ok(())
@@ -339,7 +344,8 @@ impl Stage {
     }
 
     /// Asks a server for something, and sees whether it refuses as it should.
-    fn ask(&mut self, at: NodeId, wish: &Wish, is_refused: bool, app: AppKind) -> Result<(), Halt> {
+    fn ask(&mut self, at: NodeId, wish: &Wish, is_refused: bool) -> Result<(), Halt> {
+        let app = self.world.plan().app;
         require(self.world.server(at).is_some(), || format!("{at} is down"))?;
         let outcome = match wish {
             Wish::Propose(name) => {
@@ -380,18 +386,6 @@ impl Stage {
         let op = RawValue::from_string(op).map_err(|error| Halt::Failed(error.to_string()))?;
         Command::new(format!("by-hand-{}", self.proposed), 1, op).map_err(|error| Halt::Failed(error.to_string()))
     }
-
-    fn expect(&mut self, condition: &Condition, within_us: u64) -> Result<(), Halt> {
-        let end_us = self.world.now_us() + within_us;
-        loop {
-            self.look();
-            match check(condition, self) {
-                Ok(()) => return Ok(()),
-                Err(_) if within_us > 0 && self.world.next_us() < end_us => self.world.step().map(|_| ())?,
-                Err(why) => return Err(Halt::Failed(why)),
-            }
-        }
-    }
 }
 
 fn require(holds: bool, why: impl FnOnce() -> String) -> Result<(), Halt> {
@@ -416,21 +410,6 @@ fn taken(is_taken: Option<bool>) -> Result<(), String> {
     }
 }
 
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match self {
-            Stopped::Broken { line, .. } | Stopped::Failed { line, .. } => *line,
-        };
-        if line > 0 {
-            write!(f, "line {line}: ")?;
-        }
-        match self {
-            Stopped::Broken { violation, .. } => write!(f, "{violation}"),
-            Stopped::Failed { statement, why, .. } => write!(f, "`{statement}`, but {why}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -448,7 +427,7 @@ mod tests {
         ] {
             let text = format!("servers 3\n{statements}");
             let scenario: Scenario = text.parse().unwrap();
-            let played = play_within(&scenario, FEW);
+            let played = play_within(&scenario, FEW, &mut |_| {});
             let Some(Stopped::Failed { line, statement, why }) = played.stopped else {
                 panic!("{statements}: {:?}", played.stopped)
             };
@@ -467,9 +446,9 @@ mod tests {
     fn events_that_suffice_do_not_matter() {
         let scenario: Scenario = "servers 3\nadvance 2s\nfinish".parse().unwrap();
         let played = play(&scenario);
-        let again = play_within(&scenario, played.events + 1);
+        let again = play_within(&scenario, played.events + 1, &mut |_| {});
         assert_eq!((played.stopped, played.hash, played.virtual_us), (None, again.hash, again.virtual_us));
         assert!(again.stopped.is_none());
-        assert!(play_within(&scenario, played.events / 2).stopped.is_some());
+        assert!(play_within(&scenario, played.events / 2, &mut |_| {}).stopped.is_some());
     }
 }

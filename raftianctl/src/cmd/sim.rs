@@ -7,7 +7,7 @@ mod figure;
 mod peers;
 mod replay;
 mod run;
-mod script;
+pub(crate) mod script;
 mod zoo;
 
 use std::panic;
@@ -64,7 +64,7 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
 
 /// Does what keeps a core busy on a thread of its own. If it `can_stop`, a Ctrl-C asks it to, and a second one does not
 /// wait; if not, the first one ends all.
-async fn aside(
+pub(crate) async fn aside(
     mut interrupt: Interrupt,
     can_stop: bool,
     work: impl FnOnce(&AtomicBool) -> Result<u8, Failure> + Send + 'static,
@@ -89,13 +89,13 @@ async fn aside(
 }
 
 /// The settings with the bug of this name, if one is named.
-fn settings(mutant: Option<&str>) -> Result<Settings, Failure> {
+pub(crate) fn settings(mutant: Option<&str>) -> Result<Settings, Failure> {
     let settings = mutant.map_or(Ok(Settings::default()), Settings::planted);
     settings.map_err(|why| Failure::new(Kind::Usage, why.to_string()))
 }
 
 /// Some planted bugs make a server panic. That is told as a violation, and need not be printed as well.
-fn hush(settings: &Settings) {
+pub(crate) fn hush(settings: &Settings) {
     if settings.mutant_name().is_some() {
         panic::set_hook(Box::new(|_| {}));
     }

@@ -134,6 +134,7 @@ impl Args {
             snapshot_bytes: self.snapshot_bytes,
             reads: self.read_leases.map(|drift_percent| ReadMode::Lease { drift_percent }),
             game: self.game().map_err(|why| Failure::new(Kind::Usage, why))?,
+            first_leader: None,
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),
         })

@@ -80,6 +80,15 @@ struct Finished {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     // Without a file there is `--grammar`: one of them is required.
     let Some(file) = &args.file else { return context.output.text(GRAMMAR).map(|()| 0) };
+    let (_, scenario) = scenario(context, file)?;
+    play(context, scenario, args.mutant.as_deref(), &args.chart)
+}
+
+/// The text of a file, and the scenario in it.
+///
+/// # Errors
+/// When it cannot be read, or is none: file, line and column.
+pub(crate) fn scenario(context: &Context, file: &Path) -> Result<(String, Scenario), Failure> {
     let (name, text) = match file == Path::new("-") {
         true => ("standard input".to_owned(), read(io::stdin())),
         false => {
@@ -92,7 +101,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
     let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
-    play(context, scenario, args.mutant.as_deref(), &args.chart)
+    Ok((text, scenario))
 }
 
 /// Whether this is a FIFO with a name, to which a program may never write. A pipe of the shell has its writer.
@@ -187,7 +196,7 @@ fn tell(scenario: &Scenario, finished: &Finished) -> String {
 }
 
 /// Words in lines of at most so many characters, where they fit.
-pub(super) fn wrapped(text: &str, width: usize) -> String {
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {

@@ -1,0 +1,211 @@
+//! A scenario on real processes: a lab of its own is the engine, and time is the wall clock's.
+//!
+//! Here an expectation has [`PATIENCE`] at least, since processes take time for what a simulator does at once; and a
+//! `finish` mends everything, waits until all nodes agree, and has the judges look at histories and logs.
+//!
+//! Invariant: a scenario that begins can be carried out: what real processes cannot do was refused before ([`unfit`]).
+//!
+//! Deliberately absent: starting the daemon, and stopping the lab afterwards; both are the caller's.
+
+mod act;
+mod ask;
+mod clients;
+mod finish;
+mod fit;
+mod view;
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::bail;
+use raftian_check::{Report, Verdict};
+use raftian_rpc::control::{ReadMode, Timing};
+use raftian_rpc::faults::Effect;
+use raftian_rpc::lab::{FaultId, FaultRequest, LabClient as _, StartRequest};
+use raftian_rpc::selector::Selector;
+use raftian_rpc::{AppKind, NodeId};
+use raftian_script::{
+    Condition, Engine, Halt, Invariant, LinkEffect, Observed, Performed, Plan, Scenario, Statement, Step,
+};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use self::ask::Hands;
+use self::clients::Clients;
+use self::view::View;
+use crate::collect::Following;
+use crate::lab::{Lab, told};
+use crate::whereabouts::Whereabouts;
+
+pub use self::fit::{Unfit, unfit};
+
+/// The least time that an expectation has to become true.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the nodes may take to start.
+const START_TIMEOUT_MS: u64 = 15_000;
+
+/// How often is looked whether something is so.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A lab on which a scenario is played.
+#[derive(Debug)]
+pub struct LabEngine {
+    lab: Lab,
+    began: Instant,
+    app: AppKind,
+    /// The cuts in force, which `heal` takes away; what links do to messages by the settings stays.
+    cuts: Vec<FaultId>,
+    clients: Clients,
+    hands: Hands,
+    /// What reads the logs while they grow, up to the end.
+    logs: Option<Following>,
+    ending: Option<Ending>,
+}
+
+/// What the judges found at the end.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ending {
+    /// Their verdict.
+    pub verdict: Verdict,
+    /// What they found.
+    pub report: Report,
+}
+
+impl LabEngine {
+    /// Starts the nodes of a scenario in a lab that has none. Its time begins when they are ready.
+    ///
+    /// # Errors
+    /// When real processes cannot do what the scenario says, the lab has nodes already, or they do not start.
+    pub async fn start(lab: Lab, scenario: &Scenario) -> anyhow::Result<LabEngine> {
+        if let Some(unfit) = unfit(scenario) {
+            bail!("{unfit}");
+        }
+        let hello = told(lab.client.hello().await)?;
+        if hello.started {
+            bail!("a scenario needs a lab without nodes, and `{}` has some", hello.lab);
+        }
+        let plan = &scenario.plan;
+        lab.start(request(scenario)).await?;
+        for effect in &plan.effects {
+            disturb(&lab, *effect, everyone(), everyone()).await?;
+        }
+        for LinkEffect { from, to, effect } in &plan.link_effects {
+            disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
+        }
+        let whereabouts = Whereabouts::of(&lab).await?;
+        let logs = Some(Following::begin(&whereabouts).await?);
+        Ok(LabEngine {
+            clients: Clients::new(plan, &whereabouts),
+            hands: Hands::default(),
+            app: plan.app,
+            began: Instant::now(),
+            cuts: Vec::new(),
+            ending: None,
+            logs,
+            lab,
+        })
+    }
+
+    /// What the judges found; `None` before a `finish`.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    async fn view(&self) -> Result<View, Halt<Infallible>> {
+        self.lab.status().await.map(View::of).map_err(failed)
+    }
+}
+
+impl Engine for LabEngine {
+    type Violation = Infallible;
+
+    fn invariant(violation: &Infallible) -> Invariant {
+        match *violation {}
+    }
+
+    fn now_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn patience_us(&self) -> u64 {
+        u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    async fn pass_until(&mut self, at_us: u64) -> Result<(), Halt<Infallible>> {
+        tokio::time::sleep_until(self.began + Duration::from_micros(at_us)).await;
+        Ok(())
+    }
+
+    async fn pass_some(&mut self, end_us: u64) -> Result<bool, Halt<Infallible>> {
+        let end = self.began + Duration::from_micros(end_us);
+        let now = Instant::now();
+        tokio::time::sleep_until(end.min(now + LOOK)).await;
+        Ok(now < end)
+    }
+
+    async fn perform(&mut self, line: &[Step]) -> Performed<Infallible> {
+        self.carry_out(line).await
+    }
+
+    async fn observe(&mut self, condition: &Condition) -> Observed<Infallible> {
+        self.check(condition).await
+    }
+}
+
+/// What goes wrong in the lab itself ends a scenario.
+fn failed(error: anyhow::Error) -> Halt<Infallible> {
+    Halt::Failed(format!("{error:#}"))
+}
+
+fn everyone() -> Selector {
+    "@all".parse().expect("a selector")
+}
+
+/// These nodes by name.
+fn these<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> Selector {
+    let names: Vec<String> = nodes.into_iter().map(NodeId::to_string).collect();
+    names.join(",").parse().expect("names make a selector")
+}
+
+/// The lab of a scenario that is [fit](unfit) for one.
+fn request(scenario: &Scenario) -> StartRequest {
+    let Scenario { plan, seed, .. } = scenario;
+    StartRequest {
+        nodes: Some(plan.founders),
+        app: Some(plan.app),
+        players: (plan.app == AppKind::Attack).then_some(raftian_check::apps::DEFAULT_PLAYERS),
+        seed: Some(*seed),
+        timing: Some(timing(plan)),
+        // None by themselves, as in a scenario that does not say otherwise.
+        snapshot_bytes: Some(0),
+        reads: plan.lease.map(|lease| ReadMode::Lease { drift_percent: lease.drift_percent }),
+        first_leader: first_leader(scenario),
+        no_wait: true,
+        timeout_ms: START_TIMEOUT_MS,
+        ..StartRequest::default()
+    }
+}
+
+/// The node that is elected before anything else happens: the lab begins with it as a candidate.
+fn first_leader(scenario: &Scenario) -> Option<NodeId> {
+    match scenario.steps.first()?.statement {
+        Statement::Elect(id) => Some(id),
+        _ => None,
+    }
+}
+
+fn timing(plan: &Plan) -> Timing {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Timing {
+        election_min_ms: ms(plan.election_timeout.start),
+        election_max_ms: ms(plan.election_timeout.end),
+        heartbeat_ms: ms(plan.heartbeat_interval),
+    }
+}
+
+/// Has something go wrong on the links from some nodes to others, until it is cleared.
+async fn disturb(lab: &Lab, effect: Effect, from: Selector, to: Selector) -> anyhow::Result<FaultId> {
+    let request = FaultRequest { effect, from, to, one_way: true, for_ms: None };
+    Ok(told(lab.client.fault_add(request).await)?.fault.id)
+}

@@ -1,0 +1,293 @@
+//! `raftianctl run`: a scenario is played, in the simulator or on real processes.
+//!
+//! Invariant: the same file means the same on both engines; what one cannot do is refused before anything starts. A lab of
+//! real processes is gone when the command ends, however it ends.
+
+mod list;
+mod told;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use raftian_bench::cancel::{Cancel, cancel_pair};
+use raftian_bench::lab_engine::{LabEngine, PATIENCE, unfit};
+use raftian_check::Verdict;
+use raftian_script::{FIGURES, Figure, Moment, Scenario, Statement, nearest};
+use raftian_sim::Stopped;
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::cmd::sim::{self, script};
+use crate::failure::{Failure, Kind};
+use crate::interrupt::Interrupt;
+use crate::stage::with_lab;
+use crate::{progress, units, words};
+
+use self::told::{Line, Story};
+
+const EXAMPLES: &str = "\
+Examples:
+  raftianctl run --list
+  raftianctl run split_brain
+  raftianctl run split_brain --engine processes
+  raftianctl run mine.scenario --seed 7 --repeat 20 -o json
+
+A scenario says what a cluster is, what is done to it, and what must be so; `raftianctl sim script --grammar` tells all \
+that it can say. The simulator plays all of them, in virtual time. Real processes play those that name no single message \
+and no disk, on a lab of their own that is gone at the end; an expectation has 2 s at least there. Exit code 1 if \
+something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
+3 if it holds, but the verdict is unknown.";
+
+/// What plays a scenario.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum On {
+    /// The simulator.
+    Sim,
+    /// Real processes.
+    Processes,
+}
+
+/// Play a scenario, in the simulator or on real processes
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// A file, or the name of a scenario that comes with raftian; `-` is standard input
+    #[arg(value_name = "FILE|NAME", required_unless_present = "list")]
+    scenario: Option<PathBuf>,
+    /// List the scenarios that come with raftian, and the engines that can play them
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "repeat", "engine"])]
+    list: bool,
+    /// What plays it: sim, or processes
+    #[arg(long, value_name = "ENGINE", value_enum, default_value_t = On::Sim, hide_possible_values = true)]
+    engine: On,
+    /// The seed, instead of the scenario's own
+    #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
+    seed: Option<u64>,
+    /// Play it so many times, each with the next seed
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    repeat: u64,
+}
+
+/// What is played: its name, what it says, and as what it was read.
+#[derive(Clone, Debug)]
+struct Piece {
+    name: String,
+    text: String,
+    scenario: Scenario,
+}
+
+/// What came of playing it once.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    /// Its name, or that of its file.
+    scenario: String,
+    /// What it is, in a line.
+    title: String,
+    /// What played it.
+    engine: On,
+    /// The seed of its random numbers.
+    seed: u64,
+    /// Whether all was as it must be.
+    holds: bool,
+    /// The line at which it stopped, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Why it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    /// The judges' verdict; none where nothing was judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    /// How long it was: in virtual milliseconds in the simulator.
+    took_ms: f64,
+    /// The hash of all that happened, in the simulator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+    /// What was done, and when.
+    lines: Vec<Line>,
+}
+
+/// Plays one, or lists those there are. The exit code is that of the worst run.
+pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
+    let Some(wanted) = &args.scenario else { return list::list(context).map(|()| 0) };
+    let piece = piece(context, wanted)?;
+    if args.engine == On::Processes
+        && let Some(unfit) = unfit(&piece.scenario)
+    {
+        return Err(Failure::new(Kind::Usage, format!("{}, {unfit}", piece.name)));
+    }
+    // A bug that this program cannot plant is refused before anything starts, too.
+    sim::hush(&sim::settings(piece.scenario.mutant.as_deref())?);
+    if args.engine == On::Sim {
+        let context = context.clone();
+        return sim::aside(interrupt, false, move |_| {
+            let spinner = progress::spinner(context.output);
+            repeat(&args, &piece, |piece| Ok(in_simulator(&context, &spinner, piece)), &context)
+        })
+        .await;
+    }
+    let (canceller, cancel) = cancel_pair();
+    let spinner = progress::spinner(context.output);
+    let all = async {
+        let mut worst = 0;
+        for piece in seeded(&args, &piece) {
+            let outcome = on_processes(context, &spinner, &piece, &cancel).await?;
+            worst = worse(worst, report(context, &spinner, &outcome)?);
+        }
+        Ok(worst)
+    };
+    let ended = interrupt.heed(&canceller, all).await;
+    spinner.finish_and_clear();
+    match ended {
+        Err(_) if cancel.is_cancelled() => {
+            Err(Failure::new(Kind::Interrupted, "the scenario was interrupted; its lab is stopped and removed"))
+        }
+        ended => ended,
+    }
+}
+
+/// Plays a scenario as often as it is to be.
+fn repeat(
+    args: &Args,
+    piece: &Piece,
+    play: impl Fn(&Piece) -> Result<Outcome, Failure>,
+    context: &Context,
+) -> Result<u8, Failure> {
+    let spinner = ProgressBar::hidden();
+    seeded(args, piece).try_fold(0, |worst, piece| Ok(worse(worst, report(context, &spinner, &play(&piece)?)?)))
+}
+
+/// The scenario with one seed after another.
+fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> {
+    let first = args.seed.unwrap_or(piece.scenario.seed);
+    let piece = piece.clone();
+    (0..args.repeat).map(move |at| {
+        let scenario = Scenario { seed: first.wrapping_add(at), ..piece.scenario.clone() };
+        Piece { scenario, ..piece.clone() }
+    })
+}
+
+/// The worse of two exit codes: failed, unknown, held.
+fn worse(one: u8, other: u8) -> u8 {
+    if one == 1 || other == 1 { 1 } else { one.max(other) }
+}
+
+fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece) -> Outcome {
+    let mut story = Story::begin(context.output, spinner, piece, "in the simulator");
+    let played = raftian_sim::play_watched(&piece.scenario, &mut |moment: Moment<'_>| story.tell(&moment));
+    let line = played.stopped.as_ref().map(Stopped::line);
+    let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
+    let is_judged = piece.scenario.steps.iter().any(|step| step.statement == Statement::Finish);
+    let verdict = match (&played.stopped, played.undecided) {
+        _ if is_broken => Some(Verdict::Violated),
+        (None, true) => Some(Verdict::Unknown),
+        (None, false) if is_judged => Some(Verdict::Valid),
+        _ => None,
+    };
+    Outcome {
+        scenario: piece.name.clone(),
+        title: piece.scenario.title.clone(),
+        engine: On::Sim,
+        seed: piece.scenario.seed,
+        holds: played.stopped.is_none(),
+        line: line.filter(|line| *line > 0),
+        why: played.stopped.as_ref().map(Stopped::to_string),
+        verdict,
+        took_ms: played.virtual_us as f64 / 1e3,
+        hash: Some(format!("{:016x}", played.hash)),
+        lines: story.end(),
+    }
+}
+
+async fn on_processes(
+    context: &Context,
+    spinner: &ProgressBar,
+    piece: &Piece,
+    cancel: &Cancel,
+) -> Result<Outcome, Failure> {
+    let nodes = words::nodes(usize::from(piece.scenario.plan.founders));
+    let place = format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs());
+    let mut story = Story::begin(context.output, spinner, piece, &place);
+    spinner.set_message("starting the lab");
+    let (stopped, verdict, took_ms) = with_lab(context, "run", spinner, async |lab| {
+        let play = async {
+            let mut engine = LabEngine::start(lab, &piece.scenario).await?;
+            let began = std::time::Instant::now();
+            let stopped =
+                raftian_script::run(&mut engine, &piece.scenario, &mut |moment: Moment<'_>| story.tell(&moment)).await;
+            let verdict = engine.ending().map(|ending| ending.verdict);
+            Ok((stopped, verdict, began.elapsed().as_secs_f64() * 1e3))
+        };
+        tokio::select! {
+            played = play => played,
+            () = cancel.cancelled() => Err(Failure::new(Kind::Interrupted, "")),
+        }
+    })
+    .await?;
+    let line = stopped.as_ref().map(raftian_script::Stopped::line);
+    Ok(Outcome {
+        scenario: piece.name.clone(),
+        title: piece.scenario.title.clone(),
+        engine: On::Processes,
+        seed: piece.scenario.seed,
+        holds: stopped.is_none(),
+        line: line.filter(|line| *line > 0),
+        why: stopped.as_ref().map(ToString::to_string),
+        verdict,
+        took_ms,
+        hash: None,
+        lines: story.end(),
+    })
+}
+
+/// Says what came of it. The exit code.
+fn report(context: &Context, spinner: &ProgressBar, outcome: &Outcome) -> Result<u8, Failure> {
+    spinner.suspend(|| context.output.data(outcome, summary))?;
+    Ok(match (outcome.holds, outcome.verdict) {
+        (false, _) => Verdict::Violated.exit_code(),
+        (true, verdict) => verdict.map_or(0, Verdict::exit_code),
+    })
+}
+
+fn summary(outcome: &Outcome) -> String {
+    let Outcome { engine, why, verdict, took_ms, .. } = outcome;
+    let time = if *engine == On::Sim { " of virtual time" } else { "" };
+    match (why, verdict) {
+        (Some(why), _) => format!("It does not hold: {why}\n"),
+        (None, Some(verdict)) => format!("It holds, in {:.1} s{time}; verdict {verdict}\n", took_ms / 1e3),
+        (None, None) => format!("It holds, in {:.1} s{time}; nothing was judged\n", took_ms / 1e3),
+    }
+}
+
+/// The scenario that is wanted: one that comes with raftian, or that of a file.
+fn piece(context: &Context, wanted: &std::path::Path) -> Result<Piece, Failure> {
+    let name = wanted.display().to_string();
+    if let Some(figure) = Figure::named(&name) {
+        return Ok(Piece { name, text: figure.text.to_owned(), scenario: figure.scenario() });
+    }
+    let may_be_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if may_be_name && !wanted.exists() {
+        let near = nearest(&name, FIGURES.iter().map(|figure| figure.name));
+        let hint = near.map_or("see `raftianctl run --list`".to_owned(), |near| format!("did you mean `{near}`?"));
+        return Err(Failure::new(Kind::Usage, format!("there is no scenario and no file `{name}`; {hint}")));
+    }
+    let (text, scenario) = script::scenario(context, wanted)?;
+    Ok(Piece { name, text, scenario })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_says_how_long_an_expectation_has() {
+        assert!(EXAMPLES.contains(&format!("an expectation has {} s at least", PATIENCE.as_secs())));
+    }
+
+    #[test]
+    fn what_failed_is_worse_than_what_is_unknown() {
+        assert_eq!((worse(0, 3), worse(3, 1), worse(1, 0), worse(0, 0)), (3, 1, 1, 0));
+    }
+}

@@ -1,0 +1,63 @@
+//! What a shell sees of `raftianctl run` in the simulator: no lab, no daemon, one process.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+#[track_caller]
+fn expect(words: &[&str], code: i32) -> (String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
+    let output = command.args(words).stdin(Stdio::null()).output().expect("the program runs");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).expect("text"));
+    assert_eq!(output.status.code(), Some(code), "{words:?}\n{out}\n{err}");
+    (out, err)
+}
+
+#[test]
+fn each_line_is_told_with_its_time_and_then_what_came_of_all() {
+    let (out, _) = expect(&["run", "split_brain"], 0);
+    assert!(out.starts_with("Two leaders at a time"), "{out}");
+    assert!(out.contains("in the simulator, seed 1") && out.contains("s  partition n1,n2 n3,n4,n5\n"), "{out}");
+    assert!(out.trim_end().ends_with("of virtual time; verdict valid"), "{out}");
+}
+
+#[test]
+fn runs_that_are_repeated_have_seeds_that_follow_each_other_and_the_hashes_of_sim_figure() {
+    let (out, _) = expect(&["run", "fig8_unreliable", "--seed", "7", "--repeat", "3", "-o", "json"], 0);
+    let runs: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(runs.iter().map(|run| run["seed"].as_u64().unwrap()).collect::<Vec<_>>(), [7, 8, 9]);
+    assert!(runs.iter().all(|run| run["holds"] == true && run["engine"] == "sim"), "{out}");
+    assert_ne!(runs[0]["hash"], runs[1]["hash"]);
+    let (out, _) = expect(&["run", "fig7_a", "-o", "json"], 0);
+    let (figure, _) = expect(&["sim", "figure", "fig7_a", "-o", "json"], 0);
+    let [run, figure]: [Value; 2] = [out, figure].map(|text| serde_json::from_str(&text).expect("JSON"));
+    assert_eq!(run["hash"], figure["hash"]);
+}
+
+#[test]
+fn what_is_not_there_is_wrong_usage_with_what_is_near() {
+    let (_, err) = expect(&["run", "split_brian"], 2);
+    assert!(err.contains("there is no scenario and no file `split_brian`; did you mean `split_brain`?"), "{err}");
+    let (_, err) = expect(&["run", "no/such.scenario"], 2);
+    assert!(err.contains("no/such.scenario cannot be read"), "{err}");
+    let (_, err) = expect(&["run", "fig7_a", "--engine", "processes"], 2);
+    assert!(err.contains("fig7_a, line 6: `n1 term 7 log "), "{err}");
+    assert!(err.contains("real processes start with empty disks; play it with `--engine sim`"), "{err}");
+    expect(&["run"], 2);
+    expect(&["run", "fig7_a", "--repeat", "0"], 2);
+}
+
+#[test]
+fn the_list_has_groups_and_says_for_each_scenario_what_can_play_it() {
+    let (out, _) = expect(&["run", "--list"], 0);
+    for part in ["Figure 7 of the paper", "Elections", "Membership", "ENGINES", "sim, processes"] {
+        assert!(out.contains(part), "{part} in\n{out}");
+    }
+    let (out, _) = expect(&["run", "--list", "-o", "json"], 0);
+    let listed: Value = serde_json::from_str(&out).expect("JSON");
+    for listed in listed.as_array().expect("a list") {
+        let engines = listed["engines"].as_array().expect("engines");
+        assert_eq!(engines[0], "sim", "{listed}");
+        assert_eq!(engines.len() == 1, listed["why_not_processes"].is_string(), "{listed}");
+    }
+}
