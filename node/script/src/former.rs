@@ -2,9 +2,15 @@
 
 use crate::words::Words;
 
+/// A statement of more words was never one.
+const LONGEST: usize = 8;
+
 /// What a statement that begins with this former word is now, as far as it can be told; nothing if it was never one.
 pub(crate) fn now(verb: &str, words: &Words<'_>) -> Option<String> {
     let mut rest = words.rest();
+    if rest.len() > LONGEST {
+        return None;
+    }
     let refused = rest.pop_if(|last| *last == "refused").map_or("", |_| " refused");
     let now = match (verb, rest.as_slice()) {
         ("crash", rest) => format!("kill {}", rest.join(" ")),

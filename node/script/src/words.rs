@@ -184,7 +184,7 @@ impl<'a> Words<'a> {
 
     /// Takes a time.
     pub(crate) fn time_us(&mut self) -> Result<u64, Unreadable> {
-        self.parsed("a time such as 300ms (at most a day)", time_us)
+        self.parsed("a time in us, ms or s, such as 300ms (at most a day)", time_us)
     }
 
     /// Takes the name of a node.
@@ -291,7 +291,7 @@ impl Word<'_> {
         let mut text = String::new();
         let mut chars = self.text.chars();
         for c in chars.by_ref().take(SHOWN) {
-            match c.is_control() {
+            match c.is_control() || turns_text(c) {
                 true => text.extend(c.escape_default()),
                 false => text.push(c),
             }
@@ -303,6 +303,11 @@ impl Word<'_> {
     fn refused(&self, why: String) -> Unreadable {
         Unreadable { line: self.line, column: self.column, why }
     }
+}
+
+/// Whether a character changes the direction in which text is shown, so that a message would not read as it is written.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The known word that is most like what was typed, if one is like it.

@@ -79,7 +79,7 @@ fn a_typo_is_met_with_its_place_and_the_nearest_word() {
         ("servers 3\ndeliver n1 => n2", "line 2, column 12: expected `->`, found `=>`; did you mean `->`?"),
         ("servers 3\ndeliver n1 -> n2 apend", "line 2, column 18: expected "),
         ("servers 3\ndeliver n1 -> n2 apend", "found `apend`; did you mean `append`?"),
-        ("servers 3\nadvance 300", "line 2, column 9: expected a time such as 300ms (at most a day), found `300`"),
+        ("servers 3\nadvance 300", "line 2, column 9: expected a time in us, ms or s, such as 300ms"),
         ("servers 3\npartition n1,n5 n2", "line 2, column 14: there is no n5"),
         ("servers 3\npartition n1,n2", "line 2, column 16: expected nodes such as n1,n2, but the line ends here"),
         ("servers 3\npartition n1,\n  n2 | n3", "line 2, column 14: expected a node such as n1, found ``"),

@@ -68,6 +68,11 @@ struct Known {
 }
 
 impl Peers {
+    /// After so long the caller of a peer has given its call up.
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
     /// No peer is known yet.
     pub(crate) fn new(config: &NodeConfig, lock: GlobalLock) -> Peers {
         let links = Links::new(config.id, config.seed);

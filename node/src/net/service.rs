@@ -25,7 +25,7 @@ use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::experiment::xml;
 use crate::host::inbox::{Inbox, Input};
@@ -148,13 +148,16 @@ impl Service {
         heard.map_err(|_| NodeError::TimedOut { waited_ms: since.elapsed().as_millis() as u64 })
     }
 
-    /// Hands a peer's request to the core and waits for its reply.
+    /// Hands a peer's request to the core and waits for its reply, as long as the peer does: an answer may wait for a disk
+    /// that never answers, and calls that are given up must not gather here meanwhile.
     async fn deliver(&self, head: Head, request: Request) -> Result<Message, NodeError> {
         if head.to != self.own {
             return Err(NodeError::WrongNode { node: self.own, meant: head.to });
         }
         self.peers.request_arrives(head.from).map_err(cut)?;
-        let reply = self.ask(|answer| Input::Request(head.request(request), answer)).await??;
+        let patience = self.peers.call_timeout();
+        let reply = timeout(patience, self.ask(|answer| Input::Request(head.request(request), answer))).await;
+        let reply = reply.map_err(|_| NodeError::TimedOut { waited_ms: patience.as_millis() as u64 })???;
         self.peers.reply_leaves(head.from).map_err(cut)?;
         Ok(reply)
     }

@@ -13,7 +13,7 @@ use crate::{progress, units, words};
 const EXAMPLES: &str = "\
 Examples:
   raftianctl transfer-leader n3
-  raftianctl transfer-leader '@any,!@leader'
+  raftianctl transfer-leader n3 --timeout 5s
 
 The leader lets the other catch up, and then has it stand for election at once. Commands wait meanwhile; none is lost.";
 

@@ -27,8 +27,9 @@ pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// clients drop an idle connection: a server that drops it first would lose the call that is just being sent.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// From this age on an unproven connection gives way to a newer one, where there is no room for both.
-const GIVES_WAY_AFTER: Duration = Duration::from_secs(1);
+/// From this age on an unproven connection gives way to a newer one, where there is no room for both. Our callers show the
+/// secret at once; the older the strangers' may become, the longer a caller waits behind them in the kernel's queue.
+const GIVES_WAY_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest time between two looks at a connection's deadline.
 const LOOK: Duration = Duration::from_secs(5);
