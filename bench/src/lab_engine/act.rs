@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use raftian_rpc::NodeId;
+use raftian_rpc::control::NodeStatus;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::Effect;
 use raftian_rpc::lab::{
@@ -153,17 +154,21 @@ impl LabEngine {
         self.verb(Verb::Restart, &down).await
     }
 
-    /// Waits until there is a leader, and has it hand over to this node.
+    /// Waits until there is a leader, has it hand over to this node, and waits until that has committed an entry of its
+    /// term: in a simulator all is delivered.
     async fn elect(&self, id: NodeId) -> Performed<Infallible> {
         let began = Instant::now();
         let mut missing = "there is no leader that could hand over".to_owned();
         loop {
             let view = self.view().await?;
-            if view.node(id).is_none() {
-                return Err(Halt::Failed(format!("{id} is down")));
-            }
+            let Some(said) = view.node(id) else { return Err(Halt::Failed(format!("{id} is down"))) };
             match view.leader() {
-                Some((leader, term)) if leader == id => return Ok(Some(format!("{id} leads term {term}"))),
+                Some((leader, term)) if leader == id => {
+                    if has_committed(said) {
+                        return Ok(Some(format!("{id} leads term {term}")));
+                    }
+                    missing = format!("{id} leads term {term}, and has committed no entry of it");
+                }
                 Some(_) if view.effective.is_some() => {
                     if let Err(why) = self.transfer(id).await? {
                         missing = why;
@@ -214,6 +219,12 @@ fn answered(answer: anyhow::Result<Option<String>>) -> Asked {
             Err(error) => Err(failed(error)),
         },
     }
+}
+
+/// Whether a leader has committed an entry of its term, as far as can be seen.
+fn has_committed(leader: &NodeStatus) -> bool {
+    let is_known = leader.membership.as_ref().is_some_and(|membership| membership.committed);
+    is_known || leader.commit_index == leader.last_index
 }
 
 fn done_if_it_can(outcome: Result<Option<String>, String>) -> Option<String> {
