@@ -26,7 +26,7 @@ const MAX_CONNECTIONS: usize = 64;
 
 /// From this age on a connection gives way to a newer one, where there is no room for both. Who asks at once is answered
 /// long before.
-const GIVES_WAY_AFTER: Duration = Duration::from_millis(20);
+const GIVES_WAY_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a caller may take to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(2);

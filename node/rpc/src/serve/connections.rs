@@ -29,7 +29,7 @@ pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// From this age on an unproven connection gives way to a newer one, where there is no room for both. Our callers show the
 /// secret at once; the older the strangers' may become, the longer a caller waits behind them in the kernel's queue.
-const GIVES_WAY_AFTER: Duration = Duration::from_millis(50);
+const GIVES_WAY_AFTER: Duration = Duration::from_millis(250);
 
 /// The longest time between two looks at a connection's deadline.
 const LOOK: Duration = Duration::from_secs(5);
