@@ -61,6 +61,10 @@ const BROKEN: &[(&str, &[&str])] = &[
     ("duplicate_retry", &["app_no_duplicate_suppression"]),
     ("dedup_across_snapshot", &["app_no_duplicate_suppression"]),
     ("restart_all_then_minority", &["quorum_half"]),
+    ("split_brain", &["conflict_kept"]),
+    ("lose_the_majority", &["next_index_stuck"]),
+    ("rolling_restart", &["term_not_persisted", "vote_not_persisted"]),
+    ("add_a_member", &["joint_left_early", "next_index_stuck"]),
 ];
 
 /// Some planted bugs make a server panic, which is told as a violation and need not be printed.
