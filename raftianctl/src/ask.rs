@@ -153,12 +153,7 @@ impl Asked {
             let late = Instant::now() + PAUSE >= deadline;
             if way.through.is_some() || !refusal.retry || late {
                 let kind = if refusal.open || late { Kind::TimedOut } else { Kind::Failed };
-                let rest = match (what, open) {
-                    (Asking::Read, _) => "",
-                    (Asking::Command, true) => "; the command may still be applied",
-                    (Asking::Command, false) => "; it was not applied",
-                };
-                return Err(Failure::new(kind, format!("{}{rest}", refusal.why)));
+                return Err(Failure::new(kind, refusal.in_words(what, open)));
             }
             if place + 1 == targets.len() {
                 tokio::time::sleep(PAUSE).await;
@@ -254,6 +249,21 @@ pub(crate) fn targets(status: &LabStatus, through: Option<NodeId>) -> Result<Vec
     }
 }
 
+impl Refusal {
+    /// This last refusal in words; `open` says whether this attempt or an earlier one may have had an effect.
+    fn in_words(&self, what: Asking, open: bool) -> String {
+        let why = &self.why;
+        match (what, open) {
+            (Asking::Read, _) => why.clone(),
+            (Asking::Command, true) if self.open => format!("{why}; the command may still be applied"),
+            (Asking::Command, true) => {
+                format!("no outcome: an earlier attempt may still be applied, and the last one was refused ({why})")
+            }
+            (Asking::Command, false) => format!("{why}; it was not applied"),
+        }
+    }
+}
+
 fn refusal(node: NodeId, error: &ClientError) -> Refusal {
     match NodeError::from_client(error) {
         Some(NodeError::TimedOut { waited_ms }) => Refusal {
@@ -275,6 +285,16 @@ fn refusal(node: NodeId, error: &ClientError) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_of_the_last_attempt_promises_nothing_for_an_earlier_one() {
+        let last = Refusal { why: "n1 takes no more: nothing has happened".into(), open: false, retry: true };
+        let words = last.in_words(Asking::Command, true);
+        assert!(words.starts_with("no outcome: an earlier attempt may still be applied, and the last one"), "{words}");
+        assert_eq!(last.in_words(Asking::Command, false), "n1 takes no more: nothing has happened; it was not applied");
+        let silent = Refusal { open: true, ..last };
+        assert!(silent.in_words(Asking::Command, true).ends_with("; the command may still be applied"));
+    }
 
     #[test]
     fn a_command_is_one_that_nodes_understand() {

@@ -79,7 +79,9 @@ impl LabEngine {
             }
             Action::IsolateLeader => {
                 let view = self.view().await?;
-                let Some((leader, _)) = view.leader() else { return Ok(Some("not done: nobody leads".to_owned())) };
+                let Some((leader, _)) = view.leader() else {
+                    return Ok(Some("not done: there is no leader".to_owned()));
+                };
                 let others = view.all().filter(|id| *id != leader);
                 self.cut(others.flat_map(|other| [(leader, other), (other, leader)]).collect()).await?;
                 Ok(Some(format!("{leader} is cut off")))

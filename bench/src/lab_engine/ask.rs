@@ -98,7 +98,9 @@ impl LabEngine {
                 let leader = self.view().await?.leader().map(|(leader, _)| leader);
                 return match leader == Some(at) {
                     true => self.change(change).await,
-                    false => Ok(Err(leader.map_or("nobody leads".to_owned(), |leader| format!("{leader} leads")))),
+                    false => {
+                        Ok(Err(leader.map_or("there is no leader".to_owned(), |leader| format!("{leader} leads"))))
+                    }
                 };
             }
         };

@@ -37,7 +37,7 @@ impl LabEngine {
         let mut history = self.clients.end().await;
         // A cluster that lives answers; and the judges have something to judge, whatever was asked before.
         let Some((leader, _)) = self.view().await?.leader() else {
-            return Err(Halt::Failed("the lab does not come to life: nobody leads".to_owned()));
+            return Err(Halt::Failed("the lab does not come to life: there is no leader".to_owned()));
         };
         let probe = match self.app {
             AppKind::Kv => self.read(leader).await?,

@@ -3,11 +3,10 @@
 //! Invariant: nothing is remembered, and nothing is paid, unless somebody asked for it.
 
 use raftian_raft::{Contradiction, Event, Index, Message, NodeId, ReadOutcome};
-use raftian_script::Op;
+use raftian_script::{Op, Part};
 
 use crate::invariant::Violation;
 use crate::queue::MessageId;
-use raftian_wal::Part;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]

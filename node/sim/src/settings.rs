@@ -3,7 +3,7 @@
 use raftian_apps::{DEFAULT_PLAYERS, Machine};
 use raftian_driver::{Compaction, Links};
 use raftian_raft::{NodeId, Options};
-use raftian_script::{Part, Plan};
+use raftian_script::Plan;
 
 /// A log gets no longer than this before a snapshot is taken, whatever the plan says: each restart replays all of it, so
 /// that long runs would cost the square of their length.
@@ -213,13 +213,4 @@ impl Settings {
 pub(crate) fn first_machine(plan: &Plan) -> Machine {
     let machine = Machine::new(plan.app, DEFAULT_PLAYERS).expect("the board holds the default players");
     machine.with_limits(plan.limits)
-}
-
-/// The part of a log that a scenario means.
-pub(crate) fn wal_part(part: Part) -> raftian_wal::Part {
-    match part {
-        Part::HardState => raftian_wal::Part::HardState,
-        Part::Snapshot => raftian_wal::Part::Snapshot,
-        Part::Entry(index) => raftian_wal::Part::Entry(index),
-    }
 }

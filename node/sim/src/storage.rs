@@ -7,8 +7,8 @@
 //! recovery makes of the bytes.
 
 use raftian_raft::{Discard, NodeId, Persist, Persisted, Snapshot, Write};
-use raftian_script::Crashes;
-use raftian_wal::{Located, MemDisk, Part, Recovered, Wal, WalError, locate};
+use raftian_script::{Crashes, Part};
+use raftian_wal::{Located, MemDisk, Recovered, Wal, WalError, locate};
 
 use crate::random::{DiskStream, random};
 
@@ -283,21 +283,20 @@ impl Storage {
         }
         // What the kernel does by itself after a while: or a power cut could take back the proof that this was durable.
         self.disk.write_back();
-        let found = locate(&self.disk, part).ok().flatten().filter(|found| found.vouched)?;
+        let found = locate(&self.disk, in_log(part)).ok().flatten().filter(|found| found.vouched)?;
         let offset = found.offset + random([name, DiskStream::Offset as u64]) % found.length.max(1);
         self.disk.flip_bit(&found.file, offset as usize, (random([name, DiskStream::Bit as u64]) % 8) as u8);
-        let part = found.part;
         self.damage = Some(found);
-        Some(part)
+        self.damage()
     }
 
     /// Why no bit can flip in this record; nothing if one can.
     pub(crate) fn why_not_flip(&self, part: Part) -> Option<&'static str> {
         let disk = self.disk.fork();
         disk.write_back();
-        match locate(&disk, part).ok().flatten() {
+        match locate(&disk, in_log(part)).ok().flatten() {
             _ if self.is_damaged() => Some("is damaged already"),
-            Some(found) if found.part != part => Some("has no such record"),
+            Some(found) if found.part != in_log(part) => Some("has no such record"),
             None => Some("has no such record"),
             Some(found) if !found.vouched => Some("has nothing after that record, so that it would be taken for torn"),
             Some(_) => None,
@@ -311,12 +310,30 @@ impl Storage {
 
     /// Whether the log would refuse to open, because of a bit that flipped.
     pub(crate) fn is_damaged(&self) -> bool {
-        self.damage.is_some() && locate(&self.disk, Part::HardState).is_err()
+        self.damage.is_some() && locate(&self.disk, in_log(Part::HardState)).is_err()
     }
 
     /// Where bits flipped since the log was opened.
     pub(crate) fn damage(&self) -> Option<Part> {
-        self.damage.as_ref().map(|found| found.part)
+        self.damage.as_ref().map(|found| of_log(found.part))
+    }
+}
+
+/// What a scenario calls so, as the log knows it.
+fn in_log(part: Part) -> raftian_wal::Part {
+    match part {
+        Part::HardState => raftian_wal::Part::HardState,
+        Part::Snapshot => raftian_wal::Part::Snapshot,
+        Part::Entry(index) => raftian_wal::Part::Entry(index),
+    }
+}
+
+/// What the log knows so, as a scenario calls it.
+fn of_log(part: raftian_wal::Part) -> Part {
+    match part {
+        raftian_wal::Part::HardState => Part::HardState,
+        raftian_wal::Part::Snapshot => Part::Snapshot,
+        raftian_wal::Part::Entry(index) => Part::Entry(index),
     }
 }
 

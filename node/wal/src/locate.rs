@@ -5,7 +5,6 @@
 //! Deliberately absent: the headers of segments, which have a hard state and an index as well, and the durable mark.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use bytes::Bytes;
 use raftian_raft::{Index, NodeId};
@@ -23,17 +22,6 @@ pub enum Part {
     Snapshot,
     /// The entry at this index. If the log does not have it, the next one; if there is none, the last one.
     Entry(Index),
-}
-
-/// In the form of a scenario: `hard_state`, `snapshot` or `entry 3`.
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Part::HardState => f.write_str("hard_state"),
-            Part::Snapshot => f.write_str("snapshot"),
-            Part::Entry(index) => write!(f, "entry {index}"),
-        }
-    }
 }
 
 /// The place of a part of the log.

@@ -6,9 +6,7 @@ use raftian_raft::{
     AppendEntries, AppendReply, Body, Conflict, Entry, Event, InstallSnapshot, LastEntry, Message, NodeId, ReadOutcome,
     Reply, Request, RoleKind, SnapshotReply,
 };
-use raftian_script::Op;
-
-use raftian_wal::Part;
+use raftian_script::{Op, Part};
 
 /// What the letters of a chart mean.
 pub(super) const LEGEND: &str = "5@3 is entry 5, of term 3; t3 is term 3; an arrow ends where and when its message \

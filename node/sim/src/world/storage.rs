@@ -17,7 +17,7 @@ use crate::members::{Ids, Members, bit};
 use crate::node::{Input, Node};
 use crate::queue::Event;
 use crate::random::{Stream, random};
-use crate::settings::{first_machine, wal_part};
+use crate::settings::first_machine;
 
 impl World {
     /// The disk takes on all that waits, unless it is busy.
@@ -151,7 +151,7 @@ impl World {
                 Some(format!("without {node} a quorum would be lost for good"))
             }
             Action::FlipBit { node, part } => {
-                storage(node).why_not_flip(wal_part(*part)).map(|why| format!("the disk of {node} {why}"))
+                storage(node).why_not_flip(*part).map(|why| format!("the disk of {node} {why}"))
             }
             Action::KeepDisk(node) => storage(node).is_damaged().then(|| format!("the disk of {node} is damaged")),
             Action::Wipe(node) | Action::PutBackDisk(node) if self.nodes[place(*node)].is_up() => {
@@ -235,7 +235,7 @@ impl World {
             return;
         }
         let name = random([self.seed, Stream::Flip as u64, at as u64, self.steps]);
-        if let Some(part) = self.nodes[at].storage.flip(wal_part(part), name) {
+        if let Some(part) = self.nodes[at].storage.flip(part, name) {
             self.coverage.note_rare(Rare::RecordDamaged);
             self.journal.note(self.now_us, self.steps, || What::Damaged(self.nodes[at].id(), part));
         }
