@@ -86,6 +86,18 @@ fn what_is_not_so_on_processes_stops_a_scenario_with_its_line_and_leaves_nothing
 }
 
 #[test]
+fn an_action_that_cannot_be_done_when_its_time_comes_is_not_done_and_said_to_be_so() {
+    let lab = Lab::new();
+    let temporary = Temporary::of(&lab);
+    fs::write(lab.home().join("mine.scenario"), "servers 3\nelect n1\nkill n2\npause n2\nexpect leader n1\n").unwrap();
+    let ran = temporary.run(&lab, "run mine.scenario --engine processes");
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stdout.contains("not done: "), "{ran:#?}");
+    assert!(!ran.stdout.contains("raftianctl restart"), "the lab is gone when this is read: {ran:#?}");
+    assert!(temporary.is_empty());
+}
+
+#[test]
 fn a_file_that_processes_cannot_play_is_refused_before_anything_starts() {
     let lab = Lab::new();
     let temporary = Temporary::of(&lab);

@@ -143,7 +143,17 @@ impl LabEngine {
         if nodes.is_empty() {
             return Ok(Some("there is none to do it to".to_owned()));
         }
-        let report = self.lab.act(verb, these(nodes), false).await.map_err(failed)?;
+        let report = match self.lab.act(verb, these(nodes), false).await {
+            Ok(report) => report,
+            // The lab is not in a state for it. What the daemon advises is for one that stays.
+            Err(error) => match error.downcast::<LabError>() {
+                Ok(LabError::Conflict(why)) => {
+                    return Ok(Some(format!("not done: {}", why.split(';').next().unwrap_or_default())));
+                }
+                Ok(error) => return Err(Halt::Failed(error.to_string())),
+                Err(error) => return Err(failed(error)),
+            },
+        };
         let untouched: Vec<NodeId> = nodes.iter().copied().filter(|id| !report.changed.contains(id)).collect();
         Ok((!untouched.is_empty())
             .then(|| format!("not done to {}: it was so already, or cannot be", names(&untouched))))

@@ -28,7 +28,7 @@ impl fmt::Display for Unfit {
         if *line > 0 {
             write!(f, "line {line}: ")?;
         }
-        write!(f, "`{statement}`: {why}; play it with `--engine sim`")
+        write!(f, "`{statement}`: {why}")
     }
 }
 
@@ -38,6 +38,7 @@ pub fn unfit(scenario: &Scenario) -> Option<Unfit> {
         let mut present: BTreeSet<NodeId> = NodeId::first(scenario.plan.founders).collect();
         scenario.steps.iter().find_map(|step| {
             let why = refusal(&step.statement).map(str::to_owned).or_else(|| absence(step, &present));
+            let why = why.map(elsewhere).or_else(|| other_app(step, &scenario.plan));
             present.extend(newcomer(&step.statement));
             why.map(|why| Unfit { line: step.line, statement: step.to_string(), why })
         })
@@ -88,8 +89,13 @@ fn setting(scenario: &Scenario) -> Option<Unfit> {
     odd.into_iter().find(|(_, is_odd, _)| *is_odd).map(|(word, _, why)| Unfit {
         line: lines.of(word),
         statement: if word == "n" { "pre_vote, check_quorum".to_owned() } else { word.to_owned() },
-        why: why.to_owned(),
+        why: elsewhere(why.to_owned()),
     })
+}
+
+/// What processes cannot do, and what can.
+fn elsewhere(why: String) -> String {
+    format!("{why}; play it with `--engine sim`")
 }
 
 /// Why a statement cannot be carried out, if so.
@@ -105,6 +111,13 @@ fn refusal(statement: &Statement) -> Option<&'static str> {
         Statement::Expect { condition, .. } => refused_condition(condition),
         Statement::Elect(_) | Statement::Ask { .. } | Statement::Advance(_) | Statement::Finish => None,
     }
+}
+
+/// Why a client cannot want this of the application.
+fn other_app(step: &Step, plan: &Plan) -> Option<String> {
+    let Statement::Do(Action::Op { op, .. }) = &step.statement else { return None };
+    let (of, is) = (op.app(), plan.app);
+    (of != is).then(|| format!("this is an operation of `{of}`, and the scenario is of `{is}`; say `app {of}`"))
 }
 
 fn refused_action(action: &Action) -> Option<&'static str> {
@@ -225,6 +238,13 @@ mod tests {
             assert!(told.starts_with("line 4: ") && told.contains(told_of), "{told}");
             assert!(told.ends_with("; play it with `--engine sim`"), "{told}");
         }
+    }
+
+    #[test]
+    fn what_a_client_wants_of_another_application_is_refused() {
+        let scenario = "servers 3\nclients 1\nelect n1\nattack 3";
+        let why = "this is an operation of `attack`, and the scenario is of `kv`; say `app attack`";
+        assert_eq!(told(scenario), Some(format!("line 4: `client 0 attack 3`: {why}")));
     }
 
     #[test]

@@ -105,7 +105,11 @@ fn check_clients(words: &Words<'_>, plan: &Plan, steps: &[Step]) -> Result<(), U
     for step in steps {
         let Statement::Do(Action::Op { client, .. }) = step.statement else { continue };
         if client >= plan.clients {
-            return Err(words.refuse(format!("there are {} clients, numbered from 0 on; see `clients`", plan.clients)));
+            return Err(words.refuse(format!(
+                "there are {} clients, numbered from 0 on; say `clients {}` before the first statement",
+                plan.clients,
+                client + 1
+            )));
         }
     }
     Ok(())

@@ -250,7 +250,7 @@ impl<'a> Words<'a> {
         match self.words.get(self.taken) {
             Some(word) => {
                 let is_node = word.text.parse::<NodeId>().is_ok();
-                let hint = if is_node { "; several nodes are written without blanks: n1,n2" } else { "" };
+                let hint = if is_node { "; where several nodes can be named, it is without blanks: n1,n2" } else { "" };
                 Err(word.refused(format!("expected the end of the line, found `{}`{hint}", word.shown())))
             }
             None => Ok(()),

@@ -180,7 +180,7 @@ fn sides_groups_and_numbers_that_make_no_sense_are_refused() {
         ("partition --shape isolate=n1,n1,n2", "line 2, column 30: n1 is named twice"),
         (
             "partition --shape isolate=n1 n2 n3",
-            "expected the end of the line, found `n2`; several nodes are written without blanks: n1,n2",
+            "expected the end of the line, found `n2`; where several nodes can be named, it is without blanks: n1,n2",
         ),
         ("expect term n1,n1 0", "line 2, column 16: n1 is named twice"),
         ("member set n1,n1", "line 2, column 15: n1 is named twice"),
