@@ -43,7 +43,7 @@ fn a_disk_that_went_back_in_time_is_told_of_and_its_node_counts_for_nothing_unti
     lab.ok("kill n3");
     put_back(&saved, &wal);
     lab.ok("restart n3");
-    let told = "n3 denies what it acknowledged: its disk went back in time, and it counts for no quorum";
+    let told = "n3's disk went back in time: it had lost what it stored up to index ";
     eventually("the leader has seen it", || lab.ok("status").contains(told));
     let events = lab.ok("events -n 100");
     assert!(events.contains("n1 is denied by n3 what n3 acknowledged"), "{events}");
@@ -51,14 +51,57 @@ fn a_disk_that_went_back_in_time_is_told_of_and_its_node_counts_for_nothing_unti
     assert_eq!(doctor.code, 1, "{doctor:#?}");
     assert!(doctor.stdout.contains(told), "{doctor:#?}");
     assert!(doctor.stdout.contains("`raftianctl --lab default member remove n3`"), "{doctor:#?}");
-    // It is sent what it lacks all the same.
+    // It is sent what it lacks all the same. A later leader, and a later daemon, know of it too.
     lab.ok("wait converged");
     assert_eq!(lab.leader(), "n1");
+    lab.ok("transfer-leader n2");
+    assert!(lab.ok("status").contains(told));
+    lab.ok("stop");
+    lab.ok("start");
+    assert!(lab.ok("status").contains(told));
     lab.ok("member remove n3");
     lab.ok("member add n3");
     assert_eq!(lab.node("n3.2")["standing"], "voter");
     let doctor = lab.ok("doctor");
     assert!(!doctor.contains("went back in time"), "{doctor}");
+}
+
+/// Of a log that went back while nobody saw it, the daemon knows: no leader is left that could be denied anything.
+#[test]
+fn a_log_that_ends_before_what_its_disk_held_is_known_for_an_old_one() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("kv set a 1");
+    lab.ok("wait converged");
+    lab.ok("stop n3");
+    let (wal, saved) = (lab.folder().join("nodes/n3/wal"), lab.home().join("saved"));
+    copy(&wal, &saved);
+    lab.ok("restart n3");
+    lab.ok("kv set a 2");
+    lab.ok("wait converged");
+    lab.ok("stop");
+    put_back(&saved, &wal);
+    lab.ok("start");
+    let status = lab.ok("status");
+    assert!(status.contains("n3's disk went back in time"), "{status}");
+    let events = lab.ok("events -n 100");
+    assert!(events.contains("ALARM: n3 has lost committed entries, up to index "), "{events}");
+}
+
+#[test]
+fn a_log_of_another_lab_is_refused() {
+    let (lab, other) = (Lab::new(), Lab::new());
+    for lab in [&lab, &other] {
+        lab.ok("start -n 3 --app kv");
+        lab.ok("kv set a 1");
+        lab.ok("stop n3");
+    }
+    let [own, foreign] = [&lab, &other].map(|lab| lab.folder().join("nodes/n3/wal"));
+    put_back(&foreign, &own);
+    let restart = lab.run("restart n3");
+    assert_eq!(restart.code, 1, "{restart:#?}");
+    assert!(restart.stderr.contains("belongs to another cluster"), "{restart:#?}");
+    assert!(restart.stderr.contains("remove the node from its cluster and add it again"), "{restart:#?}");
 }
 
 /// n3 goes on alone, as the only member, and knows by a snapshot what it has committed. Then all are put back to before

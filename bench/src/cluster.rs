@@ -331,6 +331,7 @@ impl Cluster {
             id: node,
             voters: self.voters.clone(),
             expects_log,
+            cluster: None,
             folder: self.folder.join(node.to_string()),
             secret: self.secret.clone(),
             seed: self.seed,

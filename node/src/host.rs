@@ -13,6 +13,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod inbox;
+mod owner;
 pub(crate) mod pending;
 mod report;
 mod snapshots;

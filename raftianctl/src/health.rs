@@ -2,7 +2,6 @@
 //!
 //! Invariant: an alarm repeats what nodes have shown; nothing is guessed.
 
-use raftian_rpc::control::Standing;
 use raftian_rpc::lab::LabStatus;
 
 /// Something that is wrong with a cluster.
@@ -19,22 +18,22 @@ pub(crate) fn alarms(status: &LabStatus) -> Vec<Alarm> {
         text: format!("{divergence}: what one of them acknowledged is lost on the other"),
         advice: "keep the lab's folder; `raftianctl log @all` shows the logs side by side".to_owned(),
     });
-    divergence.chain(denials(status)).collect()
+    divergence.chain(roll_backs(status)).collect()
 }
 
-/// Followers that deny what they acknowledged to their leader.
-fn denials(status: &LabStatus) -> impl Iterator<Item = Alarm> {
-    let leader = status.nodes.iter().filter(|node| status.leader == Some(node.node));
-    let peers = leader.filter_map(|node| node.server.as_ref()).flat_map(|server| &server.peers);
-    peers.filter(|peer| peer.denies && peer.standing != Standing::Leaving).map(|peer| {
-        let (node, name) = (peer.node, peer.node.name());
-        Alarm {
+/// Nodes whose disks went back in time.
+fn roll_backs(status: &LabStatus) -> impl Iterator<Item = Alarm> {
+    status.nodes.iter().filter_map(|report| {
+        let (node, index) = (report.node, report.rolled_back?);
+        let name = node.name();
+        Some(Alarm {
             text: format!(
-                "{node} denies what it acknowledged: its disk went back in time, and it counts for no quorum"
+                "{node}'s disk went back in time: it had lost what it stored up to index {index}, and may have \
+                 forgotten a vote"
             ),
             advice: format!(
                 "`raftianctl member remove {node}` and then `raftianctl member add {name}` give it a new one"
             ),
-        }
+        })
     })
 }

@@ -25,6 +25,10 @@ pub(crate) fn happening(what: &Happening) -> String {
             let torn = torn_tail.as_ref().map(|torn| format!("; cut a torn tail: {torn}")).unwrap_or_default();
             format!("{node} listens on port {}, its log ends at index {last_index}{torn}", address.port())
         }
+        Happening::NodeRolledBack { node, held, last_index } => format!(
+            "ALARM: {node} has lost committed entries, up to index {held}, that its disk had held (its log ends at index \
+             {last_index}): its disk went back in time"
+        ),
         Happening::NodePlaying { node } => format!("{node} plays"),
         Happening::NodeExited { node, state, reason } => {
             let state = match state {

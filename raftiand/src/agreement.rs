@@ -1,7 +1,7 @@
 //! Whether all nodes have committed the same: they are asked twice a second, and compared.
 //!
 //! An entry that two nodes have applied at one index must be the same on both, and so must their states when they have
-//! applied equally much (§5.4.3). Nodes that a bug, a forged log or a disk that went back in time has led apart do not
+//! applied equally much (§5.4.3). And a log that a node recovers must not end before what its disk was seen to hold. Nodes that a bug, a forged log or a disk that went back in time has led apart do not
 //! notice it themselves: the daemon does, whatever the cause.
 //!
 //! Invariant: an alarm is proved by what two nodes say of themselves. It stays until the daemon ends.
@@ -48,8 +48,7 @@ pub(crate) async fn keep_watch(lab: Arc<Lab>) {
 impl Lab {
     /// Two nodes that have committed different entries, if there are any.
     async fn compare(&self) -> Option<Divergence> {
-        // Without entries: how far each has applied, and its state there.
-        let heads = self.pages(1, 0).await;
+        let heads = self.look_at_logs().await;
         if heads.len() < 2 {
             return None;
         }
@@ -64,6 +63,21 @@ impl Lab {
             }
         }
         None
+    }
+
+    /// Where the log of each node that runs and answers ends, without entries. Remembers what its disk holds for good, so
+    /// that an old log is known for one after a restart.
+    pub(crate) async fn look_at_logs(&self) -> Vec<LogPage> {
+        let heads = self.pages(1, 0).await;
+        // No change that anybody waits for.
+        let mut state = self.state();
+        for page in &heads {
+            if let Some(node) = state.nodes.get_mut(&page.node) {
+                node.holds(page.durable_index.min(page.commit_index));
+            }
+        }
+        drop(state);
+        heads
     }
 
     /// A page of the log of each node that runs and answers.
@@ -145,6 +159,7 @@ mod tests {
             snapshot_term: 0,
             first_index: 1,
             last_index: 9,
+            durable_index: 9,
             commit_index: last_applied,
             last_applied,
             digest: digest.to_owned(),

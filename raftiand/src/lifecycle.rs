@@ -70,6 +70,8 @@ impl Lab {
     /// # Errors
     /// Failed when the kernel does not end one of them.
     pub(crate) async fn stop_nodes(&self, ids: &BTreeSet<NodeId>) -> Result<BTreeSet<NodeId>, LabError> {
+        // The last chance to hear what their disks hold.
+        self.look_at_logs().await;
         self.intend(ids, Intent::Stop);
         {
             let state = self.state();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::NodeStatus;
 use raftian_rpc::lab::{Leadership, NodeState};
-use raftian_rpc::{Configuration, NodeId, RoleKind, Term};
+use raftian_rpc::{Configuration, Index, NodeId, RoleKind, Term};
 use raftian_supervise::{Group, Seat};
 use rustix::process::Signal;
 
@@ -49,6 +49,11 @@ pub(crate) struct Node {
     pub(crate) last: Option<NodeStatus>,
     /// Whether it was added to the cluster later, and so began without knowing who is in it.
     pub(crate) joined: bool,
+    /// Up to which index its disk was seen to hold committed entries. Those are never discarded but for a snapshot, so a
+    /// log that ends before is an old one.
+    held: Index,
+    /// Up to which index it has lost entries that its disk had held: for good, since it may have forgotten votes as well.
+    pub(crate) rolled_back: Option<Index>,
 }
 
 /// A process, until its end is taken note of.
@@ -109,6 +114,8 @@ impl Node {
             configuration: None,
             last: None,
             joined: saved.joined,
+            held: saved.held,
+            rolled_back: saved.rolled_back,
         }
     }
 
@@ -147,6 +154,8 @@ impl Node {
             was_ready: self.was_ready,
             starts: self.starts,
             joined: self.joined,
+            held: self.held,
+            rolled_back: self.rolled_back,
             process: group.map(|group| group.leader().clone()),
             server: group.and_then(Group::server),
         }
@@ -193,6 +202,23 @@ impl Node {
     /// Whether it takes itself for the leader, and of which term.
     pub(crate) fn leads(&self) -> Option<Term> {
         self.role.filter(|role| role.role == RoleKind::Leader).map(|role| role.term)
+    }
+
+    /// Its disk holds all entries up to there, and they are committed.
+    pub(crate) fn holds(&mut self, index: Index) {
+        self.held = self.held.max(index);
+    }
+
+    /// It has recovered a log that ends there. Up to which index committed entries are missing, if so.
+    pub(crate) fn recovered(&mut self, last_index: Index) -> Option<Index> {
+        let held = Some(self.held).filter(|held| *held > last_index)?;
+        self.has_lost(held);
+        Some(held)
+    }
+
+    /// It has lost entries up to there that its disk had held.
+    pub(crate) fn has_lost(&mut self, up_to: Index) {
+        self.rolled_back = self.rolled_back.max(Some(up_to));
     }
 
     /// Takes note of a role it tells of. The same one again does not count as new.

@@ -112,16 +112,18 @@ impl Watcher {
     }
 
     fn ready(&mut self, last_index: u64, torn_tail: Option<String>) {
-        let happening = self.lab.change(|state| {
+        let happenings = self.lab.change(|state| {
             let node = state.nodes.get_mut(&self.id)?;
             let address = node.address()?;
             node.client = connect::http(address, &self.lab.secret, CALL_TIMEOUT).ok();
             node.torn_tail = torn_tail.clone();
             node.state = NodeState::Running;
             node.was_ready = true;
-            Some(Happening::NodeReady { node: self.id, address, last_index, torn_tail })
+            let lost =
+                node.recovered(last_index).map(|held| Happening::NodeRolledBack { node: self.id, held, last_index });
+            Some([Some(Happening::NodeReady { node: self.id, address, last_index, torn_tail }), lost])
         });
-        if let Some(happening) = happening {
+        for happening in happenings.into_iter().flatten().flatten() {
             self.lab.journal.record(happening);
         }
     }
@@ -140,6 +142,14 @@ impl Watcher {
                 }
                 state.hear_members_of(self.id)
             }),
+            RaftEvent::AcknowledgementDenied { peer, index } => {
+                self.lab.change(|state| {
+                    if let Some(peer) = state.nodes.get_mut(peer) {
+                        peer.has_lost(*index);
+                    }
+                });
+                true
+            }
             _ => false,
         };
         self.lab.journal.record_at(at_ns, Happening::Raft { node: self.id, event });
@@ -205,6 +215,7 @@ fn assignment(lab: &Lab, id: NodeId) -> Result<Assignment, String> {
         id,
         voters: if joined { Vec::new() } else { NodeId::first(settings.nodes).collect() },
         expects_log,
+        cluster: Some(settings.cluster),
         folder: lab.folder.node(id),
         secret: lab.secret.clone(),
         seed: settings.seed,

@@ -98,6 +98,7 @@ impl Lab {
                 address: node.address(),
                 usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(&process.group.pids())),
                 starts: node.starts,
+                rolled_back: node.rolled_back,
                 last: if server.is_none() { node.last.clone() } else { None },
                 server,
             }

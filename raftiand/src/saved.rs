@@ -8,18 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
+use raftian_rpc::cluster::ClusterId;
 use raftian_rpc::control::{Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::selector::names;
-use raftian_rpc::{AppKind, MAX_NODES, MAX_PLAYERS, NodeId, files};
+use raftian_rpc::{AppKind, Index, MAX_NODES, MAX_PLAYERS, NodeId, files};
 use raftian_supervise::Identity;
 use serde::{Deserialize, Serialize};
 
 use crate::members::Members;
 
 /// The layout of the file; another one is refused.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// How many nodes a lab has by default.
 const DEFAULT_NODES: u16 = 5;
@@ -39,6 +40,8 @@ pub(crate) struct Saved {
 /// What kind of lab it is. Fixed for the life of its folder, since the logs of the nodes depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Settings {
+    /// Which cluster its logs belong to.
+    pub(crate) cluster: ClusterId,
     /// How many nodes it began with, which were its first voters.
     pub(crate) nodes: u16,
     /// The replicated application.
@@ -74,6 +77,12 @@ pub(crate) struct SavedNode {
     /// Whether it was added to the cluster later, and so began without knowing who is in it.
     #[serde(default)]
     pub(crate) joined: bool,
+    /// Up to which index its disk was seen to hold committed entries.
+    #[serde(default)]
+    pub(crate) held: Index,
+    /// Up to which index it has lost entries that its disk had held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rolled_back: Option<Index>,
     /// Its process, if one was running when the file was written.
     pub(crate) process: Option<Identity>,
     /// The process of its server, where that has one of its own.
@@ -160,7 +169,9 @@ impl Settings {
             Some(saved) => saved.agrees_with(request, nodes_now).map(|()| *saved),
             None => {
                 let nodes = request.nodes.unwrap_or(DEFAULT_NODES);
+                let cluster = ClusterId::generate().map_err(|error| LabError::Failed(error.to_string()))?;
                 Ok(Settings {
+                    cluster,
                     nodes,
                     app: request.app.unwrap_or_default(),
                     players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
@@ -365,9 +376,9 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let no_members = text.replace("\"told\"", "\"heard\"");
         let stranger = text.replace("\"n5\"", "\"n7\"");
-        let former = text.replace("\"format\": 3", "\"format\": 2").replace("was_ready", "was");
-        assert!(parse(&former).unwrap_err().contains("its format is 2, and this daemon knows 3"));
-        for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 3", "\"format\": 1")] {
+        let former = text.replace("\"format\": 4", "\"format\": 3").replace("was_ready", "was");
+        assert!(parse(&former).unwrap_err().contains("its format is 3, and this daemon knows 4"));
+        for damaged in ["", "{", &stranger, &no_members, &text.replace("\"format\": 4", "\"format\": 1")] {
             fs::write(&path, damaged).unwrap();
             let error = Saved::load(&path).unwrap_err();
             assert!(error.contains("lab.json is damaged") && error.contains("start afresh"), "{error}");

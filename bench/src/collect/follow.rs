@@ -222,6 +222,7 @@ mod tests {
                 snapshot_term: 0,
                 first_index: 1,
                 last_index: last,
+                durable_index: last,
                 commit_index: last,
                 last_applied: last,
                 digest: format!("{last:016x}"),

@@ -94,6 +94,7 @@ mod tests {
             snapshot_term: 0,
             first_index: 1,
             last_index,
+            durable_index: last_index,
             commit_index,
             last_applied: commit_index,
             digest: format!("{commit_index:016x}"),

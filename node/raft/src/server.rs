@@ -84,6 +84,7 @@ impl Server {
             snapshot_index: self.core.log.snapshot_index(),
             first_index: self.core.log.base().index + 1,
             last_index: self.core.log.last_index(),
+            durable_index: self.core.log.durable(),
             commit_index: self.core.commit_index,
             configuration: self.core.configuration().cloned(),
             configuration_committed: self.core.configuration_is_committed(),

@@ -23,6 +23,8 @@ pub struct Status {
     pub first_index: Index,
     /// The last entry of its log.
     pub last_index: Index,
+    /// The last entry that it knows its disk to hold.
+    pub durable_index: Index,
     /// The last entry it knows to be committed.
     pub commit_index: Index,
     /// The configuration in force; `None` for a server that waits to be added.

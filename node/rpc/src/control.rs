@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::assignment::{HostedGame, Trim};
+use crate::cluster::ClusterId;
 use crate::faults::Rule;
 use crate::game::GameReport;
 use crate::secret::Secret;
@@ -84,6 +85,9 @@ pub struct NodeConfig {
     /// Whether the node has been ready before, so that a missing log is a lost one. A server that has forgotten its
     /// votes must not take part again under its old name.
     pub expects_log: bool,
+    /// Which cluster its log must belong to; `None` where folders are fresh, and nothing is checked.
+    #[serde(default)]
+    pub cluster: Option<ClusterId>,
     /// The node's folder: `wal/` and `trace.jsonl` live in it.
     pub folder: PathBuf,
     /// The lab's secret.
@@ -369,6 +373,9 @@ pub struct LogPage {
     pub first_index: Index,
     /// The last entry of its log.
     pub last_index: Index,
+    /// The last entry that its disk is known to hold.
+    #[serde(default)]
+    pub durable_index: Index,
     /// The last entry known to be committed.
     pub commit_index: Index,
     /// The last entry applied.

@@ -283,6 +283,10 @@ pub struct NodeReport {
     pub usage: Option<ProcessUsage>,
     /// How often it has been started.
     pub starts: u64,
+    /// That its disk went back in time: entries up to this index, which it had stored and others may rest on, are gone
+    /// from it. So it stays until the node is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<Index>,
     /// What it says of itself; `None` when it does not answer.
     pub server: Option<NodeStatus>,
     /// What it said when it last answered, where it does not now; `None` where the daemon has not asked it since the

@@ -15,6 +15,7 @@
 pub mod assignment;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod condition;
 pub mod connect;
 pub mod control;

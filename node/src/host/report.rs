@@ -73,6 +73,7 @@ impl Host {
             snapshot_term: server.snapshot().map_or(0, |snapshot| snapshot.last.term),
             first_index: status.first_index,
             last_index: status.last_index,
+            durable_index: status.durable_index,
             commit_index: status.commit_index,
             last_applied: machine.last_applied(),
             digest: machine.digest().to_string(),

@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use raftian_raft::{NodeId, Persist};
+use raftian_raft::Persist;
+use raftian_rpc::control::NodeConfig;
 use raftian_wal::{Disk, Recovered, Stager, Wal};
 use tokio::sync::mpsc;
 
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Input};
+use crate::host::owner;
 use crate::parent;
 
 /// An open log, with its recovered content.
@@ -55,15 +57,24 @@ impl Figures {
     }
 }
 
-/// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there.
-pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Opened, String> {
-    if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
+/// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there. A log of another
+/// cluster is refused.
+pub(crate) fn open(mut disk: NodeDisk, config: &NodeConfig) -> Result<Opened, String> {
+    let node = config.id;
+    let is_begun = raftian_wal::is_begun(&disk).map_err(|error| error.to_string())?;
+    if config.expects_log && !is_begun {
         return Err(format!(
             "the log in {} is gone, and with it this node's votes and promises; it must not take part again as if it \
              had made none: put the log back, or have the others forget the node and take it in as a new one \
              (`raftianctl member remove {node} && raftianctl member add {node}`)",
             disk.folder().display()
         ));
+    }
+    if let Some(cluster) = config.cluster {
+        match is_begun {
+            false => owner::claim(&mut disk, cluster)?,
+            true => owner::check(&disk, cluster)?,
+        }
     }
     let syncs = disk.syncs();
     let (wal, recovered) = Wal::open(disk, node).map_err(|error| error.to_string())?;
@@ -164,7 +175,7 @@ mod tests {
     use std::io;
     use std::time::Duration;
 
-    use raftian_raft::{Configuration, Options, Recovered as Durable, Server, Time};
+    use raftian_raft::{Configuration, NodeId, Options, Recovered as Durable, Server, Time};
     use raftian_wal::{DiskFile, MemDisk, MemFile};
 
     use super::*;

@@ -80,7 +80,7 @@ fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Re
     fs::create_dir_all(&config.folder)
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
     let disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
-    let Opened { wal, syncs, recovered } = storage::open(disk, config.id, config.expects_log)?;
+    let Opened { wal, syncs, recovered } = storage::open(disk, config)?;
     let torn_tail = recovered.torn_tail.map(|cut| {
         format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
     });

@@ -404,6 +404,7 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         id: node,
         voters: voters.to_vec(),
         expects_log: false,
+        cluster: None,
         folder: folder.to_owned(),
         secret: secret.clone(),
         seed: 1,

@@ -257,6 +257,7 @@ mod tests {
             snapshot_term: 0,
             first_index: entries.first().map_or(1, |entry| entry.index),
             last_index: entries.last().map_or(0, |entry| entry.index),
+            durable_index: commit_index,
             commit_index,
             last_applied: commit_index,
             digest: "3fa9c1d27788".into(),

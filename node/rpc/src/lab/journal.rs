@@ -60,6 +60,15 @@ pub enum Happening {
         /// The node.
         node: NodeId,
     },
+    /// A node came back without committed entries that its disk had held.
+    NodeRolledBack {
+        /// The node.
+        node: NodeId,
+        /// Up to which index its disk had held them.
+        held: Index,
+        /// Where its log ends now.
+        last_index: Index,
+    },
     /// A node's process ended.
     NodeExited {
         /// The node.

@@ -47,6 +47,7 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         address: Some(([127, 0, 0, 1], 40_000 + number).into()),
         usage: running.then_some(usage(Some(1.25))),
         starts: 1,
+        rolled_back: None,
         server: running.then_some(server),
         last: None,
     }
@@ -213,13 +214,12 @@ fn a_disk_that_does_not_answer_and_one_that_is_slow_are_named() {
 fn what_breaks_the_ground_of_raft_is_told() {
     let mut status = status();
     let id = |name: &str| name.parse().unwrap();
-    let (standing, match_index) = (Standing::Voter, 0);
-    let peer = PeerProgress { node: id("n10.2"), standing, match_index, denies: true, snapshot_bytes: None };
-    status.nodes[1].server.as_mut().unwrap().peers = vec![peer];
+    let report = NodeReport { node: id("n10.2"), rolled_back: Some(12), ..status.nodes[1].clone() };
+    status.nodes.push(report);
     let difference = Difference::State;
     status.divergence = Some(Divergence { one: id("n1"), other: id("n2"), index: 7, difference });
     let page = page(&status, 0, false);
     assert!(page.contains("\nn1 and n2 have both applied all up to index 7, and their states differ: what"), "{page}");
-    assert!(page.contains("\nn10.2 denies what it acknowledged"), "{page}");
+    assert!(page.contains("\nn10.2's disk went back in time: it had lost what it stored up to index 12"), "{page}");
     assert!(page.contains("`raftianctl member remove n10.2` and then `raftianctl member add n10`"), "{page}");
 }
