@@ -1,7 +1,7 @@
 //! Scenarios on real processes: the same file as in the simulator, with the same outcome.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -132,4 +132,42 @@ fn a_scenario_that_is_interrupted_takes_its_lab_down() {
     assert_eq!(ran.code, 130, "{ran:#?}");
     assert!(ran.stderr.contains("its lab is stopped and removed"), "{ran:#?}");
     assert!(temporary.is_empty());
+}
+
+#[test]
+fn with_steps_a_line_is_done_when_it_is_asked_for_and_the_logs_are_shown() {
+    let lab = Lab::new();
+    for engine in ["sim", "processes"] {
+        let mut command = lab.command(&format!("run split_brain --step --engine {engine}"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut keys = child.stdin.take().unwrap();
+        let mut heard = String::new();
+        let mut until = |part: &str| {
+            while !heard.contains(part) {
+                assert_ne!(said.read_line(&mut heard).unwrap(), 0, "{engine}: no {part:?} in {heard}");
+            }
+            heard.clone()
+        };
+        // The five logs before the first line.
+        until("\nn5 ");
+        keys.write_all(b"\n").unwrap();
+        let heard = until(" s  elect n1");
+        assert!(!heard.contains("propose"), "{engine}: {heard}");
+        until("n1  leader ");
+        keys.write_all(b"c\n").unwrap();
+        until("It holds");
+        assert!(child.wait().unwrap().success());
+    }
+    let ran = lab.run("run split_brain --step -o json");
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:#?}");
+}
+
+#[test]
+fn a_family_is_played_by_the_beginning_of_its_names() {
+    let lab = Lab::new();
+    let ran = lab.ok("run fig8");
+    assert!(ran.ends_with("3 of 3 runs hold\n"), "{ran}");
+    // The logs of figures are shown: n5 overwrites the entry of term 2.
+    assert!(ran.contains("\nn1  down               4    1   2   4\n"), "{ran}");
 }

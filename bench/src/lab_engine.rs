@@ -12,6 +12,7 @@ mod ask;
 mod clients;
 mod finish;
 mod fit;
+mod look;
 mod view;
 
 use std::convert::Infallible;
@@ -25,13 +26,14 @@ use raftian_rpc::lab::{FaultId, FaultRequest, LabClient as _, StartRequest};
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{AppKind, NodeId};
 use raftian_script::{
-    Condition, Engine, Halt, Invariant, LinkEffect, Observed, Performed, Plan, Scenario, Statement, Step,
+    Condition, Engine, Halt, Invariant, LinkEffect, NodeView, Observed, Performed, Plan, Scenario, Statement, Step,
 };
 use serde::Serialize;
 use tokio::time::Instant;
 
 use self::ask::Hands;
 use self::clients::Clients;
+use self::look::Seen;
 use self::view::View;
 use crate::collect::Following;
 use crate::lab::{Lab, told};
@@ -58,6 +60,8 @@ pub struct LabEngine {
     cuts: Vec<FaultId>,
     clients: Clients,
     hands: Hands,
+    /// What was seen of the nodes.
+    seen: Seen,
     /// What reads the logs while they grow, up to the end.
     logs: Option<Following>,
     ending: Option<Ending>,
@@ -98,6 +102,7 @@ impl LabEngine {
         Ok(LabEngine {
             clients: Clients::new(plan, &whereabouts),
             hands: Hands::default(),
+            seen: Seen::default(),
             app: plan.app,
             began: Instant::now(),
             cuts: Vec::new(),
@@ -150,6 +155,10 @@ impl Engine for LabEngine {
 
     async fn observe(&mut self, condition: &Condition) -> Observed<Infallible> {
         self.check(condition).await
+    }
+
+    async fn look(&mut self) -> Vec<NodeView> {
+        self.see().await
     }
 }
 

@@ -10,6 +10,7 @@
 use crate::condition::Condition;
 use crate::invariant::Invariant;
 use crate::scenario::Step;
+use crate::view::NodeView;
 
 /// A cluster to which a scenario happens. Its methods may wait; one whose time is virtual never does, and can be run with
 /// [`run_at_once`](crate::run_at_once).
@@ -50,6 +51,9 @@ pub trait Engine {
     /// # Errors
     /// Why the scenario goes no further.
     fn observe(&mut self, condition: &Condition) -> impl Future<Output = Observed<Self::Violation>>;
+
+    /// All nodes as they are now, in order; nothing changes by it. What cannot be seen is left out.
+    fn look(&mut self) -> impl Future<Output = Vec<NodeView>>;
 }
 
 /// That a condition holds, or what is the case instead; or why the scenario goes no further.

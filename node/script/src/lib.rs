@@ -24,6 +24,7 @@ mod scenario;
 mod schedule;
 mod server;
 mod setup;
+mod view;
 mod words;
 mod write;
 
@@ -35,9 +36,10 @@ pub use kind::Kind;
 pub use peers::{PEERS, peers_page};
 pub use plan::{Crashes, LinkEffect, MAX_INCARNATIONS, MAX_NODES, Plan, ServerSettings};
 pub use raftian_raft::Change;
-pub use run::{Moment, News, Stopped, run, run_at_once};
+pub use run::{Moment, News, Stopped, Unwatched, Watch, run, run_at_once};
 pub use scenario::{Class, Fate, Label, Lines, Scenario, Statement, Step, Which, Wish};
 pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
+pub use view::{Life, MAX_ENTRIES_SEEN, NodeView};
 pub use words::{Micros, Unreadable, nearest};
 
 /// All that can be said in a scenario: a page for people, with an example of everything.

@@ -45,6 +45,7 @@ mod run;
 mod settings;
 mod storage;
 mod tally;
+mod view;
 mod world;
 #[cfg(feature = "mutants")]
 pub mod zoo;

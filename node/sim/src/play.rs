@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_apps::{AppKind, Command};
 use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
 use raftian_script::{
-    Condition, Engine, Fate, Invariant, Label, Micros, Moment, Nodes, Observed, Performed, ReadFate, Scenario,
-    Statement, Step, Which, Wish, run_at_once,
+    Condition, Engine, Fate, Invariant, Label, Micros, NodeView, Nodes, Observed, Performed, ReadFate, Scenario,
+    Statement, Step, Unwatched, Watch, Which, Wish, run_at_once,
 };
 use serde_json::value::RawValue;
 
@@ -20,6 +20,7 @@ use crate::invariant::Violation;
 use crate::journal::{Happening, What};
 use crate::run::{panic_text, wind_up};
 use crate::settings::{NotPlanted, Settings};
+use crate::view::view;
 use crate::world::{Held, World};
 
 /// The most events of a scenario: an hour and a half of a cluster of five that only sends heartbeats.
@@ -75,15 +76,18 @@ impl From<Violation> for Halt {
 
 /// Plays a scenario to its end, or to the first thing that is not as it must be.
 pub fn play(scenario: &Scenario) -> Played {
-    play_watched(scenario, &mut |_| {})
+    play_watched(scenario, &mut Unwatched)
 }
 
-/// The same; `watch` is told of every line.
-pub fn play_watched(scenario: &Scenario, watch: &mut impl FnMut(Moment<'_>)) -> Played {
+/// The same; `watch` hears of every line.
+///
+/// # Panics
+/// When `watch` waits for something without blocking.
+pub fn play_watched(scenario: &Scenario, watch: &mut impl Watch) -> Played {
     play_within(scenario, MAX_EVENTS, watch)
 }
 
-fn play_within(scenario: &Scenario, most_events: u64, watch: &mut impl FnMut(Moment<'_>)) -> Played {
+fn play_within(scenario: &Scenario, most_events: u64, watch: &mut impl Watch) -> Played {
     let settings = match scenario.mutant.as_deref().map_or(Ok(Settings::default()), Settings::planted) {
         Ok(settings) => settings,
         Err(why) => return Played::impossible(scenario, &why),
@@ -138,6 +142,10 @@ impl Engine for Stage {
             stage.look();
             Ok(check(condition, stage))
         })
+    }
+
+    async fn look(&mut self) -> Vec<NodeView> {
+        self.world.ids().filter_map(|id| view(&self.world, id)).collect()
     }
 }
 
@@ -427,7 +435,7 @@ mod tests {
         ] {
             let text = format!("servers 3\n{statements}");
             let scenario: Scenario = text.parse().unwrap();
-            let played = play_within(&scenario, FEW, &mut |_| {});
+            let played = play_within(&scenario, FEW, &mut Unwatched);
             let Some(Stopped::Failed { line, statement, why }) = played.stopped else {
                 panic!("{statements}: {:?}", played.stopped)
             };
@@ -446,9 +454,9 @@ mod tests {
     fn events_that_suffice_do_not_matter() {
         let scenario: Scenario = "servers 3\nadvance 2s\nfinish".parse().unwrap();
         let played = play(&scenario);
-        let again = play_within(&scenario, played.events + 1, &mut |_| {});
+        let again = play_within(&scenario, played.events + 1, &mut Unwatched);
         assert_eq!((played.stopped, played.hash, played.virtual_us), (None, again.hash, again.virtual_us));
         assert!(again.stopped.is_none());
-        assert!(play_within(&scenario, played.events / 2, &mut |_| {}).stopped.is_some());
+        assert!(play_within(&scenario, played.events / 2, &mut Unwatched).stopped.is_some());
     }
 }

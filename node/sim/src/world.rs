@@ -194,6 +194,11 @@ impl World {
         self.nodes.get(place(id))?.server()
     }
 
+    /// Whether a node stands still.
+    pub fn is_paused(&self, id: NodeId) -> bool {
+        self.nodes.get(place(id)).is_some_and(|node| node.paused.is_some())
+    }
+
     /// What the disk of a node would give back if the power were cut now; `None` if there is no such node.
     ///
     /// # Errors

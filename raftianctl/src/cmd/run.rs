@@ -3,17 +3,19 @@
 //! Invariant: the same file means the same on both engines; what one cannot do is refused before anything starts. A lab of
 //! real processes is gone when the command ends, however it ends.
 
+mod grid;
 mod list;
+mod steps;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, unfit};
 use raftian_check::Verdict;
-use raftian_script::{FIGURES, Figure, Moment, Scenario, Statement, nearest};
+use raftian_script::{FIGURES, Figure, Scenario, Statement, nearest};
 use raftian_sim::Stopped;
 use serde::Serialize;
 
@@ -24,6 +26,7 @@ use crate::interrupt::Interrupt;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
 
+use self::steps::Steps;
 use self::told::{Line, Story};
 
 const EXAMPLES: &str = "\
@@ -31,9 +34,11 @@ Examples:
   raftianctl run --list
   raftianctl run split_brain
   raftianctl run split_brain --engine processes
+  raftianctl run fig8_d --step
+  raftianctl run fig8
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
 
-A scenario says what a cluster is, what is done to it, and what must be so; `raftianctl sim script --grammar` tells all \
+`fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; `raftianctl sim script --grammar` tells all \
 that it can say. The simulator plays all of them, in virtual time. Real processes play those that name no single message \
 and no disk, on a lab of their own that is gone at the end; an expectation has 2 s at least there. Exit code 1 if \
 something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
@@ -57,8 +62,14 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE|NAME", required_unless_present = "list")]
     scenario: Option<PathBuf>,
     /// List the scenarios that come with raftian, and the engines that can play them
-    #[arg(long, conflicts_with_all = ["scenario", "seed", "repeat", "engine"])]
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "repeat", "engine", "step", "logs"])]
     list: bool,
+    /// Stop before every line, show the logs, and go on at Enter
+    #[arg(long)]
+    step: bool,
+    /// Show the logs of all nodes where they change; without this only of scenarios that begin with logs, as figures do
+    #[arg(long)]
+    logs: bool,
     /// What plays it: sim, or processes
     #[arg(long, value_name = "ENGINE", value_enum, default_value_t = On::Sim, hide_possible_values = true)]
     engine: On,
@@ -68,6 +79,26 @@ pub(crate) struct Args {
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
+}
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug)]
+struct Showing {
+    logs: bool,
+    step: bool,
+}
+
+impl Showing {
+    /// Whether the logs of this one are shown.
+    fn shows_logs(self, scenario: &Scenario) -> bool {
+        let begins_with_logs = || scenario.steps.iter().any(|step| matches!(step.statement, Statement::Disk { .. }));
+        self.logs || self.step || begins_with_logs()
+    }
+
+    /// What asks for each line, if something does.
+    fn steps(self, blocks: bool) -> Option<Steps> {
+        self.step.then(|| Steps::begin(blocks))
+    }
 }
 
 /// What is played: its name, what it says, and as what it was read.
@@ -112,31 +143,41 @@ struct Outcome {
 /// Plays one, or lists those there are. The exit code is that of the worst run.
 pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
     let Some(wanted) = &args.scenario else { return list::list(context).map(|()| 0) };
-    let piece = piece(context, wanted)?;
-    if args.engine == On::Processes
-        && let Some(unfit) = unfit(&piece.scenario)
-    {
-        return Err(Failure::new(Kind::Usage, format!("{}, {unfit}", piece.name)));
+    let showing = Showing { logs: args.logs, step: args.step };
+    if args.step && context.output.is_json() {
+        return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
+    }
+    let mut pieces = pieces(context, wanted)?;
+    if args.engine == On::Processes {
+        refuse_unfit(context, &mut pieces)?;
     }
     // A bug that this program cannot plant is refused before anything starts, too.
-    sim::hush(&sim::settings(piece.scenario.mutant.as_deref())?);
+    for piece in &pieces {
+        sim::hush(&sim::settings(piece.scenario.mutant.as_deref())?);
+    }
+    let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
     if args.engine == On::Sim {
         let context = context.clone();
         return sim::aside(interrupt, false, move |_| {
             let spinner = progress::spinner(context.output);
-            repeat(&args, &piece, |piece| Ok(in_simulator(&context, &spinner, piece)), &context)
+            let mut tally = Tally::default();
+            for piece in &runs {
+                let outcome = in_simulator(&context, &spinner, piece, showing);
+                tally.count(report(&context, &spinner, &outcome)?);
+            }
+            tally.end(&context)
         })
         .await;
     }
     let (canceller, cancel) = cancel_pair();
     let spinner = progress::spinner(context.output);
     let all = async {
-        let mut worst = 0;
-        for piece in seeded(&args, &piece) {
-            let outcome = on_processes(context, &spinner, &piece, &cancel).await?;
-            worst = worse(worst, report(context, &spinner, &outcome)?);
+        let mut tally = Tally::default();
+        for piece in &runs {
+            let outcome = on_processes(context, &spinner, piece, showing, &cancel).await?;
+            tally.count(report(context, &spinner, &outcome)?);
         }
-        Ok(worst)
+        tally.end(context)
     };
     let ended = interrupt.heed(&canceller, all).await;
     spinner.finish_and_clear();
@@ -148,19 +189,48 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     }
 }
 
-/// Plays a scenario as often as it is to be.
-fn repeat(
-    args: &Args,
-    piece: &Piece,
-    play: impl Fn(&Piece) -> Result<Outcome, Failure>,
-    context: &Context,
-) -> Result<u8, Failure> {
-    let spinner = ProgressBar::hidden();
-    seeded(args, piece).try_fold(0, |worst, piece| Ok(worse(worst, report(context, &spinner, &play(&piece)?)?)))
+/// Leaves out what real processes cannot play.
+///
+/// # Errors
+/// When that is all: line and reason.
+fn refuse_unfit(context: &Context, pieces: &mut Vec<Piece>) -> Result<(), Failure> {
+    let refused = |piece: &Piece| unfit(&piece.scenario).map(|unfit| format!("{}, {unfit}", piece.name));
+    let reasons: Vec<String> = pieces.iter().filter_map(refused).collect();
+    if reasons.len() == pieces.len() {
+        return Err(Failure::new(Kind::Usage, reasons.join("\n")));
+    }
+    pieces.retain(|piece| refused(piece).is_none());
+    reasons.iter().for_each(|why| context.output.note(&format!("left out: {why}")));
+    Ok(())
+}
+
+/// How many runs held.
+#[derive(Debug, Default)]
+struct Tally {
+    runs: u64,
+    held: u64,
+    worst: u8,
+}
+
+impl Tally {
+    /// A run ended with this exit code.
+    fn count(&mut self, code: u8) {
+        self.runs += 1;
+        self.held += u64::from(code == 0);
+        self.worst = worse(self.worst, code);
+    }
+
+    /// Says how many there were, if several. The exit code is that of the worst.
+    fn end(self, context: &Context) -> Result<u8, Failure> {
+        if self.runs > 1 && !context.output.is_json() {
+            context.output.text(&format!("\n{} of {} runs hold\n", self.held, self.runs))?;
+        }
+        Ok(self.worst)
+    }
 }
 
 /// The scenario with one seed after another.
-fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> {
+fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
     let first = args.seed.unwrap_or(piece.scenario.seed);
     let piece = piece.clone();
     (0..args.repeat).map(move |at| {
@@ -174,9 +244,10 @@ fn worse(one: u8, other: u8) -> u8 {
     if one == 1 || other == 1 { 1 } else { one.max(other) }
 }
 
-fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece) -> Outcome {
-    let mut story = Story::begin(context.output, spinner, piece, "in the simulator");
-    let played = raftian_sim::play_watched(&piece.scenario, &mut |moment: Moment<'_>| story.tell(&moment));
+fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing: Showing) -> Outcome {
+    let logs = showing.shows_logs(&piece.scenario);
+    let mut story = Story::begin(context.output, spinner, piece, "in the simulator", logs, showing.steps(true));
+    let played = raftian_sim::play_watched(&piece.scenario, &mut story);
     let line = played.stopped.as_ref().map(Stopped::line);
     let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
     let is_judged = piece.scenario.steps.iter().any(|step| step.statement == Statement::Finish);
@@ -205,18 +276,19 @@ async fn on_processes(
     context: &Context,
     spinner: &ProgressBar,
     piece: &Piece,
+    showing: Showing,
     cancel: &Cancel,
 ) -> Result<Outcome, Failure> {
     let nodes = words::nodes(usize::from(piece.scenario.plan.founders));
     let place = format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs());
-    let mut story = Story::begin(context.output, spinner, piece, &place);
+    let logs = showing.shows_logs(&piece.scenario);
+    let mut story = Story::begin(context.output, spinner, piece, &place, logs, showing.steps(false));
     spinner.set_message("starting the lab");
     let (stopped, verdict, took_ms) = with_lab(context, "run", spinner, async |lab| {
         let play = async {
             let mut engine = LabEngine::start(lab, &piece.scenario).await?;
             let began = std::time::Instant::now();
-            let stopped =
-                raftian_script::run(&mut engine, &piece.scenario, &mut |moment: Moment<'_>| story.tell(&moment)).await;
+            let stopped = raftian_script::run(&mut engine, &piece.scenario, &mut story).await;
             let verdict = engine.ending().map(|ending| ending.verdict);
             Ok((stopped, verdict, began.elapsed().as_secs_f64() * 1e3))
         };
@@ -261,11 +333,18 @@ fn summary(outcome: &Outcome) -> String {
     }
 }
 
-/// The scenario that is wanted: one that comes with raftian, or that of a file.
-fn piece(context: &Context, wanted: &std::path::Path) -> Result<Piece, Failure> {
+/// The scenarios that are wanted: one that comes with raftian, a family of them, or that of a file.
+fn pieces(context: &Context, wanted: &Path) -> Result<Vec<Piece>, Failure> {
     let name = wanted.display().to_string();
+    let piece =
+        |figure: &Figure| Piece { name: figure.name.into(), text: figure.text.into(), scenario: figure.scenario() };
     if let Some(figure) = Figure::named(&name) {
-        return Ok(Piece { name, text: figure.text.to_owned(), scenario: figure.scenario() });
+        return Ok(vec![piece(&figure)]);
+    }
+    let is_of_family = |figure: &&Figure| figure.name.strip_prefix(&name).is_some_and(|rest| rest.starts_with('_'));
+    let family: Vec<Piece> = FIGURES.iter().filter(is_of_family).map(piece).collect();
+    if !family.is_empty() && !wanted.exists() {
+        return Ok(family);
     }
     let may_be_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if may_be_name && !wanted.exists() {
@@ -274,7 +353,7 @@ fn piece(context: &Context, wanted: &std::path::Path) -> Result<Piece, Failure> 
         return Err(Failure::new(Kind::Usage, format!("there is no scenario and no file `{name}`; {hint}")));
     }
     let (text, scenario) = script::scenario(context, wanted)?;
-    Ok(Piece { name, text, scenario })
+    Ok(vec![Piece { name, text, scenario }])
 }
 
 #[cfg(test)]

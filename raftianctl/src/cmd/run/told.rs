@@ -1,14 +1,18 @@
-//! What is told of a scenario while it is played: each line with its time and what came of it.
+//! What is told of a scenario while it is played: each line with its time and what came of it, and the logs where they
+//! change.
 //!
-//! Invariant: a line is told when it is done, in the words of its file; what it waits for is told after a second.
+//! Invariant: a line is told when it is done, in the words of its file; what it waits for is told after a second. With
+//! steps, no line begins before somebody has asked for it; but the nodes' clocks, where they are real, go on.
 
 use indicatif::ProgressBar;
-use raftian_script::{Moment, News};
+use raftian_script::{Moment, News, NodeView, Statement, Watch};
 use serde::Serialize;
 
 use super::Piece;
+use super::grid::{LEGEND, grid};
+use super::steps::Steps;
 use crate::cmd::sim::script::wrapped;
-use crate::output::Output;
+use crate::output::{Output, Paint};
 
 /// Until this, in microseconds, nobody is told what a line waits for.
 const SILENCE_US: u64 = 1_000_000;
@@ -37,27 +41,57 @@ pub(super) struct Story<'a> {
     piece: &'a Piece,
     lines: Vec<Line>,
     has_waited: bool,
+    /// The logs as they were last shown; none where they are not shown.
+    shown: Option<Vec<NodeView>>,
+    /// What asks before each line, if something does.
+    steps: Option<Steps>,
 }
 
 impl<'a> Story<'a> {
-    /// Tells what is about to be played, and where.
-    pub(super) fn begin(output: Output, spinner: &'a ProgressBar, piece: &'a Piece, place: &str) -> Story<'a> {
-        let story = Story { output, spinner, piece, lines: Vec::new(), has_waited: false };
+    /// Tells what is about to be played, and where. The logs are shown where they change if `shows_logs`, and what `steps`
+    /// is asked before each line.
+    pub(super) fn begin(
+        output: Output,
+        spinner: &'a ProgressBar,
+        piece: &'a Piece,
+        place: &str,
+        shows_logs: bool,
+        steps: Option<Steps>,
+    ) -> Story<'a> {
+        let shown = (shows_logs && !output.is_json()).then(Vec::new);
+        let story = Story { output, spinner, piece, lines: Vec::new(), has_waited: false, shown, steps };
         let scenario = &piece.scenario;
         let title = if scenario.title.is_empty() { &piece.name } else { &scenario.title };
         story.say(&wrapped(title, 80));
+        if !scenario.see.is_empty() {
+            story.say(&story.dimmed(&wrapped(&scenario.see, 80)));
+        }
         story.say(&format!("{place}, seed {}\n", scenario.seed));
+        if story.shown.is_some() {
+            story.say(&story.dimmed(&format!("{}\n", wrapped(LEGEND, 80))));
+        }
         story
     }
 
     /// Tells what is new.
-    pub(super) fn tell(&mut self, moment: &Moment<'_>) {
+    async fn tell(&mut self, moment: &Moment<'_>) {
         let at_ms = moment.at_us as f64 / 1e3;
         let first = &moment.line[0];
         match moment.news {
             News::Begins => {
                 let text = written(&self.piece.text, first.line).unwrap_or_else(|| first.to_string());
                 self.spinner.set_message(format!("at {}: {text}", seconds(at_ms)));
+                let is_preset = matches!(first.statement, Statement::Disk { .. });
+                if !is_preset {
+                    self.show(moment.nodes);
+                }
+                if let Some(comment) = comment(&self.piece.text, first.line) {
+                    self.say(&format!("\n{}", self.dimmed(&wrapped(&comment, 80))));
+                }
+                if let Some(steps) = self.steps.as_mut().filter(|_| !is_preset) {
+                    self.spinner.suspend(|| steps.ask(&text));
+                    steps.wait().await;
+                }
                 self.lines.push(Line { line: first.line, text, at_ms, took_ms: None, note: None });
                 self.has_waited = false;
             }
@@ -77,8 +111,26 @@ impl<'a> Story<'a> {
                 line.note = note.map(str::to_owned);
                 let told = line.to_string();
                 self.say(&told);
+                if !matches!(first.statement, Statement::Disk { .. }) {
+                    self.show(moment.nodes);
+                }
             }
+            News::Stopped => self.show(moment.nodes),
         }
+    }
+
+    /// Shows the logs, if they are others than those that were shown last.
+    fn show(&mut self, nodes: &[NodeView]) {
+        let Some(shown) = &mut self.shown else { return };
+        if *shown != nodes {
+            nodes.clone_into(shown);
+            let grid = grid(nodes, self.output.colour());
+            self.say(&format!("\n{grid}"));
+        }
+    }
+
+    fn dimmed(&self, text: &str) -> String {
+        text.lines().map(|line| format!("{}\n", Paint::Dim.apply(line, self.output.colour()))).collect()
     }
 
     /// What was told.
@@ -90,11 +142,22 @@ impl<'a> Story<'a> {
         self.lines
     }
 
-    /// To people only; a reader that has gone changes nothing of what is played.
+    /// To people only, as lines of their own; a reader that has gone changes nothing of what is played.
     fn say(&self, text: &str) {
         if !self.output.is_json() {
-            self.spinner.suspend(|| drop(self.output.text(&format!("{text}\n"))));
+            let end = if text.ends_with('\n') && !text.is_empty() { "" } else { "\n" };
+            self.spinner.suspend(|| drop(self.output.text(&format!("{text}{end}"))));
         }
+    }
+}
+
+impl Watch for Story<'_> {
+    fn wants_nodes(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    async fn hear(&mut self, moment: Moment<'_>) {
+        self.tell(&moment).await;
     }
 }
 
@@ -124,6 +187,13 @@ fn written(text: &str, line: usize) -> Option<String> {
     Some(said.collect::<Vec<_>>().join(" "))
 }
 
+/// The comment right above a statement.
+fn comment(text: &str, line: usize) -> Option<String> {
+    let above: Vec<&str> = text.lines().take(line.checked_sub(1)?).collect();
+    let words: Vec<&str> = above.into_iter().rev().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+    (!words.is_empty()).then(|| words.into_iter().rev().collect::<Vec<_>>().join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +204,12 @@ mod tests {
         assert_eq!(written(text, 2).as_deref(), Some("partition n1 n2,n3"));
         assert_eq!(written(text, 4).as_deref(), Some("heal"));
         assert_eq!((written(text, 0), written(text, 9)), (None, None));
+    }
+
+    #[test]
+    fn the_comment_above_a_statement_is_its_sentence() {
+        let text = "servers 3\n\n# (c) n1 is elected,\n# by n2.\ntimeout n1\nheal # now\n";
+        assert_eq!(comment(text, 5).as_deref(), Some("(c) n1 is elected, by n2."));
+        assert_eq!((comment(text, 6), comment(text, 1), comment(text, 0)), (None, None, None));
     }
 }
