@@ -12,7 +12,8 @@ use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted}
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::error::{NodeError, not_taken};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
-use raftian_rpc::{AppKind, NodeId, Response, selector};
+use raftian_rpc::selector::{Selector, names};
+use raftian_rpc::{AppKind, NodeId, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,11 +31,11 @@ const ATTEMPT: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Which node to ask, and how long to try.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Way {
-    /// Ask this node, and no other [default: the leader, else any that runs]
+    /// Ask this node, and no other: n2, or another selector that names one [default: the leader, else any that runs]
     #[arg(long = "as", value_name = "NODE")]
-    through: Option<NodeId>,
+    through: Option<Selector>,
     /// How long to try
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = units::duration, allow_hyphen_values = true)]
     timeout: Duration,
@@ -60,7 +61,9 @@ pub(crate) struct Outcome<R> {
 pub(crate) struct Asked {
     daemon: Daemon,
     targets: Vec<(NodeId, SocketAddr)>,
-    way: Way,
+    /// Whether that is the one node that may be asked.
+    is_one: bool,
+    timeout: Duration,
 }
 
 /// Why one node did not do it.
@@ -90,8 +93,13 @@ impl Asked {
         if let Some(other) = status.app.filter(|other| *other != app) {
             return Err(other_app(other, app));
         }
-        let targets = targets(&status, way.through)?;
-        Ok(Asked { daemon, targets, way })
+        let Way { through, timeout } = way;
+        let through = match through {
+            Some(selector) => Some(one(&daemon, selector, "a command is given to").await?),
+            None => None,
+        };
+        let targets = targets(&status, through)?;
+        Ok(Asked { daemon, targets, is_one: through.is_some(), timeout })
     }
 
     /// Has a command carried out.
@@ -134,12 +142,12 @@ impl Asked {
         what: Asking,
         attempt: impl AsyncFn(Http, u64) -> Result<T, ClientError>,
     ) -> Result<(NodeId, T), Failure> {
-        let Asked { daemon, targets, way } = self;
-        let deadline = Instant::now() + way.timeout;
+        let Asked { daemon, targets, is_one, timeout } = self;
+        let deadline = Instant::now() + *timeout;
         let mut open = false;
         for (place, (node, address)) in targets.iter().enumerate().cycle() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let patience = if way.through.is_some() { left } else { left.min(ATTEMPT) };
+            let patience = if *is_one { left } else { left.min(ATTEMPT) };
             // The node gives up a little earlier, so that its own words arrive.
             let answer = match connect::http(*address, &daemon.secret, patience + Duration::from_millis(200)) {
                 Ok(client) => attempt(client, words::millis(patience).max(1)).await,
@@ -151,7 +159,7 @@ impl Asked {
             };
             open |= refusal.open && what == Asking::Command;
             let late = Instant::now() + PAUSE >= deadline;
-            if way.through.is_some() || !refusal.retry || late {
+            if *is_one || !refusal.retry || late {
                 let kind = if refusal.open || late { Kind::TimedOut } else { Kind::Failed };
                 return Err(Failure::new(kind, refusal.in_words(what, open)));
             }
@@ -204,16 +212,22 @@ fn command(op: String) -> Result<Box<RawValue>, Failure> {
     command.map_err(|why| Failure::failed(format!("the command cannot be written: {why}")))
 }
 
-/// The node of a lab that a person means by this name.
+/// The one node of a lab that a selector names; `purpose` comes before "one node".
 ///
 /// # Errors
-/// When there is none.
-pub(crate) fn the_node(status: &LabStatus, named: NodeId) -> Result<NodeId, Failure> {
-    let known: Vec<NodeId> = status.nodes.iter().map(|report| report.node).collect();
-    selector::meant(named, &known).ok_or_else(|| {
-        let known = selector::names(&known);
-        Failure::new(Kind::Usage, format!("there is no node {named}; this lab has {known}"))
-    })
+/// When it names none, or several.
+pub(crate) async fn one(daemon: &Daemon, selector: Selector, purpose: &str) -> Result<NodeId, Failure> {
+    // Any question with a selector has the daemon say what it names; a page of the log is the smallest.
+    let asked = selector.clone();
+    let named = daemon.ask(async |lab: Http| lab.log(asked, 1, 1).await).await?.resolved.nodes;
+    let mut ids = named.iter().copied();
+    match (ids.next(), ids.next()) {
+        (Some(node), None) => Ok(node),
+        _ => {
+            let why = format!("`{selector}` names {}, and {purpose} one node: choose one of them", names(&named));
+            Err(Failure::new(Kind::Usage, why))
+        }
+    }
 }
 
 /// The nodes to ask, in order: that one, or all that run.
@@ -222,8 +236,9 @@ pub(crate) fn the_node(status: &LabStatus, named: NodeId) -> Result<NodeId, Fail
 /// When there is none.
 pub(crate) fn targets(status: &LabStatus, through: Option<NodeId>) -> Result<Vec<(NodeId, SocketAddr)>, Failure> {
     if let Some(wanted) = through {
-        let wanted = the_node(status, wanted)?;
-        let node = status.nodes.iter().find(|report| report.node == wanted).expect("it is one of these");
+        let Some(node) = status.nodes.iter().find(|report| report.node == wanted) else {
+            return Err(Failure::new(Kind::Conflict, format!("{wanted} has just gone")));
+        };
         return match (node.state, node.address) {
             (NodeState::Running, Some(address)) => Ok(vec![(wanted, address)]),
             (NodeState::Paused, _) => {

@@ -46,6 +46,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     Start(cmd::start::Args),
     Stop(cmd::stop::Args),
+    #[command(visible_alias = "ls")]
+    Labs(cmd::labs::Args),
     Status(cmd::status::Args),
     Wait(cmd::wait::Args),
     Log(cmd::log::Args),
@@ -72,19 +74,21 @@ pub(crate) enum Verb {
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
+    Man(cmd::man::Args),
+    Version(cmd::version::Args),
 }
 
 /// The groups of the top-level help.
 const GROUPS: [(&str, &[&str]); 9] = [
     ("The main job in one command", &["demo"]),
-    ("Start and stop", &["start", "stop"]),
+    ("Start and stop", &["start", "stop", "labs"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Play scenarios, and simulate", &["run", "sim"]),
-    ("Help", &["doctor", "completions"]),
+    ("Help", &["doctor", "completions", "man", "version"]),
 ];
 
 const SELECTORS: &str = "\

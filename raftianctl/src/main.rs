@@ -86,6 +86,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
     let done = match verb {
         Verb::Start(args) => cmd::start::run(context, args).await,
         Verb::Stop(args) => cmd::stop::run(context, args).await,
+        Verb::Labs(args) => cmd::labs::run(context, args).await,
         Verb::Status(args) => cmd::status::run(context, args).await,
         Verb::Wait(args) => cmd::wait::run(context, args).await,
         Verb::Log(args) => cmd::log::run(context, args).await,
@@ -107,6 +108,8 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Plot(args) => cmd::plot::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
+        Verb::Man(args) => cmd::man::run(context, args),
+        Verb::Version(args) => cmd::version::run(context, args).await,
         Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Run(_) | Verb::Sim(_) => {
             unreachable!("they are run where the signals are")
         }

@@ -98,6 +98,7 @@ fn verb(action: Action) -> &'static str {
         Action::Kill => "kill",
         Action::Pause => "pause",
         Action::Resume => "resume",
+        Action::Start => "start",
         Action::Restart => "restart",
         Action::Stop => "stop",
     }

@@ -11,7 +11,7 @@ use raftian_rpc::assignment::{Assignment, WindowConfig};
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::NodeNotice;
 use raftian_rpc::lab::LabClient as _;
-use raftian_rpc::selector::{Selector, names};
+use raftian_rpc::selector::Selector;
 use raftian_rpc::{NodeId, VERSION};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
@@ -19,7 +19,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::ask;
 use crate::cli::Context;
 use crate::connect::Daemon;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::launch::sibling;
 
 /// As much of what a broken process says as is read.
@@ -41,14 +41,7 @@ impl Target {
     /// When there is no daemon, the selector names none or several, or the node does not run.
     pub(crate) async fn find(context: &Context, selector: Selector, shows: &str) -> Result<Target, Failure> {
         let daemon = context.daemon().await?;
-        // Any question with a selector has the daemon say what it names; a page of the log is the smallest.
-        let asked = selector.clone();
-        let named = daemon.ask(async |lab: Http| lab.log(asked, 1, 1).await).await?.resolved.nodes;
-        let mut one = named.iter().copied();
-        let (Some(node), None) = (one.next(), one.next()) else {
-            let why = format!("`{selector}` names {}, and {shows} shows one node: choose one of them", names(&named));
-            return Err(Failure::new(Kind::Usage, why));
-        };
+        let node = ask::one(&daemon, selector, &format!("{shows} shows")).await?;
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
         match ask::targets(&status, Some(node))?.as_slice() {
             [(node, address), ..] => Ok(Target { node: *node, address: *address, daemon }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use raftian_rpc::Configuration;
 use raftian_rpc::control::DiskStatus;
-use raftian_rpc::lab::{Leadership, Resolution};
+use raftian_rpc::lab::{Leadership, NodeState, Resolution};
 use raftian_rpc::selector::names;
 
 /// A disk that has not answered for so long is named, in milliseconds; its node says so then, too.
@@ -52,6 +52,18 @@ pub(crate) fn resolved(resolution: &Resolution) -> String {
     match resolution.leader {
         Some((_, term)) => format!("{} → {nodes} (term {term})", resolution.selector),
         None => format!("{} → {nodes}", resolution.selector),
+    }
+}
+
+/// What a node's process does.
+pub(crate) fn state(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Starting => "starting",
+        NodeState::Running => "running",
+        NodeState::Paused => "paused",
+        NodeState::Killed => "killed",
+        NodeState::Stopped => "stopped",
+        NodeState::Failed => "failed",
     }
 }
 

@@ -232,6 +232,10 @@ impl Lab {
                 notes.extend(by_force(&killed));
                 Ok(())
             }
+            Action::Start => {
+                notes.extend(self.start_nodes(ids, deadline).await?);
+                Ok(())
+            }
             Action::Restart => {
                 let killed = self.stop_nodes(ids).await?;
                 notes.extend(by_force(&killed));
@@ -321,6 +325,7 @@ fn sort_out(action: Action, states: &BTreeMap<NodeId, NodeState>) -> (BTreeSet<N
     };
     match action {
         Action::Kill | Action::Stop => (pick(&alive), BTreeSet::new()),
+        Action::Start => (pick(&|state| !alive(state)), BTreeSet::new()),
         Action::Restart => (pick(&|_| true), BTreeSet::new()),
         Action::Pause => (pick(&|state| state == NodeState::Running), pick(&|state| !alive(state))),
         Action::Resume => (pick(&|state| state == NodeState::Paused), pick(&|state| !alive(state))),
@@ -343,6 +348,7 @@ mod tests {
         for (action, changed, unfit) in [
             (Action::Kill, "n1,n2", ""),
             (Action::Stop, "n1,n2", ""),
+            (Action::Start, "n3,n4", ""),
             (Action::Restart, "n1,n2,n3,n4", ""),
             (Action::Pause, "n1", "n3,n4"),
             (Action::Resume, "n2", "n3,n4"),

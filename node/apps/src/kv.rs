@@ -12,13 +12,17 @@
 //! | `{"incr":["k",-3]}` | `{"outcome":"incremented","value":"39"}`, where no value counts as 0 |
 //! | | `{"outcome":"not_an_integer","value":"v"}` or `{"outcome":"overflow","value":"v"}`, and nothing changes |
 //!
+//! One read is about many keys: `{"list":["from",100]}` answers `{"keys":[["k",2],…],"more":false}`, the first keys from that
+//! one on with the bytes of their values, and whether there are others. It is no command, so no history has it.
+//!
 //! An integer is a 64-bit number as `incr` itself would write it: `7`, not `07` or `+7`.
 //!
 //! Invariants: keys have 1 to [`MAX_KEY_BYTES`], values at most [`MAX_VALUE_BYTES`]; an op touches one key, and so
-//! histories can be judged key by key. Deliberately absent: a limit on the whole, expiry, and ranges of keys.
+//! histories can be judged key by key. Deliberately absent: a limit on the whole, and expiry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -31,6 +35,9 @@ use crate::response::Response;
 
 /// The longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 1 << 10;
+
+/// The most keys that are listed at once.
+pub const MAX_LISTED_KEYS: usize = 1_000;
 
 /// The longest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
@@ -51,6 +58,23 @@ pub enum KvOp<'a> {
     Cas(#[serde(borrow)] Cow<'a, str>, Option<Cow<'a, str>>, #[serde(borrow)] Cow<'a, str>),
     /// Add to the integer that is a key's value.
     Incr(#[serde(borrow)] Cow<'a, str>, i64),
+}
+
+/// The keys of a store, some at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KvList {
+    /// So many keys, at most [`MAX_LISTED_KEYS`], in order from that one on.
+    List(String, usize),
+}
+
+/// Keys, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KvListed {
+    /// Each with the bytes of its value.
+    pub keys: Vec<(String, usize)>,
+    /// Whether there are others after the last.
+    pub more: bool,
 }
 
 /// What came of an op, for example `{"outcome":"found","value":"v"}`.
@@ -207,6 +231,13 @@ impl Kv {
         }
     }
 
+    fn list(&self, from: &str, limit: usize) -> KvListed {
+        let mut rest = self.values.range::<str, _>((Bound::Included(from), Bound::Unbounded));
+        let first = rest.by_ref().take(limit.min(MAX_LISTED_KEYS));
+        let keys = first.map(|(key, value)| (key.to_string(), value.len())).collect();
+        KvListed { keys, more: rest.next().is_some() }
+    }
+
     fn remove(&mut self, key: &str) -> bool {
         let Some(old) = self.values.remove(key) else { return false };
         self.bytes -= (key.len() + old.len()) as u64;
@@ -230,7 +261,10 @@ impl App for Kv {
     fn query(&self, op: &RawValue) -> Result<Response, NotARead> {
         match KvOp::parse(op) {
             Ok(KvOp::Get(key)) => Ok(Response::of(&self.read(&key))),
-            _ => Err(NotARead::new(AppKind::Kv, op, r#"whose reads are {"get":K}"#)),
+            _ => match serde_json::from_str(op.get()) {
+                Ok(KvList::List(from, limit)) => Ok(Response::of(&self.list(&from, limit))),
+                Err(_) => Err(NotARead::new(AppKind::Kv, op, r#"whose reads are {"get":K} and {"list":[K,N]}"#)),
+            },
         }
     }
 
@@ -308,6 +342,20 @@ mod tests {
             (r#"{"del":"k"}"#, r#"{"outcome":"absent"}"#),
             (r#"{"get":"k"}"#, r#"{"outcome":"absent"}"#),
         ]);
+    }
+
+    #[test]
+    fn keys_are_listed_in_order_from_one_on() {
+        let store = check(&[
+            (r#"{"set":["b","22"]}"#, r#"{"outcome":"set"}"#),
+            (r#"{"set":["a",""]}"#, r#"{"outcome":"set"}"#),
+            (r#"{"set":["c","1"]}"#, r#"{"outcome":"set"}"#),
+        ]);
+        let listed = |op: &str| store.query(&raw(op)).unwrap().get().to_owned();
+        assert_eq!(listed(r#"{"list":["",2]}"#), r#"{"keys":[["a",0],["b",2]],"more":true}"#);
+        assert_eq!(listed(r#"{"list":["b",9]}"#), r#"{"keys":[["b",2],["c",1]],"more":false}"#);
+        assert_eq!(listed(r#"{"list":["d",9]}"#), r#"{"keys":[],"more":false}"#);
+        assert!(Kv::validate(&raw(r#"{"list":["",2]}"#)).is_err(), "it is no command");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use attack::{
 pub use board::{BOARD_PX, HEADER_PX, SQUARE_PX, WINDOW_HEIGHT_PX, WINDOW_WIDTH_PX, position};
 pub use command::{Command, CommandError, MAX_CLIENT_BYTES, MAX_COMMAND_BYTES, MAX_OP_BYTES};
 pub use digest::{Digest, ParseDigestError};
-pub use kv::{Kv, KvOp, KvReply, KvReplyKind, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+pub use kv::{Kv, KvList, KvListed, KvOp, KvReply, KvReplyKind, MAX_KEY_BYTES, MAX_LISTED_KEYS, MAX_VALUE_BYTES};
 pub use limits::Limits;
 pub use machine::{Applied, Effect, Machine};
 #[cfg(feature = "mutants")]

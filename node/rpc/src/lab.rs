@@ -336,6 +336,8 @@ pub enum Action {
     Pause,
     /// SIGCONT.
     Resume,
+    /// Start it with what is on its disk, if it does not run.
+    Start,
     /// Stop it if it runs, then start it with what is on its disk.
     Restart,
     /// SIGTERM: leave in order.

@@ -18,13 +18,14 @@ use crate::{progress, units, words};
 pub(crate) enum Verb {
     /// Crash nodes (SIGKILL), and wait until there is a leader again
     #[command(after_help = "Examples:\n  raftianctl kill @leader\n  raftianctl kill @minority\n  raftianctl kill n1-2")]
+    #[command(visible_alias = "crash")]
     Kill(Args),
     /// Freeze nodes (SIGSTOP): they stay connected and fall silent
     #[command(after_help = "Examples:\n  raftianctl pause @leader\n  raftianctl pause @any:2")]
     Pause(Args),
-    /// Let paused nodes go on (SIGCONT)
-    #[command(after_help = "Examples:\n  raftianctl resume @all\n  raftianctl resume n3")]
-    Resume(Args),
+    /// Let paused nodes go on (SIGCONT), all or some
+    #[command(visible_alias = "unpause", after_help = "Examples:\n  raftianctl resume\n  raftianctl resume n3")]
+    Resume(ResumeArgs),
     /// Start nodes again from their disks, those that run as well
     #[command(after_help = "Examples:\n  raftianctl restart @all\n  raftianctl restart n2")]
     Restart(Args),
@@ -44,12 +45,28 @@ pub(crate) struct Args {
     timeout: Duration,
 }
 
+/// What `resume` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ResumeArgs {
+    /// Which nodes [default: all that are paused]
+    #[arg(value_name = "SELECTOR", default_value = "@all", hide_default_value = true)]
+    selector: Selector,
+    /// Return at once, without waiting for a leader
+    #[arg(long)]
+    no_wait: bool,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration, allow_hyphen_values = true)]
+    timeout: Duration,
+}
+
 /// Carries out a verb.
 pub(crate) async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (action, args) = match verb {
         Verb::Kill(args) => (Action::Kill, args),
         Verb::Pause(args) => (Action::Pause, args),
-        Verb::Resume(args) => (Action::Resume, args),
+        Verb::Resume(ResumeArgs { selector, no_wait, timeout }) => {
+            (Action::Resume, Args { selector, no_wait, timeout })
+        }
         Verb::Restart(args) => (Action::Restart, args),
     };
     perform(context, request(action, args.selector, args.no_wait, args.timeout), args.timeout).await
@@ -76,6 +93,7 @@ fn summary(report: &ActReport) -> String {
         Action::Kill => ("killed", "already dead"),
         Action::Pause => ("paused", "already paused"),
         Action::Resume => ("resumed", "already running"),
+        Action::Start => ("started", "already running"),
         Action::Restart => ("restarted", "already running"),
         Action::Stop => ("stopped", "already stopped"),
     };

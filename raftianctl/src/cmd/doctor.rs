@@ -15,12 +15,13 @@ use raftian_bench::machine::Machine;
 use raftian_rpc::VERSION;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{NodeNotice, NodeStatus};
-use raftian_rpc::folder::{LabFolder, home};
+use raftian_rpc::folder::home;
 use raftian_rpc::lab::LabClient as _;
 use serde::Serialize;
 
 use self::strays::Running;
 use crate::cli::Context;
+use crate::cmd::labs::found;
 use crate::connect::{Daemon, is_alive, read_daemon_file};
 use crate::failure::{Failure, Kind};
 use crate::output::{Paint, naming};
@@ -228,16 +229,12 @@ fn machine(home: &Path) -> Check {
 
 /// Every lab in the home, and whether its daemon lives.
 async fn labs(home: &Path) -> Vec<Check> {
-    let names =
-        fs::read_dir(home).into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<String> = names.filter(|name| LabFolder::at(home.join(name)).daemon_lock().exists()).collect();
-    names.sort();
-    if names.is_empty() {
+    let found = found(home);
+    if found.is_empty() {
         return vec![ok("labs", "none yet; start one with `raftianctl start`".to_owned())];
     }
     let mut checks = Vec::new();
-    for name in names {
-        let folder = LabFolder::at(home.join(&name));
+    for (name, folder) in found {
         let pid = read_daemon_file(&folder).ok().flatten().map(|file| file.pid);
         let mut cluster = Vec::new();
         checks.push(match (Daemon::find(&name, &folder).await, pid) {

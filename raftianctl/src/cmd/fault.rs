@@ -51,12 +51,12 @@ enum Verb {
     /// Show the faults in force, partitions included
     #[command(after_help = "Example:\n  raftianctl fault list")]
     List,
-    /// Clear one fault; `raftianctl heal` clears all
-    #[command(after_help = "Example:\n  raftianctl fault clear f1")]
+    /// Clear one fault, or all; as `raftianctl heal` does
+    #[command(after_help = "Examples:\n  raftianctl fault clear f1\n  raftianctl fault clear all")]
     Clear {
-        /// Which, by the id that `raftianctl fault list` shows
-        #[arg(value_name = "ID")]
-        id: FaultId,
+        /// Which, by the id that `raftianctl fault list` shows; or `all`
+        #[arg(value_name = "ID", value_parser = one_or_all)]
+        which: Which,
     },
 }
 
@@ -75,7 +75,7 @@ enum Add {
         links: Links,
     },
     /// Lose some messages at random
-    #[command(after_help = DROP_EXAMPLE)]
+    #[command(visible_alias = "loss", after_help = DROP_EXAMPLE)]
     Drop {
         /// Which share of them
         #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
@@ -115,15 +115,27 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             let faults = daemon.ask(async |lab: Http| lab.fault_list().await).await?;
             context.output.report(&faults, |faults| list(faults, monotonic_ns(), context.output.colour()))
         }
-        Verb::Clear { id } => {
-            let daemon = context.daemon().await?;
-            let report = daemon.ask(async |lab: Http| lab.fault_clear(Some(id)).await).await?;
-            context.output.report(&report, |report| match report.cleared.is_empty() {
-                true => format!("{id}: no such fault in force; see `raftianctl fault list`"),
-                false => cleared(report),
-            })
-        }
+        Verb::Clear { which: Which(id) } => clear(context, id).await,
     }
+}
+
+/// One fault, or all of them.
+#[derive(Clone, Copy, Debug)]
+struct Which(Option<FaultId>);
+
+fn one_or_all(text: &str) -> Result<Which, String> {
+    if text == "all" { Ok(Which(None)) } else { text.parse().map(|id| Which(Some(id))) }
+}
+
+/// Clears a fault, or all.
+pub(crate) async fn clear(context: &Context, id: Option<FaultId>) -> Result<(), Failure> {
+    let daemon = context.daemon().await?;
+    let report = daemon.ask(async |lab: Http| lab.fault_clear(id).await).await?;
+    context.output.report(&report, |report| match (report.cleared.is_empty(), id) {
+        (true, Some(id)) => format!("{id}: no such fault in force; see `raftianctl fault list`"),
+        (true, None) => "nothing to heal: no faults in force".to_owned(),
+        (false, _) => cleared(report),
+    })
 }
 
 /// Says which of the nodes concerned do not know of a fault yet.
@@ -163,7 +175,7 @@ pub(crate) fn remaining(fault: &Fault, now_ns: u64) -> String {
 }
 
 /// `f1 partition n1 | n2 cleared`, a line for each.
-pub(crate) fn cleared(report: &ClearReport) -> String {
+fn cleared(report: &ClearReport) -> String {
     report.cleared.iter().map(|fault| format!("{}: {} cleared\n", fault.id, fault.title)).collect()
 }
 

@@ -1,23 +1,21 @@
-//! `raftianctl heal`: clears all faults on links.
+//! `raftianctl heal`: clears all faults on links, or one.
 
-use raftian_rpc::connect::Http;
-use raftian_rpc::lab::LabClient as _;
+use raftian_rpc::lab::FaultId;
 
 use crate::cli::Context;
 use crate::cmd::fault;
 use crate::failure::Failure;
 
-/// Clear all partitions and link faults
+/// Clear all partitions and link faults, or one of them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  raftianctl heal && raftianctl wait converged")]
-pub(crate) struct Args {}
+#[command(after_help = "Examples:\n  raftianctl heal && raftianctl wait converged\n  raftianctl heal f1")]
+pub(crate) struct Args {
+    /// Only this one, by the id that `raftianctl fault list` shows [default: all]
+    #[arg(value_name = "ID")]
+    id: Option<FaultId>,
+}
 
 /// Clears them.
-pub(crate) async fn run(context: &Context, _: Args) -> Result<(), Failure> {
-    let daemon = context.daemon().await?;
-    let report = daemon.ask(async |lab: Http| lab.fault_clear(None).await).await?;
-    context.output.report(&report, |report| match report.cleared.is_empty() {
-        true => "nothing to heal: no faults in force".to_owned(),
-        false => fault::cleared(report),
-    })
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    fault::clear(context, args.id).await
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use raftian_check::apps::{KvOp, KvReplyKind, MAX_KEY_BYTES, MAX_OP_BYTES, MAX_VALUE_BYTES};
+use raftian_check::apps::{
+    KvList, KvListed, KvOp, KvReplyKind, MAX_KEY_BYTES, MAX_LISTED_KEYS, MAX_OP_BYTES, MAX_VALUE_BYTES,
+};
 use raftian_rpc::AppKind;
 use raftian_rpc::client::Consistency;
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::ask::{Asked, Outcome, Way};
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
+use crate::table::{Align, Table};
 use crate::{units, words};
 
 const EXAMPLES: &str = "\
@@ -20,6 +23,7 @@ Examples:
   raftianctl kv get colour --stale --as n2
   raftianctl kv cas colour blue green
   raftianctl kv incr visits
+  raftianctl kv list
 
 For a lab started with `raftianctl start --app kv`. Reads are linearizable unless they are asked to be stale.";
 
@@ -34,6 +38,11 @@ line feed is added to a value that does not end in one; with -o json the value i
 
 A linearizable read sees every write that was acknowledged before it began; the leader answers it, wherever it is asked.
 A stale read is answered by the node that is asked, from the state that this node has.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  raftianctl kv list
+  raftianctl kv list --from m -n 20 --stale --as n2";
 
 const SET_EXAMPLES: &str = "\
 Examples:
@@ -80,8 +89,23 @@ enum Verb {
         #[arg(long)]
         stale: bool,
     },
+    /// Show the keys, and how large their values are
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// The first key [default: the first there is]
+        #[arg(long, value_name = "KEY", default_value = "", hide_default_value = true)]
+        from: String,
+        /// How many, at most 1000
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 100, value_parser = limit)]
+        limit: usize,
+        /// From the state of the node that is asked, which may lag behind
+        #[arg(long)]
+        stale: bool,
+        #[command(flatten)]
+        way: Way,
+    },
     /// Set a key to a value, whatever it had
-    #[command(after_help = SET_EXAMPLES)]
+    #[command(visible_alias = "put", after_help = SET_EXAMPLES)]
     Set {
         #[command(flatten)]
         key: Key,
@@ -154,6 +178,7 @@ struct Answer {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
     match args.verb {
         Verb::Get { key: Key { key, way }, stale } => get(context, &key, way, stale).await,
+        Verb::List { from, limit, stale, way } => list(context, from, limit, stale, way).await.map(|()| 0),
         Verb::Set { key: Key { key, way }, value, file } => {
             let value = value_of(value, file)?;
             write(context, &KvOp::Set(key.into(), value.into()), way).await
@@ -167,10 +192,34 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
     }
 }
 
-async fn get(context: &Context, key: &str, way: Way, stale: bool) -> Result<u8, Failure> {
-    let consistency = if stale { Consistency::Stale } else { Consistency::Linearizable };
+async fn list(context: &Context, from: String, limit: usize, stale: bool, way: Way) -> Result<(), Failure> {
     let asked = Asked::of(context, AppKind::Kv, way).await?;
-    let outcome: Outcome<Held> = asked.read(encode(&KvOp::Get(key.into()))?, consistency).await?;
+    let op = serde_json::to_string(&KvList::List(from, limit)).expect("texts and numbers become JSON");
+    let outcome: Outcome<KvListed> = asked.read(op, consistency(stale)).await?;
+    context.output.report(&outcome, |outcome| {
+        let KvListed { keys, more } = &outcome.response;
+        if keys.is_empty() {
+            return "no keys".to_owned();
+        }
+        let mut table = Table::new([("KEY", Align::Left), ("BYTES", Align::Right)]);
+        keys.iter().for_each(|(key, bytes)| table.row([shown(key), bytes.to_string()]));
+        let rest = if *more { "There are more: `--from` says where to go on, `-n` how many to show.\n" } else { "" };
+        table.render(context.output.colour()) + rest
+    })
+}
+
+fn consistency(stale: bool) -> Consistency {
+    if stale { Consistency::Stale } else { Consistency::Linearizable }
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=MAX_LISTED_KEYS).contains(number));
+    number.ok_or_else(|| format!("it is a number from 1 to {MAX_LISTED_KEYS}"))
+}
+
+async fn get(context: &Context, key: &str, way: Way, stale: bool) -> Result<u8, Failure> {
+    let asked = Asked::of(context, AppKind::Kv, way).await?;
+    let outcome: Outcome<Held> = asked.read(encode(&KvOp::Get(key.into()))?, consistency(stale)).await?;
     let is_absent = outcome.response.value.is_none();
     if is_absent && !context.output.is_json() {
         context.output.note(&format!("there is no key `{}`", shown(key)));

@@ -17,11 +17,12 @@ use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::{Report, Verdict};
 use raftian_rpc::connect::Http;
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
+use raftian_rpc::selector::Selector;
 use raftian_rpc::{AppKind, NodeId};
 use serde::Serialize;
 
 use self::board::Board;
-use crate::ask::{other_app, the_node};
+use crate::ask::{one, other_app};
 use crate::cli::Context;
 use crate::connect::{Daemon, QUICK};
 use crate::failure::{Failure, Kind};
@@ -87,7 +88,7 @@ pub(crate) struct Args {
     lasting: Duration,
     /// Send to this node only [default: to all, each client staying with the one that answers]
     #[arg(long, value_name = "NODE")]
-    to: Option<NodeId>,
+    to: Option<Selector>,
     /// Decides which commands are sent
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
@@ -173,7 +174,10 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<Load
     if let Some(other) = args.app.filter(|wanted| *wanted != app) {
         return Err(other_app(app, other));
     }
-    let targets = args.to.map(|node| the_node(&status, node)).transpose()?.map_or(Targeting::All, Targeting::One);
+    let targets = match &args.to {
+        Some(selector) => Targeting::One(one(daemon, selector.clone(), "a load is sent to all nodes or").await?),
+        None => Targeting::All,
+    };
     let options = LoadOptions {
         rate_per_s: (!args.closed).then_some(args.rate),
         clients: args.clients,

@@ -1,14 +1,18 @@
 //! `raftianctl member`: nodes join the cluster and leave it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
-use raftian_rpc::lab::{LabClient as _, MemberReport, MemberRequest, MemberVerb};
+use raftian_rpc::control::Standing;
+use raftian_rpc::lab::{LabClient as _, MemberReport, MemberRequest, MemberVerb, NodeState};
 use raftian_rpc::selector::Selector;
+use serde::Serialize;
 
 use crate::cli::Context;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
+use crate::table::{Align, Table};
 use crate::{progress, units, words};
 
 const EXAMPLES: &str = "\
@@ -35,6 +39,9 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Show who takes part in the cluster, as its leader last said
+    #[command(after_help = "Example:\n  raftianctl member list")]
+    List,
     /// Start a new node, let it catch up, and give it a vote
     #[command(after_help = ADD_EXAMPLES)]
     Add {
@@ -52,7 +59,10 @@ enum Verb {
     #[command(after_help = "Example:\n  raftianctl member promote n6")]
     Promote(Member),
     /// Take a node out of the cluster, stop it, and remove its folder
-    #[command(after_help = "Examples:\n  raftianctl member remove n3\n  raftianctl member remove @leader")]
+    #[command(
+        visible_alias = "rm",
+        after_help = "Examples:\n  raftianctl member remove n3\n  raftianctl member remove @leader"
+    )]
     Remove(Member),
 }
 
@@ -72,9 +82,10 @@ struct Patience {
     timeout: Duration,
 }
 
-/// Changes the membership.
+/// Changes the membership, or shows it.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let (verb, node, Patience { timeout }) = match args.verb {
+        Verb::List => return list(context).await,
         Verb::Add { node, learner, patience } => {
             let verb = if learner { MemberVerb::AddLearner } else { MemberVerb::Add };
             (verb, Selector::node(node), patience)
@@ -90,6 +101,50 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         report.notes.iter().for_each(|note| context.output.note(note));
     }
     context.output.report(&report, summary)
+}
+
+/// A member in the list.
+#[derive(Debug, Serialize)]
+struct Listed {
+    node: NodeId,
+    /// What it is in the cluster.
+    standing: Standing,
+    /// What its process does; none for a member without one in this lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<NodeState>,
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let daemon = context.daemon().await?;
+    let status = daemon.ask(async |lab: Http| lab.status().await).await?;
+    let Some(members) = &status.members else {
+        let why = format!("lab `{}` has no members yet; start some with `raftianctl start`", daemon.lab);
+        return Err(Failure::new(Kind::Conflict, why));
+    };
+    let state = |id: NodeId| status.nodes.iter().find(|report| report.node == id).map(|report| report.state);
+    let part = |ids: &BTreeSet<NodeId>, standing| ids.iter().map(move |id| (*id, standing)).collect::<Vec<_>>();
+    let leaving: BTreeSet<NodeId> = members.outgoing().difference(members.voters()).copied().collect();
+    let parts = [
+        part(members.voters(), Standing::Voter),
+        part(members.learners(), Standing::Learner),
+        part(&leaving, Standing::Leaving),
+    ];
+    let all: Vec<Listed> =
+        parts.concat().into_iter().map(|(node, standing)| Listed { node, standing, state: state(node) }).collect();
+    context.output.report(&all, |all| {
+        let mut table = Table::new([("NODE", Align::Left), ("STANDING", Align::Left), ("STATE", Align::Left)]);
+        for Listed { node, standing, state } in all {
+            let standing = match standing {
+                Standing::Voter => "voter",
+                Standing::Learner => "learner",
+                Standing::Leaving => "leaving",
+            };
+            let state = state.map_or("no process in this lab", words::state).to_owned();
+            table.row([node.to_string(), standing.to_owned(), state]);
+        }
+        let joint = if members.is_joint() { "A change of the voters is under way (joint consensus).\n" } else { "" };
+        table.render(context.output.colour()) + joint
+    })
 }
 
 fn summary(report: &MemberReport) -> String {

@@ -7,10 +7,11 @@ use raftian_rpc::assignment::Hosting;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ReadMode, Timing};
 use raftian_rpc::game::Scene;
-use raftian_rpc::lab::{GameChoice, LabClient as _, StartReport, StartRequest};
+use raftian_rpc::lab::{Action, GameChoice, LabClient as _, StartReport, StartRequest};
+use raftian_rpc::selector::Selector;
 
 use crate::cli::Context;
-use crate::cmd::stop;
+use crate::cmd::{act, stop};
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
 use crate::launch::{Found, Life};
@@ -23,6 +24,7 @@ Examples:
   raftianctl start -n 3 --seed 7 --election-timeout 150-300 --heartbeat 50
   raftianctl start -n 3 --hosting process --scene dots=1000 --fps-cap none
   raftianctl --lab two start -n 3 --no-wait
+  raftianctl start n1
   raftianctl --lab store start -n 3 --app kv --snapshot-bytes 1MB
 
 Without options it brings back what is down: a lab keeps its settings and its data. Other settings need a lab of \
@@ -36,6 +38,11 @@ const DEFAULT_FPS_CAP: u32 = 60;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Only these, of a lab that is up: those that run are left alone [default: all]
+    #[arg(value_name = "SELECTOR", conflicts_with_all = [
+        "nodes", "app", "players", "seed", "election_timeout", "heartbeat", "snapshot_bytes", "read_leases", "hosting",
+    ])]
+    only: Option<Selector>,
     /// How many nodes, 1 to 64; of a lab that exists, as many as it has now [default: 5]
     #[arg(short, long, value_name = "COUNT", value_parser = units::node_count, allow_hyphen_values = true)]
     nodes: Option<u16>,
@@ -95,6 +102,10 @@ enum HostingChoice {
 
 /// Starts the lab.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    if let Some(only) = args.only {
+        let request = act::request(Action::Start, only, args.no_wait, args.timeout);
+        return act::perform(context, request, args.timeout).await;
+    }
     let request = args.request()?;
     let Found { daemon, is_new, .. } = launch::find_or_start(&context.lab, &context.folder()?, Life::OfItsOwn).await?;
     let call = daemon.wait(args.timeout, async |lab: Http| lab.start(request).await);

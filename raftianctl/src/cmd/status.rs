@@ -219,14 +219,14 @@ fn age(node: &NodeReport) -> Paint {
 }
 
 fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
-    let (state, paint) = match node.state {
-        NodeState::Starting => ("starting", Paint::Warn),
-        NodeState::Running if node.server.is_none() => ("silent", Paint::Warn),
-        NodeState::Running => ("running", Paint::Plain),
-        NodeState::Paused => ("paused", Paint::Warn),
-        NodeState::Stopped => ("stopped", Paint::Dim),
-        NodeState::Killed => ("killed", Paint::Bad),
-        NodeState::Failed => ("failed", Paint::Bad),
+    let is_silent = node.state == NodeState::Running && node.server.is_none();
+    let state = if is_silent { "silent" } else { words::state(node.state) };
+    let paint = match node.state {
+        NodeState::Running if is_silent => Paint::Warn,
+        NodeState::Running => Paint::Plain,
+        NodeState::Starting | NodeState::Paused => Paint::Warn,
+        NodeState::Stopped => Paint::Dim,
+        NodeState::Killed | NodeState::Failed => Paint::Bad,
     };
     let name_paint = if leads { Paint::Good } else { Paint::Plain };
     let mut row = vec![Cell::painted(node.node.to_string(), name_paint), Cell::painted(state, paint)];
