@@ -27,6 +27,7 @@ use crate::journal::Journal;
 use crate::lab::{Lab, told};
 use crate::load::{Load, LoadOptions, LoadOutcome, Progress};
 use crate::machine::Machine;
+use crate::run::HistoryFile;
 use crate::summary::{Summary, thousands};
 use crate::timeline::{Recorded, TimelineData};
 use crate::whereabouts::Whereabouts;
@@ -154,12 +155,12 @@ async fn play(
     }
     files::prepare(&options.folder, NODES)?;
     let machine = Machine::this(&hello.folder);
-    let journal = Journal::follow(lab, 1).await?;
+    let journal = Journal::follow(lab, None).await?;
     let story = Story { tell, start_ns: monotonic_ns(), steps: RefCell::default() };
     start(lab, options, &story).await?;
 
-    let history = options.folder.join(files::HISTORY);
-    let load = Load::prepare(&Whereabouts::of(lab).await?, load_options(options), Some(&history))?;
+    let history = HistoryFile::new(std::fs::File::create(options.folder.join(files::HISTORY))?);
+    let load = Load::prepare(&Whereabouts::of(lab).await?, load_options(options), Some(history))?;
     let live = load.live();
     let story = Story { start_ns: live.start_ns(), ..story };
     // The load needs no cancelling of its own: dropping it ends it.

@@ -94,7 +94,7 @@ impl LabEngine {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
         let whereabouts = Whereabouts::of(&lab).await?;
-        let logs = Some(Following::begin(&whereabouts).await?);
+        let logs = Some(Following::begin(&whereabouts, None).await?);
         Ok(LabEngine {
             clients: Clients::new(plan, &whereabouts),
             hands: Hands::default(),

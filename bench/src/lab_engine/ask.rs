@@ -180,7 +180,7 @@ impl Asking {
         };
         let completed_ns = (!matches!(fate, ReadFate::Waiting)).then(monotonic_ns);
         let op = RawValue::from_string(op).expect("an op is JSON");
-        lock(&history).push(Operation { client, serial: 1, op, invoked_ns, completed_ns, outcome });
+        lock(&history).push(Operation { client, serial: 1, op, due_ns: None, invoked_ns, completed_ns, outcome });
         if let Some(read) = read {
             lock(&reads)[read] = fate;
         }

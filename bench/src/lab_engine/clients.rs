@@ -119,7 +119,7 @@ impl Session {
             let client = if op.is_read() { format!("{}-reads", self.client) } else { name.clone() };
             let json = RawValue::from_string(op.json()).expect("an op is JSON");
             let completed_ns = Some(monotonic_ns());
-            let operation = Operation { client, serial, op: json, invoked_ns, completed_ns, outcome };
+            let operation = Operation { client, serial, op: json, due_ns: None, invoked_ns, completed_ns, outcome };
             self.seen.history.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
             self.seen.acknowledged.fetch_add(u64::from(is_done), Ordering::Relaxed);
             // A session is opened by its first command, and by no other.
