@@ -37,6 +37,14 @@ impl HistoryFile {
         }
     }
 
+    /// Hands what is buffered to the operating system; an error waits for the next flush.
+    pub(crate) fn settle(&self) {
+        let mut writing = self.lock();
+        if let (false, Err(error)) = (writing.is_over, writing.file.flush()) {
+            (writing.error, writing.is_over) = (Some(error), true);
+        }
+    }
+
     /// Hands what is buffered to the operating system.
     ///
     /// # Errors

@@ -161,11 +161,15 @@ impl Run {
         let mut limits: Vec<String> = self.state.limit().into_iter().collect();
         limits.extend(self.changed()?);
         let history = self.history()?;
-        let is_whole = limits.is_empty() && history.cut.is_none();
+        // Where nobody waited for the nodes to agree, clients may have been under way too.
+        let was_awaited = self.manifest.cluster.as_ref().is_some_and(|cluster| cluster.converged.is_some());
+        let is_whole = limits.is_empty() && history.cut.is_none() && was_awaited;
         limits.extend(history.cut);
         let evidence = self.evidence(is_whole, &mut limits)?;
         let report = evidence.judge(&history.read);
-        Ok(Judgement { summary: self.summary(&history.read), ..Judgement::of(&evidence, report, limits) })
+        let then = self.judged().unwrap_or_default();
+        let summary = then.summary.or_else(|| self.summary(&history.read));
+        Ok(Judgement { summary, played: then.played, ..Judgement::of(&evidence, report, limits) })
     }
 
     /// The files that are not what they were when the run ended.

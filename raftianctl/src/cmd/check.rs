@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 
-use raftian_bench::run::{Judgement, Manifest, Run};
+use raftian_bench::run::{Engine, Judgement, Manifest, Played, Run};
 use raftian_bench::summary::thousands;
 use raftian_check::{Invariant, Report, Verdict};
+use raftian_script::Scenario;
+use raftian_sim::Stopped;
 use serde::Serialize;
 
 use crate::cli::Context;
-use crate::failure::Failure;
+use crate::cmd::run::verdict_of;
+use crate::cmd::sim;
+use crate::failure::{Failure, Kind};
 use crate::keep::store;
 use crate::progress;
 
@@ -19,8 +23,8 @@ Examples:
   raftianctl check my-run || echo 'look at it'
 
 The run is judged from its files alone: its history against the logs of its nodes. A run that was cut off, and one whose \
-files were changed, is judged as far as it goes; it can be violated, but not valid. Exit code 0 valid, 1 violated, 3 \
-unknown.";
+files were changed, is judged as far as it goes; it can be violated, but not valid. A run of the simulator is played \
+again. Exit code 0 valid, or nothing to judge; 1 violated, or a scenario that does not hold; 3 unknown.";
 
 /// Judge a run again, from its files
 #[derive(Debug, clap::Args)]
@@ -49,15 +53,50 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let run = Run::open(&store()?.find(&args.run)?)?;
     let spinner = progress::spinner(context.output);
     spinner.set_message("judging");
-    let judgement = run.check();
+    let engine = run.manifest().began.engine;
+    let judgement = match engine {
+        Engine::Processes => run.check().map_err(Failure::from),
+        Engine::Sim => again(&run),
+    };
     spinner.finish_and_clear();
     let judgement = judgement?;
     let verdict = judgement.verdict;
+    // What processes did cannot be played again: whether a scenario held there is only told.
+    let failed = engine == Engine::Sim && judgement.played.as_ref().is_some_and(|played| !played.holds);
     let Manifest { id, began_ns, .. } = run.manifest().clone();
     let verdict_then = run.judged().and_then(|judged| judged.verdict);
     let checked = Checked { run: id, judgement, verdict_then, began_ns };
     context.output.report(&checked, words)?;
-    Ok(verdict.map_or(0, Verdict::exit_code))
+    Ok(match failed {
+        true => Verdict::Violated.exit_code(),
+        false => verdict.map_or(0, Verdict::exit_code),
+    })
+}
+
+/// Plays a run of the simulator again. That it comes to the same shows that nothing is missing.
+fn again(run: &Run) -> Result<Judgement, Failure> {
+    let not_one = |why: String| Failure::new(Kind::Usage, format!("run {}: {why}", run.manifest().id));
+    let text = run.scenario().ok_or_else(|| not_one("its scenario is gone".to_owned()))?;
+    let scenario: Scenario = text.parse().map_err(|why| not_one(format!("its scenario, {why}")))?;
+    sim::hush(&sim::settings(scenario.mutant.as_deref())?);
+    let played = raftian_sim::play(&scenario);
+    let verdict = verdict_of(&scenario, &played);
+    let hash = format!("{:016x}", played.hash);
+    let then = run.judged().and_then(|judged| judged.played).and_then(|played| played.hash);
+    let limits: Vec<String> = then
+        .filter(|then| *then != hash)
+        .map(|then| format!("this raftian plays it in another way: hash {hash}, and {then} when it was kept"))
+        .into_iter()
+        .collect();
+    let played = Played {
+        holds: played.stopped.is_none(),
+        line: played.stopped.as_ref().map(Stopped::line).filter(|line| *line > 0),
+        why: played.stopped.as_ref().map(Stopped::to_string),
+        took_ms: played.virtual_us as f64 / 1e3,
+        hash: Some(hash),
+    };
+    let verdict = verdict.map(|verdict| if limits.is_empty() { verdict } else { Verdict::Unknown });
+    Ok(Judgement { verdict, limits, played: Some(played), ..Judgement::default() })
 }
 
 fn words(checked: &Checked) -> String {
@@ -71,6 +110,13 @@ fn words(checked: &Checked) -> String {
     text.push('\n');
     if let Some(report) = &judgement.report {
         text.push_str(&rests_on(judgement, report));
+    }
+    if let Some(played) = &judgement.played {
+        let _ = match &played.why {
+            Some(why) => writeln!(text, "scenario  does not hold: {why}"),
+            None => writeln!(text, "scenario  holds, in {:.1} s", played.took_ms / 1e3),
+        };
+        played.hash.iter().for_each(|hash| text.push_str(&format!("rests on  playing it again: hash {hash}\n")));
     }
     for limit in &judgement.limits {
         let _ = writeln!(text, "limit     {limit}");
