@@ -13,10 +13,11 @@ fn the_demo_ends_with_a_valid_verdict_and_a_chart_and_leaves_nothing_running() {
         assert!(story.contains(word), "`{word}` is missing: {story}");
     }
     let folder = lab.home().join("story");
-    assert!(fs::read_to_string(folder.join("demo.svg")).unwrap().starts_with("<svg"));
-    assert!(fs::read(folder.join("demo.png")).unwrap().starts_with(b"\x89PNG"));
-    let report: Value = serde_json::from_str(&fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
-    assert_eq!(report["verdict"], "valid", "{report}");
+    assert!(fs::read_to_string(folder.join("timeline.svg")).unwrap().starts_with("<svg"));
+    assert!(fs::read(folder.join("timeline.png")).unwrap().starts_with(b"\x89PNG"));
+    let story: Value = serde_json::from_str(&fs::read_to_string(folder.join("story.json")).unwrap()).unwrap();
+    assert_eq!(story["verdict"], "valid", "{story}");
+    assert_eq!(lab.json("check story")["report"], story["report"], "judged again, from the files");
 
     let journal = fs::read_to_string(folder.join("events.jsonl")).unwrap();
     let events = journal.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -30,11 +31,7 @@ fn a_demo_that_is_killed_takes_its_lab_with_it() {
     let lab = Lab::new();
     let temporary = lab.home().join("tmp");
     fs::create_dir(&temporary).unwrap();
-    let story = lab.home().join("story");
-    fs::create_dir_all(story.join("replicas")).unwrap();
-    let of_the_demo = ["report.json", "demo.svg", "demo.png", "timeline.json", "events.jsonl", "replicas/n1.json"];
-    of_the_demo.iter().chain(&["mine.txt"]).for_each(|name| fs::write(story.join(name), "old").unwrap());
-    let mut demo = lab.command("demo --out story").env("TMPDIR", &temporary).spawn().unwrap();
+    let mut demo = lab.command("demo").env("TMPDIR", &temporary).spawn().unwrap();
     let is_empty = || fs::read_dir(&temporary).unwrap().next().is_none();
     let started = || {
         let journals = fs::read_dir(&temporary)
@@ -46,7 +43,7 @@ fn a_demo_that_is_killed_takes_its_lab_with_it() {
     demo.kill().unwrap();
     demo.wait().unwrap();
     eventually("the demo's lab is gone", is_empty);
-    let left: Vec<&&str> = of_the_demo.iter().filter(|name| story.join(name).exists()).collect();
-    assert!(left.is_empty(), "of a former demo: {left:?}");
-    assert_eq!(fs::read_to_string(story.join("mine.txt")).unwrap(), "old", "not the demo's to remove");
+    let run = lab.json("runs")[0].clone();
+    assert_eq!((&run["manifest"]["maker"], &run["state"]), (&"demo".into(), &"cut_off".into()), "{run}");
+    lab.fails("demo --out .", 1, &["is not empty"]);
 }

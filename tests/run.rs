@@ -86,6 +86,41 @@ fn what_is_not_so_on_processes_stops_a_scenario_with_its_line_and_leaves_nothing
 }
 
 #[test]
+fn a_scenario_is_kept_as_a_run_on_either_engine_and_can_be_judged_again() {
+    let lab = Lab::new();
+    let temporary = Temporary::of(&lab);
+    let text =
+        "servers 3\nclients 1\nelect n2\nclient 0 kv set k1 7\nexpect value all k1 7 within 2s\nkill n1\nfinish\n";
+    fs::write(lab.home().join("mine.scenario"), text).unwrap();
+    for engine in ["processes", "sim"] {
+        let ran = temporary.run(&lab, &format!("run mine.scenario --engine {engine} -o json"));
+        let outcome: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let run = &lab.json("runs")[0];
+        assert_eq!((&run["id"], &run["verdict"]), (&outcome["run"]["id"], &"valid".into()), "{run}");
+        assert_eq!(run["manifest"]["scenario"], "mine.scenario");
+        let checked = lab.json("check last");
+        assert_eq!((&checked["verdict"], &checked["played"]["holds"]), (&"valid".into(), &true.into()), "{checked}");
+        assert_eq!(checked["played"]["hash"], outcome.get("hash").cloned().unwrap_or_default(), "{checked}");
+    }
+    let verdict = lab.json("runs show last")["folder"].as_str().unwrap().to_owned() + "/verdict.json";
+    let text = fs::read_to_string(&verdict).unwrap();
+    let hash = lab.json("check last")["played"]["hash"].as_str().unwrap().to_owned();
+    fs::write(&verdict, text.replace(&hash, "0123456789abcdef")).unwrap();
+    let ran = lab.run("check last");
+    assert!(ran.code == 3 && ran.stdout.contains("plays it in another way"), "{ran:#?}");
+
+    temporary.run(&lab, "run mine.scenario --no-keep");
+    temporary.run(&lab, "run mine.scenario --repeat 3");
+    assert_eq!(lab.json("runs").as_array().unwrap().len(), 2, "what holds is kept when it is played once");
+    fs::write(lab.home().join("mine.scenario"), "servers 3\nelect n1\nexpect leader n2\n").unwrap();
+    let ran = temporary.run(&lab, "run mine.scenario --repeat 3 --engine sim");
+    assert!(ran.code == 1 && ran.stdout.contains("Kept as run"), "{ran:#?}");
+    assert_eq!(lab.json("runs").as_array().unwrap().len(), 5);
+    let ran = lab.run("check last");
+    assert!(ran.code == 1 && ran.stdout.contains("does not hold"), "{ran:#?}");
+}
+
+#[test]
 fn an_action_that_cannot_be_done_when_its_time_comes_is_not_done_and_said_to_be_so() {
     let lab = Lab::new();
     let temporary = Temporary::of(&lab);
@@ -132,6 +167,7 @@ fn a_scenario_that_is_interrupted_takes_its_lab_down() {
     assert_eq!(ran.code, 130, "{ran:#?}");
     assert!(ran.stderr.contains("its lab is stopped and removed"), "{ran:#?}");
     assert!(temporary.is_empty());
+    assert_eq!(lab.json("runs")[0]["state"]["interrupted"], "interrupted");
 }
 
 #[test]

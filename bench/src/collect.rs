@@ -25,8 +25,13 @@ use serde::Serialize;
 
 pub use self::follow::Following;
 use self::follow::Read;
-use self::followed::{Followed, Wanted};
+use self::followed::Wanted;
+
+pub(crate) use self::followed::Followed;
 use crate::lab::{Lab, told};
+
+/// Why a log cannot be judged that was never read as far as its node had it committed.
+const NO_STANDING: &str = "its log was not read as far as the node had it committed";
 
 /// What the nodes of a lab left behind.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +86,7 @@ async fn read_all(
     history_is_complete: bool,
     converged: Result<u64, String>,
 ) -> anyhow::Result<Evidence> {
-    let Read { snapshot, logs: mut followed } = read;
+    let Read { snapshot, logs: mut followed, mut files } = read;
     let mut setup = setup(&lab.status().await?, history_is_complete)?;
     let (mut replicas, mut silent) = (Vec::new(), BTreeMap::new());
     for &node in &setup.nodes {
@@ -93,9 +98,17 @@ async fn read_all(
                 (None, None) => Err(anyhow::anyhow!("the daemon sent no page of {node}'s log")),
             }
         };
-        match read_rest(node, followed.remove(&node).unwrap_or_default(), page).await? {
-            Ok(replica) => replicas.push(replica),
-            Err(reason) => {
+        let mut log = followed.remove(&node).unwrap_or_default();
+        let rest = read_rest(&mut log, page).await?;
+        if let Some(files) = &mut files {
+            files.keep(node, &mut log);
+        }
+        match (rest, log.into_replica(node)) {
+            (Ok(()), Some(replica)) => replicas.push(replica),
+            (Ok(()), None) => {
+                silent.insert(node, NO_STANDING.to_owned());
+            }
+            (Err(reason), _) => {
                 silent.insert(node, reason);
             }
         }
@@ -105,6 +118,9 @@ async fn read_all(
             setup.nodes.push(removed);
             replicas.push(replica);
         }
+    }
+    if let Some(files) = files {
+        files.end().context("the logs could not be kept")?;
     }
     Ok(Evidence { setup, snapshot, replicas, silent, converged })
 }
@@ -138,28 +154,30 @@ pub(crate) async fn read_log(
     node: NodeId,
     page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
 ) -> anyhow::Result<Result<ReplicaLog, String>> {
-    read_rest(node, Followed::default(), page).await
+    let mut log = Followed::default();
+    Ok(read_rest(&mut log, page).await?.and_then(|()| log.into_replica(node).ok_or_else(|| NO_STANDING.to_owned())))
 }
 
-/// The same, where some of it has been read.
+/// Reads what is left to read of a log. The inner error says why the node does not answer.
 async fn read_rest(
-    node: NodeId,
-    mut log: Followed,
+    log: &mut Followed,
     mut page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
-) -> anyhow::Result<Result<ReplicaLog, String>> {
+) -> anyhow::Result<Result<(), String>> {
     loop {
-        match page(log.next()).await? {
-            Ok(page) => {
-                if !log.take_in(&page, Wanted::All)? {
-                    let why = format!(
-                        "its log from index {} on is gone, up to {} in a snapshot",
-                        log.next(),
-                        page.first_index.saturating_sub(1)
-                    );
-                    return Ok(log.into_replica(node).ok_or(why));
-                }
-            }
+        let page = match page(log.next()).await? {
+            Ok(page) => page,
             Err(reason) => return Ok(Err(reason)),
+        };
+        if log.take_in(&page, Wanted::All)? {
+            continue;
         }
+        return Ok(match log.is_whole() {
+            true => Ok(()),
+            false => Err(format!(
+                "its log from index {} on is gone, up to {} in a snapshot",
+                log.next(),
+                page.first_index.saturating_sub(1)
+            )),
+        });
     }
 }

@@ -1,12 +1,11 @@
 //! The main job in one command: a cluster under load loses its leader, a follower's attention, and its next leader,
 //! gets everything back, and is judged.
 //!
-//! Invariants: every time in the story was measured; the verdict is the judges', and never better than theirs. The
-//! history is on disk before it is judged.
+//! Invariants: every time in the story was measured; the verdict is the judges', and never better than theirs. All of it
+//! is kept as a run, which is on disk before it is judged.
 //!
 //! Deliberately absent: starting the daemon, and stopping the lab afterwards; both are the caller's.
 
-mod files;
 mod script;
 
 use std::cell::RefCell;
@@ -15,18 +14,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use raftian_check::{Report, Verdict};
-use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::lab::{Action, LabClient as _, StartRequest};
+use raftian_rpc::{AppKind, NodeId};
 use serde::{Deserialize, Serialize};
 
 use self::script::Script;
 use crate::cancel::Cancel;
-use crate::collect::{Evidence, collect};
+use crate::chart::{timeline_svg, to_png};
+use crate::collect::{Evidence, Following};
 use crate::journal::Journal;
 use crate::lab::{Lab, told};
 use crate::load::{Load, LoadOptions, LoadOutcome, Progress};
 use crate::machine::Machine;
+use crate::run::{Cluster, How, Judgement, RunId, RunWriter};
 use crate::summary::{Summary, thousands};
 use crate::timeline::{Recorded, TimelineData};
 use crate::whereabouts::Whereabouts;
@@ -40,11 +41,14 @@ const LONGEST_LOAD: Duration = Duration::from_secs(300);
 /// How long the nodes may take to agree at the end.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What a demo adds to its run: the chart, as SVG and as PNG, and the story.
+const SVG: &str = "timeline.svg";
+const PNG: &str = "timeline.png";
+const STORY: &str = "story.json";
+
 /// How a demo is run.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
-    /// Where its files go; created if need be. Those of a former demo are removed.
-    pub folder: PathBuf,
     /// The seed of the lab and of the load.
     pub seed: u64,
     /// Commands per second.
@@ -53,7 +57,7 @@ pub struct DemoOptions {
     pub clients: usize,
 }
 
-/// What came of a demo. Also in its folder, as `report.json`.
+/// What came of a demo. Also in its run, as `story.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DemoReport {
     /// The judges' verdict; unknown also when the nodes did not agree in time.
@@ -72,7 +76,9 @@ pub struct DemoReport {
     pub seed: u64,
     /// Where it ran.
     pub machine: Machine,
-    /// Where its files are.
+    /// The run as which it is kept.
+    pub run: RunId,
+    /// Where that is.
     pub folder: PathBuf,
     /// The chart.
     pub chart_svg: PathBuf,
@@ -113,37 +119,45 @@ pub(crate) struct Story<'a> {
     steps: RefCell<Vec<Step>>,
 }
 
-impl DemoOptions {
+impl Default for DemoOptions {
     /// 300 commands/s from 32 clients, seed 1.
-    pub fn new(folder: impl Into<PathBuf>) -> DemoOptions {
-        DemoOptions { folder: folder.into(), seed: 1, rate_per_s: 300.0, clients: 32 }
+    fn default() -> DemoOptions {
+        DemoOptions { seed: 1, rate_per_s: 300.0, clients: 32 }
     }
 }
 
-/// Runs the demo on a lab that has no nodes yet. `story` is told one line per step, `progress` how the load fares.
+/// Runs the demo on a lab that has no nodes yet, and keeps it. `story` is told one line per step, `progress` how the load
+/// fares.
 ///
 /// # Errors
-/// When the lab has nodes already, a step fails, or the folder cannot be written. When `cancel` asks to stop, all
+/// When the lab has nodes already, a step fails, or the run cannot be written. When `cancel` asks to stop, all
 /// faults are cleared and the error says so.
 pub async fn run(
     lab: &Lab,
     options: &DemoOptions,
+    mut kept: RunWriter,
     story: &dyn Fn(&str),
     progress: &dyn Fn(Progress),
     cancel: &Cancel,
 ) -> anyhow::Result<DemoReport> {
-    tokio::select! {
-        report = play(lab, options, story, progress) => report,
-        () = cancel.cancelled() => {
-            mend(lab).await;
-            bail!("the demo was interrupted; its faults are cleared")
-        }
+    let (error, is_cancelled) = tokio::select! {
+        report = play(lab, options, &mut kept, story, progress) => match report {
+            Ok(report) => return Ok(report),
+            Err(error) => (error, false),
+        },
+        () = cancel.cancelled() => (anyhow::anyhow!("the demo was interrupted; its faults are cleared"), true),
+    };
+    kept.end(How::Interrupted(format!("{error:#}")))?;
+    if is_cancelled {
+        mend(lab).await;
     }
+    Err(error)
 }
 
 async fn play(
     lab: &Lab,
     options: &DemoOptions,
+    kept: &mut RunWriter,
     tell: &dyn Fn(&str),
     progress: &dyn Fn(Progress),
 ) -> anyhow::Result<DemoReport> {
@@ -152,14 +166,16 @@ async fn play(
     if hello.started {
         bail!("the demo needs a lab without nodes, and `{}` has some; `raftianctl stop --purge` it first", hello.lab);
     }
-    files::prepare(&options.folder, NODES)?;
     let machine = Machine::this(&hello.folder);
-    let journal = Journal::follow(lab, 1).await?;
+    let nodes = NodeId::first(NODES).collect();
+    kept.on(Cluster { app: AppKind::Attack, players: NODES, nodes, ..Cluster::default() })?;
+    let journal = Journal::follow(lab, Some(kept.events()?)).await?;
     let story = Story { tell, start_ns: monotonic_ns(), steps: RefCell::default() };
     start(lab, options, &story).await?;
 
-    let history = options.folder.join(files::HISTORY);
-    let load = Load::prepare(&Whereabouts::of(lab).await?, load_options(options), Some(&history))?;
+    let whereabouts = Whereabouts::of(lab).await?;
+    let logs = Following::begin(&whereabouts, Some(kept.logs())).await?;
+    let load = Load::prepare(&whereabouts, load_options(options), Some(kept.history()?))?;
     let live = load.live();
     let story = Story { start_ns: live.start_ns(), ..story };
     // The load needs no cancelling of its own: dropping it ends it.
@@ -169,16 +185,22 @@ async fn play(
     if let Some(reason) = outcome.interrupted {
         bail!("the load ended early: {reason}");
     }
-    let (evidence, report) = judge(lab, options, &outcome, &story).await?;
-    let verdict = evidence.verdict(&report);
+    tell_load(&story, &outcome.summary);
+    let evidence = logs.collect(lab, true, CONVERGE_TIMEOUT).await?;
+    journal.catch_up(lab).await;
+    kept.read(&evidence);
+    kept.end(How::Completed)?;
+    let judgement = Judgement::of(&evidence, evidence.judge(&outcome.history), Vec::new());
+    let judgement = Judgement { summary: Some(outcome.summary.clone()), ..judgement };
+    kept.verdict(&judgement)?;
+    let Judgement { verdict: Some(verdict), report: Some(report), .. } = judgement else { bail!("it was not judged") };
     tell_verdict(&story, verdict, &evidence, &report);
 
     let events = journal.events();
     let LoadOutcome { samples, start_ns, end_ns, summary, .. } = outcome;
     let run = Recorded { events: &events, samples: &samples, start_ns, end_ns };
     let provenance = format!("{machine} · seed {}", options.seed);
-    let timeline = TimelineData::of(&run, summary.clone(), Some(verdict), provenance);
-    let (chart_svg, chart_png) = files::draw(&options.folder, &events, &timeline)?;
+    let svg = timeline_svg(&TimelineData::of(&run, summary.clone(), Some(verdict), provenance));
     let report = DemoReport {
         verdict,
         report,
@@ -188,11 +210,12 @@ async fn play(
         wall_s: monotonic_ns().saturating_sub(began_ns) as f64 / 1e9,
         seed: options.seed,
         machine,
-        folder: options.folder.clone(),
-        chart_svg,
-        chart_png,
+        run: kept.id().clone(),
+        folder: kept.folder().to_owned(),
+        chart_svg: kept.derived(SVG, svg.as_bytes())?,
+        chart_png: kept.derived(PNG, &to_png(&svg)?)?,
     };
-    files::write_report(&options.folder, &report)?;
+    kept.derived(STORY, &serde_json::to_vec(&report)?)?;
     Ok(report)
 }
 
@@ -225,19 +248,10 @@ fn load_options(options: &DemoOptions) -> LoadOptions {
     }
 }
 
-async fn judge(
-    lab: &Lab,
-    options: &DemoOptions,
-    outcome: &LoadOutcome,
-    story: &Story<'_>,
-) -> anyhow::Result<(Evidence, Report)> {
-    let Summary { n, ok, failed, unknown, .. } = outcome.summary;
+fn tell_load(story: &Story<'_>, summary: &Summary) {
+    let Summary { n, ok, failed, unknown, .. } = *summary;
     let [n, ok, failed, unknown] = [n, ok, failed, unknown].map(thousands);
     story.tell(format!("end of the load: {n} commands, {ok} acknowledged, {failed} failed, {unknown} unknown"));
-    let evidence = collect(lab, true, CONVERGE_TIMEOUT).await?;
-    files::write_replicas(&options.folder, &evidence)?;
-    let report = evidence.judge(&outcome.history);
-    Ok((evidence, report))
 }
 
 fn tell_verdict(story: &Story<'_>, verdict: Verdict, evidence: &Evidence, report: &Report) {

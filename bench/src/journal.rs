@@ -1,8 +1,10 @@
 //! The lab's journal, followed while something runs, so that a turning point can be awaited instead of polled for.
 //!
 //! Invariant: events are kept in the journal's order and without holes; a subscription that breaks is renewed from the
-//! last event seen.
+//! last event seen. Where there is a file for it, it holds what is kept, event by event.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +16,9 @@ use tokio::task::JoinHandle;
 
 use crate::lab::{Lab, told};
 
-/// How long to wait for the connection, and before a broken one is renewed.
+/// How long to wait for the connection, for the last of the events, and before a broken one is renewed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CATCH_UP: Duration = Duration::from_secs(2);
 const RENEW_AFTER: Duration = Duration::from_millis(100);
 
 /// A journal being followed. Dropping it ends that.
@@ -29,21 +32,23 @@ pub struct Journal {
 struct Kept {
     events: Mutex<Vec<Event>>,
     grown: Notify,
+    file: Option<File>,
 }
 
 impl Journal {
-    /// Follows the journal of `lab` from event number `since` on.
+    /// Follows the journal of `lab` from its beginning on, as far as the daemon remembers, and keeps it in a file if there
+    /// is one.
     ///
     /// # Errors
     /// When the daemon does not accept the subscription.
-    pub async fn follow(lab: &Lab, since: u64) -> anyhow::Result<Journal> {
-        let kept = Arc::new(Kept::default());
+    pub async fn follow(lab: &Lab, file: Option<File>) -> anyhow::Result<Journal> {
+        let kept = Arc::new(Kept { file, ..Kept::default() });
         // The first subscription is made here, so that a daemon that refuses it is an error and not a silence.
-        let first = subscribe(lab, since).await?;
+        let first = subscribe(lab, 1).await?;
         let (lab, keeping) = (lab.clone(), Arc::clone(&kept));
         let follower = tokio::spawn(async move {
             let mut subscription = Some(first);
-            let mut next = since;
+            let mut next = 1;
             loop {
                 if let Some((client, mut events)) = subscription.take() {
                     while let Some(Ok(event)) = events.next().await {
@@ -59,6 +64,14 @@ impl Journal {
             }
         });
         Ok(Journal { kept, follower })
+    }
+
+    /// Waits until everything is here that the daemon has noted by now; a daemon that is silent is not waited for.
+    pub async fn catch_up(&self, lab: &Lab) {
+        let Ok(Ok(last)) = tokio::time::timeout(CATCH_UP, lab.client.events(1)).await else { return };
+        if let Some(last) = last.last() {
+            self.first(CATCH_UP, |event| event.seq >= last.seq).await;
+        }
     }
 
     /// All events so far.
@@ -108,7 +121,15 @@ impl Drop for Journal {
 
 impl Kept {
     fn push(&self, event: Event) {
-        self.lock().push(event);
+        let mut events = self.lock();
+        if let Some(mut file) = self.file.as_ref()
+            && let Ok(line) = serde_json::to_string(&event)
+        {
+            // A journal with a hole is still a journal, and no verdict rests on it.
+            let _ = file.write_all((line + "\n").as_bytes());
+        }
+        events.push(event);
+        drop(events);
         self.grown.notify_waiters();
     }
 

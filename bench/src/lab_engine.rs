@@ -12,10 +12,12 @@ mod ask;
 mod clients;
 mod finish;
 mod fit;
+mod history;
 mod look;
 mod view;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -28,15 +30,17 @@ use raftian_rpc::{AppKind, NodeId};
 use raftian_script::{
     Condition, Engine, Halt, Invariant, LinkEffect, NodeView, Observed, Performed, Plan, Scenario, Statement, Step,
 };
-use serde::Serialize;
 use tokio::time::Instant;
 
 use self::ask::Hands;
 use self::clients::Clients;
+use self::history::History;
 use self::look::Seen;
 use self::view::View;
-use crate::collect::Following;
+use crate::collect::{Evidence, Following};
+use crate::journal::Journal;
 use crate::lab::{Lab, told};
+use crate::run::RunWriter;
 use crate::whereabouts::Whereabouts;
 
 pub use self::fit::{Unfit, unfit};
@@ -62,26 +66,32 @@ pub struct LabEngine {
     hands: Hands,
     /// What was seen of the nodes.
     seen: Seen,
+    history: Arc<History>,
+    /// The journal, where it is kept.
+    journal: Option<Journal>,
     /// What reads the logs while they grow, up to the end.
     logs: Option<Following>,
     ending: Option<Ending>,
 }
 
 /// What the judges found at the end.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Ending {
     /// Their verdict.
     pub verdict: Verdict,
     /// What they found.
     pub report: Report,
+    /// What they looked at, beside the history.
+    pub evidence: Evidence,
 }
 
 impl LabEngine {
-    /// Starts the nodes of a scenario in a lab that has none. Its time begins when they are ready.
+    /// Starts the nodes of a scenario in a lab that has none, and keeps what happens as a run, if there is one. The time of
+    /// the scenario begins when they are ready.
     ///
     /// # Errors
     /// When real processes cannot do what the scenario says, the lab has nodes already, or they do not start.
-    pub async fn start(lab: Lab, scenario: &Scenario) -> anyhow::Result<LabEngine> {
+    pub async fn start(lab: Lab, scenario: &Scenario, kept: Option<&RunWriter>) -> anyhow::Result<LabEngine> {
         if let Some(unfit) = unfit(scenario) {
             bail!("{unfit}");
         }
@@ -90,6 +100,11 @@ impl LabEngine {
             bail!("a scenario needs a lab without nodes, and `{}` has some", hello.lab);
         }
         let plan = &scenario.plan;
+        let journal = match kept {
+            Some(run) => Some(Journal::follow(&lab, Some(run.events()?)).await?),
+            None => None,
+        };
+        let history = Arc::new(History::new(kept.map(RunWriter::history).transpose()?));
         lab.start(request(scenario)).await?;
         for effect in &plan.effects {
             disturb(&lab, *effect, everyone(), everyone()).await?;
@@ -98,10 +113,12 @@ impl LabEngine {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
         let whereabouts = Whereabouts::of(&lab).await?;
-        let logs = Some(Following::begin(&whereabouts).await?);
+        let logs = Some(Following::begin(&whereabouts, kept.map(RunWriter::logs)).await?);
         Ok(LabEngine {
-            clients: Clients::new(plan, &whereabouts),
-            hands: Hands::default(),
+            clients: Clients::new(plan, &whereabouts, Arc::clone(&history)),
+            hands: Hands::new(Arc::clone(&history)),
+            history,
+            journal,
             seen: Seen::default(),
             app: plan.app,
             began: Instant::now(),

@@ -21,6 +21,7 @@ pub mod lab_engine;
 pub mod load;
 pub mod machine;
 pub mod report;
+pub mod run;
 pub mod stats;
 pub mod suite;
 pub mod summary;

@@ -13,8 +13,6 @@ mod session;
 mod source;
 mod workload;
 
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +30,7 @@ use self::recorder::Recorder;
 use self::session::{Session, Shared, Targets};
 use self::workload::Workload;
 use crate::cancel::{Cancel, cancel_pair};
+use crate::run::HistoryFile;
 use crate::summary::Summary;
 
 /// How often progress is told and the history is flushed.
@@ -182,21 +181,21 @@ impl LoadOptions {
 }
 
 impl Load {
-    /// Finds the nodes, creates the history file and starts the schedule: call [`Load::run`] next.
+    /// Finds the nodes and starts the schedule: call [`Load::run`] next.
     ///
     /// # Errors
-    /// When the options are out of range, the node asked for does not exist, or the file cannot be created.
-    pub fn prepare(source: impl Into<Source>, options: LoadOptions, history: Option<&Path>) -> anyhow::Result<Load> {
+    /// When the options are out of range, or the node asked for does not exist.
+    pub fn prepare(
+        source: impl Into<Source>,
+        options: LoadOptions,
+        history: Option<HistoryFile>,
+    ) -> anyhow::Result<Load> {
         options.validate().map_err(anyhow::Error::msg)?;
         let source = source.into();
         let nodes = source.connect(options.targets, options.attempt_timeout, &[])?;
-        let file = match history {
-            Some(path) => Some(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
-            None => None,
-        };
         let shared = Shared {
             pace: Pace::new(options.rate_per_s, options.duration),
-            recorder: Recorder::new(file),
+            recorder: Recorder::new(history),
             targets: Targets::new(nodes),
             attempt_timeout_ms: millis(options.attempt_timeout),
             give_up_after: options.give_up_after,

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use jsonrpsee::types::ErrorObjectOwned;
 use raftian_bench::cancel::cancel_pair;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, OutcomeKind};
+use raftian_bench::run::HistoryFile;
 use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::Outcome;
 use raftian_rpc::NodeId;
@@ -41,7 +41,7 @@ struct Mock {
 }
 
 impl Mock {
-    async fn load(&self, options: LoadOptions, history: Option<&Path>) -> Load {
+    async fn load(&self, options: LoadOptions, history: Option<HistoryFile>) -> Load {
         Load::prepare(&Whereabouts::of(&self.lab).await.unwrap(), options, history).unwrap()
     }
 }
@@ -200,6 +200,7 @@ async fn cancelling_leaves_a_whole_history_and_open_operations_unknown() {
     let folder = std::env::temp_dir().join(format!("raftian-bench-cancel-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("history.jsonl");
+    let history = HistoryFile::new(std::fs::File::create(&path).unwrap());
     let long = LoadOptions {
         duration: Duration::from_secs(600),
         attempt_timeout: Duration::from_secs(60),
@@ -207,7 +208,7 @@ async fn cancelling_leaves_a_whole_history_and_open_operations_unknown() {
         ..options()
     };
     let (canceller, cancel) = cancel_pair();
-    let load = mock.load(long, Some(&path)).await;
+    let load = mock.load(long, Some(history)).await;
     let live = load.live();
     let watcher = async {
         let third = live.acknowledged_since(0).await;

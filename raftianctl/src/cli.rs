@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Bench(cmd::bench::Args),
     Plot(cmd::plot::Args),
     Run(cmd::run::Args),
+    Runs(cmd::runs::Args),
+    Check(cmd::check::Args),
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
@@ -79,7 +81,7 @@ pub(crate) enum Verb {
 }
 
 /// The groups of the top-level help.
-const GROUPS: [(&str, &[&str]); 9] = [
+const GROUPS: [(&str, &[&str]); 10] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop", "labs"]),
     ("Look", &["status", "wait", "log", "logs", "events"]),
@@ -88,6 +90,7 @@ const GROUPS: [(&str, &[&str]); 9] = [
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Play scenarios, and simulate", &["run", "sim"]),
+    ("What was done before", &["runs", "check"]),
     ("Help", &["doctor", "completions", "man", "version"]),
 ];
 

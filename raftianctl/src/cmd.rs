@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod attack;
 pub(crate) mod bench;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod doctor;
@@ -21,6 +22,7 @@ pub(crate) mod play;
 pub(crate) mod player;
 pub(crate) mod plot;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod screenshot;
 pub(crate) mod sim;
 pub(crate) mod snapshot;

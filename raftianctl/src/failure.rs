@@ -8,6 +8,7 @@
 
 use std::io;
 
+use raftian_bench::run::NotARun;
 use raftian_bench::suite::manifest::NoRun;
 use raftian_rpc::error::LabError;
 use serde_json::json;
@@ -135,7 +136,7 @@ impl From<anyhow::Error> for Failure {
             Ok(error) => return error.into(),
             Err(error) => error,
         };
-        let kind = if error.is::<NoRun>() { Kind::Usage } else { Kind::Failed };
+        let kind = if error.is::<NoRun>() || error.is::<NotARun>() { Kind::Usage } else { Kind::Failed };
         Failure::new(kind, format!("{error:#}"))
     }
 }

@@ -13,6 +13,7 @@ mod connect;
 mod failure;
 mod health;
 mod interrupt;
+mod keep;
 mod launch;
 mod output;
 mod play;
@@ -106,6 +107,9 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Play(args) => cmd::play::run(context, args).await,
         Verb::Screenshot(args) => cmd::screenshot::run(context, args).await,
         Verb::Plot(args) => cmd::plot::run(context, &args),
+        Verb::Runs(args) => cmd::runs::run(context, args),
+        // Its exit code is the verdict's.
+        Verb::Check(args) => return cmd::check::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,
         Verb::Completions(args) => cmd::completions::run(context, args),
         Verb::Man(args) => cmd::man::run(context, args),

@@ -28,6 +28,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(ms / 1e3))
 }
 
+/// How long ago something was, at most ten years: `30m`, `12h`, `7d`.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    let refusal = || format!("`{text}` is not an age; write a number and a unit: 30m, 12h or 7d");
+    let ms = match text.strip_suffix('d') {
+        Some(days) => days.parse::<f64>().map_err(|_| refusal())? * 86_400_000.0,
+        None => milliseconds(text).ok_or_else(refusal)?,
+    };
+    if !(0.0..=3650.0 * 86_400_000.0).contains(&ms) {
+        return Err(refusal());
+    }
+    Ok(Duration::from_secs_f64(ms / 1e3))
+}
+
 /// A delay of messages in milliseconds, from 0 to a minute: `50ms`, `1.5ms`, `2s`.
 pub(crate) fn delay_ms(text: &str) -> Result<f64, String> {
     milliseconds(text)
@@ -206,6 +219,15 @@ mod tests {
         assert_eq!(probability("100%"), Ok(1.0));
         for text in ["20", "0%", "101%", "-5%", "%", "NaN%"] {
             assert!(probability(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_age_may_be_in_days() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(7 * 86_400)));
+        assert_eq!(age("0.5h"), Ok(Duration::from_secs(1_800)));
+        for text in ["", "d", "7", "-1d", "NaNd", "99999d", "1w"] {
+            assert!(age(text).unwrap_err().contains("is not an age"), "{text:?}");
         }
     }
 

@@ -29,6 +29,16 @@ pub(crate) fn spell_ms(ms: u64) -> String {
     }
 }
 
+/// How long ago something was, in one unit: `12 s`, `5 min`, `3 h`, `8 d`.
+pub(crate) fn age(age: Duration) -> String {
+    match age.as_secs() {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7_200 => format!("{} min", s / 60),
+        s @ 7_200..172_800 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
 /// Whole milliseconds of a duration.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep};
 use super::first;
 use super::followed::{Followed, Wanted};
 use crate::cancel::{Cancel, Canceller, cancel_pair};
+use crate::run::LogFiles;
 use crate::whereabouts::{News, Whereabouts};
 
 /// How many nodes are read as fast as they grow.
@@ -61,11 +62,20 @@ pub(super) struct Read {
     pub(super) snapshot: Option<Snapshot>,
     /// The logs, as far as they were read.
     pub(super) logs: BTreeMap<NodeId, Followed>,
+    /// Where they are kept.
+    pub(super) files: Option<LogFiles>,
 }
 
 /// What was read so far.
 #[derive(Debug, Default)]
-struct Logs(Mutex<BTreeMap<NodeId, Followed>>);
+struct Logs(Mutex<Kept>);
+
+/// The logs, and the files in which they are kept as they grow.
+#[derive(Debug, Default)]
+struct Kept {
+    logs: BTreeMap<NodeId, Followed>,
+    files: Option<LogFiles>,
+}
 
 /// A task that ends when nobody holds it any more.
 struct Reader {
@@ -74,14 +84,17 @@ struct Reader {
 }
 
 impl Following {
-    /// Begins to read the logs of all nodes, those that are added later too.
+    /// Begins to read the logs of all nodes, those that are added later too, and to keep them in files if there are any.
     ///
     /// # Errors
     /// When the daemon does not answer, or the system has no thread for it.
-    pub async fn begin(whereabouts: &Whereabouts) -> anyhow::Result<Following> {
+    pub async fn begin(whereabouts: &Whereabouts, files: Option<LogFiles>) -> anyhow::Result<Following> {
         let lab = whereabouts.lab();
         let snapshot = first::snapshot(&lab.status().await?);
-        let logs = Arc::new(Logs::default());
+        if let (Some(files), Some(snapshot)) = (&files, &snapshot) {
+            files.begin_after(snapshot)?;
+        }
+        let logs = Arc::new(Logs(Mutex::new(Kept { logs: BTreeMap::new(), files })));
         let (canceller, cancel) = cancel_pair();
         let following = follow_all(whereabouts.news(), lab.secret.clone(), Arc::clone(&logs));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -92,8 +105,16 @@ impl Following {
     }
 
     /// Ends it, and gives what was read.
-    pub(super) fn end(self) -> Read {
-        Read { snapshot: self.snapshot, logs: std::mem::take(&mut self.logs.lock()) }
+    pub(super) fn end(mut self) -> Read {
+        let Kept { logs, files } = std::mem::take(&mut *self.logs.lock());
+        Read { snapshot: self.snapshot.take(), logs, files }
+    }
+}
+
+/// The thread may be at a page; what it reads from now on is kept no more.
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.logs.lock().files = None;
     }
 }
 
@@ -118,14 +139,14 @@ impl Drop for Reader {
 }
 
 impl Logs {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeId, Followed>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing that holds the lock can panic half-way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether fewer than [`AHEAD`] other nodes have been read further.
     fn is_ahead(&self, node: NodeId) -> bool {
-        let logs = self.lock();
+        let logs = &self.lock().logs;
         let reached = (logs.get(&node).map_or(1, Followed::next), node);
         logs.iter().filter(|(other, log)| (log.next(), **other) > reached).count() < AHEAD
     }
@@ -181,12 +202,16 @@ struct Page {
 
 /// Reads a page.
 async fn page(node: NodeId, client: &Http, logs: &Logs) -> Page {
-    let next = logs.lock().get(&node).map_or(1, Followed::next);
+    let next = logs.lock().logs.get(&node).map_or(1, Followed::next);
     let Ok(page) = client.log(next, MAX_LOG_PAGE).await else { return Page::default() };
-    let mut logs = logs.lock();
+    let mut kept = logs.lock();
+    let Kept { logs, files } = &mut *kept;
     let log = logs.entry(node).or_default();
     // One that makes no sense is met again at the end of the run, where it can be told to somebody.
     let is_more = log.take_in(&page, Wanted::Committed).unwrap_or(false);
+    if let Some(files) = files {
+        files.keep(node, log);
+    }
     // The end of the run may have taken away what was read before this page.
     Page { grown: log.next().saturating_sub(next), is_more }
 }
@@ -228,7 +253,7 @@ mod tests {
                 digest: format!("{last:016x}"),
                 entries: (1..=last).map(entry).collect(),
             };
-            logs.lock().entry(node).or_default().take_in(&page, Wanted::Committed).unwrap();
+            logs.lock().logs.entry(node).or_default().take_in(&page, Wanted::Committed).unwrap();
         }
         assert_eq!([n1, n2, n3].map(|node| logs.is_ahead(node)), [false, true, true]);
     }

@@ -1,12 +1,14 @@
-//! What was read of one node's log, in pages and over time.
+//! What was read of one node's log, in pages and over time, and what of it has been kept in a file.
 //!
 //! Invariants: the entries are consecutive. What was read while it was committed stays, whatever the node discards
 //! later; where the node has discarded more than was read, only what comes after counts. The node's standing is what it
 //! said together with the last of the entries that reach up to it.
 
+use std::io::{self, Write};
+
 use anyhow::Context as _;
-use raftian_check::ReplicaLog;
 use raftian_check::apps::{Digest, Entry, Payload};
+use raftian_check::{LogRecord, ReplicaLog, Standing};
 use raftian_rpc::control::{LogLine, LogPage};
 use raftian_rpc::{Index, NodeId};
 
@@ -15,14 +17,8 @@ use raftian_rpc::{Index, NodeId};
 pub(crate) struct Followed {
     entries: Vec<Entry>,
     standing: Option<Standing>,
-}
-
-/// How far a node was when its log had been read up to there.
-#[derive(Clone, Copy, Debug)]
-struct Standing {
-    commit_index: Index,
-    applied_index: Index,
-    digest: Digest,
+    /// What of it has been kept: so many entries, and this standing.
+    kept: (usize, Option<Standing>),
 }
 
 /// Which entries of a page are wanted.
@@ -54,22 +50,59 @@ impl Followed {
         let new = page.entries.iter().filter(|line| (self.next()..=end).contains(&line.index));
         let new: Vec<Entry> = new.map(entry).collect();
         let grows = !new.is_empty();
-        if new.first().is_some_and(|first| first.index > self.next()) {
-            self.entries.clear();
+        new.into_iter().for_each(|entry| self.add(entry));
+        self.stand(Standing { commit_index: page.commit_index, applied_index: page.last_applied, digest });
+        Ok(grows && self.next() <= end)
+    }
+
+    /// Takes in a line of a log that was kept ([`keep`](Followed::keep)).
+    pub(crate) fn take_back(&mut self, record: LogRecord) {
+        match record {
+            LogRecord::Entry(entry) => self.add(entry),
+            LogRecord::Standing(standing) => self.stand(standing),
         }
-        self.entries.extend(new);
-        let said = Standing { commit_index: page.commit_index, applied_index: page.last_applied, digest };
-        let is_whole = self.next() > page.commit_index;
+    }
+
+    /// Writes what has come since the last time.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub(crate) fn keep(&mut self, writer: &mut impl Write) -> io::Result<()> {
+        let (entries, standing) = self.kept;
+        for entry in &self.entries[entries..] {
+            LogRecord::Entry(entry.clone()).write(writer)?;
+        }
+        if let Some(new) = self.standing.filter(|new| Some(*new) != standing) {
+            LogRecord::Standing(new).write(writer)?;
+        }
+        self.kept = (self.entries.len(), self.standing);
+        Ok(())
+    }
+
+    fn add(&mut self, entry: Entry) {
+        if entry.index > self.next() {
+            self.entries.clear();
+            self.kept.0 = 0;
+        }
+        self.entries.push(entry);
+    }
+
+    fn stand(&mut self, said: Standing) {
+        let is_whole = self.next() > said.commit_index;
         if is_whole && self.standing.is_none_or(|known| known.commit_index <= said.commit_index) {
             self.standing = Some(said);
         }
-        Ok(grows && self.next() <= end)
+    }
+
+    /// Whether it was read as far as the node had it committed.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.standing.is_some()
     }
 
     /// The log as evidence; `None` if it was never read as far as the node had it committed.
     pub(crate) fn into_replica(self, node: NodeId) -> Option<ReplicaLog> {
         let Standing { commit_index, applied_index, digest } = self.standing?;
-        Some(ReplicaLog { node, commit_index, applied_index, digest, entries: self.entries })
+        Some(ReplicaLog { node, commit_index, applied_index, digest, entries: self.entries, is_partial: false })
     }
 }
 
@@ -142,6 +175,24 @@ mod tests {
         assert!(!log.take_in(&page([], 0, 9), Wanted::Committed).unwrap());
         let replica = log.into_replica("n1".parse().unwrap()).unwrap();
         assert_eq!((replica.commit_index, replica.entries.len()), (9, 9));
+    }
+
+    #[test]
+    fn a_log_that_was_kept_in_parts_is_the_log_that_was_read() {
+        let mut log = Followed::default();
+        let mut kept = Vec::new();
+        let pages = [(page([1, 2], 2, 2), Wanted::Committed), (page([3, 4], 3, 4), Wanted::Committed)];
+        for (page, wanted) in pages.iter().chain(&[(page([8, 9], 9, 9), Wanted::All), (page([], 9, 9), Wanted::All)]) {
+            log.take_in(page, *wanted).unwrap();
+            log.keep(&mut kept).unwrap();
+        }
+        let mut back = Followed::default();
+        for line in kept.split_inclusive(|byte| *byte == b'\n') {
+            back.take_back(LogRecord::read(line).unwrap());
+        }
+        let [log, back] = [log, back].map(|log| log.into_replica("n1".parse().unwrap()).unwrap());
+        assert_eq!(serde_json::to_string(&back).unwrap(), serde_json::to_string(&log).unwrap());
+        assert_eq!(back.entries.len(), 2, "what came after the gap");
     }
 
     #[test]

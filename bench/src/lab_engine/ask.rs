@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 
 use super::act::Asked;
 use super::clients::send;
+use super::history::History;
 use super::{LabEngine, PATIENCE};
 use crate::cancel::{Cancel, Canceller, cancel_pair};
 use crate::load::attempt::{Miss, classify};
@@ -36,30 +37,27 @@ const LONGEST_MS: u64 = 60_000;
 pub(super) struct Hands {
     asked: u64,
     reads: Arc<Mutex<Vec<ReadFate>>>,
-    history: Arc<Mutex<Vec<Operation>>>,
+    history: Arc<History>,
     pending: JoinSet<()>,
     canceller: Canceller,
     cancel: Cancel,
 }
 
-impl Default for Hands {
-    fn default() -> Hands {
-        let (canceller, cancel) = cancel_pair();
-        Hands { asked: 0, reads: Arc::default(), history: Arc::default(), pending: JoinSet::new(), canceller, cancel }
-    }
-}
-
 impl Hands {
+    pub(super) fn new(history: Arc<History>) -> Hands {
+        let (canceller, cancel) = cancel_pair();
+        Hands { asked: 0, reads: Arc::default(), history, pending: JoinSet::new(), canceller, cancel }
+    }
+
     /// What became of a read, counted from 1 on; `None` if there was none.
     pub(super) fn read_fate(&self, number: usize) -> Option<ReadFate> {
         lock(&self.reads).get(number.checked_sub(1)?).copied()
     }
 
-    /// Ends what is still waited for; what became of all of it.
-    pub(super) async fn end(&mut self) -> Vec<Operation> {
+    /// Ends what is still waited for.
+    pub(super) async fn end(&mut self) {
         self.canceller.cancel();
         while self.pending.join_next().await.is_some() {}
-        std::mem::take(&mut lock(&self.history))
     }
 }
 
@@ -157,7 +155,7 @@ impl Asking {
         cancel: Cancel,
         tell: oneshot::Sender<Option<String>>,
         reads: Arc<Mutex<Vec<ReadFate>>>,
-        history: Arc<Mutex<Vec<Operation>>>,
+        history: Arc<History>,
     ) {
         let Asking { node, at, client, op, read } = self;
         let invoked_ns = monotonic_ns();
@@ -180,7 +178,7 @@ impl Asking {
         };
         let completed_ns = (!matches!(fate, ReadFate::Waiting)).then(monotonic_ns);
         let op = RawValue::from_string(op).expect("an op is JSON");
-        lock(&history).push(Operation { client, serial: 1, op, invoked_ns, completed_ns, outcome });
+        history.push(Operation { client, serial: 1, op, due_ns: None, invoked_ns, completed_ns, outcome });
         if let Some(read) = read {
             lock(&reads)[read] = fate;
         }

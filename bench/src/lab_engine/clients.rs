@@ -4,8 +4,8 @@
 //! within the patience of a client times its attempts, and at most one attempt.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use super::history::History;
 use crate::load::attempt::{Miss, classify};
 use crate::whereabouts::Whereabouts;
 
@@ -44,18 +45,18 @@ pub(super) struct Clients {
 #[derive(Debug, Default)]
 struct Seen {
     acknowledged: AtomicU64,
-    history: Mutex<Vec<Operation>>,
+    history: Arc<History>,
 }
 
 impl Clients {
-    pub(super) fn new(plan: &Plan, whereabouts: &Whereabouts) -> Clients {
+    pub(super) fn new(plan: &Plan, whereabouts: &Whereabouts, history: Arc<History>) -> Clients {
         Clients {
             wishes: BTreeMap::new(),
             working: JoinSet::new(),
             whereabouts: whereabouts.clone(),
             patience: Duration::from_micros(plan.client_patience_us),
             attempts: plan.client_attempts,
-            seen: Arc::default(),
+            seen: Arc::new(Seen { acknowledged: AtomicU64::default(), history }),
         }
     }
 
@@ -84,11 +85,10 @@ impl Clients {
         self.seen.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// Waits until all have what they wanted, or have given up; what became of all of it.
-    pub(super) async fn end(&mut self) -> Vec<Operation> {
+    /// Waits until all have what they wanted, or have given up.
+    pub(super) async fn end(&mut self) {
         self.wishes.clear();
         while self.working.join_next().await.is_some() {}
-        std::mem::take(&mut self.seen.history.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -119,8 +119,8 @@ impl Session {
             let client = if op.is_read() { format!("{}-reads", self.client) } else { name.clone() };
             let json = RawValue::from_string(op.json()).expect("an op is JSON");
             let completed_ns = Some(monotonic_ns());
-            let operation = Operation { client, serial, op: json, invoked_ns, completed_ns, outcome };
-            self.seen.history.lock().unwrap_or_else(PoisonError::into_inner).push(operation);
+            let operation = Operation { client, serial, op: json, due_ns: None, invoked_ns, completed_ns, outcome };
+            self.seen.history.push(operation);
             self.seen.acknowledged.fetch_add(u64::from(is_done), Ordering::Relaxed);
             // A session is opened by its first command, and by no other.
             if is_disowned || (commands == 1 && !op.is_read() && !is_done) {

@@ -34,7 +34,7 @@ impl LabEngine {
         if let Err(error) = self.lab.wait(Condition::Stable, CONVERGE_TIMEOUT).await {
             return Err(Halt::Failed(format!("the lab does not come to life: {error:#}")));
         }
-        let mut history = self.clients.end().await;
+        self.clients.end().await;
         // A cluster that lives answers; and the judges have something to judge, whatever was asked before.
         let Some((leader, _)) = self.view().await?.leader() else {
             return Err(Halt::Failed("the lab does not come to life: there is no leader".to_owned()));
@@ -46,17 +46,21 @@ impl LabEngine {
         if let Err(why) = probe {
             return Err(Halt::Failed(format!("the lab does not come to life: {leader} refuses: {why}")));
         }
-        history.extend(self.hands.end().await);
+        self.hands.end().await;
+        let history = self.history.take().map_err(|error| Halt::Failed(format!("the history is not kept: {error}")))?;
         let Some(logs) = self.logs.take() else { return Err(Halt::Failed("it was finished already".to_owned())) };
         let evidence = logs.collect(&self.lab, true, CONVERGE_TIMEOUT).await.map_err(failed)?;
         if let Err(missing) = &evidence.converged {
             return Err(Halt::Failed(format!("the nodes do not agree: {missing}")));
         }
+        if let Some(journal) = &self.journal {
+            journal.catch_up(&self.lab).await;
+        }
         let report = evidence.judge(&history);
         let verdict = evidence.verdict(&report);
         let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
         let counts = report.counts;
-        self.ending = Some(Ending { verdict, report });
+        self.ending = Some(Ending { verdict, report, evidence });
         match verdict {
             Verdict::Violated => Err(Halt::Failed(format!("the verdict is violated: {}", findings.join("; ")))),
             Verdict::Valid => Ok(Some(format!(

@@ -5,13 +5,14 @@
 //!
 //! Deliberately absent: statistics; see [`summary`](crate::summary).
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io;
 use std::sync::{Mutex, MutexGuard};
 
-use raftian_check::{Operation, Outcome, write_operation};
+use raftian_check::{Operation, Outcome};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+use crate::run::HistoryFile;
 
 /// The times of one operation, on the machine's monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,29 @@ pub enum OutcomeKind {
     Unknown,
 }
 
+impl OutcomeKind {
+    /// How it ended, of an outcome.
+    pub(crate) fn of(outcome: &Outcome) -> OutcomeKind {
+        match outcome {
+            Outcome::Ok { .. } => OutcomeKind::Ok,
+            Outcome::Failed { .. } => OutcomeKind::Failed,
+            Outcome::Unknown { .. } => OutcomeKind::Unknown,
+        }
+    }
+}
+
 impl Sample {
+    /// The times of an operation that was kept. One that never completed counts as if it was given up when it was sent.
+    pub(crate) fn of(operation: &Operation) -> Sample {
+        let Operation { due_ns, invoked_ns, completed_ns, .. } = operation;
+        Sample {
+            intended_ns: due_ns.unwrap_or(*invoked_ns),
+            sent_ns: *invoked_ns,
+            completed_ns: completed_ns.unwrap_or(*invoked_ns),
+            kind: OutcomeKind::of(&operation.outcome),
+        }
+    }
+
     /// From the intended send to the outcome, in microseconds.
     pub fn latency_us(&self) -> u64 {
         self.completed_ns.saturating_sub(self.intended_ns) / 1_000
@@ -60,6 +83,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     seen: Mutex<Seen>,
+    file: Option<HistoryFile>,
     acknowledged: Notify,
 }
 
@@ -68,29 +92,19 @@ struct Seen {
     history: Vec<Operation>,
     samples: Vec<Sample>,
     tally: Tally,
-    file: Option<BufWriter<File>>,
-    write_error: Option<io::Error>,
 }
 
 impl Recorder {
-    pub(crate) fn new(file: Option<File>) -> Recorder {
-        let seen = Seen { file: file.map(BufWriter::new), ..Seen::default() };
-        Recorder { seen: Mutex::new(seen), acknowledged: Notify::new() }
+    pub(crate) fn new(file: Option<HistoryFile>) -> Recorder {
+        Recorder { seen: Mutex::default(), file, acknowledged: Notify::new() }
     }
 
     /// Takes in one operation and its times.
     pub(crate) fn record(&self, operation: Operation, intended_ns: u64, completed_ns: u64) {
-        let kind = match operation.outcome {
-            Outcome::Ok { .. } => OutcomeKind::Ok,
-            Outcome::Failed { .. } => OutcomeKind::Failed,
-            Outcome::Unknown { .. } => OutcomeKind::Unknown,
-        };
+        let kind = OutcomeKind::of(&operation.outcome);
         let mut seen = self.lock();
-        if let Some(file) = &mut seen.file
-            && let Err(error) = write_operation(file, &operation)
-        {
-            seen.write_error = Some(error);
-            seen.file = None;
+        if let Some(file) = &self.file {
+            file.record(&operation);
         }
         seen.samples.push(Sample { intended_ns, sent_ns: operation.invoked_ns, completed_ns, kind });
         seen.history.push(operation);
@@ -114,11 +128,7 @@ impl Recorder {
     /// # Errors
     /// The first error of any write so far.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        let mut seen = self.lock();
-        if let Some(error) = seen.write_error.take() {
-            return Err(error);
-        }
-        seen.file.as_mut().map_or(Ok(()), BufWriter::flush)
+        self.file.as_ref().map_or(Ok(()), HistoryFile::flush)
     }
 
     /// Takes everything out.

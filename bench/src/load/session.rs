@@ -211,6 +211,7 @@ impl Session {
             client: if pending.op.is_read { format!("{}-reads", self.client) } else { self.name.clone() },
             serial: pending.serial,
             op: RawValue::from_string(pending.op.text).expect("an op is JSON"),
+            due_ns: Some(pending.intended_ns),
             invoked_ns: pending.sent_ns.unwrap_or(now_ns),
             completed_ns,
             outcome,

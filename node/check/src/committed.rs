@@ -73,7 +73,14 @@ mod tests {
     fn log(node: u16, indexes: std::ops::RangeInclusive<Index>) -> ReplicaLog {
         let (commit_index, applied_index) = (*indexes.end(), 0);
         let entries = indexes.map(|index| Entry { index, term: u64::from(node), payload: Payload::Noop }).collect();
-        ReplicaLog { node: NodeId::new(node).unwrap(), commit_index, applied_index, digest: Digest(0), entries }
+        ReplicaLog {
+            node: NodeId::new(node).unwrap(),
+            commit_index,
+            applied_index,
+            digest: Digest(0),
+            entries,
+            is_partial: false,
+        }
     }
 
     /// The nodes from which each entry is taken (entries have their node's number as their term).

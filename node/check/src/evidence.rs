@@ -36,10 +36,11 @@ pub(crate) fn usable_logs<'a>(
 }
 
 /// Whether the committed log is certainly the whole of it. What was committed is on a majority, so if a majority holds
-/// nothing beyond the end of that log, nothing beyond it was committed.
+/// nothing beyond the end of that log, nothing beyond it was committed. A log that was read in part does not tell.
 pub(crate) fn is_settled(logs: &[&ReplicaLog], end: Index, nodes: &BTreeSet<NodeId>) -> bool {
     let last = |log: &ReplicaLog| log.entries.last().map_or(0, |entry| entry.index);
-    let within: BTreeSet<NodeId> = logs.iter().filter(|log| last(log) <= end).map(|log| log.node).collect();
+    let within: BTreeSet<NodeId> =
+        logs.iter().filter(|log| !log.is_partial && last(log) <= end).map(|log| log.node).collect();
     within.intersection(nodes).count() > nodes.len() / 2
 }
 

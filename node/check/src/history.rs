@@ -28,6 +28,9 @@ pub struct Operation {
     pub serial: u64,
     /// What was asked.
     pub op: Box<RawValue>,
+    /// When it should have been sent, on the same clock; `None` where there was no schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_ns: Option<u64>,
     /// When it was first sent, on a monotonic clock common to the whole history.
     pub invoked_ns: u64,
     /// When the client knew the outcome, or gave up; `None` if the run ended before.

@@ -179,7 +179,7 @@ mod tests {
     fn operation(client: &str, serial: u64) -> Operation {
         let (client, op) = (client.to_owned(), RawValue::from_string(r#"{"attack":3}"#.to_owned()).unwrap());
         let outcome = Outcome::Unknown { reason: String::new() };
-        Operation { client, serial, op, invoked_ns: 0, completed_ns: None, outcome }
+        Operation { client, serial, op, due_ns: None, invoked_ns: 0, completed_ns: None, outcome }
     }
 
     #[test]

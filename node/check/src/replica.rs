@@ -25,6 +25,9 @@ pub struct ReplicaLog {
     /// has none tells that nothing more was committed.
     #[serde(serialize_with = "write_entries", deserialize_with = "read_entries")]
     pub entries: Vec<Entry>,
+    /// Whether the server may hold more than these entries, since reading them was cut short: then their end tells nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
 }
 
 impl ReplicaLog {
@@ -33,6 +36,55 @@ impl ReplicaLog {
         let before = self.entries.first().map_or(0, |first| first.index.saturating_sub(1));
         let known = usize::try_from(self.commit_index.saturating_sub(before)).unwrap_or(usize::MAX);
         &self.entries[..known.min(self.entries.len())]
+    }
+}
+
+/// How far a server was when its log had been read up to there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// The last index it knew to be committed.
+    pub commit_index: Index,
+    /// The last index it had applied when the digest was taken.
+    pub applied_index: Index,
+    /// The digest of its applied state.
+    pub digest: Digest,
+}
+
+/// A line of a log that is kept while it grows: an entry, in the form of [`ReplicaLog`], or where its server stood then,
+/// `{"commit_index":5,"applied_index":5,"digest":"…"}`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogRecord {
+    /// The next entry.
+    Entry(Entry),
+    /// How far the server was.
+    Standing(Standing),
+}
+
+impl LogRecord {
+    /// Reads one line.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn read(line: &[u8]) -> serde_json::Result<LogRecord> {
+        // Which of the two it is has to be known first: raw JSON cannot be tried twice.
+        if line.starts_with(br#"{"commit_index""#) {
+            return serde_json::from_slice(line).map(LogRecord::Standing);
+        }
+        serde_json::from_slice(line).and_then(read_entry).map(LogRecord::Entry)
+    }
+
+    /// Writes it as one line.
+    ///
+    /// # Errors
+    /// When the writer fails, or a command is no JSON.
+    pub fn write(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
+        let text = match self {
+            LogRecord::Entry(entry) => write_entry(entry).and_then(|entry| serde_json::to_string(&entry)),
+            LogRecord::Standing(standing) => serde_json::to_string(standing),
+        };
+        // A line break between the tokens of a command would end the line; there it means no more than a space does.
+        writer.write_all((text?.replace(['\n', '\r'], " ") + "\n").as_bytes())
     }
 }
 
@@ -103,6 +155,20 @@ mod tests {
         let replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
         assert_eq!(replica.entries[1].payload, Payload::Command(r#"{"a" : 1.0}"#.into()));
         assert_eq!(serde_json::to_string(&replica).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn the_lines_of_a_growing_log_read_back_as_written() {
+        let replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
+        let standing = Standing { commit_index: 1, applied_index: 1, digest: replica.digest };
+        let records = replica.entries.into_iter().map(LogRecord::Entry).chain([LogRecord::Standing(standing)]);
+        for record in records {
+            let mut line = Vec::new();
+            record.write(&mut line).unwrap();
+            assert_eq!(LogRecord::read(&line).unwrap(), record);
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+            assert!(LogRecord::read(&line[..line.len() / 2]).is_err(), "a line that is cut is none");
+        }
     }
 
     #[test]

@@ -5,6 +5,9 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// The folder of the runs of all labs, beside theirs: so no lab is called like this.
+pub const RUNS: &str = "runs";
+
 /// The folder of one lab.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabFolder {
@@ -21,6 +24,9 @@ impl LabFolder {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 32 || !name.bytes().all(allowed) {
             return Err(format!("`{name}` cannot name a lab; use 1 to 32 letters, digits, - and _"));
+        }
+        if name == RUNS {
+            return Err(format!("`{name}` is where the runs of all labs are kept; choose another name for the lab"));
         }
         Ok(LabFolder { path: home()?.join(name) })
     }

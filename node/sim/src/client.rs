@@ -167,6 +167,7 @@ impl History {
             client: told.client.clone(),
             serial: told.serial,
             op: RawValue::from_string(told.op.json()).expect("ops are JSON"),
+            due_ns: None,
             invoked_ns: told.invoked,
             completed_ns: told.completed,
             outcome: match &told.ok {

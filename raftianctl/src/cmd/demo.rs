@@ -1,17 +1,19 @@
 //! `raftianctl demo`: the main job in one command, on a lab of its own.
 //!
-//! Invariant: however it ends, nothing of the lab is left: no process, no folder. Its results stay, in `--out`.
+//! Invariant: however it ends, nothing of the lab is left: no process, no folder. What it was is kept as a run.
 
 use std::path::PathBuf;
 
 use raftian_bench::cancel::cancel_pair;
 use raftian_bench::demo::{self, DemoOptions, DemoReport};
 use raftian_bench::load::Progress;
+use raftian_bench::run::{Began, Engine, Maker, Offered};
 
 use crate::cli::Context;
 use crate::cmd::load;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
+use crate::keep;
 use crate::stage::with_lab;
 use crate::{progress, units};
 
@@ -22,15 +24,16 @@ Examples:
 
 Five nodes under load lose their leader to kill -9, one to a pause, and the next leader to a partition; then all is
 mended and judged: every acknowledged command applied exactly once, all logs and states equal. Takes about 30 s, on a
-lab of its own. The exit code tells the verdict: 0 valid, 1 violated, 3 unknown.";
+lab of its own. It is kept as a run (`raftianctl runs`), with a chart of it. The exit code tells the verdict: 0 valid, 1
+violated, 3 unknown.";
 
 /// Watch five nodes lose two leaders under load and agree at last
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Where the chart, the history, the logs and the verdict go; those of a former demo are removed first
-    #[arg(long, value_name = "FOLDER", default_value = "raftian-demo")]
-    out: PathBuf,
+    /// Keep the run in this folder, which must be empty if it is there [default: with the other runs]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// The seed of the lab and of the load
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
@@ -40,7 +43,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
     let (canceller, cancel) = cancel_pair();
     let spinner = progress::spinner(context.output);
-    let options = DemoOptions { seed: args.seed, ..DemoOptions::new(args.out) };
+    let options = DemoOptions { seed: args.seed, ..DemoOptions::default() };
+    let kept = keep::begin(args.out.as_deref(), began(&options))?;
     let tell = |line: &str| {
         spinner.suspend(|| match context.output.is_json() {
             true => context.output.note(line),
@@ -49,8 +53,9 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
         });
     };
     let show = |progress: Progress| spinner.set_message(load::standing(&progress));
-    let play =
-        with_lab(context, "demo", &spinner, async |lab| Ok(demo::run(&lab, &options, &tell, &show, &cancel).await?));
+    let play = with_lab(context, "demo", &spinner, async |lab| {
+        Ok(demo::run(&lab, &options, kept, &tell, &show, &cancel).await?)
+    });
     let report = interrupt.heed(&canceller, play).await;
     spinner.finish_and_clear();
     match report {
@@ -66,13 +71,25 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     }
 }
 
+fn began(options: &DemoOptions) -> Began {
+    Began {
+        maker: Maker::Demo,
+        command: std::env::args().collect(),
+        engine: Engine::Processes,
+        lab: None,
+        scenario: None,
+        seed: options.seed,
+        load: Some(Offered { rate_per_s: Some(options.rate_per_s), clients: options.clients }),
+    }
+}
+
 fn results(report: &DemoReport) -> String {
     format!(
-        "\nverdict  {}, after {:.1} s\nchart    {}\n         {}\nmore     {}\n",
+        "\nverdict  {}, after {:.1} s\nchart    {}\n         {}\nrun      {}\n",
         report.verdict,
         report.wall_s,
         report.chart_svg.display(),
         report.chart_png.display(),
-        report.folder.join("report.json").display()
+        report.folder.display()
     )
 }

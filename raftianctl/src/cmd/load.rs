@@ -4,14 +4,16 @@ mod board;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use raftian_bench::cancel::cancel_pair;
 use raftian_bench::collect::Following;
+use raftian_bench::journal::Journal;
 use raftian_bench::lab::Lab;
 use raftian_bench::load::{Load, LoadOptions, LoadOutcome, Progress, Targeting};
+use raftian_bench::run::{Began, Cluster, Engine, How, Judgement, Maker, Offered, RunWriter};
 use raftian_bench::summary::{Summary, human_rate, thousands};
 use raftian_bench::whereabouts::Whereabouts;
 use raftian_check::{Report, Verdict};
@@ -27,6 +29,7 @@ use crate::cli::Context;
 use crate::connect::{Daemon, QUICK};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
+use crate::keep::{self, KeptAt};
 use crate::output::Output;
 use crate::units;
 
@@ -43,11 +46,7 @@ acknowledged nor failed. After --for, answers are waited for, up to 6 s, and the
 
 A load on the game attacks, adds and deletes players, and leaves the board as it is then; one on the key-value store has
 as many linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the
-exit code tells the verdict.";
-
-/// The files of a load in its folder, beside its history.
-const EVIDENCE: &str = "evidence.json";
-const REPORT: &str = "report.json";
+exit code tells the verdict. History, logs, journal and verdict are kept as a run (`raftianctl runs`).";
 
 /// How long the nodes may take to agree after the load.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -92,9 +91,12 @@ pub(crate) struct Args {
     /// Decides which commands are sent
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
-    /// Keep the history, the logs and the verdict in this folder; those of a former load are removed first
+    /// Keep the run in this folder, which must be empty if it is there [default: with the other runs]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Keep nothing of it
+    #[arg(long, conflicts_with = "out")]
+    no_keep: bool,
     /// Do not read and judge the logs afterwards
     #[arg(long)]
     no_check: bool,
@@ -103,6 +105,8 @@ pub(crate) struct Args {
 /// What a load came to.
 #[derive(Debug, Serialize)]
 struct LoadReport {
+    /// Where all of it is kept, if it is.
+    run: Option<KeptAt>,
     summary: Summary,
     /// Why it ended early, or its logs could not be read, if that is so.
     interrupted: Option<String>,
@@ -125,20 +129,19 @@ struct LoadReport {
 pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
     let daemon = context.daemon().await?;
     let lab = Lab::at(daemon.address, daemon.secret.clone())?;
-    let options = options(context, &daemon, &args).await?;
-    if let Some(folder) = &args.out {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::failed(format!("{} cannot be made: {error}", folder.display())))?;
-        // Should this load not come to its verdict, no other one's may stand beside its history.
-        [EVIDENCE, REPORT].into_iter().try_for_each(|name| forget(&folder.join(name)))?;
-    }
-    let history = args.out.as_ref().map(|folder| folder.join("history.jsonl"));
+    let (options, cluster) = options(context, &daemon, &args).await?;
+    let mut kept = begin(context, &args, &options, cluster)?;
+    let journal = match &kept {
+        Some(run) => Some(Journal::follow(&lab, Some(run.events()?)).await?),
+        None => None,
+    };
     let whereabouts = Whereabouts::of(&lab).await?;
     let logs = match args.no_check {
         true => None,
-        false => Some(Following::begin(&whereabouts).await?),
+        false => Some(Following::begin(&whereabouts, kept.as_ref().map(RunWriter::logs)).await?),
     };
-    let load = Load::prepare(&whereabouts, options, history.as_deref())?;
+    let history = kept.as_ref().map(RunWriter::history).transpose()?;
+    let load = Load::prepare(&whereabouts, options, history)?;
     let (canceller, cancel) = cancel_pair();
     let bar = bar(context.output, args.lasting);
     let show = |progress| show(&bar, &progress);
@@ -151,21 +154,52 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
         }
         (None, _) | (_, Some(_)) => unjudged(outcome),
         (Some(logs), None) => tokio::select! {
-            judged = judged(context.output, &lab, logs, outcome, args.out.as_deref()) => judged?,
-            () = interrupt.received() => return Err(Failure::new(Kind::Interrupted, "interrupted before the verdict")),
+            judged = judged(context.output, &lab, logs, outcome, kept.as_mut(), journal.as_ref()) => judged?,
+            () = interrupt.received() => {
+                if let Some(run) = &mut kept {
+                    run.end(How::Interrupted("interrupted before the verdict".to_owned()))?;
+                }
+                return Err(Failure::new(Kind::Interrupted, "interrupted before the verdict"));
+            }
         },
     };
+    if let (Some(run), None) = (&mut kept, &report.report) {
+        // Its logs were not read to their end.
+        run.end(report.interrupted.clone().map_or(How::Completed, How::Interrupted))?;
+        run.verdict(&Judgement { summary: Some(report.summary.clone()), ..Judgement::default() })?;
+    }
     let status = tokio::time::timeout(QUICK, lab.status()).await.ok().and_then(Result::ok);
     let board = status.as_ref().and_then(Board::of);
-    let report = LoadReport { board, ..report };
-    if let Some(folder) = &args.out {
-        write_json(&folder.join(REPORT), &report)?;
-    }
+    let report = LoadReport { board, run: kept.as_ref().map(KeptAt::of), ..report };
     context.output.report(&report, summary)?;
     finish(context, &report, cancel.is_cancelled())
 }
 
-async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<LoadOptions, Failure> {
+/// Begins to keep it, if that is wanted.
+fn begin(
+    context: &Context,
+    args: &Args,
+    options: &LoadOptions,
+    cluster: Cluster,
+) -> Result<Option<RunWriter>, Failure> {
+    if args.no_keep {
+        return Ok(None);
+    }
+    let began = Began {
+        maker: Maker::Load,
+        command: std::env::args().collect(),
+        engine: Engine::Processes,
+        lab: Some(context.lab.clone()),
+        scenario: None,
+        seed: args.seed,
+        load: Some(Offered { rate_per_s: options.rate_per_s, clients: options.clients }),
+    };
+    let mut run = keep::begin(args.out.as_deref(), began)?;
+    run.on(cluster)?;
+    Ok(Some(run))
+}
+
+async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<(LoadOptions, Cluster), Failure> {
     let status = daemon.ask(async |lab: Http| lab.status().await).await?;
     let (Some(app), Some(players)) = (status.app, status.players) else {
         let why = format!("lab `{}` has no nodes; start some with `raftianctl start`", daemon.lab);
@@ -203,7 +237,8 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<Load
     if let Some(warning) = silent_nodes(&status) {
         context.output.note(&warning);
     }
-    Ok(options)
+    let nodes = status.nodes.iter().map(|report| report.node).collect();
+    Ok((options, Cluster { app, players, nodes, ..Cluster::default() }))
 }
 
 /// A warning where nodes cannot answer: commands sent to them take long, and without their logs there is no verdict.
@@ -230,6 +265,7 @@ fn silent_nodes(status: &LabStatus) -> Option<String> {
 fn unjudged(outcome: LoadOutcome) -> LoadReport {
     let LoadOutcome { summary, interrupted, .. } = outcome;
     LoadReport {
+        run: None,
         summary,
         interrupted,
         verdict: None,
@@ -246,7 +282,8 @@ async fn judged(
     lab: &Lab,
     logs: Following,
     outcome: LoadOutcome,
-    out: Option<&Path>,
+    kept: Option<&mut RunWriter>,
+    journal: Option<&Journal>,
 ) -> Result<LoadReport, Failure> {
     let waiting = crate::progress::spinner(output);
     waiting.set_message("reading the logs of all nodes, and judging");
@@ -259,24 +296,41 @@ async fn judged(
             return Ok(LoadReport { interrupted, verdict: Some(Verdict::Unknown), ..unjudged(outcome) });
         }
     };
-    if let Some(folder) = out {
-        // Saved before it is judged, so that a judge that fails loses nothing.
-        write_json(&folder.join(EVIDENCE), &evidence)?;
+    if let Some(journal) = journal {
+        journal.catch_up(lab).await;
     }
+    let kept = match kept {
+        Some(run) => {
+            // Sealed before it is judged, so that a judge that fails loses nothing.
+            run.read(&evidence);
+            run.end(How::Completed)?;
+            Some(run)
+        }
+        None => None,
+    };
     let report = evidence.judge(&outcome.history);
+    let judgement = Judgement::of(&evidence, report, Vec::new());
+    let judgement = Judgement { summary: Some(outcome.summary.clone()), ..judgement };
+    if let Some(run) = kept {
+        run.verdict(&judgement)?;
+    }
     Ok(LoadReport {
-        verdict: Some(evidence.verdict(&report)),
-        converged_after_ms: evidence.converged.as_ref().ok().copied(),
+        verdict: judgement.verdict,
+        converged_after_ms: judgement.converged_after_ms,
         not_converged: evidence.converged.err(),
-        silent: evidence.silent,
-        report: Some(report),
+        silent: judgement.silent,
+        report: judgement.report,
         ..unjudged(outcome)
     })
 }
 
 fn finish(context: &Context, report: &LoadReport, cancelled: bool) -> Result<u8, Failure> {
     match (&report.interrupted, report.verdict) {
-        (Some(_), _) if cancelled => Err(Failure::new(Kind::Interrupted, "interrupted; the load was not judged")),
+        (Some(_), _) if cancelled => {
+            let check = |run: &KeptAt| format!("; `raftianctl check {}` judges it as far as it goes", run.name());
+            let check = report.run.as_ref().map(check).unwrap_or_default();
+            Err(Failure::new(Kind::Interrupted, format!("interrupted; the load was not judged{check}")))
+        }
         (Some(reason), None) => Err(Failure::new(Kind::NoDaemon, format!("the load ended early: {reason}"))),
         (_, Some(verdict)) => Ok(verdict.exit_code()),
         (None, None) => {
@@ -315,6 +369,7 @@ fn summary(load: &LoadReport) -> String {
         report.findings.iter().for_each(|finding| text.push_str(&format!("  {finding}\n")));
     }
     text.extend(load.board.as_ref().and_then(Board::line));
+    text.extend(load.run.as_ref().map(|run| format!("run          {}\n", run.words())));
     text
 }
 
@@ -343,21 +398,6 @@ pub(crate) fn standing(progress: &Progress) -> String {
         }
     }
     format!("{text}, {}", human_rate(progress.rate_per_s))
-}
-
-fn forget(path: &Path) -> Result<(), Failure> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Failure::failed(format!("{} cannot be removed: {error}", path.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_vec(value).map_err(std::io::Error::other);
-    text.and_then(|text| std::fs::write(path, text))
-        .map_err(|error| Failure::failed(format!("{} cannot be written: {error}", path.display())))
 }
 
 #[cfg(test)]

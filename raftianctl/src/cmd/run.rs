@@ -4,6 +4,7 @@
 //! real processes is gone when the command ends, however it ends.
 
 mod grid;
+mod keeping;
 mod list;
 mod steps;
 mod told;
@@ -16,13 +17,14 @@ use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, unfit};
 use raftian_check::Verdict;
 use raftian_script::{FIGURES, Figure, Scenario, Statement, nearest};
-use raftian_sim::Stopped;
+use raftian_sim::{Played, Stopped};
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::sim::{self, script};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
+use crate::keep::KeptAt;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
 
@@ -79,6 +81,12 @@ pub(crate) struct Args {
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
+    /// Keep the run in this folder, which must be empty if it is there [default: with the other runs]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["repeat", "list"])]
+    out: Option<PathBuf>,
+    /// Keep nothing of it
+    #[arg(long, conflicts_with_all = ["out", "list"])]
+    no_keep: bool,
 }
 
 /// How it is shown.
@@ -138,6 +146,9 @@ struct Outcome {
     hash: Option<String>,
     /// What was done, and when.
     lines: Vec<Line>,
+    /// Where it is kept, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<KeptAt>,
 }
 
 /// Plays one, or lists those there are. The exit code is that of the worst run.
@@ -162,7 +173,8 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
             let spinner = progress::spinner(context.output);
             let mut tally = Tally::default();
             for piece in &runs {
-                let outcome = in_simulator(&context, &spinner, piece, showing);
+                let played = in_simulator(&context, &spinner, piece, showing);
+                let outcome = keeping::simulated(&args, piece, played)?;
                 tally.count(report(&context, &spinner, &outcome)?);
             }
             tally.end(&context)
@@ -174,7 +186,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let all = async {
         let mut tally = Tally::default();
         for piece in &runs {
-            let outcome = on_processes(context, &spinner, piece, showing, &cancel).await?;
+            let outcome = on_processes(context, &spinner, &args, piece, showing, &cancel).await?;
             tally.count(report(context, &spinner, &outcome)?);
         }
         tally.end(context)
@@ -249,14 +261,6 @@ fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing
     let mut story = Story::begin(context.output, spinner, piece, "in the simulator", logs, showing.steps(true));
     let played = raftian_sim::play_watched(&piece.scenario, &mut story);
     let line = played.stopped.as_ref().map(Stopped::line);
-    let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
-    let is_judged = piece.scenario.steps.iter().any(|step| step.statement == Statement::Finish);
-    let verdict = match (&played.stopped, played.undecided) {
-        _ if is_broken => Some(Verdict::Violated),
-        (None, true) => Some(Verdict::Unknown),
-        (None, false) if is_judged => Some(Verdict::Valid),
-        _ => None,
-    };
     Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
@@ -265,16 +269,30 @@ fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing
         holds: played.stopped.is_none(),
         line: line.filter(|line| *line > 0),
         why: played.stopped.as_ref().map(Stopped::to_string),
-        verdict,
+        verdict: verdict_of(&piece.scenario, &played),
         took_ms: played.virtual_us as f64 / 1e3,
         hash: Some(format!("{:016x}", played.hash)),
         lines: story.end(),
+        run: None,
+    }
+}
+
+/// What the judges say of a scenario that was played in the simulator; none where it does not ask them.
+pub(crate) fn verdict_of(scenario: &Scenario, played: &Played) -> Option<Verdict> {
+    let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
+    let is_judged = scenario.steps.iter().any(|step| step.statement == Statement::Finish);
+    match (&played.stopped, played.undecided) {
+        _ if is_broken => Some(Verdict::Violated),
+        (None, true) => Some(Verdict::Unknown),
+        (None, false) if is_judged => Some(Verdict::Valid),
+        _ => None,
     }
 }
 
 async fn on_processes(
     context: &Context,
     spinner: &ProgressBar,
+    args: &Args,
     piece: &Piece,
     showing: Showing,
     cancel: &Cancel,
@@ -284,22 +302,23 @@ async fn on_processes(
     let logs = showing.shows_logs(&piece.scenario);
     let mut story = Story::begin(context.output, spinner, piece, &place, logs, showing.steps(false));
     spinner.set_message("starting the lab");
-    let (stopped, verdict, took_ms) = with_lab(context, "run", spinner, async |lab| {
+    let mut kept = keeping::begin(args, piece)?;
+    let played = with_lab(context, "run", spinner, async |lab| {
         let play = async {
-            let mut engine = LabEngine::start(lab, &piece.scenario).await?;
+            let mut engine = LabEngine::start(lab, &piece.scenario, kept.as_ref()).await?;
             let began = std::time::Instant::now();
             let stopped = raftian_script::run(&mut engine, &piece.scenario, &mut story).await;
-            let verdict = engine.ending().map(|ending| ending.verdict);
-            Ok((stopped, verdict, began.elapsed().as_secs_f64() * 1e3))
+            Ok((stopped, engine.ending().cloned(), began.elapsed().as_secs_f64() * 1e3))
         };
         tokio::select! {
             played = play => played,
             () = cancel.cancelled() => Err(Failure::new(Kind::Interrupted, "")),
         }
     })
-    .await?;
+    .await;
+    let (stopped, ending, took_ms) = keeping::unless_interrupted(kept.as_mut(), played)?;
     let line = stopped.as_ref().map(raftian_script::Stopped::line);
-    Ok(Outcome {
+    let mut outcome = Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
         engine: On::Processes,
@@ -307,11 +326,14 @@ async fn on_processes(
         holds: stopped.is_none(),
         line: line.filter(|line| *line > 0),
         why: stopped.as_ref().map(ToString::to_string),
-        verdict,
+        verdict: ending.as_ref().map(|ending| ending.verdict),
         took_ms,
         hash: None,
         lines: story.end(),
-    })
+        run: None,
+    };
+    keeping::end(kept, &mut outcome, ending)?;
+    Ok(outcome)
 }
 
 /// Says what came of it. The exit code.
@@ -324,13 +346,15 @@ fn report(context: &Context, spinner: &ProgressBar, outcome: &Outcome) -> Result
 }
 
 fn summary(outcome: &Outcome) -> String {
-    let Outcome { engine, why, verdict, took_ms, .. } = outcome;
+    let Outcome { engine, why, verdict, took_ms, run, .. } = outcome;
     let time = if *engine == On::Sim { " of virtual time" } else { "" };
-    match (why, verdict) {
+    let mut text = match (why, verdict) {
         (Some(why), _) => format!("It does not hold: {why}\n"),
         (None, Some(verdict)) => format!("It holds, in {:.1} s{time}; verdict {verdict}\n", took_ms / 1e3),
         (None, None) => format!("It holds, in {:.1} s{time}; nothing was judged\n", took_ms / 1e3),
-    }
+    };
+    text.extend(run.as_ref().map(|run| format!("Kept as run {}\n", run.words())));
+    text
 }
 
 /// The scenarios that are wanted: one that comes with raftian, a family of them, or that of a file.

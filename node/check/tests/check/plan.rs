@@ -77,7 +77,8 @@ impl Plan {
                 }
             };
             let op = RawValue::from_string(op).expect("an op is JSON");
-            history.push(Operation { client, serial, op, invoked_ns, completed_ns: Some(completed_ns), outcome });
+            let completed_ns = Some(completed_ns);
+            history.push(Operation { client, serial, op, due_ns: None, invoked_ns, completed_ns, outcome });
         }
         let nodes: Vec<NodeId> = NodeId::first(3).collect();
         let replicas = nodes.iter().map(|node| replica(*node, &entries, machine.digest())).collect();
@@ -126,5 +127,5 @@ fn unknown() -> Outcome {
 
 fn replica(node: NodeId, entries: &[Entry], digest: Digest) -> ReplicaLog {
     let end = entries.len() as u64;
-    ReplicaLog { node, commit_index: end, applied_index: end, digest, entries: entries.to_vec() }
+    ReplicaLog { node, commit_index: end, applied_index: end, digest, entries: entries.to_vec(), is_partial: false }
 }

@@ -64,6 +64,7 @@ pub(crate) fn replica(app: AppKind, node: u16, log: &[Entry], applied: usize) ->
         applied_index: applied as u64,
         digest: digest(app, &log[..applied]),
         entries: log.to_vec(),
+        is_partial: false,
     }
 }
 
@@ -101,5 +102,13 @@ pub(crate) fn json(text: &str) -> Response {
 
 fn operation(client: &str, serial: u64, op: &str, invoked_ns: u64, completed_ns: u64, outcome: Outcome) -> Operation {
     let op = RawValue::from_string(op.to_owned()).unwrap();
-    Operation { client: client.to_owned(), serial, op, invoked_ns, completed_ns: Some(completed_ns), outcome }
+    Operation {
+        client: client.to_owned(),
+        serial,
+        op,
+        due_ns: None,
+        invoked_ns,
+        completed_ns: Some(completed_ns),
+        outcome,
+    }
 }

@@ -1,0 +1,104 @@
+//! Runs that are kept: listed, judged again from their files, and what becomes of those that are cut off.
+
+use std::fs;
+use std::path::PathBuf;
+
+use raftian_tests::{Lab, ended, eventually, pid_of, signal};
+use rustix::process::Signal;
+use serde_json::Value;
+
+fn folder(run: &Value) -> PathBuf {
+    PathBuf::from(run["folder"].as_str().expect("a run has a folder"))
+}
+
+/// Replaces the first of these texts in a file of a run by the other.
+fn edit(run: &Value, file: &str, from: &str, to: &str) {
+    let path = folder(run).join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(&path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_load_is_kept_and_judged_again_without_its_lab() {
+    let lab = Lab::started(3);
+    assert_eq!(lab.json("runs"), serde_json::json!([]));
+    let load = lab.json("load --rate 100/s --for 500ms");
+    lab.ok("stop --purge");
+
+    let runs = lab.json("runs list");
+    let run = &runs[0];
+    assert_eq!((&run["id"], &run["folder"]), (&load["run"]["id"], &load["run"]["folder"]), "{runs}");
+    assert_eq!((&run["state"], &run["verdict"]), (&"completed".into(), &"valid".into()), "{runs}");
+    let shown = lab.json("runs show last");
+    assert_eq!((&shown["maker"], &shown["lab"]), (&"load".into(), &"default".into()), "{shown}");
+    assert_eq!(shown["judged"]["report"], load["report"], "{shown}");
+
+    let id = run["id"].as_str().unwrap();
+    for name in ["last", id, &id[..4], folder(run).to_str().unwrap()] {
+        let checked = lab.json(&format!("check {name}"));
+        assert_eq!((&checked["verdict"], &checked["run"]), (&"valid".into(), &id.into()), "{checked}");
+        assert_eq!(checked["report"], load["report"], "the same evidence, the same report");
+    }
+    assert!(lab.ok("check last").contains("50 operations: 50 acknowledged"));
+    let modes = fs::read_dir(folder(run)).unwrap().chain(fs::read_dir(folder(run).join("logs")).unwrap());
+    for entry in modes {
+        use std::os::unix::fs::PermissionsExt as _;
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{entry:?} is its owner's only");
+    }
+
+    edit(run, "history.jsonl", "\"serial\":1,", "\"serial\":1001,");
+    let ran = lab.run("check last");
+    assert!(ran.code == 1 && ran.stdout.contains("violated  acknowledged_durable"), "{ran:#?}");
+    assert!(ran.stdout.contains("changed after the run ended: history.jsonl"), "{ran:#?}");
+    edit(run, "manifest.json", "\"format\": 1", "\"format\": 99");
+    lab.fails(&format!("check {id}"), 2, &["is a run of format 99"]);
+    lab.fails("check nothing", 2, &["there is no run `nothing`"]);
+}
+
+#[test]
+fn a_load_that_is_interrupted_or_killed_leaves_a_run_that_can_be_judged_and_never_is_valid() {
+    let lab = Lab::started(3);
+    let begin = || {
+        let load = lab.begin("load --rate 100/s --for 60s --quiet");
+        let has_begun = || {
+            let newest = lab.json("runs")[0].clone();
+            let history = || fs::read_to_string(folder(&newest).join("history.jsonl")).unwrap_or_default();
+            newest["state"] == "running" && history().lines().count() > 20
+        };
+        eventually("operations are kept", has_begun);
+        load
+    };
+    let load = begin();
+    lab.fails("runs rm last", 1, &["goes on"]);
+    signal(pid_of(&load), Signal::INT);
+    let ran = ended(load);
+    assert!(ran.code == 130 && ran.stderr.contains("judges it as far as it goes"), "{ran:#?}");
+    assert_eq!(lab.json("runs")[0]["state"]["interrupted"], "interrupted");
+    let ran = lab.run("check last");
+    assert!(ran.code == 3 && ran.stdout.contains("did not come to its end"), "{ran:#?}");
+
+    let load = begin();
+    signal(pid_of(&load), Signal::KILL);
+    ended(load);
+    assert_eq!(lab.json("runs")[0]["state"], "cut_off");
+    let ran = lab.run("check last");
+    assert!(ran.code == 3 && ran.stdout.contains("was cut off"), "{ran:#?}");
+
+    assert_eq!(lab.json("runs rm last").as_array().unwrap().len(), 1);
+    lab.ok("runs rm --all");
+    assert_eq!(lab.json("runs"), serde_json::json!([]));
+}
+
+#[test]
+fn a_load_is_kept_where_it_is_told_or_not_at_all() {
+    let lab = Lab::started(3);
+    lab.ok("load --rate 100/s --for 200ms --out mine");
+    lab.ok("load --rate 100/s --for 200ms --no-keep");
+    assert_eq!(lab.json("runs"), serde_json::json!([]));
+    assert_eq!(lab.json("check mine")["verdict"], "valid");
+    lab.fails("load --for 1s --out mine", 1, &["is not empty"]);
+    lab.fails("runs rm mine", 2, &["not in the store of runs"]);
+    lab.fails("--lab runs start", 2, &["choose another name"]);
+}
