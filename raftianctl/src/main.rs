@@ -6,6 +6,7 @@
 //! Invariant: no question about the cluster is decided here; the daemon resolves, waits and judges the state, the
 //! judges judge the evidence.
 
+mod advice;
 mod ask;
 mod cli;
 mod cmd;

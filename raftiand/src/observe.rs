@@ -9,6 +9,7 @@ use std::time::Duration;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, LogLine, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
 use raftian_rpc::selector::{Facts, Selector, SelectorError, names};
 use raftian_rpc::{Index, MAX_BODY_BYTES, NodeId, RoleKind, Term, VERSION};
@@ -142,7 +143,7 @@ impl Lab {
     pub(crate) async fn logs(&self, selector: Selector, from: Index, limit: u64) -> Result<LogReport, LabError> {
         if !(1..=MAX_LOG_PAGE).contains(&limit) || from == 0 {
             let why = format!("a page of a log starts at index 1 or later and has 1 to {MAX_LOG_PAGE} entries");
-            return Err(LabError::Usage(why));
+            return Err(LabError::usage(why));
         }
         let facts = self.facts(&[&selector]).await?;
         let resolved = resolve(selector, &facts, &mut self.state().luck.clone())?;
@@ -191,9 +192,10 @@ fn fit_together(pages: &mut [LogPage]) {
 /// Usage for what can never be meant, Conflict for what the lab's present state does not have.
 pub(crate) fn resolve(selector: Selector, facts: &Facts, luck: &mut fastrand::Rng) -> Result<Resolution, LabError> {
     let nodes = selector.resolve(facts, luck).map_err(|error| match error {
-        SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::Usage(error.to_string()),
-        SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::Usage(error.to_string()),
-        _ => LabError::Conflict(error.to_string()),
+        SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::usage(error.to_string()),
+        SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::usage(error.to_string()),
+        SelectorError::NoLeader { .. } => LabError::conflict(error.to_string()).hint(Hint::WaitForLeader),
+        _ => LabError::conflict(error.to_string()),
     })?;
     let leader = facts.leader.filter(|_| selector.is_dynamic());
     Ok(Resolution { selector, nodes, leader })
@@ -208,7 +210,7 @@ pub(crate) fn one(resolved: &Resolution) -> Result<NodeId, LabError> {
         [node] => Ok(*node),
         _ => {
             let (selector, named) = (&resolved.selector, names(&resolved.nodes));
-            Err(LabError::Usage(format!("`{selector}` names {named}, and this is for one node; name one, or use @any")))
+            Err(LabError::usage(format!("`{selector}` names {named}, and this is for one node; name one, or use @any")))
         }
     }
 }
@@ -237,7 +239,7 @@ pub(crate) fn in_words(state: NodeState) -> &'static str {
 
 /// The answer to whoever wants something of the nodes of a lab that has none.
 pub(crate) fn no_nodes() -> LabError {
-    LabError::Conflict("this lab has no nodes yet; run `raftianctl start`".into())
+    LabError::conflict("this lab has no nodes yet").hint(Hint::Start)
 }
 
 /// The clients of the nodes that run.

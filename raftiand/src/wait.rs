@@ -46,7 +46,7 @@ impl Lab {
                 Err(missing) => missing,
             };
             if !may_look_again(deadline).await {
-                return Err(LabError::TimedOut(format!(
+                return Err(LabError::timed_out(format!(
                     "`{condition}` did not come true in {timeout_ms} ms: {missing}"
                 )));
             }

@@ -21,6 +21,7 @@ use crate::assignment::Hosting;
 use crate::condition::Condition;
 use crate::control::{LogPage, NodeStatus, ReadMode, Standing, Timing};
 use crate::game::Scene;
+use crate::hint::Note;
 use crate::selector::Selector;
 use crate::{AppKind, Configuration, Index, NodeId, Term};
 
@@ -204,7 +205,7 @@ pub struct StartReport {
     /// Who leads, since when; `None` with `no_wait`.
     pub leader: Option<Leadership>,
     /// What a person should know: a torn log tail that was cut, a port that had to change, orphans cleaned up.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// A leader and how long it took to get one.
@@ -228,7 +229,7 @@ pub struct StopReport {
     /// The folder that was removed, if any.
     pub purged: Option<PathBuf>,
     /// What a person should know: that `lab.json` could not be brought up to date.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What every node is doing.
@@ -276,7 +277,7 @@ pub struct NodeReport {
     /// What it is in the cluster, as the leader last said; `None` before there was one.
     pub standing: Option<Standing>,
     /// Why it is not running, for people.
-    pub reason: Option<String>,
+    pub reason: Option<Note>,
     /// Where it listens, once it has.
     pub address: Option<SocketAddr>,
     /// What its process uses; `None` when there is none.
@@ -365,7 +366,7 @@ pub struct ActReport {
     /// Who leads afterwards, where leadership changed or was waited for.
     pub leader: Option<Leadership>,
     /// What a person should know, for instance that the rest cannot elect a leader.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What a selector was found to name.

@@ -60,8 +60,7 @@ pub(crate) fn open(disk: NodeDisk, node: NodeId, expects_log: bool) -> Result<Op
     if expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
         return Err(format!(
             "the log in {} is gone, and with it this node's votes and promises; it must not take part again as if it \
-             had made none: put the log back, or have the others forget the node and take it in as a new one \
-             (`raftianctl member remove {node} && raftianctl member add {node}`)",
+             had made none: put the log back, or remove the node from the cluster and add a new one",
             disk.folder().display()
         ));
     }

@@ -63,9 +63,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let daemon = context.daemon().await?;
     let report = daemon.ask(async |lab: Http| lab.partition(request).await).await?;
     fault::note_unconfirmed(context, &report);
-    if !context.output.is_json() {
-        report.notes.iter().for_each(|note| context.output.note(note));
-    }
+    context.output.notes(&report.notes);
     context.output.report(&report, |report| summary(report, one_way, args.lasting))
 }
 

@@ -17,7 +17,7 @@ use crate::cmd::fault;
 use crate::failure::Failure;
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
-use crate::{health, units, words};
+use crate::{advice, health, units, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,8 +88,8 @@ fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
     }
     page.push_str(&table(status).render(colour));
     for node in &status.nodes {
-        if let Some(reason) = node.reason.as_deref().filter(|_| node.state == NodeState::Failed) {
-            page.push_str(&format!("{}: {reason}\n", node.node));
+        if let Some(reason) = node.reason.as_ref().filter(|_| node.state == NodeState::Failed) {
+            page.push_str(&format!("{}: {}\n", node.node, advice::said(reason)));
         }
     }
     page.push_str(&disks(status));

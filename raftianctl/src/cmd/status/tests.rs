@@ -43,7 +43,7 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         node: format!("n{number}").parse().unwrap(),
         state,
         standing: Some(Standing::Voter),
-        reason: (state == NodeState::Failed).then(|| "the disk is full".to_owned()),
+        reason: (state == NodeState::Failed).then(|| "the disk is full".into()),
         address: Some(([127, 0, 0, 1], 40_000 + number).into()),
         usage: running.then_some(usage(Some(1.25))),
         starts: 1,
