@@ -12,8 +12,12 @@ pub(crate) fn said(note: &Note) -> String {
 
 /// The same of a sentence and its hints.
 pub(crate) fn joined(text: &str, hints: &[Hint]) -> String {
-    let commands: Vec<String> = hints.iter().map(|hint| format!("`{}`", command(hint))).collect();
-    if commands.is_empty() { text.to_owned() } else { format!("{text}; {}", commands.join(" or ")) }
+    if hints.is_empty() { text.to_owned() } else { format!("{text}; {}", commands(hints)) }
+}
+
+/// ``raftianctl restart n1` or `raftianctl start``.
+pub(crate) fn commands(hints: &[Hint]) -> String {
+    hints.iter().map(|hint| format!("`{}`", command(hint))).collect::<Vec<_>>().join(" or ")
 }
 
 /// What to type.

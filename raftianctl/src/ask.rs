@@ -11,7 +11,8 @@ use raftian_check::apps::Command;
 use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::error::{NodeError, not_taken};
-use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
+use raftian_rpc::hint::Note;
+use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState, Question};
 use raftian_rpc::{AppKind, NodeId, Response, selector};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -153,13 +154,36 @@ impl Asked {
             let late = Instant::now() + PAUSE >= deadline;
             if way.through.is_some() || !refusal.retry || late {
                 let kind = if refusal.open || late { Kind::TimedOut } else { Kind::Failed };
-                return Err(Failure::new(kind, refusal.in_words(what, open)));
+                let reason = if refusal.retry { self.reason().await } else { None };
+                return Err(match reason {
+                    None => Failure::new(kind, refusal.in_words(what, open)),
+                    Some(Note { text, hints }) => {
+                        Failure::new(kind, format!("{}; {text}", refusal.in_words(what, open))).hinting(hints)
+                    }
+                });
             }
             if place + 1 == targets.len() {
                 tokio::time::sleep(PAUSE).await;
             }
         }
         unreachable!("there is at least one target")
+    }
+}
+
+impl Asked {
+    /// Why nothing came of it: what is wrong with the node that was to be asked, or with the lab if it has no leader.
+    async fn reason(&self) -> Option<Note> {
+        let reasons = match self.way.through {
+            Some(node) => {
+                let question = Question::Node(self.targets.first().map_or(node, |(node, _)| *node));
+                self.daemon.ask(async |lab: Http| lab.why(question).await).await.ok()?.reasons
+            }
+            None => {
+                let status = self.daemon.ask(async |lab: Http| lab.status().await).await.ok()?;
+                if status.leader.is_none() { status.reasons } else { Vec::new() }
+            }
+        };
+        reasons.into_iter().next()
     }
 }
 

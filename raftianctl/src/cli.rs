@@ -47,6 +47,7 @@ pub(crate) enum Verb {
     Start(cmd::start::Args),
     Stop(cmd::stop::Args),
     Status(cmd::status::Args),
+    Why(cmd::why::Args),
     Wait(cmd::wait::Args),
     Log(cmd::log::Args),
     Logs(cmd::logs::Args),
@@ -78,7 +79,7 @@ pub(crate) enum Verb {
 const GROUPS: [(&str, &[&str]); 9] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop"]),
-    ("Look", &["status", "wait", "log", "logs", "events"]),
+    ("Look", &["status", "why", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "heal"]),
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),

@@ -27,3 +27,4 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod transfer;
 pub(crate) mod wait;
+pub(crate) mod why;

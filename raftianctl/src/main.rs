@@ -12,7 +12,6 @@ mod cli;
 mod cmd;
 mod connect;
 mod failure;
-mod health;
 mod interrupt;
 mod launch;
 mod output;
@@ -88,6 +87,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Start(args) => cmd::start::run(context, args).await,
         Verb::Stop(args) => cmd::stop::run(context, args).await,
         Verb::Status(args) => cmd::status::run(context, args).await,
+        Verb::Why(args) => cmd::why::run(context, args).await,
         Verb::Wait(args) => cmd::wait::run(context, args).await,
         Verb::Log(args) => cmd::log::run(context, args).await,
         Verb::Logs(args) => cmd::logs::run(context, args).await,

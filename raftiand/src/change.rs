@@ -27,7 +27,6 @@ use crate::members::{Next, margin, next};
 use crate::node::Node;
 use crate::observe::{View, no_nodes, one, resolve};
 use crate::poll::may_look_again;
-use crate::verbs::hopeless;
 
 /// A membership that is as wanted.
 struct Driven {
@@ -226,8 +225,11 @@ impl Lab {
         if state.closing {
             return Err(closing());
         }
-        match hopeless(&state) {
-            Some(why) => Err(LabError::Conflict(why.within(|why| format!("this takes a leader: {why}")))),
+        match self.no_leader_possible(&state) {
+            Some(why) => Err(LabError::Conflict(why.within(|why| {
+                let why = why.trim_start_matches("no leader: ");
+                format!("this takes a leader, and there can be none: {why}")
+            }))),
             None => Ok("no node leads with a quorum".into()),
         }
     }

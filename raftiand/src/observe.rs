@@ -10,13 +10,12 @@ use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, LogLine, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
 use raftian_rpc::error::LabError;
 use raftian_rpc::hint::Hint;
-use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
+use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeState, Resolution};
 use raftian_rpc::selector::{Facts, Selector, SelectorError, names};
 use raftian_rpc::{Index, MAX_BODY_BYTES, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, State};
-use crate::node::Node;
 use crate::poll::why;
 
 /// How long a node may take to say what it is doing.
@@ -85,39 +84,8 @@ impl Lab {
 
     /// What every node is doing.
     pub(crate) async fn status(&self) -> LabStatus {
-        let mut view = self.view().await;
-        let state = self.state();
-        let told = |node: &Node| node.role.map(|role| role.term).max(node.last.as_ref().map(|last| last.term));
-        let term = state.nodes.values().filter_map(told).max().unwrap_or(0);
-        let report = |(id, node): (&NodeId, &Node)| {
-            let server = view.statuses.remove(id);
-            NodeReport {
-                node: *id,
-                state: node.state,
-                standing: state.members.standing(*id),
-                reason: node.reason.clone(),
-                address: node.address(),
-                usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(&process.group.pids())),
-                starts: node.starts,
-                last: if server.is_none() { node.last.clone() } else { None },
-                server,
-            }
-        };
-        LabStatus {
-            lab: self.name.clone(),
-            folder: self.folder.path().to_owned(),
-            app: state.settings.map(|settings| settings.app),
-            players: state.settings.map(|settings| settings.players),
-            game: state.settings.map_or_else(Default::default, |settings| settings.game),
-            seed: state.settings.map_or(0, |settings| settings.seed),
-            members: state.members.configuration().cloned(),
-            nodes: state.nodes.iter().map(report).collect(),
-            leader: view.leader.map(|(leader, _)| leader),
-            term,
-            faults: state.faults.list(),
-            divergence: state.divergence,
-            daemon: self.metrics.usage(std::process::id()).unwrap_or_default(),
-        }
+        let view = self.view().await;
+        self.describe_with_reasons(&self.state(), view)
     }
 
     /// What selectors may look at. Asks the nodes only if one of them needs to know.

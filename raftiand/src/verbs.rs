@@ -256,7 +256,7 @@ impl Lab {
             Hopeless(Note),
             Closing,
         }
-        let look = |state: &State| match (state.closing, hopeless(state)) {
+        let look = |state: &State| match (state.closing, self.no_leader_possible(state)) {
             (true, _) => Some(Found::Closing),
             (_, Some(why)) => Some(Found::Hopeless(why)),
             // A leader that was just cut off may still believe that it leads.
@@ -271,47 +271,10 @@ impl Lab {
             }
             Some(Found::Closing) => Err(closing()),
             None => {
-                let running = self.state().running();
-                let why = format!("it is done, but {} elected no leader in time", names(&running));
-                Err(LabError::timed_out(why).hint(Hint::ShowStatus))
+                let why = self.reason().await.within(|why| format!("it is done, but no node leads yet: {why}"));
+                Err(LabError::TimedOut(why))
             }
         }
-    }
-}
-
-/// Why the running nodes cannot elect a leader, if they cannot.
-pub(crate) fn hopeless(state: &State) -> Option<Note> {
-    let members = state.members.configuration()?;
-    let running = state.running();
-    // On the way from one set of voters to another it takes a quorum of both (§6).
-    let up = |half: &BTreeSet<NodeId>| half.intersection(&running).count();
-    let mut halves = [members.voters(), members.outgoing()].into_iter().filter(|half| !half.is_empty());
-    if let Some(half) = halves.find(|half| up(half) <= half.len() / 2) {
-        let what = if half.len() == state.nodes.len() { "nodes" } else { "voters" };
-        let lack = match half.len() {
-            1 => format!("{} is the only voter and does not run, so there can be no leader", names(half)),
-            all => format!("{} of {all} {what} run, and it takes {} to elect a leader", up(half), all / 2 + 1),
-        };
-        return Some(how_to_bring_back(state, &running, lack));
-    }
-    state.electable().is_empty().then(|| {
-        let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();
-        let faults = faults.join(",");
-        let text = format!("with {faults} in force, no node reaches a quorum, so there can be no leader");
-        Note::new(text).hint(Hint::Heal)
-    })
-}
-
-/// What to do about the voters that do not run.
-fn how_to_bring_back(state: &State, running: &BTreeSet<NodeId>, lack: String) -> Note {
-    let down: BTreeSet<NodeId> = state.members.voters().difference(running).copied().collect();
-    let paused: BTreeSet<NodeId> = &down & &state.in_state(NodeState::Paused);
-    let (known, strangers): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
-        down.iter().partition(|id| state.nodes.contains_key(id));
-    match () {
-        () if !paused.is_empty() => Note::new(lack).hint(Hint::Resume { nodes: paused.into_iter().collect() }),
-        () if !known.is_empty() => Note::new(lack).hint(Hint::Start),
-        () => Note::new(format!("{lack}, and this lab has no process of {} to bring back", names(&strangers))),
     }
 }
 
@@ -352,29 +315,5 @@ mod tests {
             let (is_changed, is_unfit) = sort_out(action, &states);
             assert_eq!((names(&is_changed).as_str(), names(&is_unfit).as_str()), (changed, unfit), "{action:?}");
         }
-    }
-
-    #[test]
-    fn who_is_missing_is_named_with_the_way_back() {
-        let mut state = State { members: Members::first(3), ..State::default() };
-        state.nodes = NodeId::first(3).map(|id| (id, Node::new(false))).collect();
-        let put = |state: &mut State, states: [NodeState; 3]| {
-            state.nodes.values_mut().zip(states).for_each(|(node, is)| node.state = is);
-        };
-        put(&mut state, [NodeState::Running, NodeState::Paused, NodeState::Killed]);
-        let missing = "1 of 3 nodes run, and it takes 2 to elect a leader";
-        assert_eq!(
-            hopeless(&state).unwrap(),
-            Note::new(missing).hint(Hint::Resume { nodes: vec!["n2".parse().unwrap()] })
-        );
-        put(&mut state, [NodeState::Running, NodeState::Failed, NodeState::Killed]);
-        assert_eq!(hopeless(&state).unwrap(), Note::new(missing).hint(Hint::Start));
-        // Voters that this lab does not know: its lab.json was lost.
-        state.nodes.retain(|id, _| id.number() == 1);
-        assert!(hopeless(&state).unwrap().text.ends_with("no process of n2,n3 to bring back"));
-        put(&mut state, [NodeState::Killed; 3]);
-        state.members = Members::first(1);
-        let only = "n1 is the only voter and does not run, so there can be no leader";
-        assert_eq!(hopeless(&state).unwrap(), Note::new(only).hint(Hint::Start));
     }
 }

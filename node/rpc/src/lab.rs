@@ -8,6 +8,7 @@ mod divergence;
 mod fault;
 mod journal;
 mod member;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ pub use journal::{Event, Happening};
 pub use member::{
     MemberReport, MemberRequest, MemberVerb, SnapshotReport, SnapshotRequest, TransferReport, TransferRequest,
 };
+pub use why::{Question, WhyReport};
 
 /// The methods. All errors are [`LabError`](crate::error::LabError)s.
 #[rpc(client, server, namespace = "lab", namespace_separator = ".")]
@@ -90,6 +92,10 @@ pub trait Lab {
     /// Waits until a condition holds.
     #[method(name = "wait")]
     async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport>;
+
+    /// Why things are as they are.
+    #[method(name = "why")]
+    async fn why(&self, question: Question) -> RpcResult<WhyReport>;
 
     /// A page of the logs of some nodes (see [`control`](crate::control)).
     #[method(name = "log")]
@@ -248,6 +254,13 @@ pub struct LabStatus {
     pub game: GameChoice,
     /// The seed of the run.
     pub seed: u64,
+    /// Election and heartbeat times.
+    #[serde(default)]
+    pub timing: Timing,
+    /// What is wrong or under way, the most important first; that all is well, if nothing is. The first is the *reason
+    /// line*.
+    #[serde(default)]
+    pub reasons: Vec<Note>,
     /// The node that leads with a recent quorum, and its term.
     pub leader: Option<NodeId>,
     /// The highest term any node has seen.
@@ -385,7 +398,7 @@ pub struct Resolution {
 pub struct WaitReport {
     /// The condition.
     pub condition: Condition,
-    /// How long it took to become true.
+    /// How long it took to become true; 0 if it was so at the first look.
     pub after_ms: u64,
     /// Who leads.
     pub leader: Option<NodeId>,
