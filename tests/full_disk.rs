@@ -73,7 +73,7 @@ fn a_node_whose_disk_is_full_stops_and_comes_back_and_nothing_is_lost(game: Game
     assert_eq!(ran.code, 130, "{ran:#?}");
 
     let n1 = &lab.nodes()[0];
-    assert!(n1["reason"].as_str().is_some_and(|reason| reason.contains("no space left")), "{n1}");
+    assert!(n1["reason"]["text"].as_str().is_some_and(|reason| reason.contains("no space left")), "{n1}");
     lab.ok("attack 2");
 
     disk.grow("size=64m");

@@ -32,9 +32,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"],
     ),
     ("raftian-supervise", &["raftian-rpc"]),
-    ("raftiand", &["raftian-rpc", "raftian-supervise"]),
+    ("raftian-why", &["raftian-rpc"]),
+    ("raftiand", &["raftian-rpc", "raftian-supervise", "raftian-why"]),
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
-    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim"]),
+    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim", "raftian-why"]),
     ("raftian-tests", &["raftian-rpc"]),
 ];
 

@@ -175,7 +175,7 @@ fn the_processes_of_a_node_share_its_fate(game: Game) {
         signal(pids[half], Signal::KILL);
         eventually("n3 has failed", || lab.nodes()[2]["state"] == "failed");
         assert!(pids.iter().all(|pid| !runs(*pid)), "nothing of it is left");
-        assert_eq!(lab.nodes()[2]["reason"], reason);
+        assert_eq!(lab.nodes()[2]["reason"]["text"], reason);
     }
     lab.ok("restart n2,n3");
     lab.ok("wait converged");

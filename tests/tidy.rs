@@ -55,6 +55,20 @@ fn nothing_is_left_for_later() {
     check(".rs", |_, text| marks.iter().find(|mark| text.contains(**mark)).map(|mark| format!("has {mark}")));
 }
 
+/// Hints are data (`raftian_rpc::hint`): the daemon and the nodes say what is the case, and each face what to type.
+#[test]
+fn no_daemon_and_no_node_names_a_command_of_the_shell() {
+    let speaks = |path: &Path| {
+        let rooms = ["raftiand/src", "node/src", "node/rpc/src", "node/why/src"];
+        rooms.iter().any(|room| path.starts_with(raftian_tests::workspace().join(room)))
+    };
+    check(".rs", |path, text| {
+        let mut code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let shell = code.find(|line| speaks(path) && line.contains("raftianctl"))?;
+        Some(format!("says what to type: {}", shell.trim()))
+    });
+}
+
 #[test]
 fn no_document_has_a_hole() {
     check(".md", |_, text| text.contains("{{").then(|| "has a place that was never filled in".into()));

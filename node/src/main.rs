@@ -8,7 +8,7 @@ const HELP: &str = "\
 A node of a raftian lab: a Raft server with its disk, its replicated application and, if wanted, its game.
 
 Not to be started by hand: the daemon `raftiand` starts a process per node, tells it on standard input what to be, and
-hears on standard output how it fares. `raftianctl start` starts a lab, and `raftianctl logs n1` shows what a node says.
+hears on standard output how it fares. The folder of the lab has what each node says.
 
 Usage: raftian-node
 

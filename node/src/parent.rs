@@ -60,9 +60,7 @@ pub(crate) fn read_assignment() -> Result<Assigned, String> {
     let mut input = io::stdin().lock().take(MAX_ASSIGNMENT_BYTES);
     input.read_until(b'\n', &mut line).map_err(|error| format!("cannot read an assignment: {error}"))?;
     if line.trim_ascii().is_empty() {
-        return Err("raftian-node is started by raftiand, which tells it what to be on standard input; \
-                    use `raftianctl start`"
-            .into());
+        return Err("raftian-node is started by raftiand, which tells it what to be on standard input".into());
     }
     let assignment: Assignment =
         serde_json::from_slice(&line).map_err(|error| format!("this is no assignment: {error}"))?;
@@ -71,7 +69,7 @@ pub(crate) fn read_assignment() -> Result<Assigned, String> {
         VERSION if given == needed => Ok(Assigned { assignment, listeners: received.listeners }),
         VERSION => Err(format!(
             "{given} listening sockets came with the assignment, and it needs {needed}, one for each node: the parent opens \
-             them and passes them on; use `raftianctl start`"
+             them and passes them on"
         )),
         other => Err(format!("the parent is version {other}, but raftian-node is {VERSION}; build both again")),
     }

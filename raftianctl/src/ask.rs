@@ -11,7 +11,8 @@ use raftian_check::apps::Command;
 use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::error::{NodeError, not_taken};
-use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState};
+use raftian_rpc::hint::Note;
+use raftian_rpc::lab::{LabClient as _, LabStatus, NodeState, Question};
 use raftian_rpc::selector::{Selector, names};
 use raftian_rpc::{AppKind, NodeId, Response};
 use serde::Serialize;
@@ -61,8 +62,8 @@ pub(crate) struct Outcome<R> {
 pub(crate) struct Asked {
     daemon: Daemon,
     targets: Vec<(NodeId, SocketAddr)>,
-    /// Whether that is the one node that may be asked.
-    is_one: bool,
+    /// The one node that may be asked, if there is only one.
+    only: Option<NodeId>,
     timeout: Duration,
 }
 
@@ -94,12 +95,12 @@ impl Asked {
             return Err(other_app(other, app));
         }
         let Way { through, timeout } = way;
-        let through = match through {
+        let only = match through {
             Some(selector) => Some(one(&daemon, selector, "a command is given to").await?),
             None => None,
         };
-        let targets = targets(&status, through)?;
-        Ok(Asked { daemon, targets, is_one: through.is_some(), timeout })
+        let targets = targets(&status, only)?;
+        Ok(Asked { daemon, targets, only, timeout })
     }
 
     /// Has a command carried out.
@@ -142,12 +143,12 @@ impl Asked {
         what: Asking,
         attempt: impl AsyncFn(Http, u64) -> Result<T, ClientError>,
     ) -> Result<(NodeId, T), Failure> {
-        let Asked { daemon, targets, is_one, timeout } = self;
+        let Asked { daemon, targets, only, timeout } = self;
         let deadline = Instant::now() + *timeout;
         let mut open = false;
         for (place, (node, address)) in targets.iter().enumerate().cycle() {
             let left = deadline.saturating_duration_since(Instant::now());
-            let patience = if *is_one { left } else { left.min(ATTEMPT) };
+            let patience = if only.is_some() { left } else { left.min(ATTEMPT) };
             // The node gives up a little earlier, so that its own words arrive.
             let answer = match connect::http(*address, &daemon.secret, patience + Duration::from_millis(200)) {
                 Ok(client) => attempt(client, words::millis(patience).max(1)).await,
@@ -159,15 +160,38 @@ impl Asked {
             };
             open |= refusal.open && what == Asking::Command;
             let late = Instant::now() + PAUSE >= deadline;
-            if *is_one || !refusal.retry || late {
+            if only.is_some() || !refusal.retry || late {
                 let kind = if refusal.open || late { Kind::TimedOut } else { Kind::Failed };
-                return Err(Failure::new(kind, refusal.in_words(what, open)));
+                let reason = if refusal.retry { self.reason().await } else { None };
+                return Err(match reason {
+                    None => Failure::new(kind, refusal.in_words(what, open)),
+                    Some(Note { text, hints }) => {
+                        Failure::new(kind, format!("{}; {text}", refusal.in_words(what, open))).hinting(hints)
+                    }
+                });
             }
             if place + 1 == targets.len() {
                 tokio::time::sleep(PAUSE).await;
             }
         }
         unreachable!("there is at least one target")
+    }
+}
+
+impl Asked {
+    /// Why nothing came of it: what is wrong with the node that was to be asked, or with the lab if it has no leader.
+    async fn reason(&self) -> Option<Note> {
+        let reasons = match self.only {
+            Some(node) => {
+                let question = Question::Node(node);
+                self.daemon.ask(async |lab: Http| lab.why(question).await).await.ok()?.reasons
+            }
+            None => {
+                let status = self.daemon.ask(async |lab: Http| lab.status().await).await.ok()?;
+                if status.leader.is_none() { status.reasons } else { Vec::new() }
+            }
+        };
+        reasons.into_iter().next()
     }
 }
 

@@ -32,3 +32,4 @@ pub(crate) mod stop;
 pub(crate) mod transfer;
 pub(crate) mod version;
 pub(crate) mod wait;
+pub(crate) mod why;

@@ -11,8 +11,10 @@ use std::io;
 use raftian_bench::run::NotARun;
 use raftian_bench::suite::manifest::NoRun;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use serde_json::json;
 
+use crate::advice;
 use crate::output::with_lab;
 
 /// What kind of failure it is.
@@ -39,6 +41,7 @@ pub(crate) enum Kind {
 pub(crate) struct Failure {
     kind: Kind,
     message: String,
+    hints: Vec<Hint>,
 }
 
 impl Kind {
@@ -71,7 +74,7 @@ impl Kind {
 impl Failure {
     /// A failure of this kind; the message says what, why, and what to do next.
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into() }
+        Failure { kind, message: message.into(), hints: Vec::new() }
     }
 
     /// It was tried and did not work.
@@ -106,13 +109,25 @@ impl Failure {
         self.kind.exit_code()
     }
 
+    /// The same, with what can be done about it.
+    pub(crate) fn hinting(mut self, hints: Vec<Hint>) -> Failure {
+        self.hints.extend(hints);
+        self
+    }
+
     /// The line for standard error; `None` when there is nothing to say.
     pub(crate) fn line(&self, json: bool) -> Option<String> {
-        let message = with_lab(&self.message);
+        let message = with_lab(&advice::joined(&self.message, &self.hints));
         match (self.kind, json) {
             (Kind::BrokenPipe, _) => None,
             (Kind::Interrupted, _) if self.message.is_empty() => None,
-            (_, true) => Some(json!({ "error": { "kind": self.kind.name(), "message": message } }).to_string()),
+            (_, true) if self.hints.is_empty() => {
+                Some(json!({ "error": { "kind": self.kind.name(), "message": message } }).to_string())
+            }
+            (_, true) => {
+                let Failure { message, hints, .. } = self;
+                Some(json!({ "error": { "kind": self.kind.name(), "message": message, "hints": hints } }).to_string())
+            }
             (_, false) => Some(format!("raftianctl: {message}")),
         }
     }
@@ -126,7 +141,8 @@ impl From<LabError> for Failure {
             LabError::Failed(_) => Kind::Failed,
             LabError::TimedOut(_) => Kind::TimedOut,
         };
-        Failure::new(kind, error.to_string())
+        let Note { text, hints } = error.into_note();
+        Failure::new(kind, text).hinting(hints)
     }
 }
 
@@ -174,6 +190,13 @@ mod tests {
         let failure = Failure::new(Kind::NoDaemon, "no \"lab\"");
         assert_eq!(failure.line(false).unwrap(), "raftianctl: no \"lab\"");
         assert_eq!(failure.line(true).unwrap(), r#"{"error":{"kind":"no_daemon","message":"no \"lab\""}}"#);
+        let dead = Failure::from(
+            LabError::conflict("n1 is killed").hint(Hint::Restart { nodes: vec!["n1".parse().unwrap()] }),
+        );
+        assert_eq!(dead.line(false).unwrap(), "raftianctl: n1 is killed; `raftianctl restart n1`");
+        let data =
+            r#"{"error":{"hints":[{"do":"restart","nodes":["n1"]}],"kind":"conflict","message":"n1 is killed"}}"#;
+        assert_eq!(dead.line(true).unwrap(), data);
         assert_eq!(Failure::new(Kind::BrokenPipe, "").line(true), None);
         let interrupted = Failure::new(Kind::Interrupted, "");
         assert_eq!((interrupted.line(true), interrupted.line(false), interrupted.exit_code()), (None, None, 130));

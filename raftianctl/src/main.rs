@@ -6,12 +6,12 @@
 //! Invariant: no question about the cluster is decided here; the daemon resolves, waits and judges the state, the
 //! judges judge the evidence.
 
+mod advice;
 mod ask;
 mod cli;
 mod cmd;
 mod connect;
 mod failure;
-mod health;
 mod interrupt;
 mod keep;
 mod launch;
@@ -89,6 +89,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Stop(args) => cmd::stop::run(context, args).await,
         Verb::Labs(args) => cmd::labs::run(context, args).await,
         Verb::Status(args) => cmd::status::run(context, args).await,
+        Verb::Why(args) => cmd::why::run(context, args).await,
         Verb::Wait(args) => cmd::wait::run(context, args).await,
         Verb::Log(args) => cmd::log::run(context, args).await,
         Verb::Logs(args) => cmd::logs::run(context, args).await,

@@ -8,10 +8,12 @@ use std::os::fd::AsFd as _;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use raftian_rpc::hint::Note;
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
+use crate::advice;
 use crate::failure::{Failure, Kind};
 
 /// The lab that was named on the command line, if commands that do not name it would mean another one.
@@ -122,6 +124,13 @@ impl Output {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut out = io::stdout().lock();
         write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(unwritable)
+    }
+
+    /// Writes the notes of a report to standard error, but not beside its JSON, which has them.
+    pub(crate) fn notes(&self, notes: &[Note]) {
+        if !self.is_json() {
+            notes.iter().for_each(|note| self.note(&advice::said(note)));
+        }
     }
 
     /// Writes a note to standard error. A note that cannot be written is lost: nothing depends on it.

@@ -68,7 +68,7 @@ impl Drop for Cleared {
     }
 }
 
-/// `3 of 5 nodes up; waiting for a leader`.
+/// `3 of 5 nodes up; no leader for 1.2 s: n1, which led term 1, was killed; n3 asks for votes in term 2`.
 fn standing(status: &LabStatus) -> String {
     let count = |state| status.nodes.iter().filter(|node| node.state == state).count();
     let mut parts = vec![format!("{} of {} up", count(NodeState::Running), crate::words::nodes(status.nodes.len()))];
@@ -77,9 +77,10 @@ fn standing(status: &LabStatus) -> String {
             parts.push(format!("{} {word}", count(state)));
         }
     }
-    let leader = match status.leader {
-        Some(leader) => format!("{leader} leads term {}", status.term),
-        None => "waiting for a leader".to_owned(),
+    let leader = match (status.leader, status.reasons.first()) {
+        (Some(leader), _) => format!("{leader} leads term {}", status.term),
+        (None, Some(reason)) => reason.to_string(),
+        (None, None) => "waiting for a leader".to_owned(),
     };
     format!("{}; {leader}", parts.join(", "))
 }

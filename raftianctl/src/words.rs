@@ -3,31 +3,9 @@
 use std::time::Duration;
 
 use raftian_rpc::Configuration;
-use raftian_rpc::control::DiskStatus;
 use raftian_rpc::lab::{Leadership, NodeState, Resolution};
 use raftian_rpc::selector::names;
-
-/// A disk that has not answered for so long is named, in milliseconds; its node says so then, too.
-const SILENT_DISK_MS: u64 = 1_000;
-
-/// A disk whose syncs take so long is named, in microseconds: it delays commands more than an idle leader's heartbeats.
-const SLOW_SYNC_US: u64 = 50_000;
-
-/// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`, `18 h 35 min`.
-pub(crate) fn spell_ms(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..120_000 => {
-            let text = format!("{:.1}", ms as f64 / 1e3);
-            format!("{} s", text.strip_suffix(".0").unwrap_or(&text))
-        }
-        7_200_000.. => format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
-        _ => match (ms / 60_000, ms % 60_000 / 1_000) {
-            (minutes, 0) => format!("{minutes} min"),
-            (minutes, seconds) => format!("{minutes} min {seconds} s"),
-        },
-    }
-}
+pub(crate) use raftian_why::words::{bytes, spell_ms};
 
 /// How long ago something was, in one unit: `12 s`, `5 min`, `3 h`, `8 d`.
 pub(crate) fn age(age: Duration) -> String {
@@ -89,31 +67,11 @@ pub(crate) fn escaped(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// What is wrong with the disk of a node that works, in words that follow its name; `None` if nothing is.
-pub(crate) fn disk_trouble(disk: &DiskStatus) -> Option<String> {
-    match disk.pending_ms {
-        Some(ms) if ms >= SILENT_DISK_MS => Some(format!("its disk has not answered for {}", spell_ms(ms))),
-        _ if disk.sync_us >= SLOW_SYNC_US => {
-            Some(format!("its disk is slow, a sync takes {}", spell_ms(disk.sync_us / 1_000)))
-        }
-        _ => None,
-    }
-}
-
 /// Bytes of memory as people read them: `8.1 MB`, `25.3 GB`.
 pub(crate) fn memory(bytes: u64) -> String {
     match bytes {
         0..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
         _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
-/// Bytes of data as people read them: `512 B`, `2.0 kB`, `1.5 MB`.
-pub(crate) fn bytes(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        _ => memory(bytes),
     }
 }
 
@@ -155,26 +113,6 @@ mod tests {
     fn nobodys_text_breaks_a_line_or_paints_the_terminal() {
         assert_eq!(escaped("k\n2\u{1b}[31m\u{9b}\u{202e}"), r"k\n2\u{1b}[31m\u{9b}\u{202e}");
         assert_eq!((escaped("größe it's"), escaped("")), ("größe it's".to_owned(), String::new()));
-    }
-
-    #[test]
-    fn a_disk_is_named_when_it_is_silent_or_slow() {
-        let trouble = |pending_ms, sync_us| disk_trouble(&DiskStatus { pending_ms, sync_us });
-        assert_eq!((trouble(None, 0), trouble(Some(999), 49_999)), (None, None));
-        assert_eq!(trouble(Some(2_040), 320_000).unwrap(), "its disk has not answered for 2 s");
-        assert_eq!(trouble(Some(3), 320_000).unwrap(), "its disk is slow, a sync takes 320 ms");
-    }
-
-    #[test]
-    fn sizes_read_well() {
-        assert_eq!([0, 999, 2_048, 1_500_000].map(bytes), ["0 B", "999 B", "2.0 kB", "1.5 MB"]);
-    }
-
-    #[test]
-    fn times_read_well() {
-        let texts: Vec<String> =
-            [0, 243, 1_000, 1_500, 10_000, 90_000, 120_000, 125_400, 66_943_080].map(spell_ms).into();
-        assert_eq!(texts, ["0 ms", "243 ms", "1 s", "1.5 s", "10 s", "90 s", "2 min", "2 min 5 s", "18 h 35 min"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, MemberChange, NodeStatus, PeerProgress};
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{Happening, MemberReport, MemberRequest, MemberVerb};
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Configuration, Index, NodeId};
@@ -26,7 +27,6 @@ use crate::members::{Next, margin, next};
 use crate::node::Node;
 use crate::observe::{View, no_nodes, one, resolve};
 use crate::poll::may_look_again;
-use crate::verbs::hopeless;
 
 /// A membership that is as wanted.
 struct Driven {
@@ -76,15 +76,13 @@ impl Lab {
                 if led {
                     report.leader = self.await_leader(received_ns, deadline, &mut report.notes).await?;
                 }
-                report.notes.extend(margin(&report.configuration, &self.state().running()));
+                report.notes.extend(margin(&report.configuration, &self.state().running()).map(Note::from));
                 let faults: Vec<String> =
                     self.state().faults.on_links_of(node).iter().map(ToString::to_string).collect();
                 if !faults.is_empty() {
-                    report.notes.push(format!(
-                        "{} stays on the links of the name {}, for whichever node has it next; `raftianctl heal` ends that",
-                        faults.join(","),
-                        node.name()
-                    ));
+                    let (faults, name) = (faults.join(","), node.name());
+                    let text = format!("{faults} stays on the links of the name {name}, for the node that has it next");
+                    report.notes.push(Note::new(text).hint(Hint::Heal));
                 }
                 self.player_leaves(node, deadline, &mut report.notes).await;
             }
@@ -94,7 +92,7 @@ impl Lab {
                 self.save()?;
                 let snapshot = driven.view.statuses.get(&node).map_or(0, |status| status.snapshot_index);
                 if !known && snapshot > 0 {
-                    report.notes.push(format!("{node} began from a snapshot of the first {snapshot} entries"));
+                    report.notes.push(format!("{node} began from a snapshot of the first {snapshot} entries").into());
                 }
                 if was_open && verb != MemberVerb::Promote {
                     self.player_joins(node, deadline, &mut report.notes).await;
@@ -112,7 +110,7 @@ impl Lab {
         }
         if matches!(verb, MemberVerb::Add | MemberVerb::AddLearner) {
             let text = selector.to_string();
-            let named = text.parse::<NodeId>().map_err(|why| LabError::Usage(why.to_string()))?;
+            let named = text.parse::<NodeId>().map_err(|why| LabError::usage(why.to_string()))?;
             return meant(&self.state(), verb, named);
         }
         let facts = self.facts(&[&selector]).await?;
@@ -125,7 +123,7 @@ impl Lab {
         verb: MemberVerb,
         node: NodeId,
         deadline: Instant,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<Driven, LabError> {
         let mut index = None;
         let mut told = false;
@@ -139,7 +137,7 @@ impl Lab {
                         return Ok(Driven { configuration, index, view });
                     }
                     Next::Refuse(why) => return Err(why),
-                    Next::Wait(why) => why,
+                    Next::Wait(why) => why.into(),
                     Next::Ask(change) => {
                         if !std::mem::replace(&mut told, true) {
                             self.begin(verb, node, deadline, notes).await?;
@@ -147,15 +145,15 @@ impl Lab {
                         match self.ask_if_fit(leader.node, change).await {
                             Ok(begun) => {
                                 index = Some(begun);
-                                format!("the change at index {begun} is not committed yet")
+                                format!("the change at index {begun} is not committed yet").into()
                             }
-                            Err(why) => why + &progress(leader, node),
+                            Err(why) => why.within(|why| why.to_owned() + &progress(leader, node)),
                         }
                     }
                 },
             };
             if !may_look_again(deadline).await {
-                return Err(LabError::TimedOut(self.unfinished(verb, node, &missing)));
+                return Err(LabError::timed_out(self.unfinished(verb, node, missing)));
             }
         }
     }
@@ -166,7 +164,7 @@ impl Lab {
         verb: MemberVerb,
         node: NodeId,
         deadline: Instant,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<(), LabError> {
         self.journal.record(Happening::MemberChanging { verb, node });
         self.change(|state| state.members.open.insert(node, verb));
@@ -199,7 +197,9 @@ impl Lab {
                         Ok(()) => self.forget(node, false).await,
                         stuck => stuck,
                     };
-                    gone.map_err(|stuck| LabError::Failed(format!("{error}; {stuck}")))?;
+                    gone.map_err(|stuck| {
+                        LabError::Failed(stuck.into_note().within(|stuck| format!("{error}; {stuck}")))
+                    })?;
                 }
                 Err(error)
             }
@@ -208,7 +208,7 @@ impl Lab {
 
     /// Asks a node that leads for a change; else says why it was not begun. A learner that is known to be out of reach
     /// is given no vote, for which the cluster would have to wait.
-    async fn ask_if_fit(&self, leader: NodeId, change: MemberChange) -> Result<Index, String> {
+    async fn ask_if_fit(&self, leader: NodeId, change: MemberChange) -> Result<Index, Note> {
         if let MemberChange::Promote(node) = change {
             unreachable_why(&self.state(), leader, node).map_or(Ok(()), Err)?;
         }
@@ -220,40 +220,41 @@ impl Lab {
     ///
     /// # Errors
     /// Conflict when nobody can.
-    pub(crate) fn no_leader(&self) -> Result<String, LabError> {
+    pub(crate) fn no_leader(&self) -> Result<Note, LabError> {
         let state = self.state();
         if state.closing {
             return Err(closing());
         }
-        match hopeless(&state) {
-            Some(why) => Err(LabError::Conflict(format!("this takes a leader, and there can be none: {why}"))),
+        match self.no_leader_possible(&state) {
+            Some(why) => Err(LabError::Conflict(why.within(|why| {
+                let why = why.trim_start_matches("no leader: ");
+                format!("this takes a leader, and there can be none: {why}")
+            }))),
             None => Ok("no node leads with a quorum".into()),
         }
     }
 
     /// What a time-out leaves behind, and how to go on.
-    fn unfinished(&self, verb: MemberVerb, node: NodeId, missing: &str) -> String {
+    fn unfinished(&self, verb: MemberVerb, node: NodeId, missing: Note) -> Note {
         let standing = standing_in_words(self.state().members.standing(node));
-        let again = match verb {
-            MemberVerb::Add => {
-                format!("`raftianctl member add {node}` goes on, `raftianctl member remove {node}` ends it")
-            }
+        let note = missing.within(|missing| format!("not done in time: {missing}; {node} is {standing} now"));
+        match verb {
+            MemberVerb::Add => note.hint(Hint::AddMember { node, learner: false }).hint(Hint::RemoveMember { node }),
             MemberVerb::AddLearner => {
-                format!("`raftianctl member add {node} --learner` goes on, `raftianctl member remove {node}` ends it")
+                note.hint(Hint::AddMember { node, learner: true }).hint(Hint::RemoveMember { node })
             }
-            MemberVerb::Promote => format!("`raftianctl member promote {node}` goes on"),
-            MemberVerb::Remove => format!("`raftianctl member remove {node}` goes on"),
-        };
-        format!("not done in time: {missing}; {node} is {standing} now, and {again}")
+            MemberVerb::Promote => note.hint(Hint::PromoteMember { node }),
+            MemberVerb::Remove => note.hint(Hint::RemoveMember { node }),
+        }
     }
 
     /// Ends a node that is no member any more, process and folder.
     pub(crate) async fn dismiss(self: &Arc<Lab>, node: NodeId, deadline: Instant) -> Result<(), LabError> {
         let _turn = self.turn(deadline).await.map_err(|error| match error {
-            LabError::TimedOut(why) => LabError::TimedOut(format!(
-                "{node} is no member any more, but its process could not be ended: {why} (`raftianctl member remove \
-                 {node}`)"
-            )),
+            LabError::TimedOut(why) => LabError::TimedOut(
+                why.within(|why| format!("{node} is no member any more, but its process could not be ended: {why}"))
+                    .hint(Hint::RemoveMember { node }),
+            ),
             other => other,
         })?;
         if self.state().nodes.contains_key(&node) {
@@ -269,9 +270,8 @@ impl Lab {
     async fn forget(self: &Arc<Lab>, node: NodeId, was_member: bool) -> Result<(), LabError> {
         self.change(|state| {
             if state.nodes.get(&node).is_some_and(|node| node.process.is_some()) {
-                return Err(LabError::Failed(format!(
-                    "{node} still has a process, so it stays; `raftianctl member remove {node}` tries to end it again"
-                )));
+                let why = format!("{node} still has a process, so it stays until that is ended");
+                return Err(LabError::failed(why).hint(Hint::RemoveMember { node }));
             }
             state.nodes.remove(&node);
             state.members.open.remove(&node);
@@ -288,7 +288,7 @@ impl Lab {
     }
 
     /// Removes the folders that were left when nodes were removed. What cannot be removed is told.
-    pub(crate) async fn sweep_removed(&self, notes: &mut Vec<String>) {
+    pub(crate) async fn sweep_removed(&self, notes: &mut Vec<Note>) {
         let left: Vec<NodeId> = {
             let state = self.state();
             let is_left = |node: &NodeId| state.members.removed.contains(node) && !state.nodes.contains_key(node);
@@ -296,8 +296,8 @@ impl Lab {
         };
         for node in left {
             notes.push(match self.remove_folder(node).await {
-                Ok(()) => format!("the folder of {node} is removed, which was left when {node} was"),
-                Err(why) => why.to_string(),
+                Ok(()) => format!("the folder of {node} is removed, which was left when {node} was").into(),
+                Err(why) => why.into_note(),
             });
         }
     }
@@ -307,10 +307,14 @@ impl Lab {
         let path = folder.clone();
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await;
         match removed.unwrap_or_else(|error| Err(io::Error::other(error))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LabError::Failed(format!(
-                "the folder of {node}, {}, cannot be removed: {error}; remove it by hand, or see to it that `raftianctl member remove {node}` can",
-                folder.display()
-            ))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let why = format!(
+                    "the folder of {node}, {}, cannot be removed: {error}; remove it by hand, or give access and have the \
+                     node removed again",
+                    folder.display()
+                );
+                Err(LabError::failed(why).hint(Hint::RemoveMember { node }))
+            }
             _ => Ok(()),
         }
     }
@@ -365,8 +369,9 @@ mod tests {
         let process = Process::spawn(&launch).unwrap();
         node.spawned(Running { group: process.group().clone(), intent: None });
         lab.change(|state| state.nodes.insert(n(6), node));
-        let why = lab.forget(n(6), false).await.unwrap_err().to_string();
-        assert!(why.contains("n6 still has a process") && why.contains("`raftianctl member remove n6`"), "{why}");
+        let why = lab.forget(n(6), false).await.unwrap_err().into_note();
+        assert!(why.text.contains("n6 still has a process"), "{why}");
+        assert_eq!(why.hints, [Hint::RemoveMember { node: n(6) }]);
         // Whoever watches the process takes note of its end, and then it can go.
         lab.change(|state| state.nodes.get_mut(&n(6)).unwrap().ended(NodeState::Killed, "killed".into()));
         assert_eq!(lab.forget(n(6), false).await, Ok(()));

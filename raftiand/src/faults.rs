@@ -90,7 +90,7 @@ impl Faults {
             None => std::mem::take(&mut self.in_force).into_values().collect(),
             Some(id) => match self.in_force.remove(&id) {
                 Some(fault) => vec![fault],
-                None => return Err(LabError::Usage(format!("there is no fault {id}; {}", self.in_words()))),
+                None => return Err(LabError::usage(format!("there is no fault {id}; {}", self.in_words()))),
             },
         };
         if !cleared.is_empty() {
@@ -116,9 +116,9 @@ impl Faults {
 /// Usage when that is no time at all, or more than a day.
 pub(crate) fn check_for_ms(for_ms: Option<u64>) -> Result<(), LabError> {
     match for_ms {
-        Some(0) => Err(LabError::Usage("a fault cannot last 0 ms; leave the time out for one without end".into())),
+        Some(0) => Err(LabError::usage("a fault cannot last 0 ms; leave the time out for one without end")),
         Some(for_ms) if for_ms > MAX_FOR_MS => {
-            Err(LabError::Usage("a fault lasts at most 24 h; leave the time out for one without end".into()))
+            Err(LabError::usage("a fault lasts at most 24 h; leave the time out for one without end"))
         }
         _ => Ok(()),
     }

@@ -1,12 +1,13 @@
 //! What makes no sense with a node, whatever its leader says: a change of its membership that can never be, a vote for
 //! one that is out of reach.
 //!
-//! Invariant: pure. A refusal says what is in the way and the command that removes it.
+//! Invariant: pure. A refusal says what is in the way and what removes it.
 //!
 //! Deliberately absent: the rules of what may follow what (`members.rs`, and in the end the leader's own).
 
 use raftian_rpc::control::Standing;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{MemberVerb, NodeState};
 use raftian_rpc::selector::{self, names};
 use raftian_rpc::{Configuration, MAX_NODES, NodeId};
@@ -32,16 +33,16 @@ pub(crate) fn meant(state: &State, verb: MemberVerb, named: NodeId) -> Result<No
     }
     let Some(last) = selector::meant(named, &state.members.removed) else {
         return match verb {
-            MemberVerb::Add | MemberVerb::AddLearner if named != named.name() => Err(LabError::Usage(format!(
-                "the lab numbers the nodes of a name itself; `raftianctl member add {}` adds the next one",
-                named.name()
-            ))),
+            MemberVerb::Add | MemberVerb::AddLearner if named != named.name() => {
+                let why = format!("the lab numbers the nodes of a name itself, and there was no {named}");
+                Err(LabError::usage(why).hint(Hint::AddMember { node: named.name(), learner: false }))
+            }
             _ => Ok(named),
         };
     };
     match verb {
         MemberVerb::Add | MemberVerb::AddLearner if named == named.name() => last.next_incarnation().ok_or_else(|| {
-            LabError::Conflict(format!("{named} has been used {} times, and no more; choose another name", u16::MAX))
+            LabError::conflict(format!("{named} has been used {} times, and no more; choose another name", u16::MAX))
         }),
         _ => Ok(last),
     }
@@ -52,11 +53,11 @@ pub(crate) fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Tod
     let Some(known) = state.nodes.get(&node) else { return check_stranger(state, verb, node) };
     match (verb, known.state) {
         (MemberVerb::Add | MemberVerb::AddLearner | MemberVerb::Promote, NodeState::Paused) => {
-            Err(LabError::Conflict(format!("{node} is paused; `raftianctl resume {node}` first")))
+            Err(LabError::conflict(format!("{node} is paused")).hint(Hint::Resume { nodes: vec![node] }))
         }
         (MemberVerb::Promote, NodeState::Stopped | NodeState::Killed | NodeState::Failed) => {
             let is = state.is(node);
-            Err(LabError::Conflict(format!("{node} is {is}; `raftianctl restart {node}` first")))
+            Err(LabError::conflict(format!("{node} is {is}")).hint(Hint::Restart { nodes: vec![node] }))
         }
         _ => Ok(Todo::Open),
     }
@@ -66,25 +67,26 @@ pub(crate) fn check(state: &State, verb: MemberVerb, node: NodeId) -> Result<Tod
 fn check_stranger(state: &State, verb: MemberVerb, node: NodeId) -> Result<Todo, LabError> {
     match (verb, state.members.standing(node)) {
         (MemberVerb::Remove, Some(_)) => Ok(Todo::Open),
-        (_, Some(standing)) => Err(LabError::Conflict(format!(
-            "{node} is {}, but this lab has no such node, and a server without its log must not come back under its \
-             name; `raftianctl member remove {node}` first",
-            standing_in_words(Some(standing))
-        ))),
+        (_, Some(standing)) => {
+            let why = format!(
+                "{node} is {}, but this lab has no such node, and a server without its log must not come back under its \
+                 name",
+                standing_in_words(Some(standing))
+            );
+            Err(LabError::conflict(why).hint(Hint::RemoveMember { node }))
+        }
         (MemberVerb::Remove, None) if state.members.removed.contains(&node) => Ok(Todo::GoneAlready),
         (MemberVerb::Add | MemberVerb::AddLearner, None) if state.members.removed.contains(&node) => {
-            Err(LabError::Usage(format!(
-                "{node} was removed, and its log with it; `raftianctl member add {}` adds a new node of that name",
-                node.name()
-            )))
+            let why = format!("{node} was removed, and its log with it; only a new node can have its name");
+            Err(LabError::usage(why).hint(Hint::AddMember { node: node.name(), learner: false }))
         }
-        (MemberVerb::Remove, None) => Err(LabError::Usage(no_such_node(state, node))),
+        (MemberVerb::Remove, None) => Err(LabError::usage(no_such_node(state, node))),
         (MemberVerb::Promote, None) => {
-            let advice = format!("`raftianctl member add {}` adds one of that name", node.name());
-            Err(LabError::Usage(format!("{}; {advice}", no_such_node(state, node))))
+            let add = Hint::AddMember { node: node.name(), learner: false };
+            Err(LabError::usage(no_such_node(state, node)).hint(add))
         }
         (MemberVerb::Add | MemberVerb::AddLearner, None) if state.nodes.len() >= usize::from(MAX_NODES) => {
-            Err(LabError::Conflict(format!("this lab has {MAX_NODES} nodes already, the most a lab may have")))
+            Err(LabError::conflict(format!("this lab has {MAX_NODES} nodes already, the most a lab may have")))
         }
         (MemberVerb::Add | MemberVerb::AddLearner, None) => Ok(Todo::Open),
     }
@@ -105,14 +107,14 @@ pub(crate) fn standing_in_words(standing: Option<Standing>) -> &'static str {
 }
 
 /// Why a leader does not reach a node, if the daemon knows that it does not.
-pub(crate) fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<String> {
+pub(crate) fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Option<Note> {
     if !state.running().contains(&node) {
-        return Some(format!("{node} is {}", state.is(node)));
+        return Some(format!("{node} is {}", state.is(node)).into());
     }
     let cut = state.faults.cut_links();
     let (one, other) = (leader.name(), node.name());
     let is_cut = cut.contains(&(one, other)) || cut.contains(&(other, one));
-    is_cut.then(|| format!("the link between {leader} and {node} is cut; `raftianctl heal` mends it"))
+    is_cut.then(|| Note::new(format!("the link between {leader} and {node} is cut")).hint(Hint::Heal))
 }
 
 #[cfg(test)]
@@ -134,11 +136,13 @@ mod tests {
     #[test]
     fn what_can_never_be_is_refused_before_anything_is_done() {
         let mut state = lab(3);
-        let refused = |state: &State, verb, node| check(state, verb, n(node)).unwrap_err().to_string();
+        let note = |state: &State, verb, node| check(state, verb, n(node)).unwrap_err().into_note();
+        let refused = |state: &State, verb, node| note(state, verb, node).text;
         assert!(refused(&state, MemberVerb::Remove, 9).contains("there is no node n9; this lab has n1,n2,n3"));
-        assert!(refused(&state, MemberVerb::Promote, 4).contains("`raftianctl member add n4`"));
+        let add = Hint::AddMember { node: n(4), learner: false };
+        assert_eq!(note(&state, MemberVerb::Promote, 4).hints, [add]);
         state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Paused;
-        assert!(refused(&state, MemberVerb::Promote, 2).contains("`raftianctl resume n2`"));
+        assert_eq!(note(&state, MemberVerb::Promote, 2).hints, [Hint::Resume { nodes: vec![n(2)] }]);
         state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Killed;
         assert!(refused(&state, MemberVerb::Promote, 2).contains("n2 is killed"));
         assert_eq!(check(&state, MemberVerb::Remove, n(2)), Ok(Todo::Open), "the dead can be removed");
@@ -177,17 +181,18 @@ mod tests {
         assert_eq!(text(&state, MemberVerb::Add, "n2").as_deref(), Ok("n2.3"));
         for named in ["n2.2", "n2.4", "n9.2"] {
             let why = meant(&state, MemberVerb::Add, id(named)).and_then(|node| check(&state, MemberVerb::Add, node));
-            assert!(why.unwrap_err().to_string().contains("`raftianctl member add n"), "{named}");
+            let add = Hint::AddMember { node: id(named).name(), learner: false };
+            assert_eq!(why.unwrap_err().into_note().hints, [add], "{named}");
         }
     }
 
     #[test]
     fn who_is_out_of_reach_is_known_by_its_process_and_its_links() {
         let mut state = lab(2);
-        assert_eq!(unreachable_why(&state, n(1), n(2)).as_deref(), Some("n2 is stopped"));
+        assert_eq!(unreachable_why(&state, n(1), n(2)), Some("n2 is stopped".into()));
         state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
         assert_eq!(unreachable_why(&state, n(1), n(2)), None);
         state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
-        assert!(unreachable_why(&state, n(1), n(2)).unwrap().contains("`raftianctl heal`"));
+        assert_eq!(unreachable_why(&state, n(1), n(2)).unwrap().hints, [Hint::Heal]);
     }
 }

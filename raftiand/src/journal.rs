@@ -84,6 +84,11 @@ impl Journal {
         inner.recent.range(inner.recent.len() - limit..).cloned().collect()
     }
 
+    /// Looks at the events in memory, in order.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(self.lock().recent.make_contiguous())
+    }
+
     /// The events from number `since` on, as far as memory reaches, and a receiver of all that follow.
     pub(crate) fn follow(&self, since: u64) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let inner = self.lock();

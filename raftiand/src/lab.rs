@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{Divergence, NodeState};
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{Configuration, NodeId};
@@ -156,9 +157,9 @@ impl Lab {
     /// # Errors
     /// Conflict when the lab is being stopped, TimedOut when others take too long.
     pub(crate) async fn turn(&self, deadline: Instant) -> Result<Turn<'_>, LabError> {
-        let turn = tokio::time::timeout_at(deadline, self.turn.lock()).await.map_err(|_| {
-            LabError::TimedOut("another start, stop or verb for nodes is still under way; try again".into())
-        })?;
+        let turn = tokio::time::timeout_at(deadline, self.turn.lock())
+            .await
+            .map_err(|_| LabError::timed_out("another start, stop or verb for nodes is still under way; try again"))?;
         match self.state().closing {
             true => Err(closing()),
             false => Ok(turn),
@@ -173,7 +174,7 @@ impl Lab {
     pub(crate) async fn member_turn(&self, deadline: Instant) -> Result<Turn<'_>, LabError> {
         tokio::time::timeout_at(deadline, self.member_turn.lock())
             .await
-            .map_err(|_| LabError::TimedOut("another change of the membership is still under way; try again".into()))
+            .map_err(|_| LabError::timed_out("another change of the membership is still under way; try again"))
     }
 
     /// The right to change the membership, if nobody has it.
@@ -193,7 +194,7 @@ impl Lab {
     pub(crate) fn save(&self) -> Result<(), LabError> {
         self.try_save().map_err(|error| {
             let path = self.folder.lab_json();
-            LabError::Failed(format!(
+            LabError::failed(format!(
                 "cannot write {}: {error}; make room or give access, and try again",
                 path.display()
             ))
@@ -237,7 +238,7 @@ impl Lab {
     {
         // jsonrpsee drops the future of a handler whose caller has hung up; a task of its own is not dropped.
         let task = tokio::spawn(operation(Arc::clone(self)));
-        task.await.unwrap_or_else(|error| Err(LabError::Failed(format!("the daemon made a mistake: {error}"))))
+        task.await.unwrap_or_else(|error| Err(LabError::failed(format!("the daemon made a mistake: {error}"))))
     }
 }
 
@@ -288,7 +289,7 @@ impl State {
 pub(crate) fn deadline(timeout_ms: u64) -> Result<Instant, LabError> {
     match timeout_ms {
         1..=MAX_TIMEOUT_MS => Ok(Instant::now() + Duration::from_millis(timeout_ms)),
-        _ => Err(LabError::Usage(format!("a time-out is 1 ms to 24 h, not {timeout_ms} ms"))),
+        _ => Err(LabError::usage(format!("a time-out is 1 ms to 24 h, not {timeout_ms} ms"))),
     }
 }
 
@@ -306,7 +307,7 @@ fn reach_quorum(
 
 /// The answer to whoever wants something of a lab that is on its way out.
 pub(crate) fn closing() -> LabError {
-    LabError::Conflict("the lab is being stopped; `raftianctl start` brings it back".into())
+    LabError::conflict("the lab is being stopped").hint(Hint::Start)
 }
 
 #[cfg(test)]

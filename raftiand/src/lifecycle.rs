@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use raftian_rpc::NodeId;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::Note;
 use raftian_rpc::lab::{Happening, NodeState};
 use raftian_rpc::selector::names;
 use rustix::process::Signal;
@@ -36,7 +37,7 @@ impl Lab {
         self: &Arc<Lab>,
         ids: &BTreeSet<NodeId>,
         deadline: Instant,
-    ) -> Result<Vec<String>, LabError> {
+    ) -> Result<Vec<Note>, LabError> {
         let mut notes = Vec::new();
         self.spawn_all(ids);
         // Written before anything is waited for, so that the next daemon knows the processes should this one die. If
@@ -48,9 +49,9 @@ impl Lab {
         let confirmed = self.push_network().await;
         for (id, node) in self.state().nodes.iter_mut().filter(|(id, _)| ids.contains(id)) {
             if let (Some(before), Some(now)) = (node.moved_from.take(), node.address()) {
-                notes.push(format!("port {before} of {id} was in use; it listens on {} now", now.port()));
+                notes.push(format!("port {before} of {id} was in use; it listens on {} now", now.port()).into());
             }
-            notes.extend(node.torn_tail.as_ref().map(|cut| format!("{id} cut a torn log tail: {cut}")));
+            notes.extend(node.torn_tail.as_ref().map(|cut| format!("{id} cut a torn log tail: {cut}").into()));
         }
         self.all_up(ids, &late, &confirmed)?;
         self.save().map(|()| notes)
@@ -128,7 +129,7 @@ impl Lab {
             if let Err(why) = node_process::spawn(self, *id) {
                 self.change(|state| {
                     if let Some(node) = state.nodes.get_mut(id) {
-                        node.ended(NodeState::Failed, why.clone());
+                        node.ended(NodeState::Failed, why.clone().into());
                     }
                 });
             }
@@ -163,11 +164,16 @@ impl Lab {
     ) -> Result<(), LabError> {
         let state = self.state();
         let mut problems: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+        let mut hints = Vec::new();
         for id in ids.difference(confirmed) {
             let problem = match (late.contains(id), state.nodes[id].state) {
                 (true, _) => "not ready in time".to_owned(),
                 (_, NodeState::Running) => "running, but without confirming where the peers are".to_owned(),
-                _ => format!("failed: {}", state.nodes[id].reason.as_deref().unwrap_or("the reason is not known")),
+                _ => {
+                    let reason = state.nodes[id].reason.as_ref();
+                    hints.extend(reason.iter().flat_map(|reason| reason.hints.iter().cloned()));
+                    format!("failed: {}", reason.map_or("the reason is not known", |reason| &reason.text))
+                }
             };
             problems.entry(problem).or_default().insert(*id);
         }
@@ -181,8 +187,8 @@ impl Lab {
         };
         let text = format!("{up}{}", missing.join("; "));
         match late.is_empty() {
-            true => Err(LabError::Failed(text)),
-            false => Err(LabError::TimedOut(format!(
+            true => Err(LabError::Failed(Note { text, hints })),
+            false => Err(LabError::timed_out(format!(
                 "{text}; see the stderr.log of each under {}",
                 self.folder.path().join("nodes").display()
             ))),
@@ -233,7 +239,7 @@ impl Lab {
             let Some(id) = does_not else { return Ok(()) };
             if Instant::now() >= deadline {
                 let verb = if still { "stand still" } else { "run on" };
-                return Err(LabError::TimedOut(format!(
+                return Err(LabError::timed_out(format!(
                     "{id} does not {verb}; its process may be stuck in the kernel"
                 )));
             }
@@ -256,5 +262,5 @@ impl Lab {
 
 fn stuck(ids: BTreeSet<NodeId>) -> LabError {
     let why = "was killed and is still there; its process may be stuck in the kernel";
-    LabError::Failed(format!("{} {why}", names(&ids)))
+    LabError::failed(format!("{} {why}", names(&ids)))
 }

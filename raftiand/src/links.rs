@@ -12,6 +12,7 @@ use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::Effect;
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{
     ClearReport, FaultId, FaultReport, FaultRequest, Happening, Layout, PartitionRequest, Resolution,
 };
@@ -54,7 +55,7 @@ impl Lab {
         match self.await_leader(report.fault.since_ns, deadline, &mut report.notes).await {
             Ok(leader) => report.leader = leader,
             // The partition is in force, and that is what was asked for.
-            Err(why) => report.notes.push(why.to_string()),
+            Err(why) => report.notes.push(why.into_note()),
         }
         report
     }
@@ -65,7 +66,7 @@ impl Lab {
     /// Usage for values out of range or when there is no such link, Conflict when a selector names what is not there.
     pub(crate) async fn fault_add(self: &Arc<Lab>, request: FaultRequest) -> Result<FaultReport, LabError> {
         check_for_ms(request.for_ms)?;
-        request.effect.validate().map_err(|error| LabError::Usage(error.to_string()))?;
+        request.effect.validate().map_err(|error| LabError::usage(error.to_string()))?;
         let facts = self.facts(&[&request.from, &request.to]).await?;
         let mut luck = self.luck();
         let from = resolve(request.from, &facts, &mut luck)?;
@@ -73,7 +74,7 @@ impl Lab {
         let ends = (by_name(&from.nodes), by_name(&to.nodes));
         let links = partition::between(&ends.0, &ends.1, request.one_way);
         if links.is_empty() {
-            return Err(LabError::Usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
+            return Err(LabError::usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
         }
         let title = title(request.effect, &ends.0, &ends.1, request.one_way);
         self.add(Cut { title, links }, request.effect, request.for_ms, vec![from, to]).await
@@ -125,11 +126,12 @@ impl Lab {
         let unsure: BTreeSet<NodeId> = running.difference(&confirmed).copied().collect();
         match unsure.is_empty() {
             true => Ok(ClearReport { cleared }),
-            false => Err(LabError::Failed(format!(
-                "{} cleared, but {} did not confirm; the daemon keeps telling it, see `raftianctl status`",
-                cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(","),
-                names(&unsure)
-            ))),
+            false => {
+                let cleared = cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(",");
+                let unsure = names(&unsure);
+                let why = format!("{cleared} cleared, but {unsure} did not confirm; the daemon keeps telling it");
+                Err(LabError::failed(why).hint(Hint::ShowStatus))
+            }
         }
     }
 }
@@ -162,5 +164,5 @@ fn lay_out(
             (partition::halves(&all, &voters, leader, one_way), resolved)
         }
     };
-    cut.map(|cut| (cut, resolved)).map_err(LabError::Usage)
+    cut.map(|cut| (cut, resolved)).map_err(LabError::usage)
 }

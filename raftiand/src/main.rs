@@ -30,6 +30,7 @@ mod player;
 mod poll;
 mod purge;
 mod push;
+mod reason;
 mod saved;
 mod snapshot;
 mod transfer;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raftian_rpc::control::{MemberChange, Membership, Standing};
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::MemberVerb;
 use raftian_rpc::selector::names;
 use raftian_rpc::{Configuration, NodeId, Term};
@@ -98,17 +99,22 @@ pub(crate) fn next(verb: MemberVerb, node: NodeId, membership: &Membership) -> N
         MemberVerb::Add | MemberVerb::Promote if votes => Next::Done,
         MemberVerb::Add | MemberVerb::Promote if learns => Next::Ask(MemberChange::Promote(node)),
         MemberVerb::AddLearner if learns => Next::Done,
-        MemberVerb::AddLearner if votes => Next::Refuse(LabError::Conflict(format!(
-            "{node} is a voter, and stays one; to make it a learner, `raftianctl member remove {node}` first"
-        ))),
+        MemberVerb::AddLearner if votes => {
+            let why = format!("{node} is a voter, and stays one until it is removed");
+            Next::Refuse(LabError::conflict(why).hint(Hint::RemoveMember { node }))
+        }
         MemberVerb::Add | MemberVerb::AddLearner => Next::Ask(MemberChange::AddLearner(node)),
-        MemberVerb::Promote => Next::Refuse(LabError::Conflict(format!(
-            "{node} is not a member of the cluster; `raftianctl member add {node}` makes it one"
-        ))),
-        MemberVerb::Remove if members.voters().len() == 1 && votes => Next::Refuse(LabError::Conflict(format!(
-            "{node} is the last voter, and a cluster without one could never decide anything again; add or promote \
-             another node first, or end the lab with `raftianctl stop --purge`"
-        ))),
+        MemberVerb::Promote => {
+            let why = format!("{node} is not a member of the cluster");
+            Next::Refuse(LabError::conflict(why).hint(Hint::AddMember { node, learner: false }))
+        }
+        MemberVerb::Remove if members.voters().len() == 1 && votes => {
+            let why = format!(
+                "{node} is the last voter, and a cluster without one could never decide anything again; add or promote \
+                 another node first, or end the lab"
+            );
+            Next::Refuse(LabError::conflict(why).hint(Hint::Purge))
+        }
         MemberVerb::Remove if votes || learns => Next::Ask(MemberChange::Remove(node)),
         MemberVerb::Remove => Next::Done,
     }
@@ -189,7 +195,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(refused(MemberVerb::AddLearner, 3, three.clone()).contains("n3 is a voter"));
-        assert!(refused(MemberVerb::Promote, 5, three.clone()).contains("member add n5"));
+        assert!(refused(MemberVerb::Promote, 5, three.clone()).contains("n5 is not a member"));
         assert!(refused(MemberVerb::Remove, 1, settled(&[1], &[2])).contains("last voter"));
         let joint = Membership { configuration: members(&[2, 3], &[1, 2, 3], &[]), committed: true };
         assert!(matches!(next(MemberVerb::Remove, n(1), &joint), Next::Wait(_)));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::NodeStatus;
+use raftian_rpc::hint::Note;
 use raftian_rpc::lab::{Leadership, NodeState};
 use raftian_rpc::{Configuration, Index, NodeId, RoleKind, Term};
 use raftian_supervise::{Group, Seat};
@@ -22,7 +23,7 @@ pub(crate) struct Node {
     /// What its process is doing.
     pub(crate) state: NodeState,
     /// Why it is not running, for people.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Note>,
     /// The port of its seat, or of the one it had under the last daemon; 0 before the first.
     port: u16,
     /// Where it is called.
@@ -129,7 +130,7 @@ impl Node {
     }
 
     /// Its process has ended, or could not be started.
-    pub(crate) fn ended(&mut self, state: NodeState, reason: String) {
+    pub(crate) fn ended(&mut self, state: NodeState, reason: Note) {
         self.forget_process();
         self.state = state;
         self.reason = Some(reason);

@@ -15,6 +15,7 @@ use std::time::Duration;
 use raftian_rpc::assignment::{Assignment, HostedGame, Trim};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::{Display, GameConfig};
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{GameChoice, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
 use raftian_supervise::{Launch, Process, ProcessEvent, SpawnError};
@@ -160,11 +161,15 @@ impl Watcher {
 
     /// Takes note of the end of the process.
     fn record_end(self, status: Option<ExitStatus>, last_line: impl FnOnce() -> Option<String>) {
+        let log = self.lab.folder.node(self.id).join("wal");
         let (state, reason) = self.lab.change(|state| {
             let node = state.nodes.get_mut(&self.id).expect("a lab keeps its nodes while processes run");
             let intent = node.process.as_ref().and_then(|process| process.intent);
             let (end, reason) = exit_reason(intent, status, self.complaint, last_line);
-            node.ended(end, reason.clone());
+            // A node whose log is gone must not come back under its old name.
+            let is_lost = end == NodeState::Failed && node.was_ready && !log.exists();
+            let note = Note::from(reason.clone());
+            node.ended(end, if is_lost { note.hint(Hint::ReplaceMember { node: self.id }) } else { note });
             (end, reason)
         });
         if state == NodeState::Failed {
@@ -242,8 +247,8 @@ fn game(choice: GameChoice, seed: u64) -> Option<HostedGame> {
 fn in_words(error: SpawnError) -> String {
     match error {
         SpawnError::Execute { program, error } if error.kind() == io::ErrorKind::NotFound => format!(
-            "there is no node program at {}; build the whole workspace (`cargo build --release`), or stop the daemon and \
-             start it with `--node PATH`",
+            "there is no node program at {}; build the whole workspace, or stop the daemon and have it start \
+             another program (--node)",
             program.display()
         ),
         SpawnError::Execute { .. } => format!("{error}; is it really raftian-node?"),

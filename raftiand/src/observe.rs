@@ -9,13 +9,13 @@ use std::time::Duration;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, LogLine, LogPage, MAX_LOG_PAGE, Membership, NodeStatus};
 use raftian_rpc::error::LabError;
-use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeReport, NodeState, Resolution};
+use raftian_rpc::hint::Hint;
+use raftian_rpc::lab::{Hello, LabStatus, LogReport, NodeState, Resolution};
 use raftian_rpc::selector::{Facts, Selector, SelectorError, names};
 use raftian_rpc::{Index, MAX_BODY_BYTES, NodeId, RoleKind, Term, VERSION};
 use tokio::task::JoinSet;
 
 use crate::lab::{Lab, State};
-use crate::node::Node;
 use crate::poll::why;
 
 /// How long a node may take to say what it is doing.
@@ -84,40 +84,8 @@ impl Lab {
 
     /// What every node is doing.
     pub(crate) async fn status(&self) -> LabStatus {
-        let mut view = self.view().await;
-        let state = self.state();
-        let told = |node: &Node| node.role.map(|role| role.term).max(node.last.as_ref().map(|last| last.term));
-        let term = state.nodes.values().filter_map(told).max().unwrap_or(0);
-        let report = |(id, node): (&NodeId, &Node)| {
-            let server = view.statuses.remove(id);
-            NodeReport {
-                node: *id,
-                state: node.state,
-                standing: state.members.standing(*id),
-                reason: node.reason.clone(),
-                address: node.address(),
-                usage: node.process.as_ref().and_then(|process| self.metrics.usage_together(&process.group.pids())),
-                starts: node.starts,
-                rolled_back: node.rolled_back,
-                last: if server.is_none() { node.last.clone() } else { None },
-                server,
-            }
-        };
-        LabStatus {
-            lab: self.name.clone(),
-            folder: self.folder.path().to_owned(),
-            app: state.settings.map(|settings| settings.app),
-            players: state.settings.map(|settings| settings.players),
-            game: state.settings.map_or_else(Default::default, |settings| settings.game),
-            seed: state.settings.map_or(0, |settings| settings.seed),
-            members: state.members.configuration().cloned(),
-            nodes: state.nodes.iter().map(report).collect(),
-            leader: view.leader.map(|(leader, _)| leader),
-            term,
-            faults: state.faults.list(),
-            divergence: state.divergence,
-            daemon: self.metrics.usage(std::process::id()).unwrap_or_default(),
-        }
+        let view = self.view().await;
+        self.describe_with_reasons(&self.state(), view)
     }
 
     /// What selectors may look at. Asks the nodes only if one of them needs to know.
@@ -143,7 +111,7 @@ impl Lab {
     pub(crate) async fn logs(&self, selector: Selector, from: Index, limit: u64) -> Result<LogReport, LabError> {
         if !(1..=MAX_LOG_PAGE).contains(&limit) || from == 0 {
             let why = format!("a page of a log starts at index 1 or later and has 1 to {MAX_LOG_PAGE} entries");
-            return Err(LabError::Usage(why));
+            return Err(LabError::usage(why));
         }
         let facts = self.facts(&[&selector]).await?;
         let resolved = resolve(selector, &facts, &mut self.state().luck.clone())?;
@@ -192,9 +160,10 @@ fn fit_together(pages: &mut [LogPage]) {
 /// Usage for what can never be meant, Conflict for what the lab's present state does not have.
 pub(crate) fn resolve(selector: Selector, facts: &Facts, luck: &mut fastrand::Rng) -> Result<Resolution, LabError> {
     let nodes = selector.resolve(facts, luck).map_err(|error| match error {
-        SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::Usage(error.to_string()),
-        SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::Usage(error.to_string()),
-        _ => LabError::Conflict(error.to_string()),
+        SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::usage(error.to_string()),
+        SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::usage(error.to_string()),
+        SelectorError::NoLeader { .. } => LabError::conflict(error.to_string()).hint(Hint::WaitForLeader),
+        _ => LabError::conflict(error.to_string()),
     })?;
     let leader = facts.leader.filter(|_| selector.is_dynamic());
     Ok(Resolution { selector, nodes, leader })
@@ -209,7 +178,7 @@ pub(crate) fn one(resolved: &Resolution) -> Result<NodeId, LabError> {
         [node] => Ok(*node),
         _ => {
             let (selector, named) = (&resolved.selector, names(&resolved.nodes));
-            Err(LabError::Usage(format!("`{selector}` names {named}, and this is for one node; name one, or use @any")))
+            Err(LabError::usage(format!("`{selector}` names {named}, and this is for one node; name one, or use @any")))
         }
     }
 }
@@ -238,7 +207,7 @@ pub(crate) fn in_words(state: NodeState) -> &'static str {
 
 /// The answer to whoever wants something of the nodes of a lab that has none.
 pub(crate) fn no_nodes() -> LabError {
-    LabError::Conflict("this lab has no nodes yet; run `raftianctl start`".into())
+    LabError::conflict("this lab has no nodes yet").hint(Hint::Start)
 }
 
 /// The clients of the nodes that run.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use raftian_rpc::control::Membership;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::MemberVerb;
 use raftian_rpc::selector::names;
 use raftian_rpc::{Configuration, NodeId};
@@ -28,7 +29,7 @@ impl Lab {
     pub(crate) async fn settle_open_changes(
         self: &Arc<Lab>,
         deadline: Instant,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<(), LabError> {
         let open = self.state().members.open.clone();
         // Whoever has the turn is at it.
@@ -36,11 +37,9 @@ impl Lab {
         let deadline = deadline.min(Instant::now() + SETTLE);
         let Some(members) = self.settled_members(deadline).await else {
             let nodes: BTreeSet<NodeId> = open.into_keys().collect();
-            notes.push(format!(
-                "the change of {} was not completed, and no leader says yet what became of it; `raftianctl start` looks \
-                 again",
-                names(&nodes)
-            ));
+            let nodes = names(&nodes);
+            let text = format!("the change of {nodes} was not completed, and no leader says yet what became of it");
+            notes.push(Note::new(text).hint(Hint::Start));
             return Ok(());
         };
         for (node, verb) in open {
@@ -77,29 +76,31 @@ impl Lab {
 }
 
 /// What became of a change that nobody saw the end of.
-fn found(verb: MemberVerb, node: NodeId, members: &Configuration) -> String {
+fn found(verb: MemberVerb, node: NodeId, members: &Configuration) -> Note {
     let standing = match (members.voters().contains(&node), members.contains(node)) {
         (true, _) => "a voter",
         (false, true) => "a learner",
         (false, false) => "no member",
     };
     let (was, what) = match verb {
-        MemberVerb::Add | MemberVerb::AddLearner if standing == "no member" => {
-            ("added", format!("no leader had committed it: it is gone again; `raftianctl member add {node}` adds it"))
-        }
+        MemberVerb::Add | MemberVerb::AddLearner if standing == "no member" => (
+            "added",
+            Note::new("no leader had committed it: it is gone again")
+                .hint(Hint::AddMember { node, learner: verb == MemberVerb::AddLearner }),
+        ),
         MemberVerb::Add if standing == "a learner" => {
-            ("added", format!("it is a learner; `raftianctl member promote {node}` gives it its vote"))
+            ("added", Note::new("it is a learner").hint(Hint::PromoteMember { node }))
         }
-        MemberVerb::Add | MemberVerb::AddLearner => ("added", format!("it is {standing}")),
-        MemberVerb::Promote => ("promoted", format!("it is {standing}")),
+        MemberVerb::Add | MemberVerb::AddLearner => ("added", format!("it is {standing}").into()),
+        MemberVerb::Promote => ("promoted", format!("it is {standing}").into()),
         MemberVerb::Remove if standing == "no member" => {
-            ("removed", "it is no member any more, and its process and folder are gone".to_owned())
+            ("removed", "it is no member any more, and its process and folder are gone".into())
         }
         MemberVerb::Remove => {
-            ("removed", format!("it is still {standing}; `raftianctl member remove {node}` removes it"))
+            ("removed", Note::new(format!("it is still {standing}")).hint(Hint::RemoveMember { node }))
         }
     };
-    format!("{node} was being {was}, and its end is not known: {what}")
+    what.within(|what| format!("{node} was being {was}, and its end is not known: {what}"))
 }
 
 #[cfg(test)]
@@ -114,17 +115,19 @@ mod tests {
     fn what_became_of_an_open_change_is_said_with_what_to_do() {
         let set = |numbers: &[u16]| numbers.iter().copied().map(n).collect::<BTreeSet<_>>();
         let members = Configuration::of(set(&[1, 2, 3]), set(&[]), set(&[4])).unwrap();
-        for (verb, node, says) in [
-            (MemberVerb::Add, 3, "being added, and its end is not known: it is a voter"),
-            (MemberVerb::Add, 4, "`raftianctl member promote n4`"),
-            (MemberVerb::AddLearner, 4, "it is a learner"),
-            (MemberVerb::Add, 5, "it is gone again; `raftianctl member add n5`"),
-            (MemberVerb::Promote, 4, "being promoted, and its end is not known: it is a learner"),
-            (MemberVerb::Remove, 5, "its process and folder are gone"),
-            (MemberVerb::Remove, 3, "still a voter; `raftianctl member remove n3`"),
+        let add = Hint::AddMember { node: n(5), learner: false };
+        for (verb, node, says, hint) in [
+            (MemberVerb::Add, 3, "being added, and its end is not known: it is a voter", None),
+            (MemberVerb::Add, 4, "it is a learner", Some(Hint::PromoteMember { node: n(4) })),
+            (MemberVerb::AddLearner, 4, "it is a learner", None),
+            (MemberVerb::Add, 5, "it is gone again", Some(add)),
+            (MemberVerb::Promote, 4, "being promoted, and its end is not known: it is a learner", None),
+            (MemberVerb::Remove, 5, "its process and folder are gone", None),
+            (MemberVerb::Remove, 3, "still a voter", Some(Hint::RemoveMember { node: n(3) })),
         ] {
-            let text = found(verb, n(node), &members);
-            assert!(text.contains(says), "{verb:?} n{node}: {text}");
+            let note = found(verb, n(node), &members);
+            assert!(note.text.contains(says), "{verb:?} n{node}: {note}");
+            assert_eq!(note.hints.first(), hint.as_ref(), "{verb:?} n{node}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn by_name(nodes: &BTreeSet<NodeId>) -> Group {
 /// A sentence, when there are fewer than two groups or a node stands in two of them.
 pub(crate) fn groups(groups: &[Group], one_way: bool) -> Result<Cut, String> {
     if groups.len() < 2 {
-        return Err("a partition needs at least two groups, for instance `raftianctl partition n1,n2 n3,n4,n5`".into());
+        return Err("a partition needs at least two groups, for instance n1,n2 and n3,n4,n5".into());
     }
     let mut seen = Group::new();
     for group in groups {

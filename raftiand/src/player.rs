@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use raftian_rpc::client::ClientClient;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::GameChoice;
 use raftian_rpc::{AppKind, Command, MAX_PLAYERS, NodeId};
 use serde_json::value::{RawValue, to_raw_value};
@@ -18,28 +19,30 @@ use crate::poll::{self, PATIENCE, may_look_again};
 
 impl Lab {
     /// Puts the player of a new node on the board, if nodes have games. One that is there already stays as it is.
-    pub(crate) async fn player_joins(self: &Arc<Lab>, node: NodeId, deadline: Instant, notes: &mut Vec<String>) {
+    pub(crate) async fn player_joins(self: &Arc<Lab>, node: NodeId, deadline: Instant, notes: &mut Vec<Note>) {
         let player = node.number();
         if self.plays() && player > MAX_PLAYERS {
-            notes.push(format!("{node} has no player: the game has at most {MAX_PLAYERS}"));
+            notes.push(format!("{node} has no player: the game has at most {MAX_PLAYERS}").into());
         } else if self.plays() {
             match self.order(&format!(r#"{{"add":{player}}}"#), deadline).await {
-                Ok(()) => notes.push(format!("player {player} joins with {node}")),
+                Ok(()) => notes.push(format!("player {player} joins with {node}").into()),
                 Err(why) => {
-                    notes.push(format!("player {player} could not join ({why}); `raftianctl player add {player}`"));
+                    let text = format!("player {player} could not join ({why})");
+                    notes.push(Note::new(text).hint(Hint::AddPlayer { player }));
                 }
             }
         }
     }
 
     /// Takes the player of a removed node off the board, if nodes have games.
-    pub(crate) async fn player_leaves(self: &Arc<Lab>, node: NodeId, deadline: Instant, notes: &mut Vec<String>) {
+    pub(crate) async fn player_leaves(self: &Arc<Lab>, node: NodeId, deadline: Instant, notes: &mut Vec<Note>) {
         let player = node.number();
         if self.plays() && player <= MAX_PLAYERS {
             match self.order(&format!(r#"{{"del":{player}}}"#), deadline).await {
-                Ok(()) => notes.push(format!("player {player} leaves with {node}")),
+                Ok(()) => notes.push(format!("player {player} leaves with {node}").into()),
                 Err(why) => {
-                    notes.push(format!("player {player} could not leave ({why}); `raftianctl player del {player}`"));
+                    let text = format!("player {player} could not leave ({why})");
+                    notes.push(Note::new(text).hint(Hint::RemovePlayer { player }));
                 }
             }
         }
@@ -73,7 +76,7 @@ impl Lab {
 
 /// A command of a client that sends this one only.
 fn command(op: &str) -> Result<Box<RawValue>, LabError> {
-    let failed = |error: &dyn std::fmt::Display| LabError::Failed(format!("the command cannot be written: {error}"));
+    let failed = |error: &dyn std::fmt::Display| LabError::failed(format!("the command cannot be written: {error}"));
     let op = RawValue::from_string(op.to_owned()).map_err(|error| failed(&error))?;
     let client = format!("lab-{:016x}", fastrand::u64(..));
     let command = Command::new(client, 1, op).map_err(|error| failed(&error))?;

@@ -10,6 +10,7 @@ use jsonrpsee::core::ClientError;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
 use raftian_rpc::error::NodeError;
+use raftian_rpc::hint::Note;
 use tokio::time::Instant;
 
 use crate::lab::Lab;
@@ -37,10 +38,10 @@ pub(crate) enum Declined {
     ForNow(String),
 }
 
-impl From<Declined> for String {
-    fn from(declined: Declined) -> String {
+impl From<Declined> for Note {
+    fn from(declined: Declined) -> Note {
         match declined {
-            Declined::Refused(why) | Declined::ForNow(why) => why,
+            Declined::Refused(why) | Declined::ForNow(why) => why.into(),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn purge(folder: &LabFolder) -> Result<PathBuf, LabError> {
         folder.daemon_lock(),
     ];
     let failed = |what: PathBuf, error: io::Error| {
-        LabError::Failed(format!("the lab is stopped, but {} could not be removed: {error}", what.display()))
+        LabError::failed(format!("the lab is stopped, but {} could not be removed: {error}", what.display()))
     };
     for inner in ["nodes", "runs"].map(|name| path.join(name)) {
         absent_is_fine(fs::remove_dir_all(&inner)).map_err(|error| failed(inner, error))?;
@@ -37,7 +37,7 @@ pub(crate) fn purge(folder: &LabFolder) -> Result<PathBuf, LabError> {
         absent_is_fine(fs::remove_file(&file)).map_err(|error| failed(file, error))?;
     }
     match fs::remove_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Err(LabError::Failed(format!(
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Err(LabError::failed(format!(
             "the lab is stopped and its files are gone, but {} holds others that are not the lab's, and was left",
             path.display()
         ))),

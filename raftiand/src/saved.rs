@@ -11,6 +11,7 @@ use std::path::Path;
 use raftian_rpc::cluster::ClusterId;
 use raftian_rpc::control::{Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::selector::names;
 use raftian_rpc::{AppKind, Index, MAX_NODES, MAX_PLAYERS, NodeId, files};
@@ -143,33 +144,31 @@ impl Settings {
         nodes_now: &BTreeSet<NodeId>,
     ) -> Result<Settings, LabError> {
         if let Some(nodes) = request.nodes.filter(|nodes| !(1..=MAX_NODES).contains(nodes)) {
-            return Err(LabError::Usage(format!("a lab has 1 to {MAX_NODES} nodes, not {nodes}")));
+            return Err(LabError::usage(format!("a lab has 1 to {MAX_NODES} nodes, not {nodes}")));
         }
         if let Some(players) = request.players.filter(|players| !(1..=MAX_PLAYERS).contains(players)) {
-            return Err(LabError::Usage(format!("the game has 1 to {MAX_PLAYERS} players, not {players}")));
+            return Err(LabError::usage(format!("the game has 1 to {MAX_PLAYERS} players, not {players}")));
         }
         if let Some(timing) = request.timing {
-            timing.validate().map_err(LabError::Usage)?;
+            timing.validate().map_err(LabError::usage)?;
         }
         if let Some(ReadMode::Lease { drift_percent: 101.. }) = request.reads {
-            return Err(LabError::Usage("clocks differ by at most 100 % of each other's rates".into()));
+            return Err(LabError::usage("clocks differ by at most 100 % of each other's rates"));
         }
         if let Some(GameChoice::Hosted { fps_cap: Some(0), .. }) = request.game {
-            return Err(LabError::Usage(
-                "a game draws at least 1 frame per second; leave the cap out for no cap".into(),
-            ));
+            return Err(LabError::usage("a game draws at least 1 frame per second; leave the cap out for no cap"));
         }
         let app = request.app.or(saved.map(|saved| saved.app)).unwrap_or_default();
         if app != AppKind::Attack
             && (request.players.is_some() || matches!(request.game, Some(GameChoice::Hosted { .. })))
         {
-            return Err(LabError::Usage(format!("the app {app} has no players and no game to draw; leave them out")));
+            return Err(LabError::usage(format!("the app {app} has no players and no game to draw; leave them out")));
         }
         match saved {
             Some(saved) => saved.agrees_with(request, nodes_now).map(|()| *saved),
             None => {
                 let nodes = request.nodes.unwrap_or(DEFAULT_NODES);
-                let cluster = ClusterId::generate().map_err(|error| LabError::Failed(error.to_string()))?;
+                let cluster = ClusterId::generate().map_err(|error| LabError::failed(error.to_string()))?;
                 Ok(Settings {
                     cluster,
                     nodes,
@@ -212,7 +211,7 @@ impl Settings {
                     false => format!(" now ({}; it began with {})", names(nodes_now), self.nodes),
                 };
                 let several = if now == 1 { "" } else { "s" };
-                format!("{now} node{several}{began}, not {asked} (`raftianctl member add` and `remove` change that)")
+                format!("{now} node{several}{began}, not {asked} (members are added and removed one by one)")
             }),
             differs(request.app, self.app).map(|(is, asked)| format!("the app {is}, not {asked}")),
             differs(request.players, self.players).map(|(is, asked)| format!("{is} players, not {asked}")),
@@ -229,11 +228,13 @@ impl Settings {
         .collect();
         match differences.is_empty() {
             true => Ok(()),
-            false => Err(LabError::Conflict(format!(
-                "this lab has {}; for another one, end it with `raftianctl stop --purge` first, or use another name \
-                 (`--lab`)",
-                differences.join("; and ")
-            ))),
+            false => {
+                let why = format!(
+                    "this lab has {}; for another one, use another name, or end this one",
+                    differences.join("; and ")
+                );
+                Err(LabError::conflict(why).hint(Hint::Purge))
+            }
         }
     }
 }
@@ -303,7 +304,7 @@ mod tests {
             (3, 1, "this lab has 1 node now (n1; it began with 3), not 3"),
         ] {
             let text = Settings::merge(&ask(Some(asked), None, None), Some(&old), &first(now)).unwrap_err().to_string();
-            assert!(text.contains(says) && text.contains("`raftianctl member add`"), "{text}");
+            assert!(text.contains(says), "{text}");
         }
     }
 
@@ -312,8 +313,8 @@ mod tests {
         let error = Settings::merge(&ask(Some(3), None, Some(2)), Some(&five()), &first(5)).unwrap_err();
         assert!(matches!(error, LabError::Conflict(_)));
         let text = error.to_string();
-        assert!(text.contains("this lab has 5 nodes, not 3 (`raftianctl member add`"), "{text}");
-        assert!(text.contains("; and the seed 1, not 2; ") && text.contains("stop --purge"), "{text}");
+        assert!(text.contains("this lab has 5 nodes, not 3 (members are added"), "{text}");
+        assert!(text.contains("; and the seed 1, not 2; ") && text.contains("another name"), "{text}");
     }
 
     #[test]

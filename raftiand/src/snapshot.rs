@@ -13,8 +13,8 @@ use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{ControlClient, SnapshotTaken};
 use raftian_rpc::error::{LabError, NodeError};
+use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{NodeState, SnapshotReport, SnapshotRequest};
-use raftian_rpc::selector::names;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -38,9 +38,9 @@ impl Lab {
         if refused.len() == resolved.nodes.len() {
             let states: Vec<String> = refused.iter().map(|(id, is)| format!("{id} is {is}")).collect();
             let are_paused = self.state().in_state(NodeState::Paused).is_superset(&resolved.nodes);
-            let verb = if are_paused { "resume" } else { "restart" };
-            let advice = format!("bring it back with `raftianctl {verb} {}`", names(&resolved.nodes));
-            return Err(LabError::Conflict(format!("{}; {advice}", states.join(", "))));
+            let nodes = resolved.nodes.into_iter().collect();
+            let hint = if are_paused { Hint::Resume { nodes } } else { Hint::Restart { nodes } };
+            return Err(LabError::conflict(states.join(", ")).hint(hint));
         }
         let mut calls = JoinSet::new();
         for id in resolved.nodes.iter().copied().filter(|id| !refused.contains_key(id)) {
@@ -90,7 +90,7 @@ impl Lab {
         let patience = if leaves || hung_up { LAST_WORDS } else { Duration::ZERO };
         let epitaph = |state: &State| match state.nodes.get(&id) {
             Some(node) if node.process.is_some() => None,
-            Some(node) => node.reason.clone(),
+            Some(node) => node.reason.as_ref().map(ToString::to_string),
             None => Some("it was removed".to_owned()),
         };
         self.until(deadline.min(Instant::now() + patience), epitaph).await.unwrap_or_else(|| why(error))

@@ -10,6 +10,7 @@ use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient, Membership};
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{Happening, NodeState, TransferReport, TransferRequest};
 
 use crate::change::progress;
@@ -42,7 +43,7 @@ impl Lab {
                         let leader = leadership(to, role, if changed { received_ns } else { role.since_ns });
                         return Ok(TransferReport { resolved, from: from.unwrap_or(to), changed, leader });
                     }
-                    format!("{to} has not told that it leads")
+                    Note::new(format!("{to} has not told that it leads"))
                 }
                 Some((leader, membership)) => {
                     self.fit_to_lead(to, membership)?;
@@ -57,18 +58,18 @@ impl Lab {
                                 Ok(()) => format!("{} hands over to {to}", leader.node),
                                 Err(Declined::ForNow(why)) => why,
                                 Err(Declined::Refused(why)) => {
-                                    let why =
-                                        format!("{} does not hand over: {why}; see `raftianctl status`", leader.node);
-                                    return Err(LabError::Conflict(why));
+                                    let why = format!("{} does not hand over: {why}", leader.node);
+                                    return Err(LabError::conflict(why).hint(Hint::ShowStatus));
                                 }
                             }
                         }
                     };
-                    why + &progress(leader, to)
+                    Note::new(why + &progress(leader, to))
                 }
             };
             if !may_look_again(deadline).await {
-                return Err(LabError::TimedOut(format!("{to} does not lead yet: {missing}; see `raftianctl status`")));
+                let missing = missing.within(|missing| format!("{to} does not lead yet: {missing}"));
+                return Err(LabError::TimedOut(missing));
             }
         }
     }
@@ -76,23 +77,25 @@ impl Lab {
     /// Whether a node could take over at all.
     fn fit_to_lead(&self, to: NodeId, membership: &Membership) -> Result<(), LabError> {
         if !membership.configuration.voters().contains(&to) {
-            let promote = match membership.configuration.contains(to) {
-                true => format!("`raftianctl member promote {to}`"),
-                false => format!("`raftianctl member add {to}`"),
+            let hint = match membership.configuration.contains(to) {
+                true => Hint::PromoteMember { node: to },
+                false => Hint::AddMember { node: to, learner: false },
             };
-            return Err(LabError::Conflict(format!("{to} has no vote and cannot lead; {promote} first")));
+            return Err(LabError::conflict(format!("{to} has no vote and cannot lead")).hint(hint));
         }
         let state = self.state();
         match state.nodes.get(&to).map(|node| node.state) {
             Some(NodeState::Running | NodeState::Starting) => Ok(()),
             Some(NodeState::Paused) => {
-                Err(LabError::Conflict(format!("{to} is paused and cannot lead; `raftianctl resume {to}` first")))
+                let resume = Hint::Resume { nodes: vec![to] };
+                Err(LabError::conflict(format!("{to} is paused and cannot lead")).hint(resume))
             }
             Some(_) => {
                 let is = state.is(to);
-                Err(LabError::Conflict(format!("{to} is {is} and cannot lead; `raftianctl restart {to}` first")))
+                let restart = Hint::Restart { nodes: vec![to] };
+                Err(LabError::conflict(format!("{to} is {is} and cannot lead")).hint(restart))
             }
-            None => Err(LabError::Conflict(format!("{to} has no process in this lab"))),
+            None => Err(LabError::conflict(format!("{to} has no process in this lab"))),
         }
     }
 }

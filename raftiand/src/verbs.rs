@@ -11,6 +11,7 @@ use std::sync::Arc;
 use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::error::LabError;
+use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{
     ActReport, ActRequest, Action, Happening, Leadership, NodeState, StartReport, StartRequest, StopReport,
 };
@@ -69,7 +70,7 @@ impl Lab {
             false => self.await_leader(received_ns, deadline, &mut notes).await?,
         };
         if let (None, false, Some(why)) = (leader, request.no_wait, notes.last()) {
-            return Err(LabError::Conflict(format!("no node can be elected leader: {why}")));
+            return Err(LabError::Conflict(why.clone()));
         }
         self.sweep_removed(&mut notes).await;
         if leader.is_some() {
@@ -125,7 +126,7 @@ impl Lab {
             state.nodes.iter().filter(|(_, node)| node.process.is_some()).map(|(id, _)| *id).collect()
         };
         let stopped = self.stop_nodes(&alive).await;
-        let mut notes: Vec<String> = self.save_if_possible().into_iter().collect();
+        let mut notes: Vec<Note> = self.save_if_possible().map(Note::from).into_iter().collect();
         if first {
             // Their windows end here, and not with whatever the next daemon writes.
             for fault in self.change(|state| state.faults.clear(None)).unwrap_or_default() {
@@ -164,12 +165,14 @@ impl Lab {
         let nodes = self.folder.path().join("nodes");
         let has_log = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| entry.path().join("wal").exists());
         match fs::read_dir(&nodes).is_ok_and(|mut entries| entries.any(has_log)) {
-            true => Err(LabError::Conflict(format!(
-                "{} holds logs of nodes, but {} is gone; put that file back, or remove the lab and its logs with \
-                 `raftianctl stop --purge`",
-                nodes.display(),
-                self.folder.lab_json().display()
-            ))),
+            true => {
+                let why = format!(
+                    "{} holds logs of nodes, but {} is gone; put that file back, or remove the lab and its logs",
+                    nodes.display(),
+                    self.folder.lab_json().display()
+                );
+                Err(LabError::conflict(why).hint(Hint::Purge))
+            }
             false => Ok(()),
         }
     }
@@ -198,7 +201,7 @@ impl Lab {
         &self,
         action: Action,
         ids: &BTreeSet<NodeId>,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<(BTreeSet<NodeId>, BTreeSet<NodeId>), LabError> {
         let state = self.state();
         let states: BTreeMap<NodeId, NodeState> = ids.iter().map(|id| (*id, state.nodes[id].state)).collect();
@@ -209,10 +212,10 @@ impl Lab {
         let unfit_words: Vec<String> = unfit.iter().map(|id| format!("{id} is {}", in_words(states[id]))).collect();
         let unfit_words = unfit_words.join(", ");
         if unfit.len() == ids.len() {
-            let advice = format!("bring it back with `raftianctl restart {}`", names(&unfit));
-            return Err(LabError::Conflict(format!("{unfit_words}; {advice}")));
+            let nodes = unfit.into_iter().collect();
+            return Err(LabError::conflict(unfit_words).hint(Hint::Restart { nodes }));
         }
-        notes.push(format!("left as they are: {unfit_words}"));
+        notes.push(format!("left as they are: {unfit_words}").into());
         Ok((changed, unfit))
     }
 
@@ -221,7 +224,7 @@ impl Lab {
         action: Action,
         ids: &BTreeSet<NodeId>,
         deadline: Instant,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<(), LabError> {
         match action {
             Action::Kill => self.kill_nodes(ids).await,
@@ -250,14 +253,14 @@ impl Lab {
         &self,
         from_ns: u64,
         deadline: Instant,
-        notes: &mut Vec<String>,
+        notes: &mut Vec<Note>,
     ) -> Result<Option<Leadership>, LabError> {
         enum Found {
             Leader(Leadership),
-            Hopeless(String),
+            Hopeless(Note),
             Closing,
         }
-        let look = |state: &State| match (state.closing, hopeless(state)) {
+        let look = |state: &State| match (state.closing, self.no_leader_possible(state)) {
             (true, _) => Some(Found::Closing),
             (_, Some(why)) => Some(Found::Hopeless(why)),
             // A leader that was just cut off may still believe that it leads.
@@ -272,48 +275,10 @@ impl Lab {
             }
             Some(Found::Closing) => Err(closing()),
             None => {
-                let running = self.state().running();
-                let why = "elected no leader in time; see `raftianctl status` and `raftianctl events`";
-                Err(LabError::TimedOut(format!("it is done, but {} {why}", names(&running))))
+                let why = self.reason().await.within(|why| format!("it is done, but no node leads yet: {why}"));
+                Err(LabError::TimedOut(why))
             }
         }
-    }
-}
-
-/// Why the running nodes cannot elect a leader, if they cannot.
-pub(crate) fn hopeless(state: &State) -> Option<String> {
-    let members = state.members.configuration()?;
-    let running = state.running();
-    // On the way from one set of voters to another it takes a quorum of both (§6).
-    let up = |half: &BTreeSet<NodeId>| half.intersection(&running).count();
-    let mut halves = [members.voters(), members.outgoing()].into_iter().filter(|half| !half.is_empty());
-    if let Some(half) = halves.find(|half| up(half) <= half.len() / 2) {
-        let what = if half.len() == state.nodes.len() { "nodes" } else { "voters" };
-        let lack = match half.len() {
-            1 => format!("{} is the only voter and does not run, so there can be no leader", names(half)),
-            all => format!("{} of {all} {what} run, and it takes {} to elect a leader", up(half), all / 2 + 1),
-        };
-        return Some(format!("{lack}; {}", how_to_bring_back(state, &running)));
-    }
-    state.electable().is_empty().then(|| {
-        let faults: Vec<String> = state.faults.list().iter().map(|fault| fault.id.to_string()).collect();
-        format!(
-            "with {} in force, no node reaches a quorum, so there can be no leader; mend it with `raftianctl heal`",
-            faults.join(",")
-        )
-    })
-}
-
-/// What to do about the voters that do not run.
-fn how_to_bring_back(state: &State, running: &BTreeSet<NodeId>) -> String {
-    let down: BTreeSet<NodeId> = state.members.voters().difference(running).copied().collect();
-    let paused: BTreeSet<NodeId> = &down & &state.in_state(NodeState::Paused);
-    let (known, strangers): (BTreeSet<NodeId>, BTreeSet<NodeId>) =
-        down.iter().partition(|id| state.nodes.contains_key(id));
-    match () {
-        () if !paused.is_empty() => format!("{} paused: `raftianctl resume {}`", names(&paused), names(&paused)),
-        () if !known.is_empty() => format!("bring back {} with `raftianctl start`", names(&known)),
-        () => format!("this lab has no process of {} to bring back, so only a new lab helps", names(&strangers)),
     }
 }
 
@@ -332,8 +297,8 @@ fn sort_out(action: Action, states: &BTreeMap<NodeId, NodeState>) -> (BTreeSet<N
     }
 }
 
-fn by_force(killed: &BTreeSet<NodeId>) -> Option<String> {
-    (!killed.is_empty()).then(|| format!("{} did not leave when asked, and was killed", names(killed)))
+fn by_force(killed: &BTreeSet<NodeId>) -> Option<Note> {
+    (!killed.is_empty()).then(|| format!("{} did not leave when asked, and was killed", names(killed)).into())
 }
 
 #[cfg(test)]
@@ -356,27 +321,5 @@ mod tests {
             let (is_changed, is_unfit) = sort_out(action, &states);
             assert_eq!((names(&is_changed).as_str(), names(&is_unfit).as_str()), (changed, unfit), "{action:?}");
         }
-    }
-
-    #[test]
-    fn who_is_missing_is_named_with_the_way_back() {
-        let mut state = State { members: Members::first(3), ..State::default() };
-        state.nodes = NodeId::first(3).map(|id| (id, Node::new(false))).collect();
-        let put = |state: &mut State, states: [NodeState; 3]| {
-            state.nodes.values_mut().zip(states).for_each(|(node, is)| node.state = is);
-        };
-        put(&mut state, [NodeState::Running, NodeState::Paused, NodeState::Killed]);
-        let missing = "1 of 3 nodes run, and it takes 2 to elect a leader; ";
-        assert_eq!(hopeless(&state).unwrap(), format!("{missing}n2 paused: `raftianctl resume n2`"));
-        put(&mut state, [NodeState::Running, NodeState::Failed, NodeState::Killed]);
-        assert_eq!(hopeless(&state).unwrap(), format!("{missing}bring back n2,n3 with `raftianctl start`"));
-        // Voters that this lab does not know: its lab.json was lost.
-        state.nodes.retain(|id, _| id.number() == 1);
-        assert!(hopeless(&state).unwrap().ends_with("no process of n2,n3 to bring back, so only a new lab helps"));
-        put(&mut state, [NodeState::Killed; 3]);
-        state.members = Members::first(1);
-        let only =
-            "n1 is the only voter and does not run, so there can be no leader; bring back n1 with `raftianctl start`";
-        assert_eq!(hopeless(&state).unwrap(), only);
     }
 }

@@ -145,10 +145,10 @@ impl LabEngine {
         }
         let report = match self.lab.act(verb, these(nodes), false).await {
             Ok(report) => report,
-            // The lab is not in a state for it. What the daemon advises is for one that stays.
+            // The lab is not in a state for it. The daemon's hints are for one that stays.
             Err(error) => match error.downcast::<LabError>() {
                 Ok(LabError::Conflict(why)) => {
-                    return Ok(Some(format!("not done: {}", why.split(';').next().unwrap_or_default())));
+                    return Ok(Some(format!("not done: {why}")));
                 }
                 Ok(error) => return Err(Halt::Failed(error.to_string())),
                 Err(error) => return Err(failed(error)),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::NodeId;
+use crate::hint::{Hint, Note};
 
 /// Why a node did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -25,16 +26,14 @@ pub enum NodeError {
         leader: Option<NodeId>,
     },
     /// Nobody leads, as far as the node knows, or the leader cannot be reached.
-    #[error(
-        "{node} knows no leader it can reach: the others are down, cut off, or still electing one (`raftianctl status` tells)"
-    )]
+    #[error("{node} knows no leader it can reach: the others are down, cut off, or still electing one")]
     NoLeader {
         /// The node that answers.
         node: NodeId,
     },
     /// The leader holds as many commands as it may that no quorum has stored. This one was not taken in.
     #[error(
-        "{node} holds {} MiB of commands that no quorum has stored, and takes no more: nothing has happened; send it again when a quorum answers (`raftianctl status` tells)",
+        "{node} holds {} MiB of commands that no quorum has stored, and takes no more: nothing has happened; send it again when a quorum answers",
         .bytes >> 20
     )]
     TooMuchUncommitted {
@@ -108,20 +107,20 @@ pub enum NodeError {
 
 /// Why the daemon did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "message", rename_all = "snake_case")]
+#[serde(tag = "kind", content = "note", rename_all = "snake_case")]
 pub enum LabError {
     /// The request makes no sense, whatever the state of the lab: the caller's mistake.
     #[error("{0}")]
-    Usage(String),
+    Usage(Note),
     /// The request makes sense but not in the lab's present state.
     #[error("{0}")]
-    Conflict(String),
+    Conflict(Note),
     /// It was tried and did not work.
     #[error("{0}")]
-    Failed(String),
+    Failed(Note),
     /// What was waited for did not come about in time; the text names what is missing.
     #[error("{0}")]
-    TimedOut(String),
+    TimedOut(Note),
 }
 
 impl NodeError {
@@ -161,6 +160,45 @@ pub const NOT_RUNNING: i32 = -32014;
 pub const NOT_RUNNING_STATUS: u16 = 503;
 
 impl LabError {
+    /// The caller's mistake.
+    pub fn usage(note: impl Into<Note>) -> LabError {
+        LabError::Usage(note.into())
+    }
+
+    /// The lab's present state is in the way.
+    pub fn conflict(note: impl Into<Note>) -> LabError {
+        LabError::Conflict(note.into())
+    }
+
+    /// It did not work.
+    pub fn failed(note: impl Into<Note>) -> LabError {
+        LabError::Failed(note.into())
+    }
+
+    /// It did not come about in time.
+    pub fn timed_out(note: impl Into<Note>) -> LabError {
+        LabError::TimedOut(note.into())
+    }
+
+    /// The same, with one thing more that a person can do.
+    pub fn hint(self, hint: Hint) -> LabError {
+        match self {
+            LabError::Usage(note) => LabError::Usage(note.hint(hint)),
+            LabError::Conflict(note) => LabError::Conflict(note.hint(hint)),
+            LabError::Failed(note) => LabError::Failed(note.hint(hint)),
+            LabError::TimedOut(note) => LabError::TimedOut(note.hint(hint)),
+        }
+    }
+
+    /// What it says, and what can be done.
+    pub fn into_note(self) -> Note {
+        match self {
+            LabError::Usage(note) | LabError::Conflict(note) | LabError::Failed(note) | LabError::TimedOut(note) => {
+                note
+            }
+        }
+    }
+
     /// The JSON-RPC error code, in the range the standard leaves to servers.
     pub fn code(&self) -> i32 {
         match self {

@@ -8,6 +8,7 @@ mod divergence;
 mod fault;
 mod journal;
 mod member;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use crate::assignment::Hosting;
 use crate::condition::Condition;
 use crate::control::{LogPage, NodeStatus, ReadMode, Standing, Timing};
 use crate::game::Scene;
+use crate::hint::Note;
 use crate::selector::Selector;
 use crate::{AppKind, Configuration, Index, NodeId, Term};
 
@@ -30,6 +32,7 @@ pub use journal::{Event, Happening};
 pub use member::{
     MemberReport, MemberRequest, MemberVerb, SnapshotReport, SnapshotRequest, TransferReport, TransferRequest,
 };
+pub use why::{Question, WhyReport};
 
 /// The methods. All errors are [`LabError`](crate::error::LabError)s.
 #[rpc(client, server, namespace = "lab", namespace_separator = ".")]
@@ -89,6 +92,10 @@ pub trait Lab {
     /// Waits until a condition holds.
     #[method(name = "wait")]
     async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport>;
+
+    /// Why things are as they are.
+    #[method(name = "why")]
+    async fn why(&self, question: Question) -> RpcResult<WhyReport>;
 
     /// A page of the logs of some nodes (see [`control`](crate::control)).
     #[method(name = "log")]
@@ -204,7 +211,7 @@ pub struct StartReport {
     /// Who leads, since when; `None` with `no_wait`.
     pub leader: Option<Leadership>,
     /// What a person should know: a torn log tail that was cut, a port that had to change, orphans cleaned up.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// A leader and how long it took to get one.
@@ -228,7 +235,7 @@ pub struct StopReport {
     /// The folder that was removed, if any.
     pub purged: Option<PathBuf>,
     /// What a person should know: that `lab.json` could not be brought up to date.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What every node is doing.
@@ -247,6 +254,13 @@ pub struct LabStatus {
     pub game: GameChoice,
     /// The seed of the run.
     pub seed: u64,
+    /// Election and heartbeat times.
+    #[serde(default)]
+    pub timing: Timing,
+    /// What is wrong or under way, the most important first; that all is well, if nothing is. The first is the *reason
+    /// line*.
+    #[serde(default)]
+    pub reasons: Vec<Note>,
     /// The node that leads with a recent quorum, and its term.
     pub leader: Option<NodeId>,
     /// The highest term any node has seen.
@@ -276,7 +290,7 @@ pub struct NodeReport {
     /// What it is in the cluster, as the leader last said; `None` before there was one.
     pub standing: Option<Standing>,
     /// Why it is not running, for people.
-    pub reason: Option<String>,
+    pub reason: Option<Note>,
     /// Where it listens, once it has.
     pub address: Option<SocketAddr>,
     /// What its process uses; `None` when there is none.
@@ -371,7 +385,7 @@ pub struct ActReport {
     /// Who leads afterwards, where leadership changed or was waited for.
     pub leader: Option<Leadership>,
     /// What a person should know, for instance that the rest cannot elect a leader.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What a selector was found to name.
@@ -390,7 +404,7 @@ pub struct Resolution {
 pub struct WaitReport {
     /// The condition.
     pub condition: Condition,
-    /// How long it took to become true.
+    /// How long it took to become true; 0 if it was so at the first look.
     pub after_ms: u64,
     /// Who leads.
     pub leader: Option<NodeId>,

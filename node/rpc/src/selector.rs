@@ -75,9 +75,7 @@ pub enum SelectorError {
         known: String,
     },
     /// `@leader`, but nobody leads.
-    #[error(
-        "`{selector}`: no node leads with a quorum right now; see `raftianctl status`, or run `raftianctl wait leader`"
-    )]
+    #[error("`{selector}`: no node leads with a quorum right now")]
     NoLeader {
         /// The selector.
         selector: String,

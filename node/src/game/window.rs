@@ -196,16 +196,13 @@ impl Node {
         let status = match timeout(PATIENCE, self.http.status()).await {
             Ok(Ok(status)) => status,
             Ok(Err(ClientError::Transport(_))) => {
-                return Err(format!("{id} is not at {}; `raftianctl status` tells what became of it", config.address));
+                return Err(format!("{id} is not at {} any more", config.address));
             }
             Ok(Err(error)) => return Err(format!("{id} says: {error}")),
             Err(_) => return Err(format!("{id} is at {} but says nothing: is it paused?", config.address)),
         };
         if status.node != *id {
-            return Err(format!(
-                "{} is at {} now; open another window: `raftianctl play {id}`",
-                status.node, config.address
-            ));
+            return Err(format!("{} is at {} now, and not {id}; open another window", status.node, config.address));
         }
         Look::at(status)
     }

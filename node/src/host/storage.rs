@@ -65,8 +65,7 @@ pub(crate) fn open(mut disk: NodeDisk, config: &NodeConfig) -> Result<Opened, St
     if config.expects_log && !is_begun {
         return Err(format!(
             "the log in {} is gone, and with it this node's votes and promises; it must not take part again as if it \
-             had made none: put the log back, or have the others forget the node and take it in as a new one \
-             (`raftianctl member remove {node} && raftianctl member add {node}`)",
+             had made none: put the log back, or remove the node from the cluster and add a new one",
             disk.folder().display()
         ));
     }

@@ -82,9 +82,7 @@ pub(crate) async fn perform(context: &Context, request: ActRequest, timeout: Dur
     let daemon = context.daemon().await?;
     let call = daemon.wait(timeout, async |lab: Http| lab.act(request).await);
     let report = progress::watched(context.output, &daemon, call).await?;
-    if !context.output.is_json() {
-        report.notes.iter().for_each(|note| context.output.note(note));
-    }
+    context.output.notes(&report.notes);
     context.output.report(&report, summary)
 }
 

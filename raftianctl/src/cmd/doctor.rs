@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 use raftian_bench::machine::Machine;
 use raftian_rpc::VERSION;
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{NodeNotice, NodeStatus};
+use raftian_rpc::control::NodeNotice;
 use raftian_rpc::folder::home;
+use raftian_rpc::hint::Note;
 use raftian_rpc::lab::LabClient as _;
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ use crate::cmd::labs::found;
 use crate::connect::{Daemon, is_alive, read_daemon_file};
 use crate::failure::{Failure, Kind};
 use crate::output::{Paint, naming};
-use crate::{health, launch, words};
+use crate::{advice, launch, words};
 
 /// How often a sync is measured, and of how much.
 const SYNCS: usize = 50;
@@ -261,16 +262,13 @@ async fn alarms(daemon: &Daemon, name: &str) -> Vec<Check> {
         Ok(status) => status,
         Err(failure) => return vec![warn("cluster", format!("`{name}` says nothing of its nodes"), failure.message())],
     };
-    let alarms = health::alarms(&status).into_iter();
-    let alarms = alarms.map(|alarm| fail("cluster", format!("`{name}`: {}", alarm.text), naming(&alarm.advice, name)));
-    let servers = status.nodes.iter().filter_map(|node| node.server.as_ref());
-    alarms.chain(servers.filter_map(|server| slow_disk(server, name))).collect()
-}
-
-fn slow_disk(server: &NodeStatus, name: &str) -> Option<Check> {
-    let text = format!("lab `{name}`, {}: {}", server.node, words::disk_trouble(&server.disk)?);
+    let alarms = raftian_why::alarms(&status).into_iter();
+    let alarms = alarms.map(|Note { text, hints }| {
+        fail("cluster", format!("`{name}`: {text}"), naming(&advice::commands(&hints), name))
+    });
+    let disks = status.nodes.iter().filter_map(|node| raftian_why::disk_trouble(node.server.as_ref()?));
     let advice = "look at the disk (`dmesg`, `iostat`), or keep the lab on another one (RAFTIAN_HOME)";
-    Some(warn("disk", text, advice))
+    alarms.chain(disks.map(|disk| warn("disk", format!("lab `{name}`, {disk}"), advice))).collect()
 }
 
 /// Processes that belong to no lab. Those of a crashed daemon, or of a removed folder, should have left within seconds.

@@ -97,9 +97,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let daemon = context.daemon().await?;
     let call = daemon.wait(timeout, async |lab: Http| lab.member(request).await);
     let report = progress::watched(context.output, &daemon, call).await?;
-    if !context.output.is_json() {
-        report.notes.iter().for_each(|note| context.output.note(note));
-    }
+    context.output.notes(&report.notes);
     context.output.report(&report, summary)
 }
 

@@ -9,7 +9,7 @@ use raftian_rpc::selector::Selector;
 use crate::cli::Context;
 use crate::cmd::fault;
 use crate::failure::{Failure, Kind};
-use crate::{units, words};
+use crate::{progress, units, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,11 +61,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let one_way = args.one_way;
     let request = PartitionRequest { layout, one_way, for_ms: args.lasting.map(words::millis) };
     let daemon = context.daemon().await?;
-    let report = daemon.ask(async |lab: Http| lab.partition(request).await).await?;
+    let call = daemon.ask(async |lab: Http| lab.partition(request).await);
+    let report = progress::watched(context.output, &daemon, call).await?;
     fault::note_unconfirmed(context, &report);
-    if !context.output.is_json() {
-        report.notes.iter().for_each(|note| context.output.note(note));
-    }
+    context.output.notes(&report.notes);
     context.output.report(&report, |report| summary(report, one_way, args.lasting))
 }
 

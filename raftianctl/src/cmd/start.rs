@@ -118,9 +118,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             return Err(failure);
         }
     };
-    if !context.output.is_json() {
-        report.notes.iter().for_each(|note| context.output.note(note));
-    }
+    context.output.notes(&report.notes);
     context.output.report(&report, summary)
 }
 

@@ -6,18 +6,16 @@ mod tests;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{Membership, NodeStatus, Standing};
+use raftian_rpc::control::{NodeStatus, Standing};
 use raftian_rpc::lab::{GameChoice, LabClient as _, LabStatus, NodeReport, NodeState};
-use raftian_rpc::{AppKind, Configuration, NodeId, RoleKind};
+use raftian_rpc::{AppKind, NodeId, RoleKind};
 
 use crate::cli::Context;
-use crate::cmd::fault;
 use crate::failure::Failure;
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
-use crate::{health, units, words};
+use crate::{advice, units, words};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +38,7 @@ const FPS_COLUMN: usize = 9;
 /// Where the last index of a snapshot stands, where there is one: beside that of the log.
 const SNAPSHOT_COLUMN: usize = 8;
 
-/// Show what every node is doing, and which faults are in force
+/// Show what every node is doing, what is wrong, and which faults are in force
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -55,7 +53,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let output = context.output;
     let Some(interval) = args.watch else {
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-        return output.report(&status, |status| page(status, monotonic_ns(), output.colour()));
+        return output.report(&status, |status| page(status, output.colour()));
     };
     let redraws = io::stdout().is_terminal() && !output.is_json();
     let mut tick = tokio::time::interval(interval);
@@ -64,7 +62,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         tick.tick().await;
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
         output.report(&status, |status| {
-            let page = page(status, monotonic_ns(), output.colour());
+            let page = page(status, output.colour());
             match redraws {
                 true => redrawn(&page),
                 false => format!("{page}\n"),
@@ -79,70 +77,21 @@ fn redrawn(page: &str) -> String {
     format!("\x1b[H{}\x1b[K\x1b[J\n", lines.join("\x1b[K\n"))
 }
 
-fn page(status: &LabStatus, now_ns: u64, colour: bool) -> String {
+fn page(status: &LabStatus, colour: bool) -> String {
     let mut page = headline(status);
     page.push('\n');
+    if let Some(reason) = status.reasons.first() {
+        page.push_str(&format!("{}\n", advice::said(reason)));
+    }
     if status.nodes.is_empty() {
-        page.push_str("no nodes; start some with `raftianctl start`\n");
         return page;
     }
     page.push_str(&table(status).render(colour));
-    for node in &status.nodes {
-        if let Some(reason) = node.reason.as_deref().filter(|_| node.state == NodeState::Failed) {
-            page.push_str(&format!("{}: {reason}\n", node.node));
-        }
+    for reason in status.reasons.iter().skip(1) {
+        page.push_str(&format!("{}\n", advice::said(reason)));
     }
-    page.push_str(&disks(status));
-    page.push_str(&strangers(status));
-    for alarm in health::alarms(status) {
-        page.push_str(&format!("{}; {}\n", alarm.text, alarm.advice));
-    }
-    for fault in &status.faults {
-        page.push_str(&format!("fault {}: {}, {}\n", fault.id, fault.title, fault::remaining(fault, now_ns)));
-    }
-    page.push_str(&under_way(status).unwrap_or_default());
     page.push_str(&state(status).unwrap_or_default());
     page
-}
-
-/// The disks that delay the lab, or keep a node from acknowledging anything.
-pub(crate) fn disks(status: &LabStatus) -> String {
-    let servers = status.nodes.iter().filter_map(|node| node.server.as_ref());
-    let trouble = |server: &NodeStatus| Some(format!("{}: {}\n", server.node, words::disk_trouble(&server.disk)?));
-    servers.filter_map(trouble).collect()
-}
-
-/// The members that have no process here: the lab's own file was lost, or the leader was told of them by somebody else.
-fn strangers(status: &LabStatus) -> String {
-    let is_stranger = |id: &NodeId| status.nodes.iter().all(|node| node.node != *id);
-    let line = |members: &Configuration, id: NodeId| {
-        let takes_part = if members.is_voter(id) { "votes" } else { "is a learner" };
-        format!("{id} {takes_part}, but this lab has no such node; `raftianctl member remove {id}` removes it\n")
-    };
-    let members = status.members.as_ref();
-    members.map_or(String::new(), |all| all.members().filter(is_stranger).map(|id| line(all, id)).collect())
-}
-
-/// What the leader is about: a change of the membership, a node that is sent a snapshot, the lead itself.
-fn under_way(status: &LabStatus) -> Option<String> {
-    let leader = status.nodes.iter().find(|node| status.leader == Some(node.node))?.server.as_ref()?;
-    let mut lines = String::new();
-    if let Some(Membership { configuration, committed }) = &leader.membership
-        && (configuration.is_joint() || !committed)
-    {
-        let committed = if *committed { "" } else { ", not committed yet" };
-        lines.push_str(&format!("members are changing: {}{committed}\n", words::configuration(configuration)));
-    }
-    for peer in &leader.peers {
-        if let Some((has, all)) = peer.snapshot_bytes {
-            let [has, all] = [has, all].map(words::bytes);
-            lines.push_str(&format!("{} is being sent a snapshot: {has} of {all}\n", peer.node));
-        }
-    }
-    if let Some(to) = leader.transfer {
-        lines.push_str(&format!("{} is transferring leadership to {to}\n", leader.node));
-    }
-    Some(lines)
 }
 
 fn headline(status: &LabStatus) -> String {

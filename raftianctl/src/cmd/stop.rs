@@ -62,12 +62,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let changed = report.is_some();
     let nothing = StopReport { stopped: vec![], killed: vec![], purged: None, notes: vec![] };
     let report = report.unwrap_or(nothing);
-    if !context.output.is_json() {
-        if !report.killed.is_empty() {
-            context.output.note(&format!("{} did not leave when asked and had to be killed", names(&report.killed)));
-        }
-        report.notes.iter().for_each(|note| context.output.note(note));
+    if !context.output.is_json() && !report.killed.is_empty() {
+        context.output.note(&format!("{} did not leave when asked and had to be killed", names(&report.killed)));
     }
+    context.output.notes(&report.notes);
     let lab = &context.lab;
     context.output.report(&Stopped { changed, report: &report }, |_| match changed {
         true => format!("lab `{lab}`: {}", summary(&report)),

@@ -46,7 +46,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 fn summary(report: &WaitReport) -> String {
     let WaitReport { condition, after_ms, leader, term, commit_index } = report;
     let leader = leader.map_or("there is no leader".to_owned(), |leader| format!("{leader} leads term {term}"));
-    format!("{condition} after {}: {leader}, commit index {commit_index}", words::spell_ms(*after_ms))
+    let when = match after_ms {
+        0 => "already".to_owned(),
+        _ => format!("after {}", words::spell_ms(*after_ms)),
+    };
+    format!("{condition} {when}: {leader}, commit index {commit_index}")
 }
 
 #[cfg(test)]
@@ -63,5 +67,7 @@ mod tests {
             commit_index: 14,
         };
         assert_eq!(summary(&report), "commit>=10 after 12 ms: n5 leads term 2, commit index 14");
+        let at_once = WaitReport { after_ms: 0, ..report };
+        assert_eq!(summary(&at_once), "commit>=10 already: n5 leads term 2, commit index 14");
     }
 }

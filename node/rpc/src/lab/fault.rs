@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Leadership, Resolution};
 use crate::NodeId;
 use crate::faults::Effect;
+use crate::hint::Note;
 use crate::selector::Selector;
 
 /// Which groups to separate.
@@ -90,7 +91,7 @@ pub struct FaultReport {
     /// Partitions only: who leads on the side that can have a leader, counted from the cut.
     pub leader: Option<Leadership>,
     /// What a person should know, for instance that no side can have a leader.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Faults that were cleared.
@@ -111,7 +112,7 @@ impl FromStr for FaultId {
 
     fn from_str(text: &str) -> Result<FaultId, String> {
         let number = text.strip_prefix('f').and_then(|digits| digits.parse().ok());
-        number.map(FaultId).ok_or_else(|| format!("`{text}` is not a fault id; see `raftianctl fault list`"))
+        number.map(FaultId).ok_or_else(|| format!("`{text}` is not a fault id; they are f1, f2 and so on"))
     }
 }
 

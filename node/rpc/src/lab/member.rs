@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Leadership, Resolution};
 use crate::control::SnapshotTaken;
+use crate::hint::Note;
 use crate::selector::Selector;
 use crate::{Configuration, Index, NodeId};
 
@@ -55,7 +56,7 @@ pub struct MemberReport {
     /// Who leads now, where the leader was removed.
     pub leader: Option<Leadership>,
     /// What a person should know: that the node caught up by a snapshot, that one failure more would stop the cluster.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Hand the lead over.

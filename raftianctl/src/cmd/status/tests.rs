@@ -1,12 +1,12 @@
 //! What the page says of a lab, without one.
 
-use std::collections::BTreeSet;
-
+use raftian_rpc::Configuration;
 use raftian_rpc::assignment::Hosting;
-use raftian_rpc::control::{Counters, DiskStatus, PeerProgress};
+use raftian_rpc::control::{Counters, DiskStatus, Timing};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
-use raftian_rpc::lab::{Difference, Divergence, Fault, FaultId, ProcessUsage};
+use raftian_rpc::hint::{Hint, Note};
+use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
 use serde_json::json;
 
 use super::*;
@@ -43,7 +43,7 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         node: format!("n{number}").parse().unwrap(),
         state,
         standing: Some(Standing::Voter),
-        reason: (state == NodeState::Failed).then(|| "the disk is full".to_owned()),
+        reason: (state == NodeState::Failed).then(|| "the disk is full".into()),
         address: Some(([127, 0, 0, 1], 40_000 + number).into()),
         usage: running.then_some(usage(Some(1.25))),
         starts: 1,
@@ -61,6 +61,11 @@ fn status() -> LabStatus {
         players: Some(2),
         game: GameChoice::None,
         seed: 1,
+        timing: Timing::default(),
+        reasons: vec![
+            Note::new("n2 leads term 3").hint(Hint::Restart { nodes: vec!["n10".parse().unwrap()] }),
+            Note::new("f1: partition n1 | n2 for 3 s, 6.2 s left"),
+        ],
         leader: "n2".parse().ok(),
         term: 3,
         members: Configuration::new(["n1", "n2", "n10"].map(|id| id.parse().unwrap())),
@@ -82,15 +87,15 @@ fn status() -> LabStatus {
 fn the_page_shows_nodes_faults_and_players() {
     let expected = "\
 lab `default`: attack, seed 1, n2 leads term 3 (daemon: process 99, 0.0 % CPU, 12.0 MB)
+n2 leads term 3; `raftianctl restart n10`
 NODE  STATE    ROLE    TERM  LEADER  COMMIT  APPLIED  LOG  DIGEST    CPU %  MEMORY   PORT
 n1    failed                                                                        40001
 n2    running  leader     3  n2          14       14   14  3fa9c1d2    1.2  8.1 MB  40002
 n10   killed                                                                        40010
-n1: the disk is full
-fault f1: partition n1 | n2, 6.2 s left
+f1: partition n1 | n2 for 3 s, 6.2 s left
 players (number:hp, on n2): 1:70 2:100
 ";
-    assert_eq!(page(&status(), 0, false), expected);
+    assert_eq!(page(&status(), false), expected);
 }
 
 #[test]
@@ -98,9 +103,9 @@ fn what_a_dead_node_last_said_is_shown_as_old() {
     let mut status = status();
     status.nodes[0].last = node(1, NodeState::Running).server;
     status.nodes[0].last.as_mut().unwrap().snapshot_index = 9;
-    let plain = page(&status, 0, false);
+    let plain = page(&status, false);
     assert!(plain.contains("\nn1    failed   was follower     3  n2          14       14   14         9  3fa9c1d2"));
-    assert!(page(&status, 0, true).contains("\x1b[2mwas follower\x1b[0m"), "{plain}");
+    assert!(page(&status, true).contains("\x1b[2mwas follower\x1b[0m"), "{plain}");
 }
 
 #[test]
@@ -108,18 +113,8 @@ fn a_rate_that_nobody_knows_yet_is_not_zero() {
     let mut status = status();
     status.nodes[1].usage = Some(usage(None));
     status.daemon.cpu_percent = None;
-    let page = page(&status, 0, false);
+    let page = page(&status, false);
     assert!(page.contains("(daemon: process 99, 12.0 MB)") && page.contains("  3fa9c1d2      –  8.1 MB"), "{page}");
-}
-
-#[test]
-fn a_member_without_a_process_is_told() {
-    let mut status = status();
-    let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
-    status.members = Configuration::of(set(&["n1", "n2", "n9"]), set(&[]), set(&["n10", "n11"]));
-    let page = page(&status, 0, false);
-    let n9 = "n9 votes, but this lab has no such node; `raftianctl member remove n9` removes it\n";
-    assert!(page.contains(n9) && page.contains("n11 is a learner, but") && !page.contains("n10 is"), "{page}");
 }
 
 #[test]
@@ -136,7 +131,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
     let columns = |page: &str| -> Vec<Vec<String>> {
         page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
     };
-    let fresh = page(&status, 0, false);
+    let fresh = page(&status, false);
     assert_eq!(columns(&fresh)[3][8..11], ["3fa9c1d2", "–", "1.2"], "{fresh}");
     let game = GameReport {
         scene: Scene::Attack,
@@ -149,7 +144,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
         order_us_p50: None,
     };
     status.nodes[1].server.as_mut().unwrap().game = Some(game);
-    let page = page(&status, 0, false);
+    let page = page(&status, false);
     let lines = columns(&page);
     assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
     assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
@@ -158,24 +153,12 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
 }
 
 #[test]
-fn what_the_leader_is_about_is_told_where_it_is_about_something() {
+fn a_column_shows_snapshots_and_a_role_who_leaves() {
     let mut status = status();
-    let set = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<BTreeSet<NodeId>>();
-    let joint = Configuration::of(set(&["n1", "n2"]), set(&["n1", "n2", "n10"]), set(&["n4"])).unwrap();
-    let leader = status.nodes[1].server.as_mut().unwrap();
-    leader.membership = Some(Membership { configuration: joint, committed: false });
-    leader.transfer = "n1".parse().ok();
-    let snapshot_bytes = Some((500, 30_000_000));
-    let n4 = "n4".parse().unwrap();
-    leader.peers =
-        vec![PeerProgress { node: n4, standing: Standing::Learner, match_index: 0, denies: false, snapshot_bytes }];
-    leader.snapshot_index = 9;
+    status.nodes[1].server.as_mut().unwrap().snapshot_index = 9;
     status.nodes[2] = node(10, NodeState::Running);
     status.nodes[2].standing = Some(Standing::Leaving);
-    let page = page(&status, 0, false);
-    assert!(page.contains("members are changing: voters n1,n2 and n1,n2,n10 (joint) + learner n4, not committed"));
-    assert!(page.contains("\nn4 is being sent a snapshot: 500 B of 30.0 MB\n"), "{page}");
-    assert!(page.contains("\nn2 is transferring leadership to n1\n"), "{page}");
+    let page = page(&status, false);
     assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
     assert!(page.contains("n10   running  leaving"), "{page}");
 }
@@ -184,7 +167,7 @@ fn what_the_leader_is_about_is_told_where_it_is_about_something() {
 fn a_store_is_told_by_its_size() {
     let mut status = LabStatus { app: Some(AppKind::Kv), ..status() };
     status.nodes[1].server.as_mut().unwrap().state = json!({ "keys": 3, "bytes": 2_048 });
-    assert!(page(&status, 0, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
+    assert!(page(&status, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
 }
 
 #[test]
@@ -194,32 +177,7 @@ fn a_page_is_redrawn_over_a_longer_one() {
 
 #[test]
 fn a_lab_without_nodes_says_so() {
-    let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], faults: vec![], ..status() };
-    assert!(page(&empty, 0, false).ends_with("no nodes; start some with `raftianctl start`\n"));
-}
-
-#[test]
-fn a_disk_that_does_not_answer_and_one_that_is_slow_are_named() {
-    let nodes = vec![node(1, NodeState::Running), node(2, NodeState::Running)];
-    let mut status = LabStatus { nodes, ..status() };
-    let mut set = |place: usize, disk| status.nodes[place].server.as_mut().unwrap().disk = disk;
-    set(0, DiskStatus { pending_ms: Some(2_040), sync_us: 100 });
-    set(1, DiskStatus { pending_ms: None, sync_us: 320_000 });
-    let page = page(&status, 0, false);
-    assert!(page.contains("\nn1: its disk has not answered for 2 s\n"), "{page}");
-    assert!(page.contains("\nn2: its disk is slow, a sync takes 320 ms\n"), "{page}");
-}
-
-#[test]
-fn what_breaks_the_ground_of_raft_is_told() {
-    let mut status = status();
-    let id = |name: &str| name.parse().unwrap();
-    let report = NodeReport { node: id("n10.2"), rolled_back: Some(12), ..status.nodes[1].clone() };
-    status.nodes.push(report);
-    let difference = Difference::State;
-    status.divergence = Some(Divergence { one: id("n1"), other: id("n2"), index: 7, difference });
-    let page = page(&status, 0, false);
-    assert!(page.contains("\nn1 and n2 have both applied all up to index 7, and their states differ: what"), "{page}");
-    assert!(page.contains("\nn10.2's disk went back in time: it had lost what it stored up to index 12"), "{page}");
-    assert!(page.contains("`raftianctl member remove n10.2` and then `raftianctl member add n10`"), "{page}");
+    let reasons = vec![Note::new("no leader: this lab has no nodes yet").hint(Hint::Start)];
+    let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], reasons, ..status() };
+    assert!(page(&empty, false).ends_with("\nno leader: this lab has no nodes yet; `raftianctl start`\n"));
 }

@@ -1,0 +1,67 @@
+//! What a fault does, how long it lasts, and whom it cuts off.
+
+use std::collections::BTreeSet;
+
+use raftian_rpc::NodeId;
+use raftian_rpc::faults::Effect;
+use raftian_rpc::hint::{Hint, Note};
+use raftian_rpc::lab::{Fault, FaultId, Happening};
+
+use crate::{Sight, lead, words};
+
+/// What a fault does, or what became of it.
+///
+/// # Errors
+/// A sentence, for a fault that there never was.
+pub(crate) fn fault(sight: Sight<'_>, id: FaultId) -> Result<Vec<Note>, String> {
+    let Some(fault) = sight.status.faults.iter().find(|fault| fault.id == id) else { return gone(sight, id) };
+    let first = in_force(sight, fault).hint(Hint::ClearFault { id });
+    Ok(std::iter::once(first).chain(apart(sight, fault)).collect())
+}
+
+/// `f2: latency 50 ms n1 → n2 for 4 s, 12 s left`.
+pub(crate) fn in_force(sight: Sight<'_>, fault: &Fault) -> Note {
+    let age = words::spell_ms(sight.ms_since(fault.since_ns));
+    let left = match fault.until_ns {
+        Some(until_ns) => {
+            format!("{} left", words::spell_ms(until_ns.saturating_sub(sight.now_ns) / 1_000_000))
+        }
+        None => "until cleared".to_owned(),
+    };
+    Note::new(format!("{}: {} for {age}, {left}", fault.id, fault.title))
+}
+
+/// Those that a fault keeps from the leader, or from each other.
+fn apart(sight: Sight<'_>, fault: &Fault) -> Vec<Note> {
+    if fault.effect != Effect::CUT {
+        return Vec::new();
+    }
+    let Some(leader) = sight.status.leader else { return lead::absent(sight) };
+    let voters = sight.voters();
+    let far: BTreeSet<NodeId> = voters.into_iter().filter(|id| !sight.are_linked(leader, *id)).collect();
+    match far.is_empty() {
+        true => vec![Note::new(format!("{leader} leads and reaches all voters"))],
+        false => {
+            let (names, count) = (words::nodes(&far), far.len());
+            let are = if count == 1 { "is" } else { "are" };
+            vec![Note::new(format!("{names} {are} cut off from {leader}, which leads term {}", sight.status.term))]
+        }
+    }
+}
+
+/// A fault that is not in force any more.
+fn gone(sight: Sight<'_>, id: FaultId) -> Result<Vec<Note>, String> {
+    let cleared = sight.events.iter().rev().find_map(|event| match event.what {
+        Happening::FaultCleared { id: cleared, expired } if cleared == id => Some((event.at_ns, expired)),
+        _ => None,
+    });
+    let title = sight.events.iter().rev().find_map(|event| match &event.what {
+        Happening::FaultAdded { fault } if fault.id == id => Some(format!(" ({})", fault.title)),
+        _ => None,
+    });
+    let Some((at_ns, expired)) = cleared else {
+        return Err(format!("there is no fault {id}, and the journal knows of none"));
+    };
+    let (ago, how) = (words::ago(sight.ms_since(at_ns)), if expired { "it expired" } else { "it was cleared" });
+    Ok(vec![Note::new(format!("{id}{} is not in force: {how} {ago}", title.unwrap_or_default()))])
+}
