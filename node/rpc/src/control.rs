@@ -1,4 +1,5 @@
-//! `control.*`: how the daemon steers and inspects a node, and what the two say to each other over the node's pipes.
+//! `control.*`: how the daemon steers and inspects a node, what the two say to each other over the node's pipes, and how a
+//! node is moved by hand.
 //!
 //! Invariant: control calls bypass link faults, so a lab can always be healed.
 //!

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use raftian_apps::Machine;
-use raftian_driver::Compaction;
+use raftian_driver::{Compaction, Consistency};
 use raftian_raft::{
     Configuration, Discard, Entry, HardState, LastEntry, Message, Options, Payload, Persist, Persisted, Snapshot,
     Storage as _, Time, Write,
@@ -90,6 +90,8 @@ impl Hand {
     /// Takes note of an input.
     pub(super) fn notes(&mut self, input: &Input) {
         match input {
+            // A stale read looks at the node, and moves nothing.
+            Input::Read(_, Consistency::Stale, ..) => return,
             Input::Request(..) | Input::Submit(..) | Input::Read(..) => self.taken += 1,
             Input::TurnedAway => return self.taken += 1,
             Input::Staged(_) | Input::Restored(_) => self.jobs -= 1,

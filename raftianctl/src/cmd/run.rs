@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
-use raftian_bench::lab_engine::{LabEngine, PATIENCE, unfit};
+use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
 use raftian_check::Verdict;
 use raftian_script::{FIGURES, Figure, Moment, Scenario, Statement, nearest};
 use raftian_sim::Stopped;
@@ -34,9 +34,9 @@ Examples:
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
 
 A scenario says what a cluster is, what is done to it, and what must be so; `raftianctl sim script --grammar` tells all \
-that it can say. The simulator plays all of them, in virtual time. Real processes play those that name no single message \
-and no disk, on a lab of their own that is gone at the end; an expectation has 2 s at least there. Exit code 1 if \
-something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
+that it can say. The simulator plays all of them, in virtual time. Real processes play most of them, on a lab of their own \
+that is gone at the end: those with steps by hand in virtual time, too, on nodes that are moved by hand, and others in real \
+time, where an expectation has 2 s at least. Exit code 1 if something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
 3 if it holds, but the verdict is unknown.";
 
 /// What plays a scenario.
@@ -208,7 +208,10 @@ async fn on_processes(
     cancel: &Cancel,
 ) -> Result<Outcome, Failure> {
     let nodes = words::nodes(usize::from(piece.scenario.plan.founders));
-    let place = format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs());
+    let place = match is_by_hand(&piece.scenario) {
+        true => format!("on {nodes} of a lab of its own, moved by hand"),
+        false => format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs()),
+    };
     let mut story = Story::begin(context.output, spinner, piece, &place);
     spinner.set_message("starting the lab");
     let (stopped, verdict, took_ms) = with_lab(context, "run", spinner, async |lab| {

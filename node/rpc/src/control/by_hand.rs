@@ -111,7 +111,8 @@ pub struct Step {
 pub enum Move {
     /// To finish what it is doing.
     Settle,
-    /// The same, when so many requests of peers and questions of clients have come since it started.
+    /// The same, when so many requests of peers and questions of clients have come since it started; stale reads do not
+    /// count.
     Take(u64),
     /// To look at its clock.
     Tick,
