@@ -343,6 +343,7 @@ impl Cluster {
             reads: ReadMode::default(),
             game: self.design.game.clone().filter(|_| node == first()),
             trim: Trim { campaigns_first: node == leader && !expects_log, ..own_trim(trim, node) },
+            by_hand: None,
         }
     }
 

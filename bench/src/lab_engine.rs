@@ -1,14 +1,17 @@
 //! A scenario on real processes: a lab of its own is the engine, and time is the wall clock's.
 //!
 //! Here an expectation has [`PATIENCE`] at least, since processes take time for what a simulator does at once; and a
-//! `finish` mends everything, waits until all nodes agree, and has the judges look at histories and logs.
+//! `finish` mends everything, waits until all nodes agree, and has the judges look at histories and logs. A scenario with
+//! steps by hand is played on nodes that are moved by hand, and then time is virtual (`by_hand.rs`).
 //!
 //! Invariant: a scenario that begins can be carried out: what real processes cannot do was refused before ([`unfit`]).
 //!
 //! Deliberately absent: starting the daemon, and stopping the lab afterwards; both are the caller's.
 
 mod act;
+mod act_by_hand;
 mod ask;
+mod by_hand;
 mod clients;
 mod finish;
 mod fit;
@@ -28,11 +31,13 @@ use raftian_rpc::lab::{FaultId, FaultRequest, LabClient as _, StartRequest};
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{AppKind, NodeId};
 use raftian_script::{
-    Condition, Engine, Halt, Invariant, LinkEffect, NodeView, Observed, Performed, Plan, Scenario, Statement, Step,
+    Condition, Engine, Halt, Invariant, LinkEffect, Micros, NodeView, Observed, Performed, Plan, Scenario, Statement,
+    Step,
 };
 use tokio::time::Instant;
 
 use self::ask::Hands;
+use self::by_hand::ByHand;
 use self::clients::Clients;
 use self::history::History;
 use self::look::Seen;
@@ -43,7 +48,7 @@ use crate::lab::{Lab, told};
 use crate::run::RunWriter;
 use crate::whereabouts::Whereabouts;
 
-pub use self::fit::{Unfit, unfit};
+pub use self::fit::{Unfit, is_by_hand, unfit};
 
 /// The least time that an expectation has to become true.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -72,6 +77,8 @@ pub struct LabEngine {
     /// What reads the logs while they grow, up to the end.
     logs: Option<Following>,
     ending: Option<Ending>,
+    /// The nodes and what is between them, if they are moved by hand; time is theirs then.
+    by_hand: Option<ByHand>,
 }
 
 /// What the judges found at the end.
@@ -106,10 +113,16 @@ impl LabEngine {
         };
         let history = Arc::new(History::new(kept.map(RunWriter::history).transpose()?));
         lab.start(request(scenario)).await?;
-        for effect in &plan.effects {
+        let by_hand = match is_by_hand(scenario) {
+            true => Some(ByHand::begin(lab.clone(), scenario).await?),
+            false => None,
+        };
+        // Where nodes are moved by hand, links are as whoever moves them says.
+        let plan_of_links = by_hand.is_none().then_some(plan);
+        for effect in plan_of_links.iter().flat_map(|plan| &plan.effects) {
             disturb(&lab, *effect, everyone(), everyone()).await?;
         }
-        for LinkEffect { from, to, effect } in &plan.link_effects {
+        for LinkEffect { from, to, effect } in plan_of_links.iter().flat_map(|plan| &plan.link_effects) {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
         let whereabouts = Whereabouts::of(&lab).await?;
@@ -124,6 +137,7 @@ impl LabEngine {
             began: Instant::now(),
             cuts: Vec::new(),
             ending: None,
+            by_hand,
             logs,
             lab,
         })
@@ -147,19 +161,39 @@ impl Engine for LabEngine {
     }
 
     fn now_us(&self) -> u64 {
+        if let Some(by_hand) = &self.by_hand {
+            return by_hand.now_us();
+        }
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn patience_us(&self) -> u64 {
+        if self.by_hand.is_some() {
+            return 0;
+        }
         u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX)
     }
 
     async fn pass_until(&mut self, at_us: u64) -> Result<(), Halt<Infallible>> {
+        if let Some(by_hand) = &mut self.by_hand {
+            let now_us = by_hand.now_us();
+            if now_us > at_us {
+                let is = Micros(now_us);
+                return Err(Halt::Failed(format!("it is {is} already, and time does not go back; give a later time")));
+            }
+            return by_hand.run_until(at_us).await;
+        }
         tokio::time::sleep_until(self.began + Duration::from_micros(at_us)).await;
         Ok(())
     }
 
     async fn pass_some(&mut self, end_us: u64) -> Result<bool, Halt<Infallible>> {
+        if let Some(by_hand) = &mut self.by_hand {
+            return match by_hand.next_us() < end_us {
+                true => by_hand.next().await.map(|()| true),
+                false => Ok(false),
+            };
+        }
         let end = self.began + Duration::from_micros(end_us);
         let now = Instant::now();
         tokio::time::sleep_until(end.min(now + LOOK)).await;
@@ -167,7 +201,10 @@ impl Engine for LabEngine {
     }
 
     async fn perform(&mut self, line: &[Step]) -> Performed<Infallible> {
-        self.carry_out(line).await
+        match self.by_hand {
+            Some(_) => self.carry_out_by_hand(line).await,
+            None => self.carry_out(line).await,
+        }
     }
 
     async fn observe(&mut self, condition: &Condition) -> Observed<Infallible> {
@@ -199,6 +236,7 @@ fn request(scenario: &Scenario) -> StartRequest {
     let Scenario { plan, seed, .. } = scenario;
     StartRequest {
         nodes: Some(plan.founders),
+        by_hand: if is_by_hand(scenario) { by_hand::nodes(scenario) } else { Default::default() },
         app: Some(plan.app),
         players: (plan.app == AppKind::Attack).then_some(raftian_check::apps::DEFAULT_PLAYERS),
         seed: Some(*seed),
@@ -215,6 +253,9 @@ fn request(scenario: &Scenario) -> StartRequest {
 
 /// The node that is elected before anything else happens: the lab begins with it as a candidate.
 fn first_leader(scenario: &Scenario) -> Option<NodeId> {
+    if is_by_hand(scenario) {
+        return None;
+    }
     match scenario.steps.first()?.statement {
         Statement::Elect(id) => Some(id),
         _ => None,

@@ -11,9 +11,10 @@
 //!
 //! Deliberately absent: decisions. The driver decides what may be done when, and which answer goes to which request.
 
+pub(crate) mod by_hand;
 pub(crate) mod disk;
 pub(crate) mod inbox;
-mod owner;
+pub(crate) mod owner;
 pub(crate) mod pending;
 mod report;
 mod snapshots;
@@ -33,6 +34,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::game_link::orders::Orders;
+use crate::host::by_hand::Hand;
 use crate::host::inbox::{Inbox, Input};
 use crate::host::pending::{Answer, Pending};
 use crate::host::storage::Storage;
@@ -58,6 +60,8 @@ pub(crate) struct Host {
     epoch: Instant,
     /// The last report of the game.
     game: Option<GameReport>,
+    /// What waits for whoever moves it, if it is moved by hand.
+    hand: Option<Hand>,
 }
 
 /// The pending requests of the driver: each is the sending end of a channel for its answer.
@@ -93,16 +97,21 @@ impl Host {
         trace: Trace,
         inbox: Inbox,
     ) -> Result<Host, String> {
-        let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+        let machine = by_hand::first_machine(config)?;
         let compaction = Compaction {
             log_bytes: config.compaction.log_bytes,
             log_entries: None,
             keep_entries: config.compaction.keep_entries,
         };
-        let options = Options { compaction, ..Options::new(config.app) };
+        let mut options = Options { compaction, ..Options::new(config.app) };
+        let mut hand = None;
+        if let Some(by_hand) = &config.by_hand {
+            options = by_hand::tune_driver(&by_hand.tuning, options);
+            hand = Some(Hand::new(server.entries(server.first_index(), usize::MAX)));
+        }
         let driver = Driver::new(options, server, machine);
         let epoch = Instant::now();
-        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None };
+        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None, hand };
         host.remember()?;
         Ok(host)
     }
@@ -134,7 +143,7 @@ impl Host {
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         let ending = loop {
-            let deadline = self.driver.deadline();
+            let deadline = if self.hand.is_none() { self.driver.deadline() } else { None };
             tokio::select! {
                 // Inputs first: under load, messages of the leader must be processed before the election time-out is
                 // checked.
@@ -147,6 +156,9 @@ impl Host {
                 break ending;
             }
             self.turn();
+            if inputs.is_empty() {
+                self.tell_settled();
+            }
         };
         self.leave(&ending);
         ending
@@ -154,7 +166,9 @@ impl Host {
 
     /// All available inputs were given: gives the driver the time, and carries out all its effects.
     fn turn(&mut self) {
-        self.driver.tick(self.now());
+        if self.hand.as_mut().is_none_or(Hand::looks_now) {
+            self.driver.tick(self.now());
+        }
         self.driver.turn(|_, _| {});
         self.carry_out_all();
         if let Some(orders) = &mut self.orders {
@@ -179,19 +193,29 @@ impl Host {
     }
 
     fn now(&self) -> Time {
-        Time(self.epoch.elapsed())
+        self.hand.as_ref().map_or_else(|| Time(self.epoch.elapsed()), Hand::now)
     }
 
     /// Gives one input to the driver, or answers it.
     fn handle(&mut self, input: Input) -> Option<Ending> {
         let now = self.now();
+        if let Some(hand) = &mut self.hand {
+            hand.notes(&input);
+        }
         match input {
             Input::Request(message, call) => self.driver.request(now, message, call),
+            Input::TurnedAway => {}
             Input::Reply(message) => self.driver.reply(now, message),
             Input::Lost(peer, call) => self.driver.lost(now, peer, call),
             Input::Submit(command, route, client) => self.driver.submit(now, command, route, client),
             Input::Read(op, consistency, route, client) => self.driver.read(now, op, consistency, route, client),
-            Input::Persisted(all) => self.driver.persisted(now, all),
+            Input::Persisted(all) => {
+                let all = match &mut self.hand {
+                    Some(hand) => hand.persisted(all),
+                    None => Some(all),
+                };
+                self.driver.persisted(now, all.unwrap_or_default());
+            }
             Input::StorageFailed(reason) => return Some(Ending::Failed(reason)),
             Input::Snapshot(keep_entries, asker) => self.driver.snapshot(keep_entries, asker),
             Input::Staged(staged) => self.driver.staged(staged),
@@ -208,6 +232,8 @@ impl Host {
             Input::Status(answer) => drop(answer.send(self.status())),
             Input::Log { from, limit, answer } => drop(answer.send(self.log_page(from, limit))),
             Input::View(answer) => drop(answer.send(self.view())),
+            Input::Step(step, answer) => self.step(step, answer),
+            Input::Durable(answer) => drop(answer.send(self.durable())),
             Input::Shutdown => return Some(Ending::Shutdown),
         }
         None
@@ -218,6 +244,7 @@ impl Host {
             MemberChange::AddLearner(node) => Change::AddLearner(node),
             MemberChange::Promote(node) => Change::Promote(node),
             MemberChange::Remove(node) => Change::Remove(node),
+            MemberChange::Members { voters, learners } => Change::Members { voters, learners },
         };
         let begun = self.driver.change(self.now(), change).map_err(|refused| match refused {
             ChangeRefused::NotLeader(NotLeader { leader }) => self.not_leader(leader),
@@ -259,9 +286,18 @@ impl Host {
                 // A caller that gave up has closed its connection.
                 let _ = call.send(reply);
             }
-            Effect::Write(persist) => self.storage.persist(persist),
-            Effect::Restore(job) => self.begin_restoring(job),
-            Effect::Stage(job) => self.begin_staging(job),
+            Effect::Write(persist) => match &mut self.hand {
+                Some(hand) => hand.hold_write(persist),
+                None => self.storage.persist(persist),
+            },
+            Effect::Restore(job) => {
+                self.hand.iter_mut().for_each(Hand::job_begins);
+                self.begin_restoring(job);
+            }
+            Effect::Stage(job) => {
+                self.hand.iter_mut().for_each(Hand::job_begins);
+                self.begin_staging(job);
+            }
             Effect::DiscardStaged(snapshot) => self.discard(snapshot),
             // The handler of the client's call still has the request.
             Effect::Forward { leader, question: Question::Command(_, client) } => client.pass_on(leader),
@@ -287,7 +323,11 @@ impl Host {
         }
     }
 
-    fn call(&self, message: Message) {
+    fn call(&mut self, message: Message) {
+        if let Some(hand) = &mut self.hand {
+            let is_lost = !self.peers.lets_leave(message.to);
+            return hand.hold(message, is_lost);
+        }
         let (peers, inbox) = (Arc::clone(&self.peers), self.inbox.clone());
         tokio::spawn(async move {
             let (peer, call) = (message.to, message.call);

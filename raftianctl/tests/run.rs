@@ -40,9 +40,9 @@ fn what_is_not_there_is_wrong_usage_with_what_is_near() {
     assert!(err.contains("there is no scenario and no file `split_brian`; did you mean `split_brain`?"), "{err}");
     let (_, err) = expect(&["run", "no/such.scenario"], 2);
     assert!(err.contains("no/such.scenario cannot be read"), "{err}");
-    let (_, err) = expect(&["run", "fig7_a", "--engine", "processes"], 2);
-    assert!(err.contains("fig7_a, line 6: `n1 term 7 log "), "{err}");
-    assert!(err.contains("real processes start with empty disks; play it with `--engine sim`"), "{err}");
+    let (_, err) = expect(&["run", "corrupt_record", "--engine", "processes"], 2);
+    assert!(err.contains("corrupt_record, line 13: `disk n2 flips entry 2`: "), "{err}");
+    assert!(err.contains("the disks of real processes are the machine's; play it with `--engine sim`"), "{err}");
     expect(&["run"], 2);
     expect(&["run", "fig7_a", "--repeat", "0"], 2);
 }

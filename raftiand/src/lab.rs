@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use raftian_rpc::control::ByHand;
 use raftian_rpc::error::LabError;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::hint::Hint;
@@ -59,6 +60,8 @@ pub(crate) struct Lab {
 pub(crate) struct State {
     /// What kind of lab it is; `None` until it is first started.
     pub(crate) settings: Option<Settings>,
+    /// What is special about its nodes, where they are moved by hand.
+    pub(crate) by_hand: BTreeMap<NodeId, ByHand>,
     /// Its nodes, in order.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     /// Who takes part in the cluster.
@@ -92,6 +95,7 @@ impl Lab {
             state.settings = Some(saved.settings);
             state.luck = fastrand::Rng::with_seed(saved.settings.seed);
             state.members = saved.members;
+            state.by_hand = saved.by_hand;
             state.nodes = saved.nodes.iter().map(|(id, node)| (*id, Node::restored(node))).collect();
         }
         Lab {
@@ -215,7 +219,7 @@ impl Lab {
             let state = self.state();
             let Some(settings) = state.settings else { return Ok(()) };
             let nodes = state.nodes.iter().map(|(id, node)| (*id, node.to_save())).collect();
-            Saved::new(settings, nodes, state.members.clone())
+            Saved::new(settings, state.by_hand.clone(), nodes, state.members.clone())
         };
         saved.save(&self.folder.lab_json())
     }

@@ -209,10 +209,11 @@ fn exit_reason(
 }
 
 fn assignment(lab: &Lab, id: NodeId) -> Result<Assignment, String> {
-    let (settings, expects_log, joined) = {
+    let (settings, by_hand, expects_log, joined) = {
         let state = lab.state();
         let node = state.nodes.get(&id);
-        (state.settings, node.is_some_and(|node| node.was_ready), node.is_some_and(|node| node.joined))
+        let by_hand = state.by_hand.get(&id).cloned();
+        (state.settings, by_hand, node.is_some_and(|node| node.was_ready), node.is_some_and(|node| node.joined))
     };
     let settings = settings.ok_or("this lab was never started")?;
     let config = NodeConfig {
@@ -231,6 +232,7 @@ fn assignment(lab: &Lab, id: NodeId) -> Result<Assignment, String> {
         reads: settings.reads,
         game: game(settings.game, settings.seed),
         trim: Trim { campaigns_first: settings.first_leader == Some(id) && !expects_log, ..Trim::default() },
+        by_hand,
     };
     Ok(Assignment::Node(Box::new(config)))
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use raftian_rpc::cluster::ClusterId;
-use raftian_rpc::control::{Compaction, ReadMode, Timing};
+use raftian_rpc::control::{ByHand, Compaction, ReadMode, Timing};
 use raftian_rpc::error::LabError;
 use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{GameChoice, StartRequest};
@@ -32,6 +32,9 @@ pub(crate) struct Saved {
     format: u32,
     /// What kind of lab it is.
     pub(crate) settings: Settings,
+    /// What is special about its nodes, where they are moved by hand.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) by_hand: BTreeMap<NodeId, ByHand>,
     /// Its nodes.
     pub(crate) nodes: BTreeMap<NodeId, SavedNode>,
     /// Who takes part.
@@ -99,8 +102,13 @@ struct Head {
 
 impl Saved {
     /// What is to be written.
-    pub(crate) fn new(settings: Settings, nodes: BTreeMap<NodeId, SavedNode>, members: Members) -> Saved {
-        Saved { format: FORMAT, settings, nodes, members }
+    pub(crate) fn new(
+        settings: Settings,
+        by_hand: BTreeMap<NodeId, ByHand>,
+        nodes: BTreeMap<NodeId, SavedNode>,
+        members: Members,
+    ) -> Saved {
+        Saved { format: FORMAT, settings, by_hand, nodes, members }
     }
 
     /// Reads the file, if there is one.
@@ -371,7 +379,7 @@ mod tests {
         let path = folder.join("lab.json");
         assert_eq!(Saved::load(&path), Ok(None));
         let nodes = NodeId::first(5).map(|node| (node, SavedNode::default())).collect();
-        let saved = Saved::new(five(), nodes, Members::first(5));
+        let saved = Saved::new(five(), BTreeMap::new(), nodes, Members::first(5));
         saved.save(&path).unwrap();
         assert_eq!(Saved::load(&path), Ok(Some(saved)));
         let text = fs::read_to_string(&path).unwrap();

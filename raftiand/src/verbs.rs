@@ -47,7 +47,12 @@ impl Lab {
             if state.settings.replace(settings).is_none() {
                 state.luck = fastrand::Rng::with_seed(settings.seed);
                 state.members = Members::first(settings.nodes);
-                state.nodes = NodeId::first(settings.nodes).map(|id| (id, Node::new(false))).collect();
+                let founders = NodeId::first(settings.nodes);
+                state.nodes = founders
+                    .chain(request.by_hand.keys().copied())
+                    .map(|id| (id, Node::new(id.number() > settings.nodes)))
+                    .collect();
+                state.by_hand = request.by_hand;
             }
             let dead = state.nodes.iter().filter(|(_, node)| node.process.is_none());
             dead.map(|(id, _)| *id).collect()

@@ -28,13 +28,7 @@ impl LabEngine {
     /// Does what a line says.
     pub(super) async fn carry_out(&mut self, line: &[Step]) -> Performed<Infallible> {
         match &line[0].statement {
-            Statement::Do(Action::Cut { .. }) => {
-                let links = line.iter().filter_map(|step| match step.statement {
-                    Statement::Do(Action::Cut { from, to }) => Some((from, to)),
-                    _ => None,
-                });
-                self.cut(links.collect()).await
-            }
+            Statement::Do(Action::Cut { .. }) => self.cut(links(line)).await,
             Statement::Do(action) => self.act(action).await,
             Statement::Elect(id) => self.elect(*id).await,
             Statement::Ask { at, wish, is_refused } => {
@@ -45,12 +39,7 @@ impl LabEngine {
                     Wish::Transfer(to) => self.transfer_via(*at, *to).await?,
                     Wish::Retry(_) => unreachable!("refused before anything started"),
                 };
-                match (outcome, is_refused) {
-                    (Ok(note), false) => Ok(note),
-                    (Err(why), true) => Ok(Some(why)),
-                    (Ok(_), true) => Err(Halt::Failed(format!("{at} did not refuse"))),
-                    (Err(why), false) => Err(Halt::Failed(format!("{at} refuses: {why}"))),
-                }
+                as_it_should(*at, outcome, *is_refused)
             }
             Statement::Finish => self.finish().await,
             _ => unreachable!("the runner sees to it, or it was refused before anything started"),
@@ -107,7 +96,7 @@ impl LabEngine {
     }
 
     /// Loses everything on these links.
-    async fn cut(&mut self, links: Vec<(NodeId, NodeId)>) -> Performed<Infallible> {
+    pub(super) async fn cut(&mut self, links: Vec<(NodeId, NodeId)>) -> Performed<Infallible> {
         // A fault for all links that begin in one group and end in another.
         let mut ends: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
         for (from, to) in links {
@@ -216,6 +205,29 @@ impl LabEngine {
         let request = TransferRequest { to: Selector::node(to), timeout_ms: ms(PATIENCE) };
         let report = told(self.lab.client.transfer(request).await);
         answered(report.map(|report| Some(format!("{} leads term {}", report.leader.leader, report.leader.term))))
+    }
+}
+
+/// The links that a line names.
+pub(super) fn links(line: &[Step]) -> Vec<(NodeId, NodeId)> {
+    let links = line.iter().filter_map(|step| match step.statement {
+        Statement::Do(Action::Cut { from, to }) => Some((from, to)),
+        _ => None,
+    });
+    links.collect()
+}
+
+/// Whether a node has refused what it was to refuse, and nothing else.
+pub(super) fn as_it_should(
+    at: NodeId,
+    outcome: Result<Option<String>, String>,
+    is_refused: bool,
+) -> Performed<Infallible> {
+    match (outcome, is_refused) {
+        (Ok(note), false) => Ok(note),
+        (Err(why), true) => Ok(Some(why)),
+        (Ok(_), true) => Err(Halt::Failed(format!("{at} did not refuse"))),
+        (Err(why), false) => Err(Halt::Failed(format!("{at} refuses: {why}"))),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Invariant: what a node has not refused within [`TAKES`] it has taken. Every command is one operation of a client of its
 //! own in the history, as is every read.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient as _, MemberChange};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::{AppKind, NodeId};
-use raftian_script::{Change, ReadFate};
+use raftian_script::{Change, Halt, ReadFate};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ const LONGEST_MS: u64 = 60_000;
 #[derive(Debug)]
 pub(super) struct Hands {
     asked: u64,
+    /// The last command of each name: its client, and what it wants.
+    commands: BTreeMap<String, (String, String)>,
     reads: Arc<Mutex<Vec<ReadFate>>>,
     history: Arc<History>,
     pending: JoinSet<()>,
@@ -46,7 +49,15 @@ pub(super) struct Hands {
 impl Hands {
     pub(super) fn new(history: Arc<History>) -> Hands {
         let (canceller, cancel) = cancel_pair();
-        Hands { asked: 0, reads: Arc::default(), history, pending: JoinSet::new(), canceller, cancel }
+        Hands {
+            asked: 0,
+            commands: BTreeMap::new(),
+            reads: Arc::default(),
+            history,
+            pending: JoinSet::new(),
+            canceller,
+            cancel,
+        }
     }
 
     /// What became of a read, counted from 1 on; `None` if there was none.
@@ -54,9 +65,14 @@ impl Hands {
         lock(&self.reads).get(number.checked_sub(1)?).copied()
     }
 
+    /// Nothing is waited for any more.
+    pub(super) fn cancel(&self) {
+        self.canceller.cancel();
+    }
+
     /// Ends what is still waited for.
     pub(super) async fn end(&mut self) {
-        self.canceller.cancel();
+        self.cancel();
         while self.pending.join_next().await.is_some() {}
     }
 }
@@ -68,7 +84,17 @@ impl LabEngine {
             AppKind::Kv => format!(r#"{{"incr":["{name}",1]}}"#),
             AppKind::Attack => r#"{"attack":1}"#.to_owned(),
         };
-        self.ask(at, op, None).await
+        let client = self.next_client();
+        self.hands.commands.insert(name.to_owned(), (client.clone(), op.clone()));
+        self.ask(at, Question { client, op, read: None, is_again: false }).await
+    }
+
+    /// Gives a node the last command of this name once more, as its client would.
+    pub(super) async fn retry(&mut self, at: NodeId, name: &str) -> Asked {
+        let Some((client, op)) = self.hands.commands.get(name).cloned() else {
+            return Err(Halt::Failed(format!("no command {name} was proposed before")));
+        };
+        self.ask(at, Question { client, op, read: None, is_again: true }).await
     }
 
     /// Gives a node a read; the attack game has none.
@@ -78,7 +104,9 @@ impl LabEngine {
             reads.push(ReadFate::Waiting);
             reads.len() - 1
         };
-        let outcome = self.ask(at, r#"{"get":"k0"}"#.to_owned(), Some(place)).await?;
+        let client = self.next_client();
+        let op = r#"{"get":"k0"}"#.to_owned();
+        let outcome = self.ask(at, Question { client, op, read: Some(place), is_again: false }).await?;
         if outcome.is_err() {
             // One that was refused is none, and has no number; it has been answered, and no later one is on its way.
             lock(&self.hands.reads).truncate(place);
@@ -118,18 +146,39 @@ impl LabEngine {
         Ok(node.transfer(to).await.map(|()| None).map_err(|error| said(&error)))
     }
 
-    async fn ask(&mut self, at: NodeId, op: String, read: Option<usize>) -> Asked {
-        let node = match self.node(at, Duration::from_millis(LONGEST_MS) + TAKES).await? {
+    /// Everything that is asked by hand is asked by a client of its own.
+    fn next_client(&mut self) -> String {
+        self.hands.asked += 1;
+        format!("by-hand-{}", self.hands.asked)
+    }
+
+    async fn ask(&mut self, at: NodeId, question: Question) -> Asked {
+        let node = match &self.by_hand {
+            Some(by_hand) => by_hand.patient(at).ok_or_else(|| "it is down".to_owned()),
+            None => self.node(at, Duration::from_millis(LONGEST_MS) + TAKES).await?,
+        };
+        let node = match node {
             Ok(node) => node,
             Err(why) => return Ok(Err(why)),
         };
-        self.hands.asked += 1;
-        let client = format!("by-hand-{}", self.hands.asked);
-        let (tell, told) = oneshot::channel();
-        let asking = Asking { node, at, client, op, read };
+        let (tell, mut told) = oneshot::channel();
+        // A simulator never hears of what a node took with it.
+        let lost = if self.by_hand.is_some() { ReadFate::Waiting } else { ReadFate::Failed };
+        let asking = Asking { node, at, question, lost };
         let hands = &mut self.hands;
         let (reads, history) = (Arc::clone(&hands.reads), Arc::clone(&hands.history));
-        hands.pending.spawn(asking.run(hands.cancel.clone(), tell, reads, history));
+        let asking = asking.run(hands.cancel.clone(), tell, reads, history);
+        if let Some(by_hand) = &mut self.by_hand {
+            if !by_hand.question(at, asking).await? {
+                return Ok(Err("it is down or paused".to_owned()));
+            }
+            return Ok(match told.try_recv() {
+                Ok(Some(why)) => Err(why),
+                Ok(None) => Ok(None),
+                Err(_) => Ok(Some("not answered yet".to_owned())),
+            });
+        }
+        hands.pending.spawn(asking);
         Ok(match tokio::time::timeout(TAKES, told).await {
             Ok(Ok(Some(why))) => Err(why),
             Ok(_) => Ok(None),
@@ -138,14 +187,23 @@ impl LabEngine {
     }
 }
 
-/// One question on its way.
-struct Asking {
-    node: Http,
-    at: NodeId,
+/// What is asked.
+struct Question {
     client: String,
     op: String,
     /// The place among the reads, if it is one.
     read: Option<usize>,
+    /// Whether this is the attempt of a client that has asked before; the history has the first one.
+    is_again: bool,
+}
+
+/// One question on its way.
+struct Asking {
+    node: Http,
+    at: NodeId,
+    question: Question,
+    /// What a read is whose answer is lost.
+    lost: ReadFate,
 }
 
 impl Asking {
@@ -157,7 +215,7 @@ impl Asking {
         reads: Arc<Mutex<Vec<ReadFate>>>,
         history: Arc<History>,
     ) {
-        let Asking { node, at, client, op, read } = self;
+        let Asking { node, at, question: Question { client, op, read, is_again }, lost } = self;
         let invoked_ns = monotonic_ns();
         // As if it were passed on by another node, it is not passed on again: this one node is meant.
         let answer = tokio::select! {
@@ -168,7 +226,7 @@ impl Asking {
         let (outcome, fate) = match answer {
             Some(Ok((_, index, response))) => (Outcome::Ok { index, response }, ReadFate::Served),
             Some(Err(error)) => match classify(&error) {
-                Miss::Lost(reason) => (Outcome::Unknown { reason }, ReadFate::Failed),
+                Miss::Lost(reason) => (Outcome::Unknown { reason }, lost),
                 Miss::NotApplied(reason) | Miss::Refused(reason) => {
                     refusal = Some(said(&error));
                     (Outcome::Failed { reason }, ReadFate::Failed)
@@ -177,8 +235,10 @@ impl Asking {
             None => (Outcome::Unknown { reason: "the scenario ended first".to_owned() }, ReadFate::Waiting),
         };
         let completed_ns = (!matches!(fate, ReadFate::Waiting)).then(monotonic_ns);
-        let op = RawValue::from_string(op).expect("an op is JSON");
-        history.push(Operation { client, serial: 1, op, due_ns: None, invoked_ns, completed_ns, outcome });
+        if !is_again {
+            let op = RawValue::from_string(op).expect("an op is JSON");
+            history.push(Operation { client, serial: 1, op, due_ns: None, invoked_ns, completed_ns, outcome });
+        }
         if let Some(read) = read {
             lock(&reads)[read] = fate;
         }

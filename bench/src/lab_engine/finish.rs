@@ -6,14 +6,20 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use raftian_check::Verdict;
-use raftian_rpc::AppKind;
 use raftian_rpc::condition::Condition;
+use raftian_rpc::control::NodeStatus;
 use raftian_rpc::lab::{LabClient as _, NodeState};
+use raftian_rpc::{AppKind, NodeId};
 use raftian_script::{Action, Halt, Performed};
 
+use super::view::View;
 use super::{Ending, LabEngine, failed};
 use crate::lab::told;
 use crate::summary::thousands;
+
+/// How long nodes that are moved by hand may take for it, in virtual time; and how often is looked.
+const LIFE_US: u64 = 60_000_000;
+const LOOK_US: u64 = 100_000;
 
 /// How long the nodes may take to agree.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -23,28 +29,25 @@ impl LabEngine {
     pub(super) async fn finish(&mut self) -> Performed<Infallible> {
         told(self.lab.client.fault_clear(None).await).map_err(failed)?;
         self.cuts.clear();
-        let view = self.view().await?;
-        let is_any = |wanted: fn(NodeState) -> bool| !view.that_are(wanted).is_empty();
-        if is_any(|state| state == NodeState::Paused) {
-            self.act(&Action::ResumeAll).await?;
-        }
-        if is_any(|state| matches!(state, NodeState::Stopped | NodeState::Killed | NodeState::Failed)) {
-            self.act(&Action::RestartAll).await?;
-        }
-        if let Err(error) = self.lab.wait(Condition::Stable, CONVERGE_TIMEOUT).await {
-            return Err(Halt::Failed(format!("the lab does not come to life: {error:#}")));
-        }
+        let leader = match self.by_hand {
+            Some(_) => self.come_to_life_by_hand().await?,
+            None => self.come_to_life().await?,
+        };
         self.clients.end().await;
         // A cluster that lives answers; and the judges have something to judge, whatever was asked before.
-        let Some((leader, _)) = self.view().await?.leader() else {
-            return Err(Halt::Failed("the lab does not come to life: there is no leader".to_owned()));
-        };
         let probe = match self.app {
             AppKind::Kv => self.read(leader).await?,
             AppKind::Attack => self.propose(leader, "last").await?,
         };
         if let Err(why) = probe {
             return Err(Halt::Failed(format!("the lab does not come to life: {leader} refuses: {why}")));
+        }
+        if let Some(by_hand) = &mut self.by_hand {
+            // All that comes of it.
+            let end_us = by_hand.now_us() + LOOK_US;
+            by_hand.run_until(end_us).await?;
+            self.hands.cancel();
+            self.hand().end_questions().await;
         }
         self.hands.end().await;
         let history = self.history.take().map_err(|error| Halt::Failed(format!("the history is not kept: {error}")))?;
@@ -72,4 +75,50 @@ impl LabEngine {
             Verdict::Unknown => Ok(Some(format!("unknown: {}", findings.join("; ")))),
         }
     }
+
+    /// Mends everything, and waits until the lab is stable. The leader.
+    async fn come_to_life(&mut self) -> Result<NodeId, Halt<Infallible>> {
+        let view = self.view().await?;
+        let is_any = |wanted: fn(NodeState) -> bool| !view.that_are(wanted).is_empty();
+        if is_any(|state| state == NodeState::Paused) {
+            self.act(&Action::ResumeAll).await?;
+        }
+        if is_any(|state| matches!(state, NodeState::Stopped | NodeState::Killed | NodeState::Failed)) {
+            self.act(&Action::RestartAll).await?;
+        }
+        if let Err(error) = self.lab.wait(Condition::Stable, CONVERGE_TIMEOUT).await {
+            return Err(Halt::Failed(format!("the lab does not come to life: {error:#}")));
+        }
+        let leader = self.view().await?.leader().map(|(leader, _)| leader);
+        leader.ok_or_else(|| Halt::Failed("the lab does not come to life: there is no leader".to_owned()))
+    }
+
+    /// The same where nodes are moved by hand: time passes until all members have applied what their leader has.
+    async fn come_to_life_by_hand(&mut self) -> Result<NodeId, Halt<Infallible>> {
+        let hand = self.hand();
+        hand.mend().await?;
+        let end_us = hand.now_us() + LIFE_US;
+        loop {
+            let view = hand.view().await?;
+            let missing = match view.leader().and_then(|(leader, _)| view.node(leader)) {
+                Some(said) => match behind(&view, said) {
+                    None => return Ok(said.node.name()),
+                    Some(node) => format!("{node} has not applied what {} has", said.node),
+                },
+                None => "there is no leader".to_owned(),
+            };
+            if hand.now_us() >= end_us {
+                return Err(Halt::Failed(format!("the lab does not come to life: {missing}")));
+            }
+            let next_us = hand.now_us() + LOOK_US;
+            hand.run_until(next_us).await?;
+        }
+    }
+}
+
+/// A member that has not applied the whole log of its leader, if there is one.
+fn behind(view: &View, leader: &NodeStatus) -> Option<NodeId> {
+    let members = leader.membership.iter().flat_map(|membership| membership.configuration.members());
+    let applied = |id: NodeId| view.node(id.name()).map(|said| said.last_applied);
+    members.chain([leader.node]).find(|id| applied(*id) != Some(leader.last_index))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use raftian_rpc::NodeId;
 use raftian_script::{Action, Change, Condition, Plan, Scenario, Statement, Step, Whom, Wish};
 
-use super::timing;
+use super::{by_hand, timing};
 
 /// The first thing of a scenario that real processes cannot do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,20 @@ impl fmt::Display for Unfit {
 
 /// Why a scenario cannot be played on real processes; `None` if it can.
 pub fn unfit(scenario: &Scenario) -> Option<Unfit> {
+    match by_hand::has_steps_by_hand(scenario) {
+        true => unfit_by_hand(scenario),
+        false => unfit_by_itself(scenario).filter(|_| unfit_by_hand(scenario).is_some()),
+    }
+}
+
+/// Whether a scenario that real processes can play is played on nodes that are moved by hand: it says so, or wants what
+/// only such nodes have.
+pub fn is_by_hand(scenario: &Scenario) -> bool {
+    by_hand::has_steps_by_hand(scenario) || unfit_by_itself(scenario).is_some()
+}
+
+/// Why a scenario cannot be played on nodes that move by themselves.
+fn unfit_by_itself(scenario: &Scenario) -> Option<Unfit> {
     setting(scenario).or_else(|| {
         let mut present: BTreeSet<NodeId> = NodeId::first(scenario.plan.founders).collect();
         scenario.steps.iter().find_map(|step| {
@@ -45,18 +59,53 @@ pub fn unfit(scenario: &Scenario) -> Option<Unfit> {
     })
 }
 
+/// Why a scenario cannot be played on nodes that are moved by hand.
+fn unfit_by_hand(scenario: &Scenario) -> Option<Unfit> {
+    const NONE: &str = "the nodes of a lab have no such setting";
+    let Scenario { plan, .. } = scenario;
+    let mut odd = common(scenario);
+    odd.extend(by_hand::setting(scenario));
+    odd.push(("stubborn", plan.stubborn_clients > 0, NONE));
+    odd.push(("loss", plan.client_loss_percent > 0, NONE));
+    first(scenario, odd).or_else(|| {
+        let mut before = Vec::new();
+        scenario.steps.iter().find_map(|step| {
+            let why = by_hand::refusal(&step.statement, &before).map(|why| elsewhere(why.to_owned()));
+            before.push(&step.statement);
+            why.map(|why| Unfit { line: step.line, statement: step.to_string(), why })
+        })
+    })
+}
+
+/// What no node of a lab can be.
+fn common(scenario: &Scenario) -> Vec<(&'static str, bool, &'static str)> {
+    let Scenario { plan, mutant, .. } = scenario;
+    let is_whole_ms = |time: Duration| time.subsec_nanos().is_multiple_of(1_000_000);
+    let times = [plan.election_timeout.start, plan.election_timeout.end, plan.heartbeat_interval];
+    vec![
+        ("mutant", mutant.is_some(), "a planted bug is in a program of its own"),
+        ("election", !times.into_iter().all(is_whole_ms), "the time-outs of a lab are whole milliseconds"),
+        ("election", timing(plan).validate().is_err(), "the time-outs of a lab are at most 60 s"),
+    ]
+}
+
+/// The first setting that is at odds with what there is.
+fn first(scenario: &Scenario, odd: Vec<(&'static str, bool, &'static str)>) -> Option<Unfit> {
+    odd.into_iter().find(|(_, is_odd, _)| *is_odd).map(|(word, _, why)| Unfit {
+        line: scenario.lines.of(word),
+        statement: if word == "n" { "pre_vote, check_quorum".to_owned() } else { word.to_owned() },
+        why: elsewhere(why.to_owned()),
+    })
+}
+
 /// The first setting that the nodes of a lab do not have.
 fn setting(scenario: &Scenario) -> Option<Unfit> {
     const NONE: &str = "the nodes of a lab have no such setting";
     const OWN: &str = "real processes take the time that they take";
-    let Scenario { plan, mutant, lines, .. } = scenario;
+    let Scenario { plan, .. } = scenario;
     let quiet = Plan::quiet(plan.founders);
-    let is_whole_ms = |time: Duration| time.subsec_nanos().is_multiple_of(1_000_000);
-    let times = [plan.election_timeout.start, plan.election_timeout.end, plan.heartbeat_interval];
-    let odd = [
-        ("mutant", mutant.is_some(), "a planted bug is in a program of its own"),
-        ("election", !times.into_iter().all(is_whole_ms), "the time-outs of a lab are whole milliseconds"),
-        ("election", timing(plan).validate().is_err(), "the time-outs of a lab are at most 60 s"),
+    let mut odd = common(scenario);
+    odd.extend([
         ("pre_vote", plan.pre_vote != quiet.pre_vote, NONE),
         ("check_quorum", plan.check_quorum != quiet.check_quorum, NONE),
         ("n", !plan.server_settings.is_empty(), "the nodes of a lab have no settings of their own"),
@@ -85,12 +134,8 @@ fn setting(scenario: &Scenario) -> Option<Unfit> {
             plan.joiners > 0 && !(plan.effects.is_empty() && plan.link_effects.is_empty()),
             "a node that is yet to be added has no links; leave out `links`, or `joiners`",
         ),
-    ];
-    odd.into_iter().find(|(_, is_odd, _)| *is_odd).map(|(word, _, why)| Unfit {
-        line: lines.of(word),
-        statement: if word == "n" { "pre_vote, check_quorum".to_owned() } else { word.to_owned() },
-        why: elsewhere(why.to_owned()),
-    })
+    ]);
+    first(scenario, odd)
 }
 
 /// What processes cannot do, and what can.
@@ -102,10 +147,12 @@ fn elsewhere(why: String) -> String {
 fn refusal(statement: &Statement) -> Option<&'static str> {
     match statement {
         Statement::Do(action) => refused_action(action),
-        Statement::Disk { .. } => Some("real processes start with empty disks"),
-        Statement::Timeout { .. } => Some("real processes look at the clock by themselves"),
-        Statement::DeliverAll | Statement::Messages { .. } => Some("real processes deliver their messages themselves"),
-        Statement::HoldDisk { .. } | Statement::Sync { .. } => Some("real processes sync their disks themselves"),
+        Statement::Disk { .. }
+        | Statement::Timeout { .. }
+        | Statement::DeliverAll
+        | Statement::Messages { .. }
+        | Statement::HoldDisk { .. }
+        | Statement::Sync { .. } => Some("nodes that move by themselves take no steps by hand"),
         Statement::Ask { wish: Wish::Retry(_), .. } => Some("a command by hand is sent to real processes once"),
         Statement::Ask { wish: Wish::Change(change), .. } => refused_change(change),
         Statement::Expect { condition, .. } => refused_condition(condition),
@@ -218,14 +265,9 @@ mod tests {
     #[test]
     fn what_real_processes_cannot_do_is_refused_with_its_line_and_the_reason() {
         for (line, told_of) in [
-            ("deliver n2 -> n1", "`deliver n2 -> n1`: real processes deliver their messages themselves"),
-            ("hold * -> n1", "real processes deliver"),
-            ("n1 log 1 1", "empty disks"),
-            ("timeout n1", "look at the clock"),
-            ("sync n1", "sync their disks"),
             ("disk n1 flips entry 3", "the machine's"),
-            ("kill n1 keeping 2", "leave out `keeping`"),
             ("kill n1 at boundary 2", "not at a point"),
+            ("kill n1 keeping 2", "leave out `keeping`"),
             ("restart n1 pre_vote off", "settings of their own"),
             ("cut n1 -> n4", "n4 does not run before `member add n4 --learner`"),
             ("retry n1 x", "sent to real processes once"),
@@ -234,9 +276,43 @@ mod tests {
             ("expect sent n1 -> n2 3", "not counted"),
             ("expect durable n1 1", "not read"),
         ] {
-            let told = told(&format!("servers 3\njoiners 1\nadvance 1s\n{line}\nfinish")).expect(line);
+            let told = told(&format!("servers 3\njoiners 1\nclients 1\n{line}\nkv set k1 7\nfinish")).expect(line);
             assert!(told.starts_with("line 4: ") && told.contains(told_of), "{told}");
             assert!(told.ends_with("; play it with `--engine sim`"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_done_to_nodes_that_are_moved_by_hand_is_refused_with_its_line_and_the_reason() {
+        for (line, told_of) in [
+            ("kv set k1 7", "say `propose` or `read`"),
+            ("expect acknowledged 1", "say `propose` or `read`"),
+            ("disk n1 flips entry 3", "the machine's"),
+            ("kill n1 at boundary 2", "not at a point"),
+            ("restart n1 pre_vote off", "keep their settings"),
+            ("n2 log 1 1", "only when the lab begins"),
+            ("app n1 takes 20ms", "the time that they take"),
+        ] {
+            let told = told(&format!("servers 3\nclients 1\ntimeout n1\n{line}\nfinish")).expect(line);
+            assert!(told.starts_with("line 4: ") && told.contains(told_of), "{told}");
+            assert!(told.ends_with("; play it with `--engine sim`"), "{told}");
+        }
+        for setting in ["turns 3ms", "crashes torn", "links drop 0.1", "jobs 3ms"] {
+            let told = told(&format!("servers 3\n{setting}\ntimeout n1")).expect(setting);
+            assert!(told.starts_with("line 2: `"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_only_nodes_have_that_are_moved_by_hand_is_played_on_such_nodes() {
+        for line in ["pre_vote off", "batch 1", "n2 pre_vote off", "clocks 1000 900", "disks 1ms..2ms"] {
+            let scenario: Scenario = format!("servers 3\n{line}\nelect n1").parse().unwrap();
+            assert!(unfit(&scenario).is_none() && is_by_hand(&scenario), "{line}");
+        }
+        for line in ["deliver n2 -> n1", "n1 log 1 1", "sync n1", "retry n1 x", "expect vote n1 n2", "member set n1,n2"]
+        {
+            let scenario: Scenario = format!("servers 3\n{line}").parse().unwrap();
+            assert!(unfit(&scenario).is_none() && is_by_hand(&scenario), "{line}");
         }
     }
 
@@ -250,7 +326,7 @@ mod tests {
     #[test]
     fn settings_that_a_lab_does_not_have_are_refused_with_their_line() {
         for setting in ["clocks 1000 900", "turns 3ms", "pre_vote off", "crashes torn", "batch 1", "n2 pre_vote off"] {
-            let told = told(&format!("servers 3\n{setting}\nadvance 1s")).expect(setting);
+            let told = told(&format!("servers 3\n{setting}\nclients 1\nkv set k1 7")).expect(setting);
             assert!(told.starts_with("line 2: `"), "{told}");
         }
         assert!(told("servers 3\nelection 1500us..2ms\nheartbeat 1ms").unwrap().contains("whole milliseconds"));
@@ -264,5 +340,6 @@ mod tests {
                    at 9s transfer-leader n2\nsnapshot n1 keep 2\nread n2\nexpect read 1 served\nexpect log n1 1 1\n\
                    expect acknowledged >= 1\nfinish";
         assert_eq!(told(fit), None);
+        assert!(!is_by_hand(&fit.parse().unwrap()));
     }
 }

@@ -39,6 +39,11 @@ impl View {
         View { effective: status.leader, nodes: seen.collect() }
     }
 
+    /// The same of nodes that are moved by hand.
+    pub(super) fn of_nodes(nodes: BTreeMap<NodeId, (NodeState, Option<NodeStatus>)>) -> View {
+        View { effective: None, nodes }
+    }
+
     /// What a node says; nothing if it is down.
     pub(super) fn node(&self, id: NodeId) -> Option<&NodeStatus> {
         let (state, said) = self.nodes.get(&id.name())?;
@@ -67,7 +72,7 @@ impl View {
         leaders.max_by_key(|(_, term)| *term)
     }
 
-    fn ids(&self, nodes: &Nodes) -> Vec<NodeId> {
+    pub(super) fn ids(&self, nodes: &Nodes) -> Vec<NodeId> {
         match nodes {
             Nodes::These(ids) => ids.clone(),
             Nodes::Up => self.up().collect(),
@@ -83,8 +88,11 @@ impl View {
 
 impl LabEngine {
     /// Whether a condition holds now, or what is the case instead.
-    pub(super) async fn check(&self, condition: &Condition) -> Observed<Infallible> {
-        let view = self.view().await?;
+    pub(super) async fn check(&mut self, condition: &Condition) -> Observed<Infallible> {
+        let view = match &mut self.by_hand {
+            Some(by_hand) => by_hand.view().await?,
+            None => self.view().await?,
+        };
         Ok(match condition {
             Condition::Leader(wanted) => {
                 let leader = view.leader().map(|(leader, _)| leader);
@@ -123,9 +131,31 @@ impl LabEngine {
                 let acknowledged = self.clients.acknowledged();
                 require(count.holds(acknowledged), || format!("{acknowledged} are"))
             }
-            Condition::Vote(..) | Condition::Durable(..) | Condition::Sent(..) | Condition::Violation(_) => {
-                unreachable!("refused before anything started")
+            Condition::Vote(nodes, wanted) => {
+                for id in view.ids(nodes) {
+                    let Some(said) = view.node(id) else { return Ok(Err(format!("{id} is down"))) };
+                    let vote = self.hand().durable(id).await?.vote;
+                    if vote != *wanted {
+                        let whom = vote.map_or("nobody".to_owned(), |vote| vote.to_string());
+                        return Ok(Err(format!("{id} has voted for {whom} in term {}", said.term)));
+                    }
+                }
+                Ok(())
             }
+            Condition::Durable(nodes, wanted) => {
+                for id in view.ids(nodes) {
+                    let durable = self.hand().durable(id).await?;
+                    if durable.log != *wanted {
+                        return Ok(Err(differs(&format!("the disk of {id}"), &durable.log)));
+                    }
+                }
+                Ok(())
+            }
+            Condition::Sent(which, count) => {
+                let sent = self.hand().sent(*which);
+                require(count.holds(sent), || format!("{sent} were"))
+            }
+            Condition::Violation(_) => unreachable!("refused before anything started"),
         })
     }
 
@@ -138,10 +168,7 @@ impl LabEngine {
             let Some(page) = report.pages.first() else { return Ok(Err(format!("{id} does not answer"))) };
             let terms: Vec<Term> = page.entries.iter().map(|entry| entry.term).collect();
             if terms != wanted {
-                return Ok(Err(match terms.as_slice() {
-                    [] => format!("the log of {id} is empty"),
-                    terms => format!("the log of {id} has terms{}", Terms(terms)),
-                }));
+                return Ok(Err(differs(&format!("the log of {id}"), &terms)));
             }
         }
         Ok(Ok(()))
@@ -194,6 +221,14 @@ impl LabEngine {
             return Ok(Err("it does not listen".to_owned()));
         };
         connect::http(address, &self.lab.secret, patience).map(Ok).map_err(|error| failed(error.into()))
+    }
+}
+
+/// The terms that something has.
+fn differs(whose: &str, terms: &[Term]) -> String {
+    match terms {
+        [] => format!("{whose} is empty"),
+        terms => format!("{whose} has terms{}", Terms(terms)),
     }
 }
 

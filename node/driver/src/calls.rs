@@ -33,6 +33,11 @@ impl<C> Calls<C> {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.values().map(|(_, later)| 1 + later.len()).sum()
+    }
+
     /// Removes and returns the call that a reply answers.
     pub(crate) fn answered(&mut self, reply: &Message) -> Option<C> {
         let mut key = (reply.to, reply.call);

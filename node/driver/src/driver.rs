@@ -166,6 +166,11 @@ impl<H: Host> Driver<H> {
         self.proposals.len() + self.reads.len()
     }
 
+    /// The number of pending calls of peers.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Counters since it was created.
     pub fn counters(&self) -> Counters {
         self.counters

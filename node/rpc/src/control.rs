@@ -1,11 +1,14 @@
-//! `control.*`: how the daemon steers and inspects a node, and what the two say to each other over the node's pipes.
+//! `control.*`: how the daemon steers and inspects a node, what the two say to each other over the node's pipes, and how a
+//! node is moved by hand.
 //!
 //! Invariant: control calls bypass link faults, so a lab can always be healed.
 //!
 //! A node is started with an [`Assignment`](crate::assignment::Assignment) as one JSON line on its standard input; the
 //! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
-use std::collections::BTreeMap;
+mod by_hand;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -20,6 +23,8 @@ use crate::faults::Rule;
 use crate::game::GameReport;
 use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
+
+pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -71,6 +76,20 @@ pub trait Control {
     /// `NotLeader`; `NotNow` while another transfer is under way; or `Refused`.
     #[method(name = "transfer")]
     async fn transfer(&self, to: NodeId) -> RpcResult<()>;
+
+    /// Moves a node that is moved by hand. Answers when all that this causes in the node is done.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`](crate::error::NodeError::Refused) where the node moves by itself.
+    #[method(name = "step")]
+    async fn step(&self, step: Step) -> RpcResult<Settled>;
+
+    /// What a node that is moved by hand has on its disk.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`](crate::error::NodeError::Refused) where the node moves by itself.
+    #[method(name = "durable")]
+    async fn durable(&self) -> RpcResult<Durable>;
 }
 
 /// Everything a node process must know to start.
@@ -112,6 +131,9 @@ pub struct NodeConfig {
     /// What a measurement changes.
     #[serde(default)]
     pub trim: Trim,
+    /// What is special about a node that is moved by hand; `None` for one that moves by itself.
+    #[serde(default)]
+    pub by_hand: Option<ByHand>,
 }
 
 /// The time-outs of a cluster (§5.6: broadcast time ≪ election time-out).
@@ -307,6 +329,13 @@ pub enum MemberChange {
     Promote(NodeId),
     /// A voter or a learner leaves.
     Remove(NodeId),
+    /// These are the members.
+    Members {
+        /// The voters.
+        voters: BTreeSet<NodeId>,
+        /// The learners.
+        learners: BTreeSet<NodeId>,
+    },
 }
 
 /// A change of the membership that has begun.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assignment::Hosting;
 use crate::condition::Condition;
-use crate::control::{LogPage, NodeStatus, ReadMode, Standing, Timing};
+use crate::control::{ByHand, LogPage, NodeStatus, ReadMode, Standing, Timing};
 use crate::game::Scene;
 use crate::hint::Note;
 use crate::selector::Selector;
@@ -161,6 +161,10 @@ pub struct StartRequest {
     /// term; by default none.
     #[serde(default)]
     pub first_leader: Option<NodeId>,
+    /// The nodes of a lab that is moved by hand, when it is first started: of those beyond the first `nodes` each waits to
+    /// be added. A lab moves by itself where there are none.
+    #[serde(default)]
+    pub by_hand: BTreeMap<NodeId, ByHand>,
     /// Whether to return when the nodes are up, without waiting for a leader.
     pub no_wait: bool,
     /// How long all of it may take, in milliseconds.

@@ -7,6 +7,7 @@
 //! Deliberately absent: any rule of the protocol; see `raftian-raft`.
 
 mod chunk;
+mod letter;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use chunk::{Chunk, Data, MAX_SNAPSHOT_BYTES, MalformedChunk, SnapshotAnswer};
+pub use letter::{Letter, MalformedLetter, Says, call, carry};
 
 use crate::{Index, NodeId, Term};
 

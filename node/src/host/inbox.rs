@@ -7,12 +7,13 @@ use raftian_apps::Machine;
 use raftian_driver::{Consistency, Route};
 use raftian_raft::{Index, Message, NodeId, Persisted, Snapshot};
 use raftian_rpc::client::{ReadAnswer, Submitted, View};
-use raftian_rpc::control::{ChangeBegun, LogPage, MemberChange, NodeStatus, SnapshotTaken};
+use raftian_rpc::control::{ChangeBegun, Durable, LogPage, MemberChange, NodeStatus, SnapshotTaken, Step};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
+use crate::host::by_hand::Stepped;
 use crate::host::pending::{Answer, Pending};
 use crate::net::peers::Configured;
 
@@ -49,6 +50,8 @@ impl Mailbox {
 pub(crate) enum Input {
     /// A request of a peer.
     Request(Message, Answer<Result<Message, NodeError>>),
+    /// A request of a peer was refused at the door.
+    TurnedAway,
     /// A reply of a peer.
     Reply(Message),
     /// No reply to this call will come.
@@ -88,6 +91,10 @@ pub(crate) enum Input {
     },
     /// A request for the application's state.
     View(Answer<View>),
+    /// A step by hand.
+    Step(Step, Stepped),
+    /// A request for what is on the disk, of a node that is moved by hand.
+    Durable(Answer<Result<Durable, NodeError>>),
     /// A request to shut down.
     Shutdown,
 }

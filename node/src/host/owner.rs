@@ -11,11 +11,18 @@ use raftian_wal::{Disk, DiskFile as _};
 
 const FILE: &str = "cluster";
 
-/// States which cluster the log belongs to that is about to be begun.
+/// States which cluster the log belongs to that is about to be begun; or checks that the log there is belongs to it.
 ///
 /// # Errors
-/// A message for people, when the disk fails.
-pub(super) fn claim(disk: &mut impl Disk, cluster: ClusterId) -> Result<(), String> {
+/// A message for people, when the log belongs to another cluster, or the disk fails.
+pub(crate) fn settle(disk: &mut impl Disk, cluster: ClusterId) -> Result<(), String> {
+    match raftian_wal::is_begun(disk).map_err(|error| error.to_string())? {
+        false => claim(disk, cluster),
+        true => check(disk, cluster),
+    }
+}
+
+fn claim(disk: &mut impl Disk, cluster: ClusterId) -> Result<(), String> {
     let mut write = || -> io::Result<()> {
         let mut file = disk.create(FILE)?;
         file.write_at(0, format!("{cluster}\n").as_bytes())?;
@@ -25,11 +32,7 @@ pub(super) fn claim(disk: &mut impl Disk, cluster: ClusterId) -> Result<(), Stri
     written.map_err(|error| format!("cannot write {}: {error}", disk.locate(FILE)))
 }
 
-/// Checks that the log belongs to this cluster.
-///
-/// # Errors
-/// A message for people, when it belongs to another one, or does not say to which.
-pub(super) fn check(disk: &impl Disk, cluster: ClusterId) -> Result<(), String> {
+fn check(disk: &impl Disk, cluster: ClusterId) -> Result<(), String> {
     let file = disk.locate(FILE);
     let content = match disk.read(FILE) {
         Ok(content) => content,

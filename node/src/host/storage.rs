@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Input};
-use crate::host::owner;
 use crate::parent;
 
 /// An open log, with its recovered content.
@@ -57,23 +56,15 @@ impl Figures {
     }
 }
 
-/// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there. A log of another
-/// cluster is refused.
-pub(crate) fn open(mut disk: NodeDisk, config: &NodeConfig) -> Result<Opened, String> {
+/// Opens the log of a node on a disk. If there is none, creates one, or fails if one is expected there.
+pub(crate) fn open(disk: NodeDisk, config: &NodeConfig) -> Result<Opened, String> {
     let node = config.id;
-    let is_begun = raftian_wal::is_begun(&disk).map_err(|error| error.to_string())?;
-    if config.expects_log && !is_begun {
+    if config.expects_log && !raftian_wal::is_begun(&disk).map_err(|error| error.to_string())? {
         return Err(format!(
             "the log in {} is gone, and with it this node's votes and promises; it must not take part again as if it \
              had made none: put the log back, or remove the node from the cluster and add a new one",
             disk.folder().display()
         ));
-    }
-    if let Some(cluster) = config.cluster {
-        match is_begun {
-            false => owner::claim(&mut disk, cluster)?,
-            true => owner::check(&disk, cluster)?,
-        }
     }
     let syncs = disk.syncs();
     let (wal, recovered) = Wal::open(disk, node).map_err(|error| error.to_string())?;

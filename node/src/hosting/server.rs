@@ -17,10 +17,11 @@ use crate::game_link::commands;
 use crate::game_link::lanes::Session;
 use crate::game_link::orders::Orders;
 use crate::game_link::port::ServerPort;
+use crate::host::by_hand;
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Mailbox};
 use crate::host::storage::{self, Opened, Storage};
-use crate::host::{Ending, Host};
+use crate::host::{Ending, Host, owner};
 use crate::net::peers::Peers;
 use crate::net::service::Service;
 use crate::parent;
@@ -79,7 +80,11 @@ struct Begun {
 fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Result<Begun, String> {
     fs::create_dir_all(&config.folder)
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
-    let disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
+    let mut disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
+    if let Some(cluster) = config.cluster {
+        owner::settle(&mut disk, cluster)?;
+    }
+    by_hand::fill(&disk, config)?;
     let Opened { wal, syncs, recovered } = storage::open(disk, config)?;
     let torn_tail = recovered.torn_tail.map(|cut| {
         format!("cut {} bytes of an unfinished write at offset {} of {}", cut.discarded_bytes, cut.offset, cut.file)
@@ -108,11 +113,15 @@ fn options(config: &NodeConfig) -> Result<Options, String> {
     };
     // Without voters the server waits until it is added.
     let configuration = Configuration::new(config.voters.iter().copied());
-    Ok(Options {
+    let options = Options {
         election_timeout: Duration::from_millis(timing.election_min_ms)..Duration::from_millis(timing.election_max_ms),
         heartbeat_interval: Duration::from_millis(timing.heartbeat_ms),
         campaigns_first: config.trim.campaigns_first,
         lease,
         ..Options::new(config.id, configuration, config.seed)
+    };
+    Ok(match &config.by_hand {
+        Some(by_hand) => by_hand::tune(&by_hand.tuning, options),
+        None => options,
     })
 }

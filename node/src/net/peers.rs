@@ -23,7 +23,7 @@ use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{Network, NodeConfig};
 use raftian_rpc::error::{NodeError, not_taken};
-use raftian_rpc::raft::{Append, Chunk, Head, RaftClient as _};
+use raftian_rpc::raft::{self, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, timeout_at};
@@ -34,6 +34,9 @@ use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
+
+/// How long a call of a peer may take where whoever moves the nodes by hand is the network.
+const BY_HAND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The peers of one node.
 #[derive(Debug)]
@@ -79,8 +82,11 @@ impl Peers {
         Peers {
             own: config.id,
             secret: config.secret.clone(),
-            // A reply that comes after two of the longest election time-outs finds another term.
-            call_timeout: Duration::from_millis(2 * config.timing.election_max_ms),
+            call_timeout: match config.by_hand {
+                // A reply that comes after two of the longest election time-outs finds another term.
+                None => Duration::from_millis(2 * config.timing.election_max_ms),
+                Some(_) => BY_HAND,
+            },
             framing: config.trim.framing,
             work: Duration::from_micros(config.trim.server_work_us.into()),
             lock,
@@ -143,6 +149,14 @@ impl Peers {
     }
 
     // At the caller.
+
+    /// Whether the link to a peer lets a request leave, for whoever carries it there by hand.
+    pub(crate) fn lets_leave(&self, peer: NodeId) -> bool {
+        let is_lost = self.network().links.request_leaves(peer) == Verdict::Drop;
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.dropped.fetch_add(u64::from(is_lost), Ordering::Relaxed);
+        !is_lost
+    }
 
     /// Calls a peer: the reply, or `None` when none will come.
     pub(crate) async fn call(self: &Arc<Self>, request: Message) -> Option<Message> {
@@ -259,7 +273,7 @@ impl Peers {
             Framing::XmlRpc => xml::write_call(head, &request),
         };
         let (term, reply) = match document {
-            None => call(&self.client(head.to)?, head, request).await?,
+            None => raft::call(&self.client(head.to)?, head, request).await.ok()?,
             Some(document) => self.call_in_xml(head.to, document, &request).await?,
         };
         Some(head.reply(term, reply))
@@ -306,29 +320,6 @@ fn heard<T>(outcome: Result<T, ClientError>) -> Heard<Result<T, NodeError>> {
 async fn late(delay: Duration) {
     if !delay.is_zero() {
         timer::sleep(delay).await;
-    }
-}
-
-/// Calls a peer: the term and the reply, or `None` when it gives none.
-async fn call(client: &Http, head: Head, request: Request) -> Option<(Term, Reply)> {
-    match request {
-        Request::PreVote(last) => {
-            let answer = client.pre_vote(head, last.into()).await.ok()?;
-            Some((answer.term, Reply::PreVote { granted: answer.granted }))
-        }
-        Request::RequestVote { last, transfer } => {
-            let answer = client.request_vote(head, last.into(), transfer.then_some(true)).await.ok()?;
-            Some((answer.term, Reply::RequestVote { granted: answer.granted }))
-        }
-        Request::AppendEntries(append) => {
-            let answer = client.append_entries(head, Append::from(append)).await.ok()?;
-            Some((answer.term, Reply::AppendEntries(answer.into())))
-        }
-        Request::InstallSnapshot(part) => {
-            let answer = client.install_snapshot(head, Chunk::from(part)).await.ok()?;
-            Some((answer.term, Reply::InstallSnapshot(answer.into())))
-        }
-        Request::TimeoutNow => Some((client.timeout_now(head).await.ok()?, Reply::TimeoutNow)),
     }
 }
 

@@ -19,7 +19,8 @@ use raftian_rpc::client::{
 };
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{
-    ChangeBegun, ControlServer, LogPage, MAX_LOG_PAGE, MemberChange, Network, NodeStatus, SnapshotTaken,
+    ChangeBegun, ControlServer, Durable, LogPage, MAX_LOG_PAGE, MemberChange, Network, NodeStatus, Settled,
+    SnapshotTaken, Step,
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
@@ -151,10 +152,12 @@ impl Service {
     /// Hands a peer's request to the core and waits for its reply, as long as the peer does: an answer may wait for a disk
     /// that never answers, and calls that are given up must not gather here meanwhile.
     async fn deliver(&self, head: Head, request: Request) -> Result<Message, NodeError> {
-        if head.to != self.own {
-            return Err(NodeError::WrongNode { node: self.own, meant: head.to });
-        }
-        self.peers.request_arrives(head.from).map_err(cut)?;
+        let meant = match head.to == self.own {
+            true => self.peers.request_arrives(head.from).map_err(cut),
+            false => Err(NodeError::WrongNode { node: self.own, meant: head.to }),
+        };
+        // Whoever counts what arrives here counts this as well. A host that has ended counts nothing.
+        meant.inspect_err(|_| drop(self.inbox.send(Input::TurnedAway)))?;
         let patience = self.peers.call_timeout();
         let reply = timeout(patience, self.ask(|answer| Input::Request(head.request(request), answer))).await;
         let reply = reply.map_err(|_| NodeError::TimedOut { waited_ms: patience.as_millis() as u64 })???;
@@ -296,5 +299,13 @@ impl ControlServer for Service {
 
     async fn transfer(&self, to: NodeId) -> RpcResult<()> {
         Ok(self.ask(|answer| Input::Transfer(to, answer)).await??)
+    }
+
+    async fn step(&self, step: Step) -> RpcResult<Settled> {
+        Ok(self.ask(|answer| Input::Step(step, answer)).await??)
+    }
+
+    async fn durable(&self) -> RpcResult<Durable> {
+        Ok(self.ask(Input::Durable).await??)
     }
 }

@@ -415,5 +415,6 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         reads: ReadMode::default(),
         game: None,
         trim: Trim::default(),
+        by_hand: None,
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
-use raftian_bench::lab_engine::{LabEngine, PATIENCE, unfit};
+use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
 use raftian_check::Verdict;
 use raftian_script::{FIGURES, Figure, Scenario, Statement, nearest};
 use raftian_sim::{Played, Stopped};
@@ -40,9 +40,10 @@ Examples:
   raftianctl run fig8
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
 
-`fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; `raftianctl sim script --grammar` tells all \
-that it can say. The simulator plays all of them, in virtual time. Real processes play those that name no single message \
-and no disk, on a lab of their own that is gone at the end; an expectation has 2 s at least there. Exit code 1 if \
+`fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; \
+`raftianctl sim script --grammar` tells all that it can say. The simulator plays all of them, in virtual time. Real \
+processes play most of them, on a lab of their own that is gone at the end: those with steps by hand in virtual time, too, \
+on nodes that are moved by hand, and others in real time, where an expectation has 2 s at least. Exit code 1 if \
 something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
 3 if it holds, but the verdict is unknown.";
 
@@ -298,7 +299,10 @@ async fn on_processes(
     cancel: &Cancel,
 ) -> Result<Outcome, Failure> {
     let nodes = words::nodes(usize::from(piece.scenario.plan.founders));
-    let place = format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs());
+    let place = match is_by_hand(&piece.scenario) {
+        true => format!("on {nodes} of a lab of its own, moved by hand"),
+        false => format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs()),
+    };
     let logs = showing.shows_logs(&piece.scenario);
     let mut story = Story::begin(context.output, spinner, piece, &place, logs, showing.steps(false));
     spinner.set_message("starting the lab");

@@ -1,5 +1,6 @@
 //! `raftianctl start`: brings a lab up, and its daemon if need be.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use raftian_rpc::AppKind;
@@ -144,6 +145,7 @@ impl Args {
             reads: self.read_leases.map(|drift_percent| ReadMode::Lease { drift_percent }),
             game: self.game().map_err(|why| Failure::new(Kind::Usage, why))?,
             first_leader: None,
+            by_hand: BTreeMap::new(),
             no_wait: self.no_wait,
             timeout_ms: words::millis(self.timeout),
         })
