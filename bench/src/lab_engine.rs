@@ -127,8 +127,10 @@ impl LabEngine {
         }
         let whereabouts = Whereabouts::of(&lab).await?;
         let logs = Some(Following::begin(&whereabouts, kept.map(RunWriter::logs)).await?);
+        let mut clients = Clients::new(plan, &whereabouts, Arc::clone(&history));
+        clients.begin_load(plan, scenario.seed);
         Ok(LabEngine {
-            clients: Clients::new(plan, &whereabouts, Arc::clone(&history)),
+            clients,
             hands: Hands::new(Arc::clone(&history)),
             history,
             journal,

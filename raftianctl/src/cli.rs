@@ -74,6 +74,7 @@ pub(crate) enum Verb {
     Run(cmd::run::Args),
     Runs(cmd::runs::Args),
     Check(cmd::check::Args),
+    Nemesis(cmd::nemesis::Args),
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
@@ -90,7 +91,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
-    ("Play scenarios, and simulate", &["run", "sim"]),
+    ("Play scenarios, and simulate", &["run", "nemesis", "sim"]),
     ("What was done before", &["runs", "check"]),
     ("Help", &["doctor", "completions", "man", "version"]),
 ];

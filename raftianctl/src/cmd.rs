@@ -17,6 +17,7 @@ pub(crate) mod log;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod member;
+pub(crate) mod nemesis;
 pub(crate) mod partition;
 pub(crate) mod play;
 pub(crate) mod player;

@@ -71,6 +71,7 @@ fn run(cli: Cli, context: &Context) -> Result<u8, Failure> {
             Verb::Demo(args) => cmd::demo::run(context, args, interrupt).await,
             Verb::Bench(args) => cmd::bench::run(context, args, interrupt).await,
             Verb::Run(args) => cmd::run::run(context, args, interrupt).await,
+            Verb::Nemesis(args) => cmd::nemesis::run(context, args, interrupt).await,
             Verb::Sim(args) => cmd::sim::run(context, args, interrupt).await,
             other => {
                 let farewell = farewell(&other);
@@ -115,7 +116,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Completions(args) => cmd::completions::run(context, args),
         Verb::Man(args) => cmd::man::run(context, args),
         Verb::Version(args) => cmd::version::run(context, args).await,
-        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Run(_) | Verb::Sim(_) => {
+        Verb::Load(_) | Verb::Demo(_) | Verb::Bench(_) | Verb::Run(_) | Verb::Nemesis(_) | Verb::Sim(_) => {
             unreachable!("they are run where the signals are")
         }
     };

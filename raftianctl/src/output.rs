@@ -20,7 +20,8 @@ use crate::failure::{Failure, Kind};
 static ELSEWHERE: OnceLock<String> = OnceLock::new();
 
 /// Families of commands that speak of no lab.
-const LABLESS: [&str; 10] = ["bench", "check", "completions", "demo", "doctor", "labs", "man", "plot", "run", "sim"];
+const LABLESS: [&str; 11] =
+    ["bench", "check", "completions", "demo", "doctor", "labs", "man", "nemesis", "plot", "run", "sim"];
 
 /// The form of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,7 @@ use raftian_rpc::client::{ClientClient as _, Consistency, MAX_SUBMIT_TIMEOUT_MS,
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
 use raftian_rpc::{Index, NodeId, Response, connect};
-use raftian_script::{Op, Plan};
+use raftian_script::{LoadOps, Op, Plan};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
@@ -33,12 +33,30 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// All clients of a scenario.
 #[derive(Debug)]
 pub(super) struct Clients {
-    wishes: BTreeMap<usize, UnboundedSender<Op>>,
+    wishes: BTreeMap<usize, Wishes>,
     working: JoinSet<()>,
+    /// What asks for more all the time.
+    load: JoinSet<()>,
     whereabouts: Whereabouts,
     patience: Duration,
     attempts: u32,
     seen: Arc<Seen>,
+}
+
+/// The way to a client.
+#[derive(Clone, Debug)]
+struct Wishes {
+    sender: UnboundedSender<Op>,
+    /// How many have no outcome yet.
+    pending: Arc<AtomicU64>,
+}
+
+impl Wishes {
+    fn add(&self, op: Op) {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        // It listens until it is told to end.
+        let _ = self.sender.send(op);
+    }
 }
 
 /// What they have seen.
@@ -53,6 +71,7 @@ impl Clients {
         Clients {
             wishes: BTreeMap::new(),
             working: JoinSet::new(),
+            load: JoinSet::new(),
             whereabouts: whereabouts.clone(),
             patience: Duration::from_micros(plan.client_patience_us),
             attempts: plan.client_attempts,
@@ -60,11 +79,35 @@ impl Clients {
         }
     }
 
+    /// The clients of a plan ask for things all the time from now on, if that is wanted.
+    pub(super) fn begin_load(&mut self, plan: &Plan, seed: u64) {
+        let Some(load) = plan.load else { return };
+        let clients: Vec<Wishes> = (0..plan.clients).map(|client| self.client(client).clone()).collect();
+        let mut ops = LoadOps::new(seed, plan.app);
+        let mut due = tokio::time::interval(Duration::from_micros(load.every_us()));
+        self.load.spawn(async move {
+            // Each in its turn; one that is still waiting is passed over.
+            for wishes in clients.iter().cycle() {
+                due.tick().await;
+                let op = ops.next();
+                let is_free = wishes.pending.load(Ordering::Relaxed) == 0;
+                op.filter(|_| is_free).into_iter().for_each(|op| wishes.add(op));
+            }
+        });
+    }
+
     /// A client wants something, when it has what it wanted before.
     pub(super) fn wish(&mut self, client: usize, op: Op) {
-        let wishes = self.wishes.entry(client).or_insert_with(|| {
-            let (wishes, wished) = unbounded_channel();
+        self.client(client).add(op);
+    }
+
+    /// The way to a client, who is there from now on.
+    fn client(&mut self, client: usize) -> &Wishes {
+        self.wishes.entry(client).or_insert_with(|| {
+            let (sender, wished) = unbounded_channel();
+            let pending = Arc::new(AtomicU64::new(0));
             let session = Session {
+                pending: Arc::clone(&pending),
                 client: format!("client-{client}"),
                 favourite: client,
                 nodes: BTreeMap::new(),
@@ -74,10 +117,8 @@ impl Clients {
                 seen: Arc::clone(&self.seen),
             };
             self.working.spawn(session.run(wished));
-            wishes
-        });
-        // It listens until it is told to end.
-        let _ = wishes.send(op);
+            Wishes { sender, pending }
+        })
     }
 
     /// How many operations were acknowledged so far.
@@ -87,6 +128,7 @@ impl Clients {
 
     /// Waits until all have what they wanted, or have given up.
     pub(super) async fn end(&mut self) {
+        self.load.shutdown().await;
         self.wishes.clear();
         while self.working.join_next().await.is_some() {}
     }
@@ -95,6 +137,8 @@ impl Clients {
 /// One client.
 struct Session {
     client: String,
+    /// How many wishes have no outcome yet.
+    pending: Arc<AtomicU64>,
     /// The place among the nodes of the one to ask next.
     favourite: usize,
     /// The nodes that it has asked, by where they listen.
@@ -122,6 +166,7 @@ impl Session {
             let operation = Operation { client, serial, op: json, due_ns: None, invoked_ns, completed_ns, outcome };
             self.seen.history.push(operation);
             self.seen.acknowledged.fetch_add(u64::from(is_done), Ordering::Relaxed);
+            self.pending.fetch_sub(1, Ordering::Relaxed);
             // A session is opened by its first command, and by no other.
             if is_disowned || (commands == 1 && !op.is_read() && !is_done) {
                 name = format!("{}.{renamed}", self.client);

@@ -67,6 +67,7 @@ fn unfit_by_hand(scenario: &Scenario) -> Option<Unfit> {
     odd.extend(by_hand::setting(scenario));
     odd.push(("stubborn", plan.stubborn_clients > 0, NONE));
     odd.push(("loss", plan.client_loss_percent > 0, NONE));
+    odd.push(("load", plan.load.is_some(), "what is asked for when would depend on the speed of the machine"));
     first(scenario, odd).or_else(|| {
         let mut before = Vec::new();
         scenario.steps.iter().find_map(|step| {

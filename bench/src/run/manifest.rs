@@ -72,6 +72,8 @@ pub enum Maker {
     Demo,
     /// `run`.
     Run,
+    /// `nemesis`.
+    Nemesis,
 }
 
 /// What a run is done on.
@@ -165,6 +167,7 @@ impl fmt::Display for Maker {
             Maker::Load => "load",
             Maker::Demo => "demo",
             Maker::Run => "run",
+            Maker::Nemesis => "nemesis",
         })
     }
 }

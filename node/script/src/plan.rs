@@ -10,6 +10,8 @@ use raftian_apps::{AppKind, Limits};
 use raftian_faults::Effect;
 use raftian_raft::{Configuration, Lease, NodeId, Options};
 
+use crate::load::Load;
+
 /// The most nodes of a cluster.
 pub const MAX_NODES: usize = 64;
 
@@ -81,6 +83,8 @@ pub struct Plan {
     pub clock_permille: Vec<u64>,
     /// How many clients there are.
     pub clients: usize,
+    /// What they ask for besides what the scenario says, until its end.
+    pub load: Option<Load>,
     /// So many of them, from the first on, ask the same node again and again, unless they are pointed to another.
     pub stubborn_clients: usize,
     /// How long a client waits for an answer before it tries another node, in microseconds.
@@ -153,6 +157,7 @@ impl Plan {
             forwarding: false,
             clock_permille: Vec::new(),
             clients: 0,
+            load: None,
             stubborn_clients: 0,
             client_patience_us: 400_000,
             client_attempts: 8,

@@ -134,6 +134,7 @@ fn check_settings(plan: &Plan, given: &BTreeMap<&str, usize>) -> Result<(), Unre
         () if plan.heartbeat_interval >= plan.election_timeout.start => {
             refuse("heartbeat", "heartbeats must come more often than the shortest election time-out")
         }
+        () if plan.load.is_some() && plan.clients == 0 => refuse("load", "there are no clients; say `clients 8` or so"),
         () if plan.stubborn_clients > plan.clients => refuse("stubborn", "there are not so many clients"),
         () if plan.clock_permille.len() > plan.nodes() => refuse("clocks", "there are not so many nodes"),
         () => Ok(()),

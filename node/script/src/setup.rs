@@ -11,11 +11,12 @@ use raftian_faults::Effect;
 use raftian_raft::{Lease, NodeId};
 
 use crate::Scenario;
+use crate::load::{Load, MAX_LOAD_PER_S};
 use crate::plan::{Crashes, LinkEffect, MAX_NODES, Plan};
 use crate::words::{Micros, Unreadable, Words};
 
 /// The words that a setting begins with.
-pub(crate) const WORDS: [&str; 39] = [
+pub(crate) const WORDS: [&str; 40] = [
     "title",
     "source",
     "see",
@@ -51,6 +52,7 @@ pub(crate) const WORDS: [&str; 39] = [
     "forwarding",
     "clocks",
     "clients",
+    "load",
     "stubborn",
     "patience",
     "attempts",
@@ -119,6 +121,7 @@ pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
                 return Err(words.refuse(format!("there are at most {MAX_CLIENTS} clients")));
             }
         }
+        "load" => plan.load = Some(load(words)?),
         "stubborn" => plan.stubborn_clients = words.number("a number of clients")?,
         "patience" => plan.client_patience_us = positive(words)?,
         "attempts" => plan.client_attempts = words.positive("a number of attempts")?,
@@ -168,6 +171,16 @@ fn sync(words: &mut Words<'_>) -> Result<Option<Range<u64>>, Unreadable> {
     match range.start > range.end {
         true => Err(words.refuse("the shortest sync must take no longer than the longest")),
         false => Ok(Some(range)),
+    }
+}
+
+fn load(words: &mut Words<'_>) -> Result<Load, Unreadable> {
+    let per_s = words.parsed("a number of operations in a second such as 200/s", |text| {
+        text.strip_suffix("/s")?.parse().ok().filter(|per_s| *per_s > 0)
+    })?;
+    match per_s > MAX_LOAD_PER_S {
+        true => Err(words.refuse(format!("there are at most {MAX_LOAD_PER_S} operations in a second"))),
+        false => Ok(Load { per_s }),
     }
 }
 
@@ -310,6 +323,7 @@ fn told(plan: &Plan) -> Vec<String> {
         format!("attempts {}", plan.client_attempts),
         format!("loss {}%", plan.client_loss_percent),
     ];
+    lines.extend(plan.load.map(|load| format!("load {load}")));
     lines.extend((plan.joiners > 0).then(|| format!("joiners {}", plan.joiners)));
     lines.extend(plan.lease.map(|lease| format!("lease {}%", lease.drift_percent)));
     lines.extend(plan.snapshot_every.map(|every| format!("snapshot_every {every}")));

@@ -75,6 +75,7 @@ fn draw_plan(seed: u64) -> Plan {
     // Who tries only once waits long for the answer, and takes it at its word.
     let attempts = [1, 1, 2, 3, 5, 8, 12][edges.usize(0..7)];
     Plan {
+        load: None,
         link_effects: draw_slow_links(&mut edges, founders + joiners, timeout_ms),
         stubborn_clients: edges.usize(0..=clients).saturating_sub(1),
         max_append_bytes: if is_limited { hosts.usize(1..400) } else { 1024 * 1024 },

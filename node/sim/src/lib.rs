@@ -30,6 +30,7 @@ mod draw;
 mod fault;
 mod invariant;
 mod journal;
+mod load;
 mod log_model;
 mod members;
 mod minimise;

@@ -201,6 +201,7 @@ mod tests {
         let switched = ServerSettings { pre_vote: Some(false), check_quorum: None };
         let effect = Effect::latency(100.0, 10.0).unwrap();
         Plan {
+            load: None,
             app: AppKind::Attack,
             founders: 5,
             joiners: 1,

@@ -10,14 +10,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use raftian_apps::{AppKind, Command};
 use raftian_raft::{Entry, HardState, Index, NodeId, Payload, Recovered, RoleKind, Server, Term};
 use raftian_script::{
-    Condition, Engine, Fate, Invariant, Label, Micros, NodeView, Nodes, Observed, Performed, ReadFate, Scenario,
-    Statement, Step, Unwatched, Watch, Which, Wish, run_at_once,
+    Action, Condition, Engine, Fate, Invariant, Label, Micros, NodeView, Nodes, Observed, Performed, ReadFate,
+    Scenario, Statement, Step, Unwatched, Watch, Which, Wish, run_at_once,
 };
 use serde_json::value::RawValue;
 
 use crate::check::check;
 use crate::invariant::Violation;
 use crate::journal::{Happening, What};
+use crate::load::Offered;
 use crate::run::{panic_text, wind_up};
 use crate::settings::{NotPlanted, Settings};
 use crate::view::view;
@@ -61,6 +62,8 @@ pub(crate) struct Stage {
     sent: BTreeMap<Label, u64>,
     /// Whether the history was too hard to judge.
     undecided: bool,
+    /// What clients ask for besides.
+    load: Option<Offered>,
     /// When the events were used up, in microseconds, if they were.
     cut_short_us: Option<u64>,
 }
@@ -118,6 +121,9 @@ impl Engine for Stage {
 
     async fn pass_until(&mut self, at_us: u64) -> Result<(), Halt> {
         self.guarded(|stage| {
+            while stage.load.as_ref().is_some_and(|load| load.next_us < at_us) {
+                stage.offer()?;
+            }
             let now_us = stage.world.now_us();
             require(now_us <= at_us, || {
                 format!("it is {} already, and time does not go back; give a later time", Micros(now_us))
@@ -127,9 +133,15 @@ impl Engine for Stage {
     }
 
     async fn pass_some(&mut self, end_us: u64) -> Result<bool, Halt> {
-        self.guarded(|stage| match stage.world.next_us() < end_us {
-            true => stage.world.step().map(|_| true).map_err(Halt::Broken),
-            false => Ok(false),
+        self.guarded(|stage| {
+            let next_us = stage.world.next_us();
+            if stage.load.as_ref().is_some_and(|load| load.next_us < end_us.min(next_us)) {
+                return stage.offer().map(|()| true);
+            }
+            match next_us < end_us {
+                true => stage.world.step().map(|_| true).map_err(Halt::Broken),
+                false => Ok(false),
+            }
         })
     }
 
@@ -173,6 +185,7 @@ impl Stage {
             reads: Vec::new(),
             sent: BTreeMap::new(),
             undecided: false,
+            load: Offered::by(&scenario.plan, scenario.seed),
             cut_short_us: None,
         }
     }
@@ -236,6 +249,19 @@ impl Stage {
     }
 
     // What happens.
+
+    /// The next operation of the load is asked for, when it is due; not if its client is still waiting.
+    fn offer(&mut self) -> Result<(), Halt> {
+        let Some((due_us, op, client)) = self.load.as_mut().and_then(Iterator::next) else { return Ok(()) };
+        // A step by hand may have taken until later.
+        if due_us > self.world.now_us() {
+            self.world.run_until(due_us)?;
+        }
+        if self.world.is_idle(client) {
+            self.world.perform(Action::Op { client, op })?;
+        }
+        Ok(())
+    }
 
     /// Does something of the world. A server that panics is a violation; and nothing is what it seems to be once the events
     /// are used up.

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
+use raftian_bench::run::Maker;
 use raftian_check::Verdict;
 use raftian_script::{FIGURES, Figure, Scenario, Statement, nearest};
 use raftian_sim::{Played, Stopped};
@@ -50,7 +51,7 @@ something was not as the scenario says, or the verdict is violated; 2 if it cann
 /// What plays a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum On {
+pub(crate) enum On {
     /// The simulator.
     Sim,
     /// Real processes.
@@ -82,12 +83,39 @@ pub(crate) struct Args {
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
+    #[command(flatten)]
+    keeping: Keeping,
+}
+
+/// Whether what is played is kept, and where.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Keeping {
     /// Keep the run in this folder, which must be empty if it is there [default: with the other runs]
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["repeat", "list"])]
+    #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Keep nothing of it
-    #[arg(long, conflicts_with_all = ["out", "list"])]
+    #[arg(long, conflicts_with = "out")]
     no_keep: bool,
+}
+
+/// How scenarios are played.
+#[derive(Clone, Debug)]
+pub(crate) struct Playing {
+    engine: On,
+    showing: Showing,
+    keeping: Keeping,
+    /// What makes the runs.
+    maker: Maker,
+    /// Whether those are kept too that are like many others: in the simulator, and as they should be.
+    keeps_all: bool,
+}
+
+impl Playing {
+    /// One that is drawn, as a nemesis does.
+    pub(crate) fn drawn(engine: On, keeping: Keeping) -> Playing {
+        let showing = Showing { logs: false, step: false };
+        Playing { engine, showing, keeping, maker: Maker::Nemesis, keeps_all: true }
+    }
 }
 
 /// How it is shown.
@@ -112,10 +140,10 @@ impl Showing {
 
 /// What is played: its name, what it says, and as what it was read.
 #[derive(Clone, Debug)]
-struct Piece {
-    name: String,
-    text: String,
-    scenario: Scenario,
+pub(crate) struct Piece {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) scenario: Scenario,
 }
 
 /// What came of playing it once.
@@ -153,29 +181,44 @@ struct Outcome {
 }
 
 /// Plays one, or lists those there are. The exit code is that of the worst run.
-pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt) -> Result<u8, Failure> {
+pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
     let Some(wanted) = &args.scenario else { return list::list(context).map(|()| 0) };
-    let showing = Showing { logs: args.logs, step: args.step };
     if args.step && context.output.is_json() {
         return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
     }
-    let mut pieces = pieces(context, wanted)?;
-    if args.engine == On::Processes {
-        refuse_unfit(context, &mut pieces)?;
+    if args.repeat > 1 && args.keeping.out.is_some() {
+        return Err(Failure::new(Kind::Usage, "--out is for one run; leave out --repeat, or --out"));
+    }
+    let pieces = pieces(context, wanted)?;
+    let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
+    let showing = Showing { logs: args.logs, step: args.step };
+    let keeps_all = args.repeat == 1;
+    let playing = Playing { engine: args.engine, showing, keeping: args.keeping, maker: Maker::Run, keeps_all };
+    play(context, &playing, runs, interrupt).await
+}
+
+/// Plays some. The exit code is that of the worst.
+pub(crate) async fn play(
+    context: &Context,
+    playing: &Playing,
+    mut runs: Vec<Piece>,
+    mut interrupt: Interrupt,
+) -> Result<u8, Failure> {
+    if playing.engine == On::Processes {
+        refuse_unfit(context, &mut runs)?;
     }
     // A bug that this program cannot plant is refused before anything starts, too.
-    for piece in &pieces {
+    for piece in &runs {
         sim::hush(&sim::settings(piece.scenario.mutant.as_deref())?);
     }
-    let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
-    if args.engine == On::Sim {
-        let context = context.clone();
+    if playing.engine == On::Sim {
+        let (context, playing) = (context.clone(), playing.clone());
         return sim::aside(interrupt, false, move |_| {
             let spinner = progress::spinner(context.output);
             let mut tally = Tally::default();
             for piece in &runs {
-                let played = in_simulator(&context, &spinner, piece, showing);
-                let outcome = keeping::simulated(&args, piece, played)?;
+                let played = in_simulator(&context, &spinner, piece, playing.showing);
+                let outcome = keeping::simulated(&playing, piece, played)?;
                 tally.count(report(&context, &spinner, &outcome)?);
             }
             tally.end(&context)
@@ -187,7 +230,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let all = async {
         let mut tally = Tally::default();
         for piece in &runs {
-            let outcome = on_processes(context, &spinner, &args, piece, showing, &cancel).await?;
+            let outcome = on_processes(context, &spinner, playing, piece, &cancel).await?;
             tally.count(report(context, &spinner, &outcome)?);
         }
         tally.end(context)
@@ -293,9 +336,8 @@ pub(crate) fn verdict_of(scenario: &Scenario, played: &Played) -> Option<Verdict
 async fn on_processes(
     context: &Context,
     spinner: &ProgressBar,
-    args: &Args,
+    playing: &Playing,
     piece: &Piece,
-    showing: Showing,
     cancel: &Cancel,
 ) -> Result<Outcome, Failure> {
     let nodes = words::nodes(usize::from(piece.scenario.plan.founders));
@@ -303,10 +345,10 @@ async fn on_processes(
         true => format!("on {nodes} of a lab of its own, moved by hand"),
         false => format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs()),
     };
-    let logs = showing.shows_logs(&piece.scenario);
-    let mut story = Story::begin(context.output, spinner, piece, &place, logs, showing.steps(false));
+    let logs = playing.showing.shows_logs(&piece.scenario);
+    let mut story = Story::begin(context.output, spinner, piece, &place, logs, playing.showing.steps(false));
     spinner.set_message("starting the lab");
-    let mut kept = keeping::begin(args, piece)?;
+    let mut kept = keeping::begin(playing, piece)?;
     let played = with_lab(context, "run", spinner, async |lab| {
         let play = async {
             let mut engine = LabEngine::start(lab, &piece.scenario, kept.as_ref()).await?;

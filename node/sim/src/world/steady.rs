@@ -125,7 +125,7 @@ impl World {
         self.await_life(self.now_us + patience_us, every_us, probe, what, |world| world.is_idle(probe))
     }
 
-    fn is_idle(&self, client: usize) -> bool {
+    pub(crate) fn is_idle(&self, client: usize) -> bool {
         self.clients[client].current.is_none() && self.clients[client].wishes.is_empty()
     }
 

@@ -4,26 +4,26 @@
 //! scenario and seed, with what came of it. Where it is played there several times, those are kept that did not hold.
 
 use raftian_bench::lab_engine::Ending;
-use raftian_bench::run::{Began, Cluster, Engine, How, Judgement, Maker, Played, RunWriter};
+use raftian_bench::run::{Began, Cluster, Engine, How, Judgement, Played, RunWriter};
 use raftian_check::Verdict;
 use raftian_rpc::NodeId;
 
-use super::{Args, On, Outcome, Piece};
+use super::{On, Outcome, Piece, Playing};
 use crate::failure::Failure;
 use crate::keep::{self, KeptAt};
 
 /// Begins to keep it, if that is wanted.
-pub(super) fn begin(args: &Args, piece: &Piece) -> Result<Option<RunWriter>, Failure> {
-    if args.no_keep {
+pub(super) fn begin(playing: &Playing, piece: &Piece) -> Result<Option<RunWriter>, Failure> {
+    if playing.keeping.no_keep {
         return Ok(None);
     }
     let plan = &piece.scenario.plan;
-    let engine = match args.engine {
+    let engine = match playing.engine {
         On::Sim => Engine::Sim,
         On::Processes => Engine::Processes,
     };
     let began = Began {
-        maker: Maker::Run,
+        maker: playing.maker,
         command: std::env::args().collect(),
         engine,
         lab: None,
@@ -31,7 +31,7 @@ pub(super) fn begin(args: &Args, piece: &Piece) -> Result<Option<RunWriter>, Fai
         seed: piece.scenario.seed,
         load: None,
     };
-    let mut run = keep::begin(args.out.as_deref(), began)?;
+    let mut run = keep::begin(playing.keeping.out.as_deref(), began)?;
     run.scenario(&piece.scenario.to_string())?;
     if engine == Engine::Processes {
         let nodes = NodeId::first(plan.founders).collect();
@@ -74,10 +74,10 @@ pub(super) fn end(kept: Option<RunWriter>, outcome: &mut Outcome, ending: Option
 }
 
 /// Keeps what was played in the simulator.
-pub(super) fn simulated(args: &Args, piece: &Piece, mut outcome: Outcome) -> Result<Outcome, Failure> {
+pub(super) fn simulated(playing: &Playing, piece: &Piece, mut outcome: Outcome) -> Result<Outcome, Failure> {
     let is_remarkable = !outcome.holds || outcome.verdict == Some(Verdict::Unknown);
-    if args.repeat == 1 || is_remarkable {
-        end(begin(args, piece)?, &mut outcome, None)?;
+    if playing.keeps_all || is_remarkable {
+        end(begin(playing, piece)?, &mut outcome, None)?;
     }
     Ok(outcome)
 }

@@ -1,0 +1,305 @@
+//! A nemesis: what goes wrong in a cluster, drawn from a seed, as a scenario that anybody can read, cut down and play again.
+//!
+//! Invariants: one seed draws the same scenario. What it breaks it mends before the end, or `finish` does; and it names
+//! nothing that real processes cannot do.
+//!
+//! Deliberately absent: playing it. It is a scenario like any other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fastrand::Rng;
+use raftian_apps::AppKind;
+use raftian_raft::{Change, NodeId};
+
+use crate::load::Load;
+use crate::scenario::{Statement, Step};
+use crate::schedule::{Action, Whom};
+use crate::words::Micros;
+
+/// How hard it strikes, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// One fault at a time, with a majority left that hears itself, and quiet in between.
+    Gentle,
+    /// Faults that meet: crashes of several and of all, pauses, partitions of any shape, links that are cut one way.
+    Hard,
+    /// Nodes leave and join, and the leader hands over, while others crash and are cut off.
+    Membership,
+}
+
+/// What is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Nemesis {
+    /// How hard.
+    pub profile: Profile,
+    /// What decides all of it.
+    pub seed: u64,
+    /// How long it strikes.
+    pub lasting: Duration,
+    /// How many nodes there are, from 3 on.
+    pub nodes: u16,
+    /// The application that clients use meanwhile.
+    pub app: AppKind,
+    /// How many clients there are.
+    pub clients: usize,
+    /// What they ask for.
+    pub load: Load,
+}
+
+impl Profile {
+    /// All of them, by their names.
+    pub const NAMES: [(&'static str, Profile); 3] =
+        [("gentle", Profile::Gentle), ("hard", Profile::Hard), ("membership", Profile::Membership)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Profile::NAMES.into_iter().find(|(_, profile)| *profile == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Nemesis {
+    /// Draws it, as the text of a scenario.
+    pub fn draw(self) -> String {
+        let Nemesis { profile, seed, lasting, nodes, app, clients, load } = self;
+        let mut hand = Hand {
+            random: Rng::with_seed(seed ^ 0x6e65_6d65_7369_7300),
+            nodes: NodeId::first(nodes).collect(),
+            members: NodeId::first(nodes).collect(),
+            down: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            lines: Vec::new(),
+            at_us: 1_000_000,
+        };
+        let end_us = u64::try_from(lasting.as_micros()).unwrap_or(u64::MAX);
+        while hand.at_us < end_us {
+            match profile {
+                Profile::Gentle => hand.strike_gently(),
+                Profile::Hard => hand.strike_hard(),
+                Profile::Membership => hand.strike_at_members(),
+            }
+        }
+        // The last faults last until then, and no longer.
+        hand.at_us = hand.at_us.max(end_us);
+        hand.act(Action::Heal);
+        let (profile, lasting_s) = (profile.name(), lasting.as_secs_f64());
+        format!(
+            "title Nemesis, {profile}, seed {seed}, for {lasting_s} s\nservers {nodes}\nseed {seed}\napp {app}\n\
+             clients {clients}\nload {load}\n{}finish\n",
+            hand.lines.concat()
+        )
+    }
+}
+
+/// What draws one fault after another, and knows what is broken.
+struct Hand {
+    random: Rng,
+    nodes: Vec<NodeId>,
+    members: BTreeSet<NodeId>,
+    down: BTreeSet<NodeId>,
+    paused: BTreeSet<NodeId>,
+    lines: Vec<String>,
+    /// The time of the next fault.
+    at_us: u64,
+}
+
+impl Hand {
+    fn act(&mut self, action: Action) {
+        let step = Step { line: 0, at_us: Some(self.at_us), statement: Statement::Do(action) };
+        self.lines.push(format!("{step}\n"));
+    }
+
+    /// So much time passes, in milliseconds.
+    fn wait(&mut self, ms: std::ops::Range<u64>) {
+        self.at_us += self.random.u64(ms) * 1_000;
+    }
+
+    fn any(&mut self, of: &[NodeId]) -> Option<NodeId> {
+        (!of.is_empty()).then(|| of[self.random.usize(..of.len())])
+    }
+
+    fn node(&mut self) -> NodeId {
+        self.nodes[self.random.usize(..self.nodes.len())]
+    }
+
+    /// The leader half of the time.
+    fn whom(&mut self) -> Whom {
+        let or = self.node();
+        if self.random.bool() { Whom::Leader { or } } else { Whom::Node(or) }
+    }
+
+    /// A fault, its end, and quiet.
+    fn strike_gently(&mut self) {
+        let node = self.node();
+        match self.random.u8(0..6) {
+            0 | 1 => {
+                self.act(Action::Crash { node: Whom::Node(node), keep: 0 });
+                self.wait(500..2_500);
+                self.act(Action::Restart(node));
+            }
+            2 => {
+                self.act(Action::Pause(Whom::Node(node)));
+                self.wait(500..2_500);
+                self.act(Action::Resume(node));
+            }
+            3 => {
+                self.act(Action::IsolateLeader);
+                self.wait(500..2_500);
+                self.act(Action::Heal);
+            }
+            4 => self.act(Action::Transfer(node)),
+            _ => self.act(Action::Compact { node: Whom::Node(node), keep: 100 }),
+        }
+        self.wait(1_500..3_000);
+    }
+
+    /// The next fault, or the end of one, whatever else is broken.
+    fn strike_hard(&mut self) {
+        match self.random.u8(0..20) {
+            0..4 => {
+                // Which one it is is not known when it is the leader; what restarts all will find it.
+                let node = self.whom();
+                self.act(Action::Crash { node, keep: 0 });
+                if let Whom::Node(node) = node {
+                    self.down.insert(node);
+                }
+            }
+            4 => self.act(Action::CrashAll { keep: 0 }),
+            5..8 => match self.any(&self.down.iter().copied().collect::<Vec<_>>()) {
+                Some(node) => {
+                    self.down.remove(&node);
+                    self.act(Action::Restart(node));
+                }
+                None => self.act(Action::RestartAll),
+            },
+            8 => {
+                self.down.clear();
+                self.act(Action::RestartAll);
+            }
+            9 | 10 => {
+                let node = self.whom();
+                self.act(Action::Pause(node));
+                if let Whom::Node(node) = node {
+                    self.paused.insert(node);
+                }
+            }
+            11 => {
+                self.paused.clear();
+                self.act(Action::ResumeAll);
+            }
+            12 => self.act(Action::IsolateLeader),
+            13 | 14 => self.partition(),
+            15 => self.cut_one_way(),
+            16 | 17 => self.act(Action::Heal),
+            18 => {
+                let node = self.node();
+                self.act(Action::Transfer(node));
+            }
+            _ => {
+                let node = self.whom();
+                self.act(Action::Compact { node, keep: 100 });
+            }
+        }
+        self.wait(300..2_300);
+        self.recover();
+    }
+
+    /// Now and then everything works for a while, or nothing would ever be committed.
+    fn recover(&mut self) {
+        if self.random.u8(0..8) > 0 {
+            return;
+        }
+        for action in [Action::Heal, Action::ResumeAll, Action::RestartAll] {
+            self.act(action);
+        }
+        self.down.clear();
+        self.paused.clear();
+        self.wait(1_500..4_000);
+    }
+
+    /// Two groups that do not hear each other.
+    fn partition(&mut self) {
+        let mut nodes = self.nodes.clone();
+        self.random.shuffle(&mut nodes);
+        let (one, other) = nodes.split_at(self.random.usize(1..nodes.len()));
+        let names = |nodes: &[NodeId]| {
+            let names: BTreeSet<NodeId> = nodes.iter().copied().collect();
+            names.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
+        };
+        self.lines.push(format!("at {} partition {} {}\n", Micros(self.at_us), names(one), names(other)));
+    }
+
+    /// Some links in one direction: what no partition is.
+    fn cut_one_way(&mut self) {
+        for _ in 0..self.random.usize(1..4) {
+            let (from, to) = (self.node(), self.node());
+            if from != to {
+                self.act(Action::Cut { from, to });
+            }
+        }
+    }
+
+    /// A member leaves or joins; and sometimes a node crashes amid that.
+    fn strike_at_members(&mut self) {
+        let majority = self.nodes.len() / 2 + 1;
+        let outside: Vec<NodeId> = self.nodes.iter().copied().filter(|node| !self.members.contains(node)).collect();
+        let inside: Vec<NodeId> = self.members.iter().copied().collect();
+        if self.random.u8(0..3) == 0 {
+            let node = self.whom();
+            self.act(Action::Crash { node, keep: 0 });
+            self.wait(300..1_500);
+            self.act(Action::RestartAll);
+            self.wait(200..800);
+        }
+        match (self.any(&outside), self.any(&inside)) {
+            (Some(node), _) if inside.len() <= majority || self.random.bool() => {
+                self.act(Action::Change(Change::AddLearner(node)));
+                self.wait(500..1_500);
+                self.act(Action::Change(Change::Promote(node)));
+                self.members.insert(node);
+            }
+            (_, Some(node)) => {
+                self.act(Action::Change(Change::Remove(node)));
+                self.members.remove(&node);
+            }
+            _ => {}
+        }
+        self.wait(500..2_500);
+        if self.random.u8(0..4) == 0 {
+            self.act(Action::IsolateLeader);
+            self.wait(500..1_500);
+            self.act(Action::Heal);
+            self.wait(500..1_500);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Scenario;
+
+    fn nemesis(profile: Profile, seed: u64) -> Scenario {
+        let (lasting, load) = (Duration::from_secs(600), Load { per_s: 200 });
+        let text = Nemesis { profile, seed, lasting, nodes: 5, app: AppKind::Kv, clients: 8, load }.draw();
+        text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    #[test]
+    fn a_seed_draws_the_same_faults_and_they_can_be_read() {
+        for (_, profile) in Profile::NAMES {
+            let drawn = nemesis(profile, 7);
+            assert_eq!(drawn, nemesis(profile, 7));
+            assert_ne!(drawn.steps, nemesis(profile, 8).steps);
+            assert_eq!((drawn.plan.load, drawn.plan.clients), (Some(Load { per_s: 200 }), 8));
+        }
+    }
+
+    #[test]
+    fn ten_hard_minutes_have_hundreds_of_faults() {
+        let mut lines: Vec<usize> = nemesis(Profile::Hard, 1).steps.iter().map(|step| step.line).collect();
+        lines.dedup();
+        let faults = lines.len();
+        assert!(faults >= 300, "{faults}");
+    }
+}
