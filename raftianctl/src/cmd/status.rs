@@ -38,7 +38,7 @@ const FPS_COLUMN: usize = 9;
 /// Where the last index of a snapshot stands, where there is one: beside that of the log.
 const SNAPSHOT_COLUMN: usize = 8;
 
-/// Show what every node is doing, what is wrong, and which faults are in force
+/// Show what every node is doing, and what is wrong
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
