@@ -68,3 +68,23 @@ fn what_cannot_be_asked_is_wrong_usage() {
     lab.fails("why f9", 2, &["there is no fault f9"]);
     assert!(lab.ok("why").starts_with("all is well: n1 leads term 1, 1 of 1 nodes run"));
 }
+
+#[test]
+fn events_say_why_a_node_stood_for_election_and_fold_what_repeats_itself() {
+    let lab = Lab::started(3);
+    let old = lab.leader();
+    lab.ok("kill @leader");
+    let told = format!("stands for election: no heartbeat of {old} for ");
+    assert!(lab.ok("events -n 100").contains(&told), "{}", lab.ok("events -n 100"));
+    let second = lab.leader();
+    lab.ok("kill @leader --no-wait");
+    let alone = (1..=3).map(|number| format!("n{number}")).find(|name| *name != old && *name != second).unwrap();
+    // It asks again and again, and nobody answers.
+    let folded = format!("{alone} asked for votes ");
+    eventually("the attempts are one line", || {
+        let events = lab.ok(&format!("events -n 100 --node {alone} --since 1m"));
+        events.lines().any(|line| line.contains(&folded) && line.contains(", since kill @leader → "))
+    });
+    let acted = lab.ok(&format!("events --type acted --node {second}"));
+    assert_eq!(acted.lines().count(), 1, "{acted}");
+}

@@ -12,6 +12,7 @@
 //! Deliberately absent: decisions. The driver decides what may be done when, and which answer goes to which request.
 
 pub(crate) mod by_hand;
+mod causes;
 pub(crate) mod disk;
 pub(crate) mod inbox;
 pub(crate) mod owner;
@@ -30,11 +31,13 @@ use raftian_rpc::clock;
 use raftian_rpc::control::{ChangeBegun, MemberChange, NodeConfig, NodeNotice, SnapshotTaken};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::game::GameReport;
+use raftian_rpc::host_event::HostEvent;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::game_link::orders::Orders;
 use crate::host::by_hand::Hand;
+use crate::host::causes::Causes;
 use crate::host::inbox::{Inbox, Input};
 use crate::host::pending::{Answer, Pending};
 use crate::host::storage::Storage;
@@ -62,6 +65,8 @@ pub(crate) struct Host {
     game: Option<GameReport>,
     /// What waits for whoever moves it, if it is moved by hand.
     hand: Option<Hand>,
+    /// What it knows of the causes of elections.
+    causes: Causes,
 }
 
 /// The pending requests of the driver: each is the sending end of a channel for its answer.
@@ -111,7 +116,8 @@ impl Host {
         }
         let driver = Driver::new(options, server, machine);
         let epoch = Instant::now();
-        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None, hand };
+        let causes = Causes::default();
+        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None, hand, causes };
         host.remember()?;
         Ok(host)
     }
@@ -203,7 +209,10 @@ impl Host {
             hand.notes(&input);
         }
         match input {
-            Input::Request(message, call) => self.driver.request(now, message, call),
+            Input::Request(message, call) => {
+                self.causes.request(&message, clock::monotonic_ns());
+                self.driver.request(now, message, call);
+            }
             Input::TurnedAway => {}
             Input::Reply(message) => self.driver.reply(now, message),
             Input::Lost(peer, call) => self.driver.lost(now, peer, call),
@@ -215,6 +224,8 @@ impl Host {
                     None => Some(all),
                 };
                 self.driver.persisted(now, all.unwrap_or_default());
+                let seen = self.causes.disk(self.storage.sync_us());
+                self.tell(seen);
             }
             Input::StorageFailed(reason) => return Some(Ending::Failed(reason)),
             Input::Snapshot(keep_entries, asker) => self.driver.snapshot(keep_entries, asker),
@@ -282,6 +293,8 @@ impl Host {
         match effect {
             Effect::Call(message) => self.call(message),
             Effect::Reply(call, reply) => {
+                let refused = reply.as_ref().ok().and_then(|reply| self.causes.reply(reply, self.driver.server()));
+                self.tell(refused);
                 let reply = reply.map_err(|contradiction| NodeError::BadRequest { why: contradiction.to_string() });
                 // A caller that gave up has closed its connection.
                 let _ = call.send(reply);
@@ -337,8 +350,18 @@ impl Host {
         });
     }
 
+    fn tell(&mut self, seen: Option<HostEvent>) {
+        if let Some(event) = seen {
+            let at_ns = clock::monotonic_ns();
+            self.trace.host(at_ns, &event);
+            parent::notify(&NodeNotice::Host { node: self.own(), at_ns, event });
+        }
+    }
+
     fn note(&mut self, event: Event) {
         let at_ns = clock::monotonic_ns();
+        let cause = self.causes.event(&event, at_ns);
+        self.tell(cause);
         parent::notify(&NodeNotice::Raft { node: self.own(), at_ns, event: event.clone() });
         self.trace.raft(at_ns, event);
     }

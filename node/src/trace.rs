@@ -9,6 +9,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use raftian_raft::{Index, NodeId};
+use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::{RaftEvent, clock, files};
 use serde::Serialize;
 
@@ -60,6 +61,10 @@ impl Trace {
     }
 
     pub(crate) fn raft(&mut self, at_ns: u64, event: RaftEvent) {
+        self.write(at_ns, event);
+    }
+
+    pub(crate) fn host(&mut self, at_ns: u64, event: &HostEvent) {
         self.write(at_ns, event);
     }
 

@@ -1,5 +1,6 @@
 //! Events in sentences: what the journal and the nodes' traces say, for people.
 
+use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::{Action, Happening, MemberVerb, NodeState};
 use raftian_rpc::{RaftEvent, RoleKind};
 
@@ -44,6 +45,7 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::NodePaused { node } => format!("{node} paused"),
         Happening::NodeResumed { node } => format!("{node} resumed"),
         Happening::Raft { node, event } => format!("{node} {}", raft(event)),
+        Happening::Host { node, event } => format!("{node} {}", host(event)),
         Happening::Acted { action, resolved } => format!("{} {}", verb(*action), words::resolved(resolved)),
         Happening::MemberChanging { verb, node } => match verb {
             MemberVerb::Add => format!("member add {node}"),
@@ -65,7 +67,7 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
         RaftEvent::Role { role: RoleKind::Leader, term, .. } => format!("leads term {term}"),
         RaftEvent::Role { role: RoleKind::Candidate, term, .. } => format!("stands for election in term {term}"),
         RaftEvent::Role { role: RoleKind::PreCandidate, term, .. } => {
-            format!("asks whether it could win an election (term {term})")
+            format!("asks for pre-votes (term {term})")
         }
         RaftEvent::Role { role: RoleKind::Follower, term, leader: Some(leader) } => {
             format!("follows {leader} in term {term}")
@@ -93,7 +95,24 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
     }
 }
 
-fn verb(action: Action) -> &'static str {
+/// What the host of a server saw, to be read after the server's name.
+pub(crate) fn host(event: &HostEvent) -> String {
+    match event {
+        HostEvent::LeaderSilent { leader, silent_ms } => {
+            format!("stands for election: no heartbeat of {leader} for {}", words::spell_ms(*silent_ms))
+        }
+        HostEvent::VoteRefused { candidate, term, why } => {
+            let why = raftian_why::words::refusal(*why, *candidate);
+            format!("refuses {candidate} its vote for term {term}: {why}")
+        }
+        HostEvent::DiskSlow { sync_us } => {
+            format!("has a slow disk: a sync takes {}", words::spell_ms(sync_us / 1_000))
+        }
+        HostEvent::DiskRecovered => "has a disk that is fast again".to_owned(),
+    }
+}
+
+pub(crate) fn verb(action: Action) -> &'static str {
     match action {
         Action::Kill => "kill",
         Action::Pause => "pause",
@@ -106,7 +125,27 @@ fn verb(action: Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::host_event::Refusal;
+
     use super::*;
+
+    #[test]
+    fn causes_are_sentences_about_a_node() {
+        let n = |name: &str| name.parse().unwrap();
+        let silent = HostEvent::LeaderSilent { leader: n("n1"), silent_ms: 187 };
+        assert_eq!(host(&silent), "stands for election: no heartbeat of n1 for 187 ms");
+        let refused = |why| host(&HostEvent::VoteRefused { candidate: n("n3"), term: 4, why });
+        let behind = Refusal::LogBehind { theirs: (1, 7), own: (2, 9) };
+        assert_eq!(
+            refused(behind),
+            "refuses n3 its vote for term 4: the log of n3 is behind: it ends with term 1 at index 7, its own with term 2 at \
+             index 9"
+        );
+        assert_eq!(
+            refused(Refusal::VotedFor { other: n("n5") }),
+            "refuses n3 its vote for term 4: it has voted for n5"
+        );
+    }
 
     #[test]
     fn times_are_of_the_day() {

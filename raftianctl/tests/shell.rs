@@ -78,7 +78,7 @@ fn what_makes_no_sense_is_wrong_usage_and_says_what_would() {
         ("load --rate 5/s --closed", "cannot be used with"),
         ("wait commit", "commit>=N"),
         ("log --limit 0", "1..=4096"),
-        ("logs 2", "not a node name"),
+        ("logs 2", "not a node selector"),
         ("stop --purge n2", "cannot be used with"),
         ("--lab ../x status", "cannot name a lab"),
         ("nonsense", "unrecognized"),

@@ -11,8 +11,8 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
     ActReport, ActRequest, ClearReport, Event, Fault, FaultId, FaultReport, FaultRequest, Hello, LabServer, LabStatus,
-    LogReport, MemberReport, MemberRequest, PartitionRequest, Question, SnapshotReport, SnapshotRequest, StartReport,
-    StartRequest, StopReport, TransferReport, TransferRequest, WaitReport, WhyReport,
+    LogReport, MemberReport, MemberRequest, PartitionRequest, Question, Resolution, SnapshotReport, SnapshotRequest,
+    StartReport, StartRequest, StopReport, TransferReport, TransferRequest, WaitReport, WhyReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -83,6 +83,10 @@ impl LabServer for Api {
 
     async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport> {
         Ok(self.lab.wait(condition, timeout_ms).await?)
+    }
+
+    async fn resolve(&self, selector: Selector) -> RpcResult<Resolution> {
+        Ok(self.lab.resolved(selector).await?)
     }
 
     async fn why(&self, question: Question) -> RpcResult<WhyReport> {

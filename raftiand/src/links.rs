@@ -24,8 +24,11 @@ use crate::lab::{Lab, closing};
 use crate::observe::resolve;
 use crate::partition::{self, Cut, by_name};
 
-/// How long a partition waits for a leader on the side that can have one.
+/// How long a partition waits for a leader on the side that can have one, at the least.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// So many of the longest election time-outs it waits where these are long.
+const ELECTIONS: u64 = 3;
 
 impl Lab {
     /// Cuts links between groups of nodes.
@@ -51,7 +54,8 @@ impl Lab {
     /// Waits for a leader on the side that can have one, for as long as the partition and patience last.
     async fn with_leader(&self, mut report: FaultReport) -> FaultReport {
         let ends = report.fault.until_ns.map_or(Duration::MAX, |end| Duration::from_nanos(end - report.fault.since_ns));
-        let deadline = Instant::now() + ends.min(ELECTION_PATIENCE);
+        let elections = Duration::from_millis(ELECTIONS * self.state().election_max_ms());
+        let deadline = Instant::now() + ends.min(elections.max(ELECTION_PATIENCE));
         match self.await_leader(report.fault.since_ns, deadline, &mut report.notes).await {
             Ok(leader) => report.leader = leader,
             // The partition is in force, and that is what was asked for.

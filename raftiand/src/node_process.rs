@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: groups, descriptors, pipes; those are `raftian-supervise`'s.
 
+use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -77,6 +78,9 @@ impl Watcher {
             )),
             NodeNotice::Ready { last_index, torn_tail, .. } => self.ready(last_index, torn_tail),
             NodeNotice::Raft { at_ns, event, .. } => self.raft(at_ns, event),
+            NodeNotice::Host { at_ns, event, .. } => {
+                self.lab.journal.record_at(at_ns, Happening::Host { node: self.id, event });
+            }
             // The group knows of it now; it is in `lab.json` from the next time that this is written.
             NodeNotice::ServerProcess { .. } => {}
             NodeNotice::Playing { at_ns } => {
@@ -167,7 +171,11 @@ impl Watcher {
             let intent = node.process.as_ref().and_then(|process| process.intent);
             let (end, reason) = exit_reason(intent, status, self.complaint, last_line);
             // A node whose log is gone must not come back under its old name.
-            let is_lost = end == NodeState::Failed && node.was_ready && !log.exists();
+            let is_segment = |file: io::Result<fs::DirEntry>| {
+                file.is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "wal"))
+            };
+            let has_log = || fs::read_dir(&log).is_ok_and(|mut files| files.any(is_segment));
+            let is_lost = end == NodeState::Failed && node.was_ready && !has_log();
             let note = Note::from(reason.clone());
             node.ended(end, if is_lost { note.hint(Hint::ReplaceMember { node: self.id }) } else { note });
             (end, reason)

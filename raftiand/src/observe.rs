@@ -104,6 +104,15 @@ impl Lab {
         Ok(Facts { nodes: state.ids(), running: state.running(), voters: state.members.voters(), leader })
     }
 
+    /// What a selector names at this moment.
+    ///
+    /// # Errors
+    /// When it names nobody, or nothing that is there.
+    pub(crate) async fn resolved(&self, selector: Selector) -> Result<Resolution, LabError> {
+        let facts = self.facts(&[&selector]).await?;
+        resolve(selector, &facts, &mut self.luck())
+    }
+
     /// A page of the logs of some nodes.
     ///
     /// # Errors

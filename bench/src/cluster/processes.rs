@@ -218,8 +218,8 @@ impl Processes {
             ProcessEvent::Notice(NodeNotice::Raft { node, at_ns, event }) => {
                 self.told.events.push(Turn { node, at_ns, event });
             }
-            // Its group knows.
-            ProcessEvent::Notice(NodeNotice::ServerProcess { .. }) => {}
+            // Its group knows; and causes are for people.
+            ProcessEvent::Notice(NodeNotice::ServerProcess { .. } | NodeNotice::Host { .. }) => {}
             ProcessEvent::Notice(NodeNotice::Playing { at_ns }) => self.told.playing_ns = Some(at_ns),
             ProcessEvent::Notice(NodeNotice::Failed { reason }) => {
                 if let Some(process) = process {

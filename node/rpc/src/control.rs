@@ -21,6 +21,7 @@ use crate::assignment::{HostedGame, Trim};
 use crate::cluster::ClusterId;
 use crate::faults::Rule;
 use crate::game::GameReport;
+use crate::host_event::HostEvent;
 use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
@@ -194,6 +195,15 @@ pub enum NodeNotice {
         /// What.
         event: RaftEvent,
     },
+    /// What its host saw around its server.
+    Host {
+        /// The node.
+        node: NodeId,
+        /// When, on the machine's monotonic clock.
+        at_ns: u64,
+        /// What.
+        event: HostEvent,
+    },
     /// The server runs in a process of its own, a child of the one that was started. Comes before that is ready.
     ServerProcess {
         /// Its number.
@@ -275,8 +285,8 @@ pub struct NodeStatus {
 pub struct DiskStatus {
     /// While a write is pending: how long ago the disk last answered, or was given that write.
     pub pending_ms: Option<u64>,
-    /// How long a write and its sync took lately, in microseconds: an average in which each weighs an eighth; 0 before the
-    /// first.
+    /// How long a write and its sync took lately, in microseconds: an average in which each weighs an eighth, or the last
+    /// one if that was faster; 0 if there was none for ten seconds.
     pub sync_us: u64,
 }
 
@@ -444,6 +454,9 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// Slow enough for a person to watch an election: 2–4 s, with a heartbeat of 500 ms.
+    pub const CLASSROOM: Timing = Timing { election_min_ms: 2_000, election_max_ms: 4_000, heartbeat_ms: 500 };
+
     /// Checks what was typed: 1 ms ≤ heartbeat < shortest election time-out < longest ≤ 60 s.
     ///
     /// # Errors

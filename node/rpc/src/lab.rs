@@ -93,6 +93,10 @@ pub trait Lab {
     #[method(name = "wait")]
     async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport>;
 
+    /// What a selector names at this moment.
+    #[method(name = "resolve")]
+    async fn resolve(&self, selector: Selector) -> RpcResult<Resolution>;
+
     /// Why things are as they are.
     #[method(name = "why")]
     async fn why(&self, question: Question) -> RpcResult<WhyReport>;

@@ -25,6 +25,7 @@ pub mod folder;
 pub mod game;
 pub mod handover;
 pub mod hint;
+pub mod host_event;
 pub mod lab;
 pub mod process;
 pub mod raft;

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use raftian_raft::Persist;
+use raftian_rpc::clock;
 use raftian_rpc::control::NodeConfig;
 use raftian_wal::{Disk, Recovered, Stager, Wal};
 use tokio::sync::mpsc;
@@ -40,19 +41,28 @@ pub(crate) struct Storage {
 #[derive(Debug, Default)]
 struct Figures {
     syncs: AtomicU64,
-    sync_us: AtomicU64,
+    /// An average in which each sync weighs an eighth.
+    average_us: AtomicU64,
+    /// The last sync, and when it ended on the monotonic clock.
+    last_us: AtomicU64,
+    last_ns: AtomicU64,
 }
+
+/// After so long without a sync nobody knows how fast the disk is.
+const LATELY_NS: u64 = 10_000_000_000;
 
 impl Figures {
     /// A batch was written and synced, or failed, since then; so many syncs were done in all.
     fn note(&self, began: Instant, syncs: u64) {
         self.syncs.store(syncs, Ordering::Relaxed);
         let took_us = began.elapsed().as_micros() as u64;
-        let average_us = match self.sync_us.load(Ordering::Relaxed) {
+        let average_us = match self.average_us.load(Ordering::Relaxed) {
             0 => took_us,
             before_us => (7 * before_us + took_us) / 8,
         };
-        self.sync_us.store(average_us, Ordering::Relaxed);
+        self.average_us.store(average_us, Ordering::Relaxed);
+        self.last_us.store(took_us, Ordering::Relaxed);
+        self.last_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
     }
 }
 
@@ -100,9 +110,12 @@ impl Storage {
         self.figures.syncs.load(Ordering::Relaxed)
     }
 
-    /// How long a write and its sync took lately, in microseconds.
+    /// How long a write and its sync took lately, in microseconds; 0 if there was none. One fast sync ends the time of
+    /// slow ones.
     pub(crate) fn sync_us(&self) -> u64 {
-        self.figures.sync_us.load(Ordering::Relaxed)
+        let Figures { average_us, last_us, last_ns, .. } = &*self.figures;
+        let is_recent = last_ns.load(Ordering::Relaxed) + LATELY_NS >= clock::monotonic_ns();
+        if is_recent { average_us.load(Ordering::Relaxed).min(last_us.load(Ordering::Relaxed)) } else { 0 }
     }
 
     /// Writes what is queued and closes the log.
@@ -232,6 +245,6 @@ mod tests {
         let (inbox, mut inputs) = mpsc::unbounded_channel();
         serve(wal, writes, &inbox, |began, syncs| figures.note(began, syncs));
         assert!(matches!(inputs.try_recv(), Ok(Input::Persisted(all)) if all.len() == 1));
-        assert!(figures.sync_us.load(Ordering::Relaxed) >= SYNC.as_micros() as u64);
+        assert!(figures.average_us.load(Ordering::Relaxed) >= SYNC.as_micros() as u64);
     }
 }

@@ -30,6 +30,9 @@ pub(crate) fn node(sight: Sight<'_>, id: NodeId) -> Result<Vec<Note>, String> {
         (Some(server), false) => {
             notes.extend(progress(sight, id));
             notes.extend(does(sight, server));
+            if matches!(server.role, RoleKind::PreCandidate | RoleKind::Candidate) {
+                notes.extend(refusals(sight, server));
+            }
         }
     }
     Ok(notes)
@@ -119,7 +122,11 @@ pub(crate) fn progress(sight: Sight<'_>, id: NodeId) -> Option<Note> {
                     .hint(Hint::PromoteMember { node: id }),
             );
         }
-        PeerProgress { standing: Standing::Leaving, .. } => format!("{id} is leaving the cluster"),
+        PeerProgress { standing: Standing::Leaving, .. } if sight.report(id).is_some() => {
+            format!("{id} is leaving the cluster")
+        }
+        // It has left, and its leader will hear so.
+        PeerProgress { standing: Standing::Leaving, .. } => return None,
         PeerProgress { standing: Standing::Voter, .. } => return None,
     };
     Some(Note::new(text))
@@ -141,6 +148,17 @@ fn does(sight: Sight<'_>, server: &NodeStatus) -> Option<Note> {
         (RoleKind::Candidate, _) => format!("{node} asks for votes in term {term} and {applied}"),
         (RoleKind::PreCandidate, _) => format!("{node} asks for pre-votes, in term {term}, and {applied}"),
     }))
+}
+
+/// Why a node that asks for votes does not get them: what each voter last refused it for.
+fn refusals(sight: Sight<'_>, server: &NodeStatus) -> impl Iterator<Item = Note> {
+    let (candidate, own_term) = (server.node, server.term);
+    let refused = move |voter: NodeId| {
+        let (term, why) = sight.refusal(voter, candidate)?;
+        let why = words::refusal(why, candidate);
+        (term >= own_term).then(|| Note::new(format!("{voter} refuses {candidate} its vote for term {term}: {why}")))
+    };
+    sight.voters().into_iter().filter_map(refused)
 }
 
 /// The verb of an action, as it is typed.

@@ -1,5 +1,6 @@
 //! What the journal knows: when a node went and how, who led before, and how that ended.
 
+use raftian_rpc::host_event::{HostEvent, Refusal};
 use raftian_rpc::lab::{Action, Event, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
 
@@ -120,6 +121,18 @@ impl<'a> Sight<'a> {
         self.events.iter().filter(|event| (before.since_ns..lead.since_ns).contains(&event.at_ns)).any(|event| {
             matches!(&event.what, Happening::Raft { node, event: RaftEvent::TransferStarted { to } }
                 if (*node, *to) == (before.leader, lead.leader))
+        })
+    }
+
+    /// Why a voter last refused a candidate its vote, and of which term.
+    pub(crate) fn refusal(&self, voter: NodeId, asks: NodeId) -> Option<(Term, Refusal)> {
+        self.events.iter().rev().find_map(|event| match &event.what {
+            Happening::Host { node, event: HostEvent::VoteRefused { candidate, term, why } }
+                if (*node, *candidate) == (voter, asks) =>
+            {
+                Some((*term, *why))
+            }
+            _ => None,
         })
     }
 

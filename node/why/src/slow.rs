@@ -3,14 +3,12 @@
 use raftian_rpc::control::{DiskStatus, NodeStatus};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::hint::{Hint, Note};
+use raftian_rpc::host_event::SLOW_SYNC_US;
 
 use crate::{Sight, fault, lead, node, words};
 
 /// A disk that has not answered for so long is named, in milliseconds; its node says so then, too.
 const HUNG_DISK_MS: u64 = 1_000;
-
-/// A disk whose syncs take so long is named, in microseconds: it delays commands more than an idle leader's heartbeats.
-const SLOW_SYNC_US: u64 = 50_000;
 
 /// Elections within this time are said to be many, in nanoseconds.
 const RECENTLY_NS: u64 = 10_000_000_000;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use raftian_rpc::NodeId;
+use raftian_rpc::host_event::Refusal;
 
 /// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`, `18 h 35 min`.
 pub fn spell_ms(ms: u64) -> String {
@@ -50,6 +51,19 @@ pub fn nodes<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
         few => few.iter().map(NodeId::to_string).collect(),
     });
     rows.collect::<Vec<_>>().join(", ")
+}
+
+/// Why a server refused a candidate its vote, in words that follow its name and a colon.
+pub fn refusal(why: Refusal, candidate: NodeId) -> String {
+    match why {
+        Refusal::TermIsOver { own } => format!("its own term is {own}"),
+        Refusal::LeaderAlive { leader } => format!("it hears from the leader {leader}"),
+        Refusal::VotedFor { other } => format!("it has voted for {other}"),
+        Refusal::LogBehind { theirs: (their_term, theirs), own: (own_term, own) } => format!(
+            "the log of {candidate} is behind: it ends with term {their_term} at index {theirs}, its own with term {own_term} \
+             at index {own}"
+        ),
+    }
 }
 
 /// `was` of one, `were` of several.

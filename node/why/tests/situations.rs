@@ -4,6 +4,7 @@ mod stage;
 
 use raftian_rpc::control::Standing;
 use raftian_rpc::faults::Effect;
+use raftian_rpc::host_event::{HostEvent, Refusal};
 use raftian_rpc::lab::{Action, Difference, Divergence, Happening, NodeReport, NodeState};
 use raftian_rpc::{Configuration, RaftEvent, RoleKind};
 use stage::{Stage, n, set};
@@ -248,6 +249,24 @@ fn a_node_that_is_cut_off_from_the_leader() {
     );
     assert_eq!(stage.why("now")[0], format!("n1 leads term 1; n5 is cut off from it by f1 since 12.4 s → {clear}"));
     assert_eq!(stage.why("f1")[1], "n5 is cut off from n1, which leads term 1");
+}
+
+#[test]
+fn a_candidate_whose_log_is_behind() {
+    let mut stage = Stage::healthy(3);
+    stage.act(97_000, Action::Kill, "@leader", &[1]);
+    (stage.server(3).role, stage.server(3).leader, stage.server(3).last_applied) = (RoleKind::PreCandidate, None, 9);
+    let behind = Refusal::LogBehind { theirs: (1, 9), own: (1, 12) };
+    let event = HostEvent::VoteRefused { candidate: n(3), term: 2, why: behind };
+    stage.event(97_200, Happening::Host { node: n(2), event });
+    assert_eq!(
+        stage.why("n3"),
+        [
+            "n3 asks for pre-votes, in term 1, and has applied 9 of 12 committed entries",
+            "n2 refuses n3 its vote for term 2: the log of n3 is behind: it ends with term 1 at index 9, its own with term 1 at \
+             index 12",
+        ]
+    );
 }
 
 #[test]

@@ -1,13 +1,19 @@
-//! `raftianctl logs`: what a node says: its standard error and its trace.
+//! `raftianctl logs`: what nodes say: their standard error and their traces.
 //!
-//! Read from the lab's folder, so that it works for a lab that is down.
+//! Read from the lab's folder, so that it works for a lab that is down. Only selectors that ask for the state of the lab
+//! (`@leader`) take a daemon.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::connect::Http;
+use raftian_rpc::host_event::HostEvent;
+use raftian_rpc::lab::LabClient as _;
+use raftian_rpc::selector::Selector;
 use raftian_rpc::{NodeId, RaftEvent, selector};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,14 +22,15 @@ use crate::cli::Context;
 use crate::connect::no_daemon;
 use crate::failure::{Failure, Kind};
 use crate::output::while_read;
-use crate::story;
+use crate::{story, units};
 
 const EXAMPLES: &str = "\
 Examples:
   raftianctl logs n2
   raftianctl logs n2 -f -n 50
+  raftianctl logs @leader --type voted --since 1m
 
-Times are UTC. Lines of the node's standard error begin with `stderr`.";
+Times are UTC. Lines of a node's standard error begin with `stderr`. --type and --since choose among the lines of the trace.";
 
 /// How often files are looked at for more, while following.
 const LOOK: Duration = Duration::from_millis(100);
@@ -31,19 +38,25 @@ const LOOK: Duration = Duration::from_millis(100);
 /// As much of the end of a file as is read for its last lines.
 const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Show what a node says: its errors, and its turning points
+/// Show what nodes say: their errors, and their turning points
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which node
-    #[arg(value_name = "NODE")]
-    node: NodeId,
+    /// Which nodes: n3, n1-3, n1,n4, @leader and the like
+    #[arg(value_name = "SELECTOR")]
+    nodes: Selector,
     /// Go on with new lines as they come
     #[arg(short, long)]
     follow: bool,
-    /// How many past lines, of the trace and of the errors each
+    /// How many past lines, of the trace and of the errors of each node
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
     lines: usize,
+    /// Only lines of the trace of this type, as `-o json` names their event: role, voted, started, …
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Only lines of the trace from within this time
+    #[arg(long, value_name = "TIME", value_parser = units::duration, allow_hyphen_values = true)]
+    since: Option<Duration>,
 }
 
 /// Where a line comes from, and what it says.
@@ -54,54 +67,124 @@ enum Line {
     Stderr(String),
 }
 
+/// A line with its node.
+#[derive(Debug, Serialize)]
+struct Said {
+    node: NodeId,
+    #[serde(flatten)]
+    line: Line,
+}
+
+/// The files of one node.
+struct Source {
+    node: NodeId,
+    stderr: Tail,
+    trace: Tail,
+}
+
+/// Which lines are shown, and how.
+struct View {
+    kind: Option<String>,
+    since_ns: u64,
+    /// Whether lines name their node.
+    names: bool,
+}
+
 /// Shows the lines.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let folder = context.folder()?;
-    let node = folder.node(selector::meant(args.node, &folder.nodes()).unwrap_or(args.node));
     if !folder.path().exists() {
         return Err(no_daemon(&context.lab));
     }
-    if !node.exists() {
-        let why = format!(
-            "lab `{}` has no node {} (there is no {}); see `raftianctl status`",
-            context.lab,
-            args.node,
-            node.display()
-        );
-        return Err(Failure::new(Kind::Usage, why));
+    let nodes = match args.nodes.as_node() {
+        Some(named) => BTreeSet::from([selector::meant(named, &folder.nodes()).unwrap_or(named)]),
+        None => {
+            let daemon = context.daemon().await?;
+            daemon.ask(async |lab: Http| lab.resolve(args.nodes).await).await?.nodes
+        }
+    };
+    let since_ns = args
+        .since
+        .map_or(0, |since| monotonic_ns().saturating_sub(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)));
+    let view = View { kind: args.kind.map(|kind| kind.replace('-', "_")), since_ns, names: nodes.len() > 1 };
+    let mut sources = Vec::new();
+    for node in nodes {
+        let path = folder.node(node);
+        if !path.exists() {
+            let why = format!(
+                "lab `{}` has no node {node} (there is no {}); see `raftianctl status`",
+                context.lab,
+                path.display()
+            );
+            return Err(Failure::new(Kind::Usage, why));
+        }
+        let (stderr, trace) = (Tail::new(path.join("stderr.log")), Tail::new(path.join("trace.jsonl")));
+        sources.push(Source { node, stderr, trace });
     }
-    let mut trace = Tail::new(node.join("trace.jsonl"));
-    let mut stderr = Tail::new(node.join("stderr.log"));
-    for (tail, line) in [(&mut stderr, stderr_line as fn(String) -> Line), (&mut trace, trace_line)] {
-        let lines = tail.last(args.lines).map_err(|error| tail.unreadable(&error))?;
-        lines.into_iter().try_for_each(|text| show(context, &line(text)))?;
+    for source in &mut sources {
+        let (errors, trace) = source.last(&view, args.lines)?;
+        errors.into_iter().chain(trace).try_for_each(|said| show(context, &view, &said))?;
     }
-    if args.follow { while_read(follow(context, stderr, trace)).await } else { Ok(()) }
+    if args.follow { while_read(follow(context, sources, &view)).await } else { Ok(()) }
 }
 
-async fn follow(context: &Context, mut stderr: Tail, mut trace: Tail) -> Result<(), Failure> {
+async fn follow(context: &Context, mut sources: Vec<Source>, view: &View) -> Result<(), Failure> {
     loop {
         tokio::time::sleep(LOOK).await;
-        for (tail, line) in [(&mut stderr, stderr_line as fn(String) -> Line), (&mut trace, trace_line)] {
-            let lines = tail.more().map_err(|error| tail.unreadable(&error))?;
-            lines.into_iter().try_for_each(|text| show(context, &line(text)))?;
+        for source in &mut sources {
+            let (errors, trace) = source.more(view)?;
+            errors.into_iter().chain(trace).try_for_each(|said| show(context, view, &said))?;
         }
     }
 }
 
-fn stderr_line(text: String) -> Line {
-    Line::Stderr(text)
+impl Source {
+    /// The last lines there are now, of the errors and of the trace.
+    fn last(&mut self, view: &View, count: usize) -> Result<(Vec<Said>, Vec<Said>), Failure> {
+        let last = |mut lines: Vec<Said>| lines.split_off(lines.len().saturating_sub(count));
+        let errors = self.stderr.last().map_err(|error| self.stderr.unreadable(&error))?;
+        let trace = self.trace.last().map_err(|error| self.trace.unreadable(&error))?;
+        Ok((last(self.errors(errors)), last(self.traced(view, trace))))
+    }
+
+    /// The lines that have come since the last look.
+    fn more(&mut self, view: &View) -> Result<(Vec<Said>, Vec<Said>), Failure> {
+        let errors = self.stderr.more().map_err(|error| self.stderr.unreadable(&error))?;
+        let trace = self.trace.more().map_err(|error| self.trace.unreadable(&error))?;
+        Ok((self.errors(errors), self.traced(view, trace)))
+    }
+
+    fn errors(&self, lines: Vec<String>) -> Vec<Said> {
+        lines.into_iter().map(|text| Said { node: self.node, line: Line::Stderr(text) }).collect()
+    }
+
+    fn traced(&self, view: &View, lines: Vec<String>) -> Vec<Said> {
+        let values = lines.into_iter().map(trace_line).filter(|value| view.wants(value));
+        values.map(|value| Said { node: self.node, line: Line::Trace(value) }).collect()
+    }
+}
+
+impl View {
+    /// Whether a line of the trace is to be shown.
+    fn wants(&self, line: &Value) -> bool {
+        let is_recent = line.get("at_ns").and_then(Value::as_u64).is_none_or(|at_ns| at_ns >= self.since_ns);
+        let kind = line.get("event").and_then(Value::as_str);
+        is_recent && self.kind.as_deref().is_none_or(|wanted| kind == Some(wanted))
+    }
 }
 
 /// A line that is no JSON is half of one, torn when the node was killed; it is shown as it is.
-fn trace_line(text: String) -> Line {
-    Line::Trace(serde_json::from_str(&text).unwrap_or(Value::String(text)))
+fn trace_line(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
-fn show(context: &Context, line: &Line) -> Result<(), Failure> {
-    context.output.data(line, |line| match line {
-        Line::Stderr(text) => format!("stderr         {text}"),
-        Line::Trace(value) => traced(value, monotonic_ns(), unix_ms()),
+fn show(context: &Context, view: &View, said: &Said) -> Result<(), Failure> {
+    context.output.data(said, |said| {
+        let name = if view.names { format!("{:<5} ", said.node.to_string()) } else { String::new() };
+        match &said.line {
+            Line::Stderr(text) => format!("{name}stderr         {text}"),
+            Line::Trace(value) => format!("{name}{}", traced(value, monotonic_ns(), unix_ms())),
+        }
     })
 }
 
@@ -115,6 +198,9 @@ fn traced(line: &Value, now_ns: u64, now_unix_ms: u64) -> String {
     };
     if let Ok(event) = RaftEvent::deserialize(line) {
         return format!("{time:<13}  {}", story::raft(&event));
+    }
+    if let Ok(event) = HostEvent::deserialize(line) {
+        return format!("{time:<13}  {}", story::host(&event));
     }
     let event = fields.get("event").and_then(Value::as_str).unwrap_or("?");
     let mut text = format!("{time:<13}  {event}");
@@ -147,12 +233,10 @@ impl Tail {
         Tail { path, offset: 0, partial: Vec::new() }
     }
 
-    /// The last `count` lines there are now. A file that is not there has none.
-    fn last(&mut self, count: usize) -> io::Result<Vec<String>> {
-        let length = self.length()?;
-        self.offset = length.saturating_sub(TAIL_BYTES);
-        let mut lines = self.more()?;
-        Ok(lines.split_off(lines.len().saturating_sub(count)))
+    /// The lines at the end of the file. A file that is not there has none.
+    fn last(&mut self) -> io::Result<Vec<String>> {
+        self.offset = self.length()?.saturating_sub(TAIL_BYTES);
+        self.more()
     }
 
     /// The lines that have come to their end since the last look.
@@ -200,16 +284,24 @@ mod tests {
     fn a_growing_file_is_read_line_by_line() {
         let path = std::env::temp_dir().join(format!("raftianctl-tail-{}", std::process::id()));
         let mut tail = Tail::new(path.clone());
-        assert!(tail.last(5).unwrap().is_empty());
+        assert!(tail.last().unwrap().is_empty());
         let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
         file.write_all(b"one\ntwo\nthr").unwrap();
-        assert_eq!(tail.last(1).unwrap(), ["two"]);
+        assert_eq!(tail.last().unwrap(), ["one", "two"]);
         file.write_all(b"ee\n").unwrap();
         assert_eq!(tail.more().unwrap(), ["three"]);
         assert!(tail.more().unwrap().is_empty());
         fs::write(&path, "new\n").unwrap();
         assert_eq!(tail.more().unwrap(), ["new"]);
         fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn lines_are_chosen_by_type_and_time() {
+        let view = |kind: Option<&str>, since_ns| View { kind: kind.map(str::to_owned), since_ns, names: false };
+        let line = json!({"at_ns": 9, "node": "n2", "event": "voted", "term": 3, "candidate": "n1"});
+        assert!(view(None, 0).wants(&line) && view(Some("voted"), 9).wants(&line));
+        assert!(!view(Some("role"), 0).wants(&line) && !view(None, 10).wants(&line));
     }
 
     #[test]

@@ -26,6 +26,9 @@ Shapes:
 
 --one-way cuts only what earlier groups send to later ones. A node in no group keeps all its links.";
 
+/// How long the daemon may wait for the next leader: three of the longest election time-outs that a lab can have.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// Cut the network between two or more groups of nodes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -61,7 +64,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let one_way = args.one_way;
     let request = PartitionRequest { layout, one_way, for_ms: args.lasting.map(words::millis) };
     let daemon = context.daemon().await?;
-    let call = daemon.ask(async |lab: Http| lab.partition(request).await);
+    let call = daemon.wait(PATIENCE, async |lab: Http| lab.partition(request).await);
     let report = progress::watched(context.output, &daemon, call).await?;
     fault::note_unconfirmed(context, &report);
     context.output.notes(&report.notes);

@@ -23,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   raftianctl start -n 5
   raftianctl start -n 3 --seed 7 --election-timeout 150-300 --heartbeat 50
+  raftianctl --lab slow start --pace classroom
   raftianctl start -n 3 --hosting process --scene dots=1000 --fps-cap none
   raftianctl --lab two start -n 3 --no-wait
   raftianctl start n1
@@ -56,6 +57,10 @@ pub(crate) struct Args {
     /// A number that each node draws its election time-outs from: same seed, same time-outs [default: 1]
     #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
     seed: Option<u64>,
+    /// How fast it runs: `paper` has the times of the paper, `classroom` times of seconds, so that an election can be
+    /// watched [default: paper]
+    #[arg(long, value_name = "PACE", hide_possible_values = true, conflicts_with_all = ["election_timeout", "heartbeat"])]
+    pace: Option<Pace>,
     /// The range election time-outs are drawn from, in milliseconds [default: 150-300]
     #[arg(long, value_name = "MIN-MAX", value_parser = units::range_ms, allow_hyphen_values = true)]
     election_timeout: Option<(u64, u64)>,
@@ -86,6 +91,15 @@ pub(crate) struct Args {
     /// How long all of it may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = units::duration, allow_hyphen_values = true)]
     timeout: Duration,
+}
+
+/// Times that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Pace {
+    /// 150–300 ms, heartbeats every 50 ms
+    Paper,
+    /// 2–4 s, heartbeats every 500 ms
+    Classroom,
 }
 
 /// Where the server of a node runs.
@@ -169,6 +183,11 @@ impl Args {
 
     /// The times, if any was given; the others are then the defaults.
     fn timing(&self) -> Result<Option<Timing>, String> {
+        match self.pace {
+            Some(Pace::Paper) => return Ok(Some(Timing::default())),
+            Some(Pace::Classroom) => return Timing::CLASSROOM.validate().map(Some),
+            None => {}
+        }
         if self.election_timeout.is_none() && self.heartbeat.is_none() {
             return Ok(None);
         }

@@ -18,7 +18,7 @@ Examples:
 Without a question it tells what is wrong now, the most important first. The first line of that is also in `raftianctl \
 status`, and in what commands say that waited in vain for a leader.";
 
-/// Say why there is no leader, or what else is wrong
+/// Say what is wrong, why no node leads, why a node is as it is
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

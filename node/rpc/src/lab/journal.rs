@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Divergence, Fault, FaultId, MemberVerb, NodeState, Resolution};
+use crate::host_event::HostEvent;
 use crate::{Index, NodeId, RaftEvent};
 
 /// An entry of the journal (`events.jsonl`).
@@ -94,6 +95,13 @@ pub enum Happening {
         node: NodeId,
         /// What.
         event: RaftEvent,
+    },
+    /// What the host of a node's server saw around it, at the time the node says.
+    Host {
+        /// The node.
+        node: NodeId,
+        /// What.
+        event: HostEvent,
     },
     /// Somebody did something to nodes.
     Acted {

@@ -132,7 +132,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
         page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
     };
     let fresh = page(&status, false);
-    assert_eq!(columns(&fresh)[3][8..11], ["3fa9c1d2", "–", "1.2"], "{fresh}");
+    assert_eq!(columns(&fresh)[4][8..11], ["3fa9c1d2", "–", "1.2"], "{fresh}");
     let game = GameReport {
         scene: Scene::Attack,
         hosting: Some(Hosting::Thread),
@@ -146,10 +146,10 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
     status.nodes[1].server.as_mut().unwrap().game = Some(game);
     let page = page(&status, false);
     let lines = columns(&page);
-    assert_eq!(lines[1][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
-    assert_eq!(lines[3][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
+    assert_eq!(lines[2][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
+    assert_eq!(lines[4][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
     let port = |line: &str| line.rfind("400").unwrap();
-    assert_eq!(port(page.lines().nth(2).unwrap()), port(page.lines().nth(3).unwrap()), "{page}");
+    assert_eq!(port(page.lines().nth(3).unwrap()), port(page.lines().nth(4).unwrap()), "{page}");
 }
 
 #[test]
