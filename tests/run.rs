@@ -207,3 +207,25 @@ fn a_family_is_played_by_the_beginning_of_its_names() {
     // The logs of figures are shown: n5 overwrites the entry of term 2.
     assert!(ran.contains("\nn1  down               4    1   2   4\n"), "{ran}");
 }
+
+#[test]
+fn a_nemesis_strikes_as_its_seed_says_and_the_cluster_is_judged() {
+    let lab = Lab::new();
+    let temporary = Temporary::of(&lab);
+    let drawn = "nemesis --profile hard --seed 2 --for 20s --print";
+    assert_eq!(lab.ok(drawn), lab.ok(drawn));
+    assert_ne!(lab.ok(drawn), lab.ok(&drawn.replace("--seed 2", "--seed 3")));
+    let ran = temporary.run(&lab, "nemesis --profile gentle --seed 2 --for 3s -n 3 --rate 50/s -o json");
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let outcome: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(outcome["verdict"], "valid", "{outcome}");
+    let lines = outcome["lines"].as_array().unwrap();
+    assert!(lines.len() >= 3, "{outcome}");
+    eventually("nothing is left of the lab", || temporary.is_empty());
+    // What it drew can be played as any scenario.
+    fs::write(lab.home().join("mine.scenario"), lab.ok("nemesis --profile gentle --for 3s --rate 20/s --print"))
+        .unwrap();
+    assert!(lab.ok("run mine.scenario").contains("verdict valid"));
+    assert_eq!(lab.run("nemesis -n 2").code, 2);
+    assert_eq!(lab.run("nemesis --profile harder").code, 2);
+}
