@@ -87,7 +87,10 @@ impl LabEngine {
                 let node = self.whom(*node).await?;
                 let request =
                     SnapshotRequest { selector: Selector::node(node), keep_entries: *keep, timeout_ms: ms(PATIENCE) };
-                let taken = told(self.lab.client.snapshot(request).await).map_err(failed)?;
+                let taken = match told(self.lab.client.snapshot(request).await) {
+                    Ok(taken) => taken,
+                    Err(error) => return not_done(error),
+                };
                 let reasons = taken.refused.into_values().chain(taken.failed.into_values());
                 Ok(reasons.map(|why| format!("not done: {why}")).next())
             }
@@ -134,14 +137,7 @@ impl LabEngine {
         }
         let report = match self.lab.act(verb, these(nodes), false).await {
             Ok(report) => report,
-            // The lab is not in a state for it. The daemon's hints are for one that stays.
-            Err(error) => match error.downcast::<LabError>() {
-                Ok(LabError::Conflict(why)) => {
-                    return Ok(Some(format!("not done: {why}")));
-                }
-                Ok(error) => return Err(Halt::Failed(error.to_string())),
-                Err(error) => return Err(failed(error)),
-            },
+            Err(error) => return not_done(error),
         };
         let untouched: Vec<NodeId> = nodes.iter().copied().filter(|id| !report.changed.contains(id)).collect();
         Ok((!untouched.is_empty())
@@ -261,4 +257,19 @@ fn is_alive(state: NodeState) -> bool {
 
 fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What a daemon's refusal means for an action: it is not done, since the lab is not in a state for it, or has no such node.
+/// The daemon's hints are for a lab that stays.
+///
+/// # Errors
+/// What is wrong with the lab itself.
+fn not_done(error: anyhow::Error) -> Performed<Infallible> {
+    match error.downcast::<LabError>() {
+        Ok(LabError::Conflict(why) | LabError::Usage(why) | LabError::TimedOut(why)) => {
+            Ok(Some(format!("not done: {why}")))
+        }
+        Ok(error) => Err(Halt::Failed(error.to_string())),
+        Err(error) => Err(failed(error)),
+    }
 }

@@ -45,6 +45,7 @@ pub use scenario::{Class, Fate, Label, Lines, Scenario, Statement, Step, Which, 
 pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
 pub use view::{Life, MAX_ENTRIES_SEEN, NodeView};
 pub use words::{Micros, Unreadable, nearest};
+pub use write::Resolved;
 
 /// All that can be said in a scenario: a page for people, with an example of everything.
 pub const GRAMMAR: &str = include_str!("../../../docs/scenarios.md");

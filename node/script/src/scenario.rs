@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use raftian_faults::Effect;
 use raftian_raft::{AppendReply, Body, Change, Configuration, Index, Message, NodeId, Reply, Term};
 
 use crate::condition::Condition;
@@ -255,6 +256,34 @@ impl PartialEq for Step {
 }
 
 impl Scenario {
+    /// Makes all its times so many times as long: time-outs, links, and when its steps come.
+    pub fn slow_down(&mut self, times: u32) {
+        let Plan { election_timeout, heartbeat_interval, effects, link_effects, client_patience_us, .. } =
+            &mut self.plan;
+        let us = u64::from(times);
+        *election_timeout = election_timeout.start * times..election_timeout.end * times;
+        *heartbeat_interval *= times;
+        *client_patience_us *= us;
+        effects.iter_mut().chain(link_effects.iter_mut().map(|link| &mut link.effect)).for_each(
+            |effect| match effect {
+                Effect::Latency { delay_ms, jitter_ms } => {
+                    (*delay_ms, *jitter_ms) = (*delay_ms * f64::from(times), *jitter_ms * f64::from(times));
+                }
+                Effect::Reorder { by_ms, .. } => *by_ms *= f64::from(times),
+                Effect::Drop { .. } | Effect::Duplicate { .. } => {}
+            },
+        );
+        for step in &mut self.steps {
+            step.at_us = step.at_us.map(|at_us| at_us * us);
+            match &mut step.statement {
+                Statement::Advance(passes_us) => *passes_us *= us,
+                Statement::Do(Action::Clog { for_us, .. }) => *for_us *= us,
+                Statement::Expect { within_us, .. } => *within_us *= us,
+                _ => {}
+            }
+        }
+    }
+
     /// Nothing happens to such a cluster, and nothing is said of it.
     pub(crate) fn quiet(plan: Plan) -> Scenario {
         let [title, source, see, differs] = [const { String::new() }; 4];
@@ -278,5 +307,42 @@ impl Scenario {
         let actions = actions.iter().map(|timed| step(timed.at_us, Statement::Do(timed.action.clone())));
         let steps = actions.chain([step(*end_us, Statement::Finish)]).collect();
         Scenario { seed: *seed, mutant, steps, ..Scenario::quiet(plan.clone()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FIGURES;
+
+    #[test]
+    fn a_scenario_with_all_its_settings_reads_back_as_the_same() {
+        for figure in FIGURES {
+            let scenario = figure.scenario();
+            let text = scenario.resolved().to_string();
+            let read: Scenario = text.parse().unwrap_or_else(|error| panic!("{}: {error}\n{text}", figure.name));
+            assert_eq!(read.to_string(), scenario.to_string(), "{}", figure.name);
+            assert!(text.contains("\nheartbeat ") && text.contains("\npre_vote "), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_times_become_as_many_times_as_long() {
+        let text = "servers 3\nlinks latency 2ms jitter 1ms\nkill n1\nadvance 300ms\nat 1s heal\n\
+                    expect leader none within 100ms\n";
+        let mut scenario: Scenario = text.parse().unwrap();
+        scenario.slow_down(10);
+        let slow = scenario.to_string();
+        for part in [
+            "election 1500ms..3s\n",
+            "heartbeat 500ms\n",
+            "links latency 20ms jitter 10ms\n",
+            "advance 3s\n",
+            "at 10s heal\n",
+            "within 1s\n",
+        ] {
+            assert!(slow.contains(part), "{part} in\n{slow}");
+        }
+        slow.parse::<Scenario>().unwrap();
     }
 }

@@ -254,8 +254,8 @@ fn number(text: &str) -> Option<f64> {
     if plain { text.parse().ok() } else { None }
 }
 
-/// Writes what a scenario says before anything happens.
-pub(crate) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Writes what a scenario says before anything happens; with `all`, also what is so without it.
+pub(crate) fn write(scenario: &Scenario, all: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Scenario { title, source, see, differs, seed, mutant, plan, steps: _, lines: _ } = scenario;
     for (word, text) in PROSE.into_iter().zip([title, source, see, differs]) {
         if !text.is_empty() {
@@ -269,7 +269,7 @@ pub(crate) fn write(scenario: &Scenario, f: &mut fmt::Formatter<'_>) -> fmt::Res
     }
     let quiet = told(&Plan::quiet(plan.founders));
     let told = told(plan);
-    told.iter().filter(|line| !quiet.contains(line)).try_for_each(|line| writeln!(f, "{line}"))?;
+    told.iter().filter(|line| all || !quiet.contains(line)).try_for_each(|line| writeln!(f, "{line}"))?;
     plan.server_settings.iter().try_for_each(|(node, settings)| writeln!(f, "{node}{settings}"))?;
     plan.effects.iter().try_for_each(|effect| writeln!(f, "links {}", spelt(effect)))?;
     plan.link_effects.iter().try_for_each(|LinkEffect { from, to, effect }| {

@@ -15,8 +15,26 @@ use crate::words::Micros;
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        setup::write(self, f)?;
+        setup::write(self, false, f)?;
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// A scenario that is written with all its settings, those that are as they are without a word too.
+#[derive(Clone, Copy, Debug)]
+pub struct Resolved<'a>(&'a Scenario);
+
+impl Scenario {
+    /// This scenario, to be written with all its settings.
+    pub fn resolved(&self) -> Resolved<'_> {
+        Resolved(self)
+    }
+}
+
+impl fmt::Display for Resolved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        setup::write(self.0, true, f)?;
+        self.0.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
     }
 }
 

@@ -39,6 +39,9 @@ Examples:
   raftianctl run split_brain --engine processes
   raftianctl run fig8_d --step
   raftianctl run fig8
+  raftianctl run split_brain --engine processes --slow 10
+  raftianctl run fig8_unreliable --seeds 1..100
+  raftianctl run fig7_a --resolved > mine.scenario
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
 
 `fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; \
@@ -66,7 +69,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE|NAME", required_unless_present = "list")]
     scenario: Option<PathBuf>,
     /// List the scenarios that come with raftian, and the engines that can play them
-    #[arg(long, conflicts_with_all = ["scenario", "seed", "repeat", "engine", "step", "logs"])]
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "seeds", "repeat", "engine", "step", "logs", "slow", "resolved"])]
     list: bool,
     /// Stop before every line, show the logs, and go on at Enter
     #[arg(long)]
@@ -80,6 +83,15 @@ pub(crate) struct Args {
     /// The seed, instead of the scenario's own
     #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
     seed: Option<u64>,
+    /// Play it with each of these seeds: 1..100
+    #[arg(long, value_name = "FIRST..LAST", value_parser = sim::range, conflicts_with_all = ["seed", "repeat"])]
+    seeds: Option<(u64, u64)>,
+    /// All its times so many times as long, for eyes
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    slow: u32,
+    /// Print the scenario with all its settings, and play nothing
+    #[arg(long)]
+    resolved: bool,
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
@@ -186,13 +198,19 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     if args.step && context.output.is_json() {
         return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
     }
-    if args.repeat > 1 && args.keeping.out.is_some() {
-        return Err(Failure::new(Kind::Usage, "--out is for one run; leave out --repeat, or --out"));
+    let is_one = args.repeat == 1 && args.seeds.is_none();
+    if !is_one && args.keeping.out.is_some() {
+        return Err(Failure::new(Kind::Usage, "--out is for one run; leave out --repeat and --seeds, or --out"));
     }
-    let pieces = pieces(context, wanted)?;
+    let mut pieces = pieces(context, wanted)?;
+    pieces.iter_mut().for_each(|piece| piece.scenario.slow_down(args.slow));
     let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
     let showing = Showing { logs: args.logs, step: args.step };
-    let keeps_all = args.repeat == 1;
+    if args.resolved {
+        let texts = runs.iter().map(|piece| piece.scenario.resolved().to_string()).collect::<Vec<_>>();
+        return context.output.text(&texts.join("\n")).map(|()| 0);
+    }
+    let keeps_all = is_one;
     let playing = Playing { engine: args.engine, showing, keeping: args.keeping, maker: Maker::Run, keeps_all };
     play(context, &playing, runs, interrupt).await
 }
@@ -287,9 +305,12 @@ impl Tally {
 
 /// The scenario with one seed after another.
 fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
-    let first = args.seed.unwrap_or(piece.scenario.seed);
+    let (first, count) = match args.seeds {
+        Some((first, last)) => (first, (last - first).saturating_add(1)),
+        None => (args.seed.unwrap_or(piece.scenario.seed), args.repeat),
+    };
     let piece = piece.clone();
-    (0..args.repeat).map(move |at| {
+    (0..count).map(move |at| {
         let scenario = Scenario { seed: first.wrapping_add(at), ..piece.scenario.clone() };
         Piece { scenario, ..piece.clone() }
     })

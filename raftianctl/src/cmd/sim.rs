@@ -102,7 +102,7 @@ pub(crate) fn hush(settings: &Settings) {
 }
 
 /// A range of numbers, both ends included: `1..10000`, or one alone: `7`.
-fn range(text: &str) -> Result<(u64, u64), String> {
+pub(crate) fn range(text: &str) -> Result<(u64, u64), String> {
     let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     let (first, last) = text.split_once("..").unwrap_or((text, text));
     match (number(first), number(last)) {
