@@ -168,6 +168,14 @@ fn disks_that_hang_or_are_slow() {
 }
 
 #[test]
+fn commands_that_wait_for_a_quorum() {
+    let mut stage = Stage::healthy(3);
+    stage.server(1).last_index = 5_012;
+    let line = "5000 entries of n1 wait for a quorum: its log ends at 5012, and the commit index is 12";
+    assert_eq!(stage.why("slow"), [line]);
+}
+
+#[test]
 fn an_entry_that_is_not_committed() {
     let mut stage = Stage::healthy(5);
     stage.server(1).last_index = 14;
