@@ -23,33 +23,26 @@ pub(crate) struct Line {
 
 /// The attempts of one node to be elected, while nothing else happens.
 struct Attempts<'a> {
-    /// Where the first stands among the lines.
-    place: usize,
-    events: Vec<&'a Event>,
+    /// Its events, each with its place among the lines.
+    events: Vec<(usize, &'a Event)>,
     asked: usize,
     terms: (Term, Term),
 }
 
 /// The lines of these events. `all` is the whole journal, as far as it is known, to find what began an attempt.
 pub(crate) fn lines(events: &[&Event], all: &[Event]) -> Vec<Line> {
-    let mut lines: Vec<Vec<Line>> = Vec::new();
+    let mut lines: Vec<Option<Line>> = events.iter().map(|event| Some(line(event))).collect();
     let mut open: BTreeMap<NodeId, Attempts<'_>> = BTreeMap::new();
-    for event in events {
+    for (place, event) in events.iter().enumerate() {
         match attempt(event, &open) {
             Some((node, term, asks)) => {
-                let place = lines.len();
-                let attempts = open.entry(node).or_insert_with(|| {
-                    lines.push(Vec::new());
-                    Attempts { place, events: Vec::new(), asked: 0, terms: (term, term) }
-                });
-                attempts.events.push(event);
+                let new = || Attempts { events: Vec::new(), asked: 0, terms: (term, term) };
+                let attempts = open.entry(node).or_insert_with(new);
+                attempts.events.push((place, event));
                 attempts.asked += usize::from(asks);
                 attempts.terms.1 = term;
             }
-            None => {
-                close(&mut open, &mut lines, all);
-                lines.push(vec![line(event)]);
-            }
+            None => close(&mut open, &mut lines, all),
         }
     }
     close(&mut open, &mut lines, all);
@@ -72,18 +65,16 @@ fn attempt(event: &Event, open: &BTreeMap<NodeId, Attempts<'_>>) -> Option<(Node
     }
 }
 
-fn close(open: &mut BTreeMap<NodeId, Attempts<'_>>, lines: &mut [Vec<Line>], all: &[Event]) {
-    for (node, Attempts { place, events, asked, terms: (first, last) }) in std::mem::take(open) {
-        lines[place] = match (asked >= MANY, events.first(), events.last()) {
-            (true, Some(begin), Some(end)) => {
-                let took = spell_ms(end.at_ns.saturating_sub(begin.at_ns) / 1_000_000);
-                let terms = if first == last { format!("term {first}") } else { format!("terms {first}–{last}") };
-                let began = cause(begin, all).map_or(String::new(), |cause| format!(", since {cause}"));
-                let text = format!("{node} asked for votes {asked} times, {terms}, {took}{began}");
-                vec![Line { unix_ms: begin.unix_ms, text }]
-            }
-            _ => events.into_iter().map(line).collect(),
-        };
+/// Something else has happened: attempts that were many become one line, in the place of the first.
+fn close(open: &mut BTreeMap<NodeId, Attempts<'_>>, lines: &mut [Option<Line>], all: &[Event]) {
+    for (node, Attempts { events, asked, terms: (first, last) }) in std::mem::take(open) {
+        let ([(place, begin), ..], [.., (_, end)], true) = (&events[..], &events[..], asked >= MANY) else { continue };
+        events.iter().for_each(|(place, _)| lines[*place] = None);
+        let took = spell_ms(end.at_ns.saturating_sub(begin.at_ns) / 1_000_000);
+        let terms = if first == last { format!("term {first}") } else { format!("terms {first}–{last}") };
+        let began = cause(begin, all).map_or(String::new(), |cause| format!(", since {cause}"));
+        let text = format!("{node} asked for votes {asked} times, {terms}, {took}{began}");
+        lines[*place] = Some(Line { unix_ms: begin.unix_ms, text });
     }
 }
 
@@ -152,6 +143,13 @@ mod tests {
                 "n3 leads term 4",
             ]
         );
+    }
+
+    #[test]
+    fn a_few_attempts_stay_where_they_were() {
+        let what = [3, 4, 3, 4].map(|number| role(number, RoleKind::PreCandidate, 3, None));
+        let asks = |number: u16| format!("n{number} asks for pre-votes (term 3)");
+        assert_eq!(told(&journal(what.into())), [asks(3), asks(4), asks(3), asks(4)]);
     }
 
     #[test]

@@ -68,19 +68,21 @@ impl Drop for Cleared {
     }
 }
 
-/// `3 of 5 nodes up; no leader for 1.2 s: n1, which led term 1, was killed; n3 asks for votes in term 2`.
+/// `no leader for 1.2 s: n1, which led term 1, was killed; n3 asks for votes in term 2`; while nodes start, how many are up.
 fn standing(status: &LabStatus) -> String {
     let count = |state| status.nodes.iter().filter(|node| node.state == state).count();
+    if let (None, Some(reason), 0) = (status.leader, status.reasons.first(), count(NodeState::Starting)) {
+        return reason.to_string();
+    }
     let mut parts = vec![format!("{} of {} up", count(NodeState::Running), crate::words::nodes(status.nodes.len()))];
     for (state, word) in [(NodeState::Paused, "paused"), (NodeState::Failed, "failed")] {
         if count(state) > 0 {
             parts.push(format!("{} {word}", count(state)));
         }
     }
-    let leader = match (status.leader, status.reasons.first()) {
-        (Some(leader), _) => format!("{leader} leads term {}", status.term),
-        (None, Some(reason)) => reason.to_string(),
-        (None, None) => "waiting for a leader".to_owned(),
+    let leader = match status.leader {
+        Some(leader) => format!("{leader} leads term {}", status.term),
+        None => "waiting for a leader".to_owned(),
     };
     format!("{}; {leader}", parts.join(", "))
 }

@@ -59,15 +59,14 @@ impl Lab {
     async fn not_so(&self, condition: Condition, timeout_ms: u64, missing: Option<String>) -> Note {
         let status = self.status().await;
         let not_so = format!("`{condition}` did not come true in {timeout_ms} ms");
-        match missing {
+        let (start, hints) = match missing {
             // The reason line says why no node leads.
-            None => status.reasons[0].clone().within(|why| format!("{not_so}; {why}")),
-            Some(missing) => {
-                let disks = status.nodes.iter().filter_map(|node| raftian_why::disk_trouble(node.server.as_ref()?));
-                let texts: Vec<String> = std::iter::once(missing).chain(disks.map(|note| note.text)).collect();
-                format!("{not_so}: {}", texts.join("; ")).into()
-            }
-        }
+            None => (format!("{not_so}; {}", status.reasons[0]), status.reasons[0].hints.clone()),
+            Some(missing) => (format!("{not_so}: {missing}"), Vec::new()),
+        };
+        let disks = status.nodes.iter().filter_map(|node| raftian_why::disk_trouble(node.server.as_ref()?));
+        let texts: Vec<String> = std::iter::once(start).chain(disks.map(|disk| disk.text)).collect();
+        Note { text: texts.join("; "), hints }
     }
 
     async fn scene(&self) -> Result<Scene, LabError> {

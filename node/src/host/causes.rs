@@ -28,6 +28,8 @@ impl Causes {
             Body::Request(Request::AppendEntries(_) | Request::InstallSnapshot(_)) => {
                 self.heard = Some((message.from, at_ns));
             }
+            // It is the leader's wish that the server stands for election.
+            Body::Request(Request::TimeoutNow) => self.heard = None,
             Body::Request(Request::PreVote(last) | Request::RequestVote { last, .. }) => {
                 self.asked.insert(message.from, (message.call, message.term, *last));
             }
@@ -121,6 +123,9 @@ mod tests {
         let silent = HostEvent::LeaderSilent { leader: n(2), silent_ms: 187 };
         assert_eq!(causes.event(&role(RoleKind::PreCandidate), 1_187_900_000), Some(silent));
         assert_eq!(causes.event(&role(RoleKind::PreCandidate), 1_400_000_000), None);
+        causes.request(&message(2, 1, 3, 2, heartbeat()), 2_000_000_000);
+        causes.request(&message(2, 1, 3, 3, Body::Request(Request::TimeoutNow)), 2_010_000_000);
+        assert_eq!(causes.event(&role(RoleKind::Candidate), 2_010_000_000), None, "its leader wants it to lead");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{Action, NodeState};
 use raftian_rpc::{NodeId, RoleKind};
 
+use crate::quorum::impossible;
 use crate::{Sight, lead, slow, words};
 
 /// Why a node is as it is.
@@ -32,6 +33,7 @@ pub(crate) fn node(sight: Sight<'_>, id: NodeId) -> Result<Vec<Note>, String> {
             notes.extend(does(sight, server));
             if matches!(server.role, RoleKind::PreCandidate | RoleKind::Candidate) {
                 notes.extend(refusals(sight, server));
+                notes.extend(impossible(sight));
             }
         }
     }
@@ -150,15 +152,18 @@ fn does(sight: Sight<'_>, server: &NodeStatus) -> Option<Note> {
     }))
 }
 
-/// Why a node that asks for votes does not get them: what each voter last refused it for.
+/// Why a node that asks for votes does not get them: what each voter that runs refuses it for.
 fn refusals(sight: Sight<'_>, server: &NodeStatus) -> impl Iterator<Item = Note> {
-    let (candidate, own_term) = (server.node, server.term);
+    let candidate = server.node;
+    // A pre-candidate asks for the term after its own.
+    let asked = server.term + u64::from(server.role == RoleKind::PreCandidate);
     let refused = move |voter: NodeId| {
-        let (term, why) = sight.refusal(voter, candidate)?;
+        let (term, why) = sight.refusal(voter, candidate).filter(|(term, _)| *term >= asked)?;
         let why = words::refusal(why, candidate);
-        (term >= own_term).then(|| Note::new(format!("{voter} refuses {candidate} its vote for term {term}: {why}")))
+        Some(Note::new(format!("{voter} refuses {candidate} its vote for term {term}: {why}")))
     };
-    sight.voters().into_iter().filter_map(refused)
+    let running = sight.running();
+    sight.voters().into_iter().filter(move |voter| running.contains(voter)).filter_map(refused)
 }
 
 /// The verb of an action, as it is typed.

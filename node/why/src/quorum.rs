@@ -113,6 +113,8 @@ impl<'a> Sight<'a> {
             };
             groups.entry((when, how)).or_default().insert(*node);
         }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, nodes)| nodes.first().copied());
         let phrases = groups.iter().map(|((when, how), nodes)| {
             let (count, names) = (nodes.len(), words::nodes(nodes));
             match (when.as_str(), *how) {

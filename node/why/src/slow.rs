@@ -10,6 +10,9 @@ use crate::{Sight, fault, lead, node, words};
 /// A disk that has not answered for so long is named, in milliseconds; its node says so then, too.
 const HUNG_DISK_MS: u64 = 1_000;
 
+/// So many entries that are not committed are more than what is on its way.
+const MANY_ENTRIES: u64 = 1_000;
+
 /// Elections within this time are said to be many, in nanoseconds.
 const RECENTLY_NS: u64 = 10_000_000_000;
 
@@ -21,6 +24,7 @@ pub(crate) fn slow(sight: Sight<'_>) -> Vec<Note> {
     let Some(leader) = sight.leader() else { return lead::absent(sight) };
     let mut notes: Vec<Note> =
         sight.servers().filter_map(hung_disk).chain(sight.servers().filter_map(slow_disk)).collect();
+    notes.extend(backlog(leader));
     notes.extend(delays(sight));
     notes.extend(unrest(sight));
     notes.extend(sight.voters().into_iter().filter_map(|id| node::rolled_back(sight, id)));
@@ -55,6 +59,18 @@ pub(crate) fn slow_disk(server: &NodeStatus) -> Option<Note> {
     let is_slow = hung_disk(server).is_none() && sync_us >= SLOW_SYNC_US;
     is_slow.then(|| {
         Note::new(format!("{}: its disk is slow, a sync takes {}", server.node, words::spell_ms(sync_us / 1_000)))
+    })
+}
+
+/// Commands that wait for a quorum to store them. There is a limit to their bytes, at which the leader takes no more.
+fn backlog(leader: &NodeStatus) -> Option<Note> {
+    let NodeStatus { node, last_index, commit_index, .. } = leader;
+    let waiting = last_index.saturating_sub(*commit_index);
+    (waiting >= MANY_ENTRIES).then(|| {
+        Note::new(format!(
+            "{waiting} entries of {node} wait for a quorum: its log ends at {last_index}, and the commit index is \
+             {commit_index}"
+        ))
     })
 }
 

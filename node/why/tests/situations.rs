@@ -168,6 +168,14 @@ fn disks_that_hang_or_are_slow() {
 }
 
 #[test]
+fn commands_that_wait_for_a_quorum() {
+    let mut stage = Stage::healthy(3);
+    stage.server(1).last_index = 5_012;
+    let line = "5000 entries of n1 wait for a quorum: its log ends at 5012, and the commit index is 12";
+    assert_eq!(stage.why("slow"), [line]);
+}
+
+#[test]
 fn an_entry_that_is_not_committed() {
     let mut stage = Stage::healthy(5);
     stage.server(1).last_index = 14;
@@ -257,15 +265,24 @@ fn a_candidate_whose_log_is_behind() {
     stage.act(97_000, Action::Kill, "@leader", &[1]);
     (stage.server(3).role, stage.server(3).leader, stage.server(3).last_applied) = (RoleKind::PreCandidate, None, 9);
     let behind = Refusal::LogBehind { theirs: (1, 9), own: (1, 12) };
-    let event = HostEvent::VoteRefused { candidate: n(3), term: 2, why: behind };
-    stage.event(97_200, Happening::Host { node: n(2), event });
+    for (number, term, why) in [(2, 2, behind), (1, 2, behind)] {
+        let event = HostEvent::VoteRefused { candidate: n(3), term, why };
+        stage.event(97_200, Happening::Host { node: n(number), event });
+    }
     assert_eq!(
         stage.why("n3"),
         [
             "n3 asks for pre-votes, in term 1, and has applied 9 of 12 committed entries",
             "n2 refuses n3 its vote for term 2: the log of n3 is behind: it ends with term 1 at index 9, its own with term 1 at \
              index 12",
-        ]
+        ],
+        "what a dead node refused counts for nothing"
+    );
+    stage.act(99_000, Action::Kill, "n2", &[2]);
+    assert_eq!(
+        stage.why("n3")[1],
+        "no leader: 1 of 3 nodes run, 2 are needed (n1 was killed 3 s ago, n2 was killed 1 s ago) → \
+         [{\"do\":\"restart\",\"nodes\":[\"n1\"]}]"
     );
 }
 

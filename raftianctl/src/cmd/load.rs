@@ -169,6 +169,10 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
         run.verdict(&Judgement { summary: Some(report.summary.clone()), ..Judgement::default() })?;
     }
     let status = tokio::time::timeout(QUICK, lab.status()).await.ok().and_then(Result::ok);
+    if let Some(status) = status.as_ref().filter(|status| status.leader.is_none()) {
+        // The reason line: commands that had no outcome waited for a leader.
+        context.output.notes(&status.reasons[..status.reasons.len().min(1)]);
+    }
     let board = status.as_ref().and_then(Board::of);
     let report = LoadReport { board, run: kept.as_ref().map(KeptAt::of), ..report };
     context.output.report(&report, summary)?;
