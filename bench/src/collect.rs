@@ -25,7 +25,7 @@ use serde::Serialize;
 
 pub use self::follow::Following;
 use self::follow::Read;
-use self::followed::{Followed, Wanted};
+pub(crate) use self::followed::{Followed, Wanted};
 use crate::lab::{Lab, told};
 
 /// What the nodes of a lab left behind.
@@ -53,6 +53,19 @@ pub struct Evidence {
 pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
     let converged = converged(lab, timeout).await;
     read_all(lab, Read::default(), history_is_complete, converged).await
+}
+
+/// The same, where the logs were read along by whoever moved the nodes by hand.
+///
+/// # Errors
+/// Those of [`collect()`].
+pub(crate) async fn collect_after(
+    lab: &Lab,
+    logs: BTreeMap<NodeId, Followed>,
+    timeout: Duration,
+) -> anyhow::Result<Evidence> {
+    let converged = converged(lab, timeout).await;
+    read_all(lab, Read { snapshot: None, logs }, true, converged).await
 }
 
 impl Following {

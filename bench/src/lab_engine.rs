@@ -62,7 +62,7 @@ pub struct LabEngine {
     cuts: Vec<FaultId>,
     clients: Clients,
     hands: Hands,
-    /// What reads the logs while they grow, up to the end.
+    /// What reads the logs while they grow, up to the end; nothing where nodes are moved by hand.
     logs: Option<Following>,
     ending: Option<Ending>,
     /// The nodes and what is between them, if they are moved by hand; time is theirs then.
@@ -106,7 +106,10 @@ impl LabEngine {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
         let whereabouts = Whereabouts::of(&lab).await?;
-        let logs = Some(Following::begin(&whereabouts).await?);
+        let logs = match by_hand {
+            Some(_) => None,
+            None => Some(Following::begin(&whereabouts).await?),
+        };
         Ok(LabEngine {
             clients: Clients::new(plan, &whereabouts),
             hands: Hands::default(),

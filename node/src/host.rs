@@ -155,7 +155,7 @@ impl Host {
                 break ending;
             }
             self.turn();
-            if inputs.is_empty() {
+            if self.hand.is_some() && inputs.is_empty() {
                 self.tell_settled();
             }
         };
@@ -304,7 +304,8 @@ impl Host {
             Effect::Command(client, outcome) => client.tell(self.own(), outcome),
             Effect::Read(client, outcome) => client.tell(self.own(), outcome),
             Effect::Snapshot(asker, outcome) => self.tell_of_snapshot(asker, outcome),
-            Effect::Applied { applied, .. } => {
+            Effect::Applied { entry, applied } => {
+                self.hand.iter_mut().for_each(|hand| hand.applied(&entry));
                 if let Some(orders) = &self.orders {
                     orders.applied(&applied);
                 }

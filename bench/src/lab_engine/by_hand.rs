@@ -31,6 +31,7 @@ use raftian_script::{Halt, Label, Plan, Scenario, Which};
 use self::node::{Answered, Node, STEP_PATIENCE};
 use self::queue::{Envelope, Event, MessageId, Queue};
 use super::failed;
+use crate::collect::{Followed, Wanted};
 use crate::lab::Lab;
 
 pub(super) use self::fit::{has_steps_by_hand, refusal, setting};
@@ -70,6 +71,8 @@ pub(super) struct ByHand {
     /// After so long a call is given up, if calls are.
     call_patience_us: Option<u64>,
     events: u64,
+    /// What the nodes have applied, read along: a node discards what its snapshot stands for.
+    logs: BTreeMap<NodeId, Followed>,
 }
 
 /// The place of a node among the others.
@@ -97,6 +100,7 @@ impl ByHand {
             random: fastrand::Rng::with_seed(scenario.seed),
             call_patience_us: call_patience_us(plan),
             events: 0,
+            logs: BTreeMap::new(),
             lab,
         };
         for at in 0..by_hand.nodes.len() {
@@ -109,6 +113,11 @@ impl ByHand {
 
     pub(super) fn now_us(&self) -> u64 {
         self.now_us
+    }
+
+    /// What the nodes have applied.
+    pub(super) fn take_logs(&mut self) -> BTreeMap<NodeId, Followed> {
+        std::mem::take(&mut self.logs)
     }
 
     /// How many such messages were sent.
@@ -267,7 +276,11 @@ impl ByHand {
     async fn tell(&mut self, at: usize, what: Move) -> Done {
         let settled = self.nodes[at].step(self.now_us, !self.ignores_clocks, what).await?;
         let answered = self.nodes[at].settled(&settled).await;
-        let Settled { sent, .. } = settled;
+        let Settled { sent, applied, .. } = settled;
+        if let Some(page) = applied {
+            let log = self.logs.entry(page.node).or_default();
+            log.take_in(&page, Wanted::Committed).map_err(failed)?;
+        }
         for Answered { request, reply, .. } in answered {
             match reply {
                 Some(reply) => self.post(reply, false, false)?,

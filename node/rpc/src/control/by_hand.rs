@@ -10,12 +10,11 @@
 //!
 //! Deliberately absent: what becomes of a letter; whoever moves the nodes is their network.
 
-use std::collections::BTreeMap;
-
 use raftian_apps::Limits;
 use raftian_raft::Options;
 use serde::{Deserialize, Serialize};
 
+use super::LogPage;
 use crate::raft::Letter;
 use crate::{Configuration, Index, NodeId, Term};
 
@@ -39,8 +38,8 @@ pub struct DiskContent {
     pub log: Vec<Term>,
     /// A snapshot stands for the entries up to here; 0 without one.
     pub snapshot: Index,
-    /// The entries that are configurations.
-    pub members: BTreeMap<Index, Configuration>,
+    /// The entries that are configurations. A list, since the indexes are no strings.
+    pub members: Vec<(Index, Configuration)>,
 }
 
 /// Settings of the core, the driver and the application.
@@ -138,7 +137,7 @@ pub enum Move {
 }
 
 /// How a node stands after a step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Settled {
     /// The requests that it wanted to send since it was last asked, in order.
     pub sent: Vec<Sent>,
@@ -148,6 +147,8 @@ pub struct Settled {
     pub writes: Vec<u64>,
     /// When it wants to look at its clock, on that clock; `None` before it knows its peers.
     pub deadline_us: Option<u64>,
+    /// The entries that it has applied since it was last asked, and how far it is with them; `None` if there are none.
+    pub applied: Option<LogPage>,
 }
 
 /// A request that a node wanted to send.
