@@ -55,7 +55,7 @@ pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) ->
     read_all(lab, Read::default(), history_is_complete, converged).await
 }
 
-/// The same, where the logs were read along by whoever moved the nodes by hand.
+/// The same, where an engine that moves the nodes by hand has read the logs along.
 ///
 /// # Errors
 /// Those of [`collect()`].

@@ -97,7 +97,7 @@ impl LabEngine {
             true => Some(ByHand::begin(lab.clone(), scenario).await?),
             false => None,
         };
-        // Where nodes are moved by hand, links are as whoever moves them says.
+        // Where nodes are moved by hand, the engine delays messages itself.
         let plan_of_links = by_hand.is_none().then_some(plan);
         for effect in plan_of_links.iter().flat_map(|plan| &plan.effects) {
             disturb(&lab, *effect, everyone(), everyone()).await?;

@@ -59,7 +59,7 @@ pub(crate) struct Host {
     epoch: Instant,
     /// The last report of the game.
     game: Option<GameReport>,
-    /// What waits for whoever moves it, if it is moved by hand.
+    /// What waits for steps by hand, if it is moved so.
     hand: Option<Hand>,
 }
 

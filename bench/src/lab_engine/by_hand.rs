@@ -28,7 +28,7 @@ use raftian_rpc::control::{Move, Settled};
 use raftian_rpc::raft::Letter;
 use raftian_script::{Halt, Label, Plan, Scenario, Which};
 
-use self::node::{Answered, Node, STEP_PATIENCE};
+use self::node::{Answer, Answered, Node, STEP_PATIENCE};
 use self::queue::{Envelope, Event, MessageId, Queue};
 use super::failed;
 use crate::collect::{Followed, Wanted};
@@ -104,7 +104,10 @@ impl ByHand {
             lab,
         };
         for at in 0..by_hand.nodes.len() {
-            by_hand.begins(at).await.map_err(|halt| anyhow::anyhow!("{halt:?}"))?;
+            by_hand.begins(at).await.map_err(|halt| match halt {
+                Halt::Failed(why) => anyhow::anyhow!(why),
+                Halt::Broken(violation) => match violation {},
+            })?;
         }
         Ok(by_hand)
     }
@@ -281,10 +284,11 @@ impl ByHand {
             let log = self.logs.entry(page.node).or_default();
             log.take_in(&page, Wanted::Committed).map_err(failed)?;
         }
-        for Answered { request, reply, .. } in answered {
-            match reply {
-                Some(reply) => self.post(reply, false, false)?,
-                None => self.refuse(&request),
+        for Answered { request, answer, .. } in answered {
+            match answer {
+                Answer::Reply(reply) => self.post(reply, false, false)?,
+                Answer::Refused => self.refuse(&request),
+                Answer::Lost => {}
             }
         }
         for sent in sent {

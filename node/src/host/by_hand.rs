@@ -31,7 +31,7 @@ use crate::host::pending::Answer;
 /// The answer to a step.
 pub(crate) type Stepped = Answer<Result<Settled, NodeError>>;
 
-/// What waits for whoever moves a host.
+/// What waits for steps by hand.
 #[derive(Debug)]
 pub(crate) struct Hand {
     /// What the clock shows.
@@ -232,7 +232,7 @@ fn records(write: &Write) -> u64 {
     (first + entries.len()) as u64
 }
 
-/// What a server is told beyond what all nodes are.
+/// The options of a server that is moved by hand.
 pub(crate) fn tune(tuning: &Tuning, options: Options) -> Options {
     Options {
         pre_vote: tuning.pre_vote,
@@ -247,7 +247,7 @@ pub(crate) fn tune(tuning: &Tuning, options: Options) -> Options {
     }
 }
 
-/// What its driver is told.
+/// The options of its driver.
 pub(super) fn tune_driver(tuning: &Tuning, mut options: raftian_driver::Options) -> raftian_driver::Options {
     options.limits.max_sessions = tuning.sessions;
     options.limits.compact_above_bytes = tuning.compact_above_bytes;

@@ -157,7 +157,7 @@ impl ByHand {
         Ok(())
     }
 
-    /// Some of what waits for a disk reaches it, and nobody hears of that any more.
+    /// Some of what waits for a disk reaches it, and no message of the node rests on it any more.
     async fn write_before_the_end(&mut self, at: usize, keep: u64) -> Done {
         let node = &mut self.nodes[at];
         let mut records = 0;
@@ -337,7 +337,7 @@ impl ByHand {
         self.nodes[place(id)].patient()
     }
 
-    /// Waits until the questions to all nodes have ended, which whoever asked them has told them to.
+    /// Waits until the questions to all nodes have ended, after they were cancelled.
     pub(in crate::lab_engine) async fn end_questions(&mut self) {
         for node in &mut self.nodes {
             node.end_questions().await;

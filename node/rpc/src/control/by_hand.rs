@@ -1,14 +1,14 @@
 //! A node that is moved by hand: it looks at no clock, sends no message and syncs no disk unless it is told to.
 //!
-//! Nothing else of it is different: its core, its driver, its log and its calls are those of any node. The messages that
-//! it wants to send are handed to whoever moves it, as [`Letter`]s: a request arrives when the `raft.*` method that it
-//! names is called at its receiver, and a reply when it is given to the node that made the call. So messages outlive the
-//! process that sent them, as those on a network do.
+//! Nothing else of it is different: its core, its driver, its log and its methods are those of any node. The messages that
+//! it wants to send are given to the caller of `control.step`, as [`Letter`]s: a request arrives when the `raft.*` method
+//! that it names is called at its receiver, and a reply when it is given to the node that sent the request. So messages
+//! outlive the process that sent them, as those on a network do.
 //!
 //! Invariant: a [`Step`] is answered when all that it causes in the node is done, so that what comes of many steps depends
 //! on their order alone, and not on how fast the machine is.
 //!
-//! Deliberately absent: what becomes of a letter; whoever moves the nodes is their network.
+//! Deliberately absent: what becomes of a letter. The program that moves the nodes is their network.
 
 use raftian_apps::Limits;
 use raftian_raft::Options;
