@@ -26,7 +26,7 @@ use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{Move, Settled};
 use raftian_rpc::raft::Letter;
-use raftian_script::{Halt, Label, Plan, Scenario, Which};
+use raftian_script::{Halt, Kind, Label, Plan, Scenario, Which};
 
 use self::node::{Answer, Answered, Node, STEP_PATIENCE};
 use self::queue::{Envelope, Event, MessageId, Queue};
@@ -155,9 +155,18 @@ impl ByHand {
         let event = self.queue.next_us().unwrap_or(u64::MAX);
         self.now_us = self.now_us.max(event.min(deadline));
         self.ignores_clocks = false;
-        let outcome = if event <= deadline { self.next_event().await } else { self.tell(at, Move::Tick).await };
+        let outcome = match event <= deadline {
+            true => self.next_event().await,
+            false => self.tick(at).await,
+        };
         self.ignores_clocks = true;
         outcome
+    }
+
+    /// A node looks at its clock.
+    async fn tick(&mut self, at: usize) -> Done {
+        self.bound_events()?;
+        self.tell(at, Move::Tick).await
     }
 
     /// Everything that is on its way happens, what comes of it included. No node looks at its clock.
@@ -169,11 +178,19 @@ impl ByHand {
         Ok(())
     }
 
-    async fn next_event(&mut self) -> Done {
+    /// A scenario comes to an end.
+    fn bound_events(&mut self) -> Done {
         self.events += 1;
-        if self.events > MAX_EVENTS {
-            return Err(Halt::Failed(format!("a scenario has at most {MAX_EVENTS} events; let less happen")));
+        match self.events > MAX_EVENTS {
+            true => Err(Halt::Failed(format!(
+                "a scenario has at most {MAX_EVENTS} events; let less time pass, or less happen"
+            ))),
+            false => Ok(()),
         }
+    }
+
+    async fn next_event(&mut self) -> Done {
+        self.bound_events()?;
         match self.queue.pop() {
             Some(event) => self.happen(event).await,
             None => Ok(()),
@@ -288,7 +305,7 @@ impl ByHand {
             match answer {
                 Answer::Reply(reply) => self.post(reply, false, false)?,
                 Answer::Refused => self.refuse(&request),
-                Answer::Lost => {}
+                Answer::Lost => *self.sent.entry(reply_to(request.label)).or_default() += 1,
             }
         }
         for sent in sent {
@@ -328,10 +345,10 @@ impl ByHand {
         self.queue.plan(self.now_us + takes_us, Event::Synced { at, life: node.lives });
     }
 
-    /// A disk is done with what it was given.
+    /// A disk is done with what it was given, which may have been synced before, by hand.
     async fn synced(&mut self, at: usize) -> Done {
         match std::mem::take(&mut self.nodes[at].syncing) {
-            0 => Ok(()),
+            _ if !self.nodes[at].is_up() => Ok(()),
             writes => self.tell(at, Move::Sync { writes: writes as u64 }).await,
         }
     }
@@ -344,6 +361,18 @@ impl ByHand {
         }
         Ok(())
     }
+}
+
+/// How a reply is labelled that was lost on its link, with what it says.
+fn reply_to(request: Label) -> Label {
+    let kind = match request.kind {
+        Kind::PreVote => Kind::PreVoteReply,
+        Kind::RequestVote => Kind::VoteReply,
+        Kind::InstallSnapshot => Kind::SnapshotReply,
+        Kind::TimeoutNow => Kind::TimeoutNowReply,
+        _ => Kind::AppendReply,
+    };
+    Label { from: request.to, to: request.from, kind, says: None }
 }
 
 /// Where transports give calls up: after two of the longest election time-outs.

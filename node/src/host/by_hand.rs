@@ -174,6 +174,7 @@ impl Host {
             Move::Sync { writes } => {
                 let count = hand.writes.len().min(usize::try_from(writes).unwrap_or(usize::MAX));
                 hand.syncing += count;
+                hand.has_news |= count == 0;
                 let given: Vec<Persist> = hand.writes.drain(..count).collect();
                 given.iter().for_each(|persist| hand.will_have(persist.write()));
                 given.into_iter().for_each(|persist| self.storage.persist(persist));

@@ -24,7 +24,7 @@ impl ByHand {
             // The lab began with it.
             Statement::Disk { .. } => Ok(()),
             Statement::Elect(id) => {
-                self.tick(*id).await?;
+                self.time_out(*id).await?;
                 self.run_all().await?;
                 let role = self.nodes[place(*id)].status().await?.map(|status| status.role);
                 require(role == Some(RoleKind::Leader), || format!("{id} is not elected"))
@@ -35,7 +35,7 @@ impl ByHand {
                     let now_us = self.now_us;
                     self.nodes[place(*node)].jump(now_us);
                 }
-                self.tick(*node).await?;
+                self.time_out(*node).await?;
                 self.finish_syncs().await
             }
             Statement::DeliverAll => self.run_all().await,
@@ -58,10 +58,11 @@ impl ByHand {
         }
     }
 
-    async fn tick(&mut self, id: NodeId) -> Done {
+    /// Time passes until this node wants to look at its clock, and it does. The others do not.
+    async fn time_out(&mut self, id: NodeId) -> Done {
         self.require_clock(id)?;
         self.now_us = self.now_us.max(self.nodes[place(id)].deadline_us());
-        self.tell(place(id), Move::Tick).await
+        self.tick(place(id)).await
     }
 
     fn require_clock(&self, id: NodeId) -> Done {
