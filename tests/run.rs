@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 
 use raftian_tests::{Lab, Ran, eventually, pid_of, ran, signal};
 use rustix::process::Signal;
@@ -11,6 +12,9 @@ use serde_json::Value;
 
 /// Scenarios in which more time passes are not played here, in milliseconds.
 const SHORT_MS: u64 = 4_000;
+
+/// Held while many scenarios are played: those in real time want a quiet machine.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A folder for temporary files, in which nothing may be left.
 struct Temporary(PathBuf);
@@ -43,16 +47,23 @@ fn passing_ms(text: &str) -> u64 {
     times.map(|time| ms(time.trim())).sum()
 }
 
+fn name(listed: &Value) -> &str {
+    listed["name"].as_str().unwrap()
+}
+
 #[test]
-fn every_short_scenario_that_is_listed_for_processes_holds_on_both_engines() {
+fn every_short_scenario_that_processes_play_by_themselves_holds_on_both_engines() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = Lab::new();
     let temporary = Temporary::of(&lab);
     let listed = lab.json("run --list");
     let of_processes = |listed: &&Value| listed["engines"].as_array().unwrap().contains(&"processes".into());
-    let all: Vec<&Value> = listed.as_array().unwrap().iter().filter(of_processes).collect();
+    let is_by_hand = |listed: &&Value| listed["by_hand"] == true;
+    let all: Vec<&Value> =
+        listed.as_array().unwrap().iter().filter(of_processes).filter(|listed| !is_by_hand(listed)).collect();
     assert!(all.len() >= 10, "{}", all.len());
     let mut played = 0;
-    for name in all.iter().map(|listed| listed["name"].as_str().unwrap()) {
+    for name in all.into_iter().map(name) {
         if passing_ms(&lab.ok(&format!("sim figure {name} --text"))) > SHORT_MS {
             continue;
         }
@@ -67,6 +78,59 @@ fn every_short_scenario_that_is_listed_for_processes_holds_on_both_engines() {
     }
     assert!(played >= 6, "{played}");
     eventually("nothing is left of the labs", || temporary.is_empty());
+}
+
+/// What is done, and when; but for a `finish`, which each engine does in its own way.
+fn course(outcome: &Value) -> Vec<(Value, Value)> {
+    let lines = outcome["lines"].as_array().unwrap().iter().filter(|line| line["text"] != "finish");
+    lines.map(|line| (line["text"].clone(), line["at_ms"].clone())).collect()
+}
+
+#[test]
+fn every_scenario_with_steps_by_hand_takes_the_same_course_on_real_processes_as_in_the_simulator() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let lab = Lab::new();
+    let temporary = Temporary::of(&lab);
+    let listed = lab.json("run --list");
+    let by_hand: Vec<&str> =
+        listed.as_array().unwrap().iter().filter(|listed| listed["by_hand"] == true).map(name).collect();
+    assert!(by_hand.len() >= 30, "{by_hand:?}");
+    for name in ["fig7_a", "fig7_b", "fig7_c", "fig7_d", "fig7_e", "fig7_f", "fig8_d", "fig8_e"] {
+        assert!(by_hand.contains(&name), "{name} is not in {by_hand:?}");
+    }
+    for name in by_hand {
+        let play = |engine| {
+            let ran = temporary.run(&lab, &format!("run {name} --engine {engine} -o json"));
+            assert_eq!(ran.code, 0, "{ran:#?}");
+            serde_json::from_str::<Value>(&ran.stdout).unwrap()
+        };
+        let (simulated, real) = (play("sim"), play("processes"));
+        assert_eq!(course(&real), course(&simulated), "{name}");
+        assert_eq!((&real["holds"], &real["verdict"]), (&true.into(), &simulated["verdict"]), "{name}");
+    }
+    eventually("nothing is left of the labs", || temporary.is_empty());
+}
+
+#[test]
+fn a_step_by_hand_that_is_not_possible_stops_a_scenario_with_its_line() {
+    let lab = Lab::new();
+    let temporary = Temporary::of(&lab);
+    for (steps, why) in [
+        ("timeout n1\ndeliver n2 -> n1", "line 3: `deliver n2 -> n1`, but no such message is on its way"),
+        ("kill n1\ntimeout n1", "line 3: `timeout n1`, but n1 does not run, and looks at no clock"),
+        ("timeout n1\nsync n1", "line 3: `sync n1`, but no write waits for the disk of n1"),
+        ("elect n1\npropose n2 x", "line 3: `propose n2 x`, but n2 refuses: "),
+        ("timeout n1\nexpect leader n1", "line 3: `expect leader n1`, but there is no leader"),
+        ("timeout n1\nat 1ms heal", "line 3: `at 1ms heal`, but it is 240.981ms already, and time does not go back"),
+    ] {
+        fs::write(lab.home().join("mine.scenario"), format!("servers 3\n{steps}\n")).unwrap();
+        for engine in ["sim", "processes"] {
+            let ran = temporary.run(&lab, &format!("run mine.scenario --engine {engine}"));
+            assert_eq!(ran.code, 1, "{ran:#?}");
+            assert!(ran.stdout.contains(&format!("It does not hold: {why}")), "{why}: {ran:#?}");
+        }
+    }
+    assert!(temporary.is_empty());
 }
 
 #[test]
@@ -137,8 +201,8 @@ fn a_file_that_processes_cannot_play_is_refused_before_anything_starts() {
     let lab = Lab::new();
     let temporary = Temporary::of(&lab);
     for (line, says) in [
-        ("deliver n2 -> n1", "`deliver n2 -> n1`: real processes deliver their messages themselves"),
-        ("timeout n1", "real processes look at the clock by themselves"),
+        ("n2 log 1 1", "`n2 log 1 1`: a real process has a log to start with only when the lab begins"),
+        ("app n1 takes 20ms", "real processes take the time that they take"),
         ("disk n1 flips entry 1", "the disks of real processes are the machine's"),
     ] {
         fs::write(lab.home().join("mine.scenario"), format!("servers 3\nkill n1\n{line}\n")).unwrap();

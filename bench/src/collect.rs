@@ -25,10 +25,10 @@ use serde::Serialize;
 
 pub use self::follow::Following;
 use self::follow::Read;
-use self::followed::Wanted;
 
-pub(crate) use self::followed::Followed;
+pub(crate) use self::followed::{Followed, Wanted};
 use crate::lab::{Lab, told};
+use crate::run::LogFiles;
 
 /// Why a log cannot be judged that was never read as far as its node had it committed.
 const NO_STANDING: &str = "its log was not read as far as the node had it committed";
@@ -58,6 +58,23 @@ pub struct Evidence {
 pub async fn collect(lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
     let converged = converged(lab, timeout).await;
     read_all(lab, Read::default(), history_is_complete, converged).await
+}
+
+/// The same, where an engine that moves the nodes by hand has read the logs along; they are kept in files if there are any.
+///
+/// # Errors
+/// Those of [`collect()`].
+pub(crate) async fn collect_after(
+    lab: &Lab,
+    mut logs: BTreeMap<NodeId, Followed>,
+    mut files: Option<LogFiles>,
+    timeout: Duration,
+) -> anyhow::Result<Evidence> {
+    let converged = converged(lab, timeout).await;
+    if let Some(files) = &mut files {
+        logs.iter_mut().for_each(|(node, log)| files.keep(*node, log));
+    }
+    read_all(lab, Read { snapshot: None, logs, files }, true, converged).await
 }
 
 impl Following {

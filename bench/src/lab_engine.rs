@@ -45,7 +45,7 @@ use self::view::View;
 use crate::collect::{Evidence, Following};
 use crate::journal::Journal;
 use crate::lab::{Lab, told};
-use crate::run::RunWriter;
+use crate::run::{LogFiles, RunWriter};
 use crate::whereabouts::Whereabouts;
 
 pub use self::fit::{Unfit, is_by_hand, unfit};
@@ -74,8 +74,10 @@ pub struct LabEngine {
     history: Arc<History>,
     /// The journal, where it is kept.
     journal: Option<Journal>,
-    /// What reads the logs while they grow, up to the end.
+    /// What reads the logs while they grow, up to the end; nothing where nodes are moved by hand.
     logs: Option<Following>,
+    /// Where logs are kept that the engine itself has read, where nodes are moved by hand.
+    log_files: Option<LogFiles>,
     ending: Option<Ending>,
     /// The nodes and what is between them, if they are moved by hand; time is theirs then.
     by_hand: Option<ByHand>,
@@ -117,7 +119,7 @@ impl LabEngine {
             true => Some(ByHand::begin(lab.clone(), scenario).await?),
             false => None,
         };
-        // Where nodes are moved by hand, links are as whoever moves them says.
+        // Where nodes are moved by hand, the engine delays messages itself.
         let plan_of_links = by_hand.is_none().then_some(plan);
         for effect in plan_of_links.iter().flat_map(|plan| &plan.effects) {
             disturb(&lab, *effect, everyone(), everyone()).await?;
@@ -126,7 +128,11 @@ impl LabEngine {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
         let whereabouts = Whereabouts::of(&lab).await?;
-        let logs = Some(Following::begin(&whereabouts, kept.map(RunWriter::logs)).await?);
+        let mut log_files = kept.map(RunWriter::logs);
+        let logs = match by_hand {
+            Some(_) => None,
+            None => Some(Following::begin(&whereabouts, log_files.take()).await?),
+        };
         let mut clients = Clients::new(plan, &whereabouts, Arc::clone(&history));
         clients.begin_load(plan, scenario.seed);
         Ok(LabEngine {
@@ -141,6 +147,7 @@ impl LabEngine {
             ending: None,
             by_hand,
             logs,
+            log_files,
             lab,
         })
     }

@@ -63,7 +63,7 @@ pub(crate) struct Host {
     epoch: Instant,
     /// The last report of the game.
     game: Option<GameReport>,
-    /// What waits for whoever moves it, if it is moved by hand.
+    /// What waits for steps by hand, if it is moved so.
     hand: Option<Hand>,
     /// What it knows of the causes of elections.
     causes: Causes,
@@ -162,7 +162,7 @@ impl Host {
                 break ending;
             }
             self.turn();
-            if inputs.is_empty() {
+            if self.hand.is_some() && inputs.is_empty() {
                 self.tell_settled();
             }
         };
@@ -318,7 +318,8 @@ impl Host {
             Effect::Command(client, outcome) => client.tell(self.own(), outcome),
             Effect::Read(client, outcome) => client.tell(self.own(), outcome),
             Effect::Snapshot(asker, outcome) => self.tell_of_snapshot(asker, outcome),
-            Effect::Applied { applied, .. } => {
+            Effect::Applied { entry, applied } => {
+                self.hand.iter_mut().for_each(|hand| hand.applied(&entry));
                 if let Some(orders) = &self.orders {
                     orders.applied(&applied);
                 }

@@ -55,8 +55,8 @@ async fn a_node_stands_for_election_when_it_is_told_to_and_not_before() {
     let (n1, mut n2) = (Hand::of(&cluster, 1), Hand::of(&cluster, 2));
     let quiet = n1.does(0, Move::Settle).await;
     let deadline_us = quiet.deadline_us.expect("it knows its peers");
-    assert_eq!(quiet, Settled { deadline_us: Some(deadline_us), ..Settled::default() });
-    assert_eq!(n1.does(deadline_us - 1, Move::Tick).await, quiet, "it is not time yet");
+    let still = n1.does(deadline_us - 1, Move::Tick).await;
+    assert_eq!((still.sent.len(), still.deadline_us), (0, quiet.deadline_us), "it is not time yet");
 
     // Its pre-vote is granted, and only then it asks for a vote, once its own is on its disk.
     let asked = n1.does(deadline_us, Move::Tick).await;
@@ -152,6 +152,9 @@ async fn a_client_is_answered_when_the_disk_has_what_it_wants() {
     let took = n1.does(0, Move::Take(1)).await;
     assert_eq!((took.unanswered, took.writes), (1, vec![1]));
     assert!(!answer.is_finished());
-    assert_eq!(n1.does(0, Move::Sync { writes: 1 }).await.unanswered, 0);
+    let done = n1.does(0, Move::Sync { writes: 1 }).await;
+    let applied = done.applied.expect("its command");
+    assert_eq!((done.unanswered, applied.commit_index, applied.entries.len()), (0, 2, 1));
+    assert!(applied.entries[0].command.as_ref().is_some_and(|command| command.get().contains("\"a\"")));
     assert_eq!(tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap().unwrap().unwrap().index, 2);
 }

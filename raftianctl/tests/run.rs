@@ -61,5 +61,7 @@ fn the_list_has_groups_and_says_for_each_scenario_what_can_play_it() {
         let engines = listed["engines"].as_array().expect("engines");
         assert_eq!(engines[0], "sim", "{listed}");
         assert_eq!(engines.len() == 1, listed["why_not_processes"].is_string(), "{listed}");
+        let is_by_hand = ["fig7_f", "fig8_d"].iter().any(|name| listed["name"] == *name);
+        assert!(!is_by_hand || listed["by_hand"] == true, "{listed}");
     }
 }

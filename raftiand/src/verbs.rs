@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use raftian_rpc::NodeId;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::error::LabError;
 use raftian_rpc::hint::{Hint, Note};
@@ -16,6 +15,7 @@ use raftian_rpc::lab::{
     ActReport, ActRequest, Action, Happening, Leadership, NodeState, StartReport, StartRequest, StopReport,
 };
 use raftian_rpc::selector::names;
+use raftian_rpc::{MAX_NODES, NodeId};
 use tokio::time::Instant;
 
 use crate::lab::{Lab, State, closing, deadline};
@@ -43,6 +43,7 @@ impl Lab {
             self.refuse_foreign_logs()?;
         }
         let settings = Settings::merge(&request, former.as_ref(), &nodes_now)?;
+        self.check_by_hand(&request, former.is_some())?;
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
                 state.luck = fastrand::Rng::with_seed(settings.seed);
@@ -87,6 +88,18 @@ impl Lab {
         };
         let started: Vec<NodeId> = dead.intersection(&known).copied().collect();
         Ok(StartReport { lab: self.name.clone(), changed: !started.is_empty(), nodes, started, leader, notes })
+    }
+
+    /// Whether nodes are moved by hand is said when a lab is first started, of its first nodes and of those that may join
+    /// them.
+    fn check_by_hand(&self, request: &StartRequest, is_known: bool) -> Result<(), LabError> {
+        if request.by_hand.keys().any(|id| id.number() > MAX_NODES || id.incarnation() > 1) {
+            return Err(LabError::usage(format!("a lab begins with the nodes n1 to n{MAX_NODES} at most")));
+        }
+        match is_known && !request.by_hand.is_empty() && request.by_hand != self.state().by_hand {
+            true => Err(LabError::Conflict("this lab was not begun with these nodes to be moved by hand".into())),
+            false => Ok(()),
+        }
     }
 
     /// Kills, pauses, resumes, restarts or stops nodes.

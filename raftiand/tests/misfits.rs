@@ -17,6 +17,7 @@ use jsonrpsee::core::params::BatchRequestBuilder;
 use jsonrpsee::rpc_params;
 use raftian_rpc::condition::Condition;
 use raftian_rpc::connect::websocket;
+use raftian_rpc::control::ByHand;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::Effect;
 use raftian_rpc::lab::{
@@ -110,6 +111,11 @@ async fn requests_that_make_no_sense_are_refused() {
         let error = lab_error(client.start(StartRequest { nodes: Some(nodes), ..three() }).await.unwrap_err());
         assert!(matches!(error, LabError::Usage(_)));
         assert_says(&error, &["1 to 64 nodes"]);
+    }
+    for stranger in ["n65", "n2.2"] {
+        let by_hand = [(stranger.parse().unwrap(), ByHand::default())].into();
+        let error = lab_error(client.start(StartRequest { by_hand, ..three() }).await.unwrap_err());
+        assert_says(&error, &["begins with the nodes n1 to n64 at most"]);
     }
     let error = lab_error(client.start(StartRequest { timeout_ms: 0, ..three() }).await.unwrap_err());
     assert_says(&error, &["a time-out is"]);

@@ -26,11 +26,12 @@ use raftian_rpc::NodeId;
 use raftian_rpc::connect;
 use raftian_rpc::control::{Move, Settled};
 use raftian_rpc::raft::Letter;
-use raftian_script::{Halt, Label, Plan, Scenario, Which};
+use raftian_script::{Halt, Kind, Label, Plan, Scenario, Which};
 
-use self::node::{Answered, Node, STEP_PATIENCE};
+use self::node::{Answer, Answered, Node, STEP_PATIENCE};
 use self::queue::{Envelope, Event, MessageId, Queue};
 use super::failed;
+use crate::collect::{Followed, Wanted};
 use crate::lab::Lab;
 
 pub(super) use self::fit::{has_steps_by_hand, refusal, setting};
@@ -70,6 +71,8 @@ pub(super) struct ByHand {
     /// After so long a call is given up, if calls are.
     call_patience_us: Option<u64>,
     events: u64,
+    /// What the nodes have applied, read along: a node discards what its snapshot stands for.
+    logs: BTreeMap<NodeId, Followed>,
 }
 
 /// The place of a node among the others.
@@ -97,10 +100,14 @@ impl ByHand {
             random: fastrand::Rng::with_seed(scenario.seed),
             call_patience_us: call_patience_us(plan),
             events: 0,
+            logs: BTreeMap::new(),
             lab,
         };
         for at in 0..by_hand.nodes.len() {
-            by_hand.begins(at).await.map_err(|halt| anyhow::anyhow!("{halt:?}"))?;
+            by_hand.begins(at).await.map_err(|halt| match halt {
+                Halt::Failed(why) => anyhow::anyhow!(why),
+                Halt::Broken(violation) => match violation {},
+            })?;
         }
         Ok(by_hand)
     }
@@ -109,6 +116,11 @@ impl ByHand {
 
     pub(super) fn now_us(&self) -> u64 {
         self.now_us
+    }
+
+    /// What the nodes have applied.
+    pub(super) fn take_logs(&mut self) -> BTreeMap<NodeId, Followed> {
+        std::mem::take(&mut self.logs)
     }
 
     /// How many such messages were sent.
@@ -143,9 +155,18 @@ impl ByHand {
         let event = self.queue.next_us().unwrap_or(u64::MAX);
         self.now_us = self.now_us.max(event.min(deadline));
         self.ignores_clocks = false;
-        let outcome = if event <= deadline { self.next_event().await } else { self.tell(at, Move::Tick).await };
+        let outcome = match event <= deadline {
+            true => self.next_event().await,
+            false => self.tick(at).await,
+        };
         self.ignores_clocks = true;
         outcome
+    }
+
+    /// A node looks at its clock.
+    async fn tick(&mut self, at: usize) -> Done {
+        self.bound_events()?;
+        self.tell(at, Move::Tick).await
     }
 
     /// Everything that is on its way happens, what comes of it included. No node looks at its clock.
@@ -157,11 +178,19 @@ impl ByHand {
         Ok(())
     }
 
-    async fn next_event(&mut self) -> Done {
+    /// A scenario comes to an end.
+    fn bound_events(&mut self) -> Done {
         self.events += 1;
-        if self.events > MAX_EVENTS {
-            return Err(Halt::Failed(format!("a scenario has at most {MAX_EVENTS} events; let less happen")));
+        match self.events > MAX_EVENTS {
+            true => Err(Halt::Failed(format!(
+                "a scenario has at most {MAX_EVENTS} events; let less time pass, or less happen"
+            ))),
+            false => Ok(()),
         }
+    }
+
+    async fn next_event(&mut self) -> Done {
+        self.bound_events()?;
         match self.queue.pop() {
             Some(event) => self.happen(event).await,
             None => Ok(()),
@@ -267,11 +296,16 @@ impl ByHand {
     async fn tell(&mut self, at: usize, what: Move) -> Done {
         let settled = self.nodes[at].step(self.now_us, !self.ignores_clocks, what).await?;
         let answered = self.nodes[at].settled(&settled).await;
-        let Settled { sent, .. } = settled;
-        for Answered { request, reply, .. } in answered {
-            match reply {
-                Some(reply) => self.post(reply, false, false)?,
-                None => self.refuse(&request),
+        let Settled { sent, applied, .. } = settled;
+        if let Some(page) = applied {
+            let log = self.logs.entry(page.node).or_default();
+            log.take_in(&page, Wanted::Committed).map_err(failed)?;
+        }
+        for Answered { request, answer, .. } in answered {
+            match answer {
+                Answer::Reply(reply) => self.post(reply, false, false)?,
+                Answer::Refused => self.refuse(&request),
+                Answer::Lost => *self.sent.entry(reply_to(request.label)).or_default() += 1,
             }
         }
         for sent in sent {
@@ -311,10 +345,10 @@ impl ByHand {
         self.queue.plan(self.now_us + takes_us, Event::Synced { at, life: node.lives });
     }
 
-    /// A disk is done with what it was given.
+    /// A disk is done with what it was given, which may have been synced before, by hand.
     async fn synced(&mut self, at: usize) -> Done {
         match std::mem::take(&mut self.nodes[at].syncing) {
-            0 => Ok(()),
+            _ if !self.nodes[at].is_up() => Ok(()),
             writes => self.tell(at, Move::Sync { writes: writes as u64 }).await,
         }
     }
@@ -327,6 +361,18 @@ impl ByHand {
         }
         Ok(())
     }
+}
+
+/// How a reply is labelled that was lost on its link, with what it says.
+fn reply_to(request: Label) -> Label {
+    let kind = match request.kind {
+        Kind::PreVote => Kind::PreVoteReply,
+        Kind::RequestVote => Kind::VoteReply,
+        Kind::InstallSnapshot => Kind::SnapshotReply,
+        Kind::TimeoutNow => Kind::TimeoutNowReply,
+        _ => Kind::AppendReply,
+    };
+    Label { from: request.to, to: request.from, kind, says: None }
 }
 
 /// Where transports give calls up: after two of the longest election time-outs.

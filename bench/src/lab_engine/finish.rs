@@ -14,12 +14,13 @@ use raftian_script::{Action, Halt, Performed};
 
 use super::view::View;
 use super::{Ending, LabEngine, failed};
+use crate::collect::collect_after;
 use crate::lab::told;
 use crate::summary::thousands;
 
 /// How long nodes that are moved by hand may take for it, in virtual time; and how often is looked.
 const LIFE_US: u64 = 60_000_000;
-const LOOK_US: u64 = 100_000;
+const LOOK_US: u64 = 20_000;
 
 /// How long the nodes may take to agree.
 const CONVERGE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -30,7 +31,10 @@ impl LabEngine {
         told(self.lab.client.fault_clear(None).await).map_err(failed)?;
         self.cuts.clear();
         let leader = match self.by_hand {
-            Some(_) => self.come_to_life_by_hand().await?,
+            Some(_) => {
+                self.hand().mend().await?;
+                self.agree_by_hand().await?
+            }
             None => self.come_to_life().await?,
         };
         self.clients.end().await;
@@ -42,17 +46,22 @@ impl LabEngine {
         if let Err(why) = probe {
             return Err(Halt::Failed(format!("the lab does not come to life: {leader} refuses: {why}")));
         }
-        if let Some(by_hand) = &mut self.by_hand {
-            // All that comes of it.
-            let end_us = by_hand.now_us() + LOOK_US;
-            by_hand.run_until(end_us).await?;
+        if self.by_hand.is_some() {
+            // All that comes of it, up to a moment at which they agree: time stands still from then on.
+            self.agree_by_hand().await?;
             self.hands.cancel();
             self.hand().end_questions().await;
         }
         self.hands.end().await;
         let history = self.history.take().map_err(|error| Halt::Failed(format!("the history is not kept: {error}")))?;
-        let Some(logs) = self.logs.take() else { return Err(Halt::Failed("it was finished already".to_owned())) };
-        let evidence = logs.collect(&self.lab, true, CONVERGE_TIMEOUT).await.map_err(failed)?;
+        let evidence = match (&mut self.by_hand, self.logs.take()) {
+            (Some(by_hand), _) => {
+                collect_after(&self.lab, by_hand.take_logs(), self.log_files.take(), CONVERGE_TIMEOUT).await
+            }
+            (None, Some(logs)) => logs.collect(&self.lab, true, CONVERGE_TIMEOUT).await,
+            (None, None) => return Err(Halt::Failed("it was finished already".to_owned())),
+        };
+        let evidence = evidence.map_err(failed)?;
         if let Err(missing) = &evidence.converged {
             return Err(Halt::Failed(format!("the nodes do not agree: {missing}")));
         }
@@ -93,32 +102,31 @@ impl LabEngine {
         leader.ok_or_else(|| Halt::Failed("the lab does not come to life: there is no leader".to_owned()))
     }
 
-    /// The same where nodes are moved by hand: time passes until all members have applied what their leader has.
-    async fn come_to_life_by_hand(&mut self) -> Result<NodeId, Halt<Infallible>> {
+    /// Where nodes are moved by hand, time passes until all members follow a leader and have applied what it has.
+    async fn agree_by_hand(&mut self) -> Result<NodeId, Halt<Infallible>> {
         let hand = self.hand();
-        hand.mend().await?;
         let end_us = hand.now_us() + LIFE_US;
         loop {
+            let next_us = hand.now_us() + LOOK_US;
+            hand.run_until(next_us).await?;
             let view = hand.view().await?;
             let missing = match view.leader().and_then(|(leader, _)| view.node(leader)) {
                 Some(said) => match behind(&view, said) {
                     None => return Ok(said.node.name()),
-                    Some(node) => format!("{node} has not applied what {} has", said.node),
+                    Some(node) => format!("{node} does not follow {}, or has not applied what it has", said.node),
                 },
                 None => "there is no leader".to_owned(),
             };
             if hand.now_us() >= end_us {
                 return Err(Halt::Failed(format!("the lab does not come to life: {missing}")));
             }
-            let next_us = hand.now_us() + LOOK_US;
-            hand.run_until(next_us).await?;
         }
     }
 }
 
-/// A member that has not applied the whole log of its leader, if there is one.
+/// A member that does not follow its leader or has not applied its whole log, if there is one.
 fn behind(view: &View, leader: &NodeStatus) -> Option<NodeId> {
     let members = leader.membership.iter().flat_map(|membership| membership.configuration.members());
-    let applied = |id: NodeId| view.node(id.name()).map(|said| said.last_applied);
-    members.chain([leader.node]).find(|id| applied(*id) != Some(leader.last_index))
+    let agrees = |said: &NodeStatus| said.last_applied == leader.last_index && said.leader == Some(leader.node);
+    members.chain([leader.node]).find(|id| !view.node(id.name()).is_some_and(agrees))
 }

@@ -13,7 +13,9 @@ use raftian_raft::{
     Configuration, Discard, Entry, HardState, LastEntry, Message, Options, Payload, Persist, Persisted, Snapshot,
     Storage as _, Time, Write,
 };
-use raftian_rpc::control::{ByHand, DiskContent, Durable, Move, NodeConfig, Sent, Settled, Step, Tuning};
+use raftian_rpc::control::{
+    ByHand, DiskContent, Durable, LogLine, LogPage, Move, NodeConfig, Sent, Settled, Step, Tuning,
+};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::Letter;
 use raftian_rpc::{Index, Term};
@@ -21,6 +23,7 @@ use raftian_wal::Wal;
 use tokio::sync::oneshot;
 
 use super::Host;
+use super::report::line;
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::Input;
 use crate::host::pending::Answer;
@@ -28,7 +31,7 @@ use crate::host::pending::Answer;
 /// The answer to a step.
 pub(crate) type Stepped = Answer<Result<Settled, NodeError>>;
 
-/// What waits for whoever moves a host.
+/// What waits for steps by hand.
 #[derive(Debug)]
 pub(crate) struct Hand {
     /// What the clock shows.
@@ -45,6 +48,8 @@ pub(crate) struct Hand {
     synced: Vec<Persisted>,
     /// The snapshots that are being encoded or restored.
     jobs: usize,
+    /// The entries that were applied since the last answer.
+    applied: Vec<LogLine>,
     /// The entries on the disk: indexes and terms.
     durable: Vec<(Index, Term)>,
     /// Those who wait until all is done, each until so much was taken in.
@@ -63,6 +68,7 @@ impl Hand {
             syncing: 0,
             synced: Vec::new(),
             jobs: 0,
+            applied: Vec::new(),
             durable: durable.iter().map(|entry| (entry.index, entry.term)).collect(),
             askers: Vec::new(),
         }
@@ -80,6 +86,11 @@ impl Hand {
     /// A write waits for the disk.
     pub(super) fn hold_write(&mut self, persist: Persist) {
         self.writes.push_back(persist);
+    }
+
+    /// An entry was applied.
+    pub(super) fn applied(&mut self, entry: &Entry) {
+        self.applied.push(line(entry));
     }
 
     /// A job begins.
@@ -163,6 +174,7 @@ impl Host {
             Move::Sync { writes } => {
                 let count = hand.writes.len().min(usize::try_from(writes).unwrap_or(usize::MAX));
                 hand.syncing += count;
+                hand.has_news |= count == 0;
                 let given: Vec<Persist> = hand.writes.drain(..count).collect();
                 given.iter().for_each(|persist| hand.will_have(persist.write()));
                 given.into_iter().for_each(|persist| self.storage.persist(persist));
@@ -183,6 +195,8 @@ impl Host {
     pub(super) fn tell_settled(&mut self) {
         let deadline = self.driver.deadline();
         let unanswered = (self.driver.calls() + self.driver.pending()) as u64;
+        // How far it is, without entries.
+        let standing = self.log_page(1, 0);
         let Some(hand) = &mut self.hand else { return };
         if hand.syncing > 0 || hand.jobs > 0 {
             return;
@@ -191,11 +205,13 @@ impl Host {
         hand.askers = waiting;
         let done: Vec<(u64, Stepped)> = done;
         for (_, answer) in done {
+            let entries = std::mem::take(&mut hand.applied);
             let settled = Settled {
                 sent: std::mem::take(&mut hand.sent),
                 unanswered,
                 writes: hand.writes.iter().map(|persist| records(persist.write())).collect(),
                 deadline_us: deadline.map(|at| at.0.as_nanos().div_ceil(1000) as u64),
+                applied: (!entries.is_empty()).then(|| LogPage { entries, ..standing.clone() }),
             };
             // One that has gone meanwhile moves the node no more.
             let _ = answer.send(Ok(settled));
@@ -217,7 +233,7 @@ fn records(write: &Write) -> u64 {
     (first + entries.len()) as u64
 }
 
-/// What a server is told beyond what all nodes are.
+/// The options of a server that is moved by hand.
 pub(crate) fn tune(tuning: &Tuning, options: Options) -> Options {
     Options {
         pre_vote: tuning.pre_vote,
@@ -232,7 +248,7 @@ pub(crate) fn tune(tuning: &Tuning, options: Options) -> Options {
     }
 }
 
-/// What its driver is told.
+/// The options of its driver.
 pub(super) fn tune_driver(tuning: &Tuning, mut options: raftian_driver::Options) -> raftian_driver::Options {
     options.limits.max_sessions = tuning.sessions;
     options.limits.compact_above_bytes = tuning.compact_above_bytes;
@@ -261,7 +277,7 @@ pub(crate) fn fill(disk: &NodeDisk, config: &NodeConfig) -> Result<(), String> {
 /// The content of a disk as the one write that leads to it.
 fn write(content: &DiskContent, config: &NodeConfig) -> Result<Write, String> {
     let entry = |(index, term): (Index, &Term)| {
-        let members = content.members.get(&index).cloned().map(Box::new);
+        let members = content.members.iter().find(|(at, _)| *at == index).map(|(_, members)| Box::new(members.clone()));
         Entry { index, term: *term, payload: members.map_or(Payload::Noop, Payload::Configuration) }
     };
     let mut covered: Vec<Entry> = (1..).zip(&content.log).map(entry).collect();

@@ -112,7 +112,8 @@ fn page(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
     })
 }
 
-fn line(entry: &Entry) -> LogLine {
+/// An entry as people and judges read it.
+pub(super) fn line(entry: &Entry) -> LogLine {
     let (command, configuration) = match &entry.payload {
         Payload::Noop => (None, None),
         // Commands were checked to be JSON when they were submitted.

@@ -35,7 +35,7 @@ use crate::timer;
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(MAX_SUBMIT_TIMEOUT_MS + 1_000);
 
-/// How long a call of a peer may take where whoever moves the nodes by hand is the network.
+/// How long a call of a peer may take where nodes are moved by hand: as long as the one who moves them wants.
 const BY_HAND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The peers of one node.
@@ -150,7 +150,7 @@ impl Peers {
 
     // At the caller.
 
-    /// Whether the link to a peer lets a request leave, for whoever carries it there by hand.
+    /// Whether the link to a peer lets a request leave, of a node that is moved by hand.
     pub(crate) fn lets_leave(&self, peer: NodeId) -> bool {
         let is_lost = self.network().links.request_leaves(peer) == Verdict::Drop;
         self.calls.fetch_add(1, Ordering::Relaxed);

@@ -156,7 +156,7 @@ impl Service {
             true => self.peers.request_arrives(head.from).map_err(cut),
             false => Err(NodeError::WrongNode { node: self.own, meant: head.to }),
         };
-        // Whoever counts what arrives here counts this as well. A host that has ended counts nothing.
+        // The host counts what arrives, refused or not. One that has ended counts nothing.
         meant.inspect_err(|_| drop(self.inbox.send(Input::TurnedAway)))?;
         let patience = self.peers.call_timeout();
         let reply = timeout(patience, self.ask(|answer| Input::Request(head.request(request), answer))).await;

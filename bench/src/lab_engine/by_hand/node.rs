@@ -9,6 +9,7 @@ use std::time::Duration;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ControlClient as _, Durable, Move, NodeStatus, Settled, Step};
+use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Letter, carry};
 use raftian_script::Halt;
 use tokio::task::JoinSet;
@@ -64,8 +65,18 @@ struct Life {
 pub(super) struct Answered {
     number: u64,
     pub(super) request: Envelope,
-    /// `None` if it was refused.
-    pub(super) reply: Option<Letter>,
+    pub(super) answer: Answer,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// This reply.
+    Reply(Letter),
+    /// The request was refused at the door.
+    Refused,
+    /// The reply was lost on the link on which it was to leave.
+    Lost,
 }
 
 /// A clock that is too fast or too slow, or has jumped ahead. That of a process begins with it.
@@ -176,8 +187,14 @@ impl Node {
         life.arrived += 1;
         let (client, number) = (life.patient.clone(), life.arrived);
         life.calls.spawn(async move {
-            let reply = carry(&client, request.letter.clone()).await.ok();
-            Answered { number, request, reply }
+            let answer = match carry(&client, request.letter.clone()).await {
+                Ok(reply) => Answer::Reply(reply),
+                Err(error) => match NodeError::from_client(&error) {
+                    Some(NodeError::LinkCut { from, .. }) if from != request.letter.head.from => Answer::Lost,
+                    _ => Answer::Refused,
+                },
+            };
+            Answered { number, request, answer }
         });
         Some(Move::Take(life.arrived))
     }

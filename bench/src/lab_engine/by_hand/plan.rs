@@ -21,7 +21,7 @@ pub(crate) fn nodes(scenario: &Scenario) -> BTreeMap<NodeId, ByHand> {
                 vote: *vote,
                 log: log.clone(),
                 snapshot: *snapshot,
-                members: members.clone(),
+                members: members.clone().into_iter().collect(),
             };
             disks.insert(*node, content);
         }

@@ -87,3 +87,43 @@ impl Queue {
         self.events.pop_first().map(|(_, event)| event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::NodeId;
+    use raftian_rpc::raft::{Head, Says};
+    use raftian_script::Kind;
+
+    use super::*;
+
+    fn envelope(call: u64) -> Envelope {
+        let mut ids = NodeId::first(2);
+        let (from, to) = (ids.next().unwrap(), ids.next().unwrap());
+        let letter = Letter { head: Head { from, to, term: 1, call }, says: Says::TimeoutNow };
+        Envelope { label: Label { from, to, kind: Kind::TimeoutNow, says: None }, letter, is_request: true }
+    }
+
+    #[test]
+    fn of_what_is_due_at_the_same_time_what_was_planned_first_comes_first() {
+        let mut queue = Queue::default();
+        let late = queue.send(20, envelope(1));
+        queue.plan(10, Event::Synced { at: 0, life: 1 });
+        let early = queue.send(10, envelope(2));
+        assert_eq!(queue.next_us(), Some(10));
+        let order = [Event::Synced { at: 0, life: 1 }, Event::Deliver(early), Event::Deliver(late)];
+        for event in order {
+            assert_eq!(queue.pop(), Some(event));
+        }
+        assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn a_message_that_was_taken_out_is_no_event_until_it_is_put_back() {
+        let mut queue = Queue::default();
+        let id = queue.send(10, envelope(1));
+        let taken = queue.take(id).unwrap();
+        assert_eq!((queue.next_us(), queue.messages().count()), (None, 0));
+        queue.put_back(30, id, taken);
+        assert_eq!((queue.next_us(), queue.message(id).is_some()), (Some(30), true));
+    }
+}

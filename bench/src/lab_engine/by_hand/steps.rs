@@ -24,7 +24,7 @@ impl ByHand {
             // The lab began with it.
             Statement::Disk { .. } => Ok(()),
             Statement::Elect(id) => {
-                self.tick(*id).await?;
+                self.time_out(*id).await?;
                 self.run_all().await?;
                 let role = self.nodes[place(*id)].status().await?.map(|status| status.role);
                 require(role == Some(RoleKind::Leader), || format!("{id} is not elected"))
@@ -35,7 +35,7 @@ impl ByHand {
                     let now_us = self.now_us;
                     self.nodes[place(*node)].jump(now_us);
                 }
-                self.tick(*node).await?;
+                self.time_out(*node).await?;
                 self.finish_syncs().await
             }
             Statement::DeliverAll => self.run_all().await,
@@ -58,10 +58,11 @@ impl ByHand {
         }
     }
 
-    async fn tick(&mut self, id: NodeId) -> Done {
+    /// Time passes until this node wants to look at its clock, and it does. The others do not.
+    async fn time_out(&mut self, id: NodeId) -> Done {
         self.require_clock(id)?;
         self.now_us = self.now_us.max(self.nodes[place(id)].deadline_us());
-        self.tell(place(id), Move::Tick).await
+        self.tick(place(id)).await
     }
 
     fn require_clock(&self, id: NodeId) -> Done {
@@ -157,7 +158,7 @@ impl ByHand {
         Ok(())
     }
 
-    /// Some of what waits for a disk reaches it, and nobody hears of that any more.
+    /// Some of what waits for a disk reaches it, and no message of the node rests on it any more.
     async fn write_before_the_end(&mut self, at: usize, keep: u64) -> Done {
         let node = &mut self.nodes[at];
         let mut records = 0;
@@ -337,7 +338,7 @@ impl ByHand {
         self.nodes[place(id)].patient()
     }
 
-    /// Waits until the questions to all nodes have ended, which whoever asked them has told them to.
+    /// Waits until the questions to all nodes have ended, after they were cancelled.
     pub(in crate::lab_engine) async fn end_questions(&mut self) {
         for node in &mut self.nodes {
             node.end_questions().await;

@@ -1,21 +1,20 @@
 //! A node that is moved by hand: it looks at no clock, sends no message and syncs no disk unless it is told to.
 //!
-//! Nothing else of it is different: its core, its driver, its log and its calls are those of any node. The messages that
-//! it wants to send are handed to whoever moves it, as [`Letter`]s: a request arrives when the `raft.*` method that it
-//! names is called at its receiver, and a reply when it is given to the node that made the call. So messages outlive the
-//! process that sent them, as those on a network do.
+//! Nothing else of it is different: its core, its driver, its log and its methods are those of any node. The messages that
+//! it wants to send are given to the caller of `control.step`, as [`Letter`]s: a request arrives when the `raft.*` method
+//! that it names is called at its receiver, and a reply when it is given to the node that sent the request. So messages
+//! outlive the process that sent them, as those on a network do.
 //!
 //! Invariant: a [`Step`] is answered when all that it causes in the node is done, so that what comes of many steps depends
 //! on their order alone, and not on how fast the machine is.
 //!
-//! Deliberately absent: what becomes of a letter; whoever moves the nodes is their network.
-
-use std::collections::BTreeMap;
+//! Deliberately absent: what becomes of a letter. The program that moves the nodes is their network.
 
 use raftian_apps::Limits;
 use raftian_raft::Options;
 use serde::{Deserialize, Serialize};
 
+use super::LogPage;
 use crate::raft::Letter;
 use crate::{Configuration, Index, NodeId, Term};
 
@@ -39,8 +38,8 @@ pub struct DiskContent {
     pub log: Vec<Term>,
     /// A snapshot stands for the entries up to here; 0 without one.
     pub snapshot: Index,
-    /// The entries that are configurations.
-    pub members: BTreeMap<Index, Configuration>,
+    /// The entries that are configurations. A list, since the indexes are no strings.
+    pub members: Vec<(Index, Configuration)>,
 }
 
 /// Settings of the core, the driver and the application.
@@ -138,7 +137,7 @@ pub enum Move {
 }
 
 /// How a node stands after a step.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Settled {
     /// The requests that it wanted to send since it was last asked, in order.
     pub sent: Vec<Sent>,
@@ -148,6 +147,8 @@ pub struct Settled {
     pub writes: Vec<u64>,
     /// When it wants to look at its clock, on that clock; `None` before it knows its peers.
     pub deadline_us: Option<u64>,
+    /// The entries that it has applied since it was last asked, and how far it is with them; `None` if there are none.
+    pub applied: Option<LogPage>,
 }
 
 /// A request that a node wanted to send.

@@ -138,7 +138,7 @@ pub async fn carry(client: &Http, request: Letter) -> Result<Letter, ClientError
     let head = request.head;
     let message = Message::try_from(request).map_err(|error| ClientError::Custom(error.to_string()))?;
     let Body::Request(request) = message.body else {
-        return Err(ClientError::Custom("a reply is carried to nobody".to_owned()));
+        return Err(ClientError::Custom("only requests are calls".to_owned()));
     };
     let (term, reply) = call(client, head, request).await?;
     Ok(Letter::from(head.reply(term, reply)))

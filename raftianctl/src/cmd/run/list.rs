@@ -1,6 +1,6 @@
 //! `raftianctl run --list`: the scenarios that come with raftian, and what can play them.
 
-use raftian_bench::lab_engine::unfit;
+use raftian_bench::lab_engine::{is_by_hand, unfit};
 use raftian_script::FIGURES;
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ struct Listed {
     title: String,
     /// The engines that can play it.
     engines: Vec<&'static str>,
+    /// Whether real processes are moved by hand for it.
+    by_hand: bool,
     /// Why real processes cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     why_not_processes: Option<String>,
@@ -32,8 +34,16 @@ pub(super) fn list(context: &Context) -> Result<(), Failure> {
             let scenario = figure.scenario();
             let unfit = unfit(&scenario);
             let engines = if unfit.is_some() { vec!["sim"] } else { vec!["sim", "processes"] };
+            let by_hand = unfit.is_none() && is_by_hand(&scenario);
             let why_not_processes = unfit.map(|unfit| unfit.to_string());
-            Listed { name: figure.name, group: figure.group, title: scenario.title, engines, why_not_processes }
+            Listed {
+                name: figure.name,
+                group: figure.group,
+                title: scenario.title,
+                engines,
+                by_hand,
+                why_not_processes,
+            }
         })
         .collect();
     context.output.report(&listed, |listed| {
