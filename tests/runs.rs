@@ -102,3 +102,32 @@ fn a_load_is_kept_where_it_is_told_or_not_at_all() {
     lab.fails("runs rm mine", 2, &["not in the store of runs"]);
     lab.fails("--lab runs start", 2, &["choose another name"]);
 }
+
+#[test]
+fn a_run_that_is_exported_is_judged_the_same_in_another_home() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("load --rate 100/s --for 500ms --keys 3");
+    let exported = lab.json("runs export last --to found.run");
+    let here = lab.json("check last");
+    assert_eq!((&here["verdict"], &here["run"]), (&"valid".into(), &exported["run"]), "{here}");
+
+    let elsewhere = Lab::new();
+    fs::copy(lab.home().join("found.run"), elsewhere.home().join("found.run")).unwrap();
+    assert_eq!(elsewhere.json("check found.run"), here, "without taking it in");
+    assert_eq!(elsewhere.json("runs"), serde_json::json!([]));
+    let imported = elsewhere.json("runs import found.run");
+    assert_eq!(imported["id"], exported["run"]);
+    assert_eq!(elsewhere.json("check last"), here);
+    elsewhere.fails("runs import found.run", 2, &["is here already"]);
+    fs::write(elsewhere.home().join("found.run"), "nonsense").unwrap();
+    for command in ["runs import found.run", "check found.run"] {
+        elsewhere.fails(command, 2, &["is not a run that was exported"]);
+    }
+
+    let edn = lab.ok("runs export last --format jepsen --to -");
+    assert_eq!(edn.lines().count(), 100, "fifty operations are invoked, and come to an end");
+    assert!(edn.lines().all(|line| line.starts_with("{:index ") && line.ends_with('}')), "{edn}");
+    let operations: Value = serde_json::from_str(&lab.ok("runs export last --format porcupine --to -")).unwrap();
+    assert_eq!(operations.as_array().unwrap().len(), 50);
+}

@@ -20,11 +20,14 @@
 //!
 //! Deliberately absent: the runs of the benchmarks ([`suite`](crate::suite)), which keep measurements and no histories.
 
+mod archive;
 mod history;
 mod id;
+mod jepsen;
 mod judgement;
 mod logs;
 mod manifest;
+mod porcupine;
 mod read;
 mod store;
 mod writer;
@@ -32,6 +35,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use archive::Unpacked;
 pub use history::HistoryFile;
 pub use id::RunId;
 pub use judgement::{Judgement, Played};

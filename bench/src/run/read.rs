@@ -4,7 +4,7 @@
 //! said, and keeps the verdict from being valid. A run of another format is refused.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -151,6 +151,26 @@ impl Run {
             }
         }
         Ok(Lines { read, cut: None })
+    }
+
+    /// Writes its history as Jepsen has it, as far as it can be read; what is said is what kept the rest from being read.
+    ///
+    /// # Errors
+    /// When the disk or the writer fails.
+    pub fn jepsen(&self, out: &mut impl Write) -> anyhow::Result<Option<String>> {
+        let history = self.history()?;
+        super::jepsen::write(&history.read, out)?;
+        Ok(history.cut)
+    }
+
+    /// Writes its history as Porcupine has it; in all else like [`jepsen`](Run::jepsen).
+    ///
+    /// # Errors
+    /// When the disk or the writer fails.
+    pub fn porcupine(&self, out: &mut impl Write) -> anyhow::Result<Option<String>> {
+        let history = self.history()?;
+        super::porcupine::write(&history.read, out)?;
+        Ok(history.cut)
     }
 
     /// Judges it from its files.
