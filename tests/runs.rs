@@ -131,3 +131,33 @@ fn a_run_that_is_exported_is_judged_the_same_in_another_home() {
     let operations: Value = serde_json::from_str(&lab.ok("runs export last --format porcupine --to -")).unwrap();
     assert_eq!(operations.as_array().unwrap().len(), 50);
 }
+
+#[test]
+fn a_run_is_drawn_as_a_page_a_chart_and_a_trace_and_so_is_the_lab() {
+    let lab = Lab::started(3);
+    let load = lab.begin("load --rate 100/s --for 4s --quiet");
+    let has_begun = || lab.json("runs")[0]["state"] == "running";
+    eventually("the load has begun", has_begun);
+    lab.ok("kill @leader");
+    lab.ok("start");
+    assert_eq!(ended(load).code, 0);
+
+    let page = lab.json("timeline last --to page.html");
+    assert_eq!((&page["nodes"], &page["faults"], &page["operations"]), (&3.into(), &1.into(), &400.into()), "{page}");
+    assert!(page["elections"].as_u64() >= Some(1), "{page}");
+    let text = fs::read_to_string(lab.home().join("page.html")).unwrap();
+    assert!(text.starts_with("<!DOCTYPE html>") && text.contains("kill n") && text.contains("leads after"));
+    lab.ok("timeline last --to chart.svg");
+    assert!(fs::read_to_string(lab.home().join("chart.svg")).unwrap().starts_with("<svg"));
+    lab.ok("timeline last --to trace.json");
+    let trace: Value = serde_json::from_str(&fs::read_to_string(lab.home().join("trace.json")).unwrap()).unwrap();
+    let names: Vec<&str> =
+        trace["traceEvents"].as_array().unwrap().iter().filter_map(|event| event["name"].as_str()).collect();
+    ["process_name", "leader", "down", "acknowledged"].iter().for_each(|name| assert!(names.contains(name), "{name}"));
+    lab.fails("timeline last --to chart.gif", 2, &["name it .html, .svg, .png or .json"]);
+
+    assert!(lab.ok("timeline").contains("the last 60 s of lab `default`; 3 nodes, 1 fault"));
+    assert!(lab.home().join("timeline-default.html").exists());
+    lab.ok("stop --purge");
+    lab.fails("timeline", 4, &[]);
+}

@@ -30,6 +30,7 @@ mod manifest;
 mod porcupine;
 mod read;
 mod store;
+mod timeline;
 mod writer;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use logs::LogFiles;
 pub use manifest::{Began, Cluster, Ended, Engine, FORMAT, How, Maker, Manifest, Offered};
 pub use read::{NotARun, Run};
 pub use store::{KEPT, KEPT_BYTES, Listed, State, Store};
+pub use timeline::lab_timeline;
 pub use writer::RunWriter;
 
 /// What a run is.

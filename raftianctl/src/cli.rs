@@ -71,6 +71,7 @@ pub(crate) enum Verb {
     Run(cmd::run::Args),
     Runs(cmd::runs::Args),
     Check(cmd::check::Args),
+    Timeline(cmd::timeline::Args),
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
@@ -86,7 +87,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Play scenarios, and simulate", &["run", "sim"]),
-    ("What was done before", &["runs", "check"]),
+    ("What was done before", &["runs", "check", "timeline"]),
     ("Help", &["doctor", "completions"]),
 ];
 
