@@ -102,3 +102,62 @@ fn a_load_is_kept_where_it_is_told_or_not_at_all() {
     lab.fails("runs rm mine", 2, &["not in the store of runs"]);
     lab.fails("--lab runs start", 2, &["choose another name"]);
 }
+
+#[test]
+fn a_run_that_is_exported_is_judged_the_same_in_another_home() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("load --rate 100/s --for 500ms --keys 3");
+    let exported = lab.json("runs export last --to found.run");
+    let here = lab.json("check last");
+    assert_eq!((&here["verdict"], &here["run"]), (&"valid".into(), &exported["run"]), "{here}");
+
+    let elsewhere = Lab::new();
+    fs::copy(lab.home().join("found.run"), elsewhere.home().join("found.run")).unwrap();
+    assert_eq!(elsewhere.json("check found.run"), here, "without taking it in");
+    assert_eq!(elsewhere.json("runs"), serde_json::json!([]));
+    let imported = elsewhere.json("runs import found.run");
+    assert_eq!(imported["id"], exported["run"]);
+    assert_eq!(elsewhere.json("check last"), here);
+    elsewhere.fails("runs import found.run", 2, &["is here already"]);
+    fs::write(elsewhere.home().join("found.run"), "nonsense").unwrap();
+    for command in ["runs import found.run", "check found.run"] {
+        elsewhere.fails(command, 2, &["is not a run that was exported"]);
+    }
+
+    let edn = lab.ok("runs export last --format jepsen --to -");
+    assert_eq!(edn.lines().count(), 100, "fifty operations are invoked, and come to an end");
+    assert!(edn.lines().all(|line| line.starts_with("{:index ") && line.ends_with('}')), "{edn}");
+    let operations: Value = serde_json::from_str(&lab.ok("runs export last --format porcupine --to -")).unwrap();
+    assert_eq!(operations.as_array().unwrap().len(), 50);
+}
+
+#[test]
+fn a_run_is_drawn_as_a_page_a_chart_and_a_trace_and_so_is_the_lab() {
+    let lab = Lab::started(3);
+    let load = lab.begin("load --rate 100/s --for 4s --quiet");
+    let has_begun = || lab.json("runs")[0]["state"] == "running";
+    eventually("the load has begun", has_begun);
+    lab.ok("kill @leader");
+    lab.ok("start");
+    assert_eq!(ended(load).code, 0);
+
+    let page = lab.json("timeline last --to page.html");
+    assert_eq!((&page["nodes"], &page["faults"], &page["operations"]), (&3.into(), &1.into(), &400.into()), "{page}");
+    assert!(page["elections"].as_u64() >= Some(1), "{page}");
+    let text = fs::read_to_string(lab.home().join("page.html")).unwrap();
+    assert!(text.starts_with("<!DOCTYPE html>") && text.contains("kill n") && text.contains("leads after"));
+    lab.ok("timeline last --to chart.svg");
+    assert!(fs::read_to_string(lab.home().join("chart.svg")).unwrap().starts_with("<svg"));
+    lab.ok("timeline last --to trace.json");
+    let trace: Value = serde_json::from_str(&fs::read_to_string(lab.home().join("trace.json")).unwrap()).unwrap();
+    let names: Vec<&str> =
+        trace["traceEvents"].as_array().unwrap().iter().filter_map(|event| event["name"].as_str()).collect();
+    ["process_name", "leader", "down", "acknowledged"].iter().for_each(|name| assert!(names.contains(name), "{name}"));
+    lab.fails("timeline last --to chart.gif", 2, &["name it .html, .svg, .png or .json"]);
+
+    assert!(lab.ok("timeline").contains("the last 60 s of lab `default`; 3 nodes, 1 fault"));
+    assert!(lab.home().join("timeline-default.html").exists());
+    lab.ok("stop --purge");
+    lab.fails("timeline", 4, &[]);
+}

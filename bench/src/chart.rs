@@ -22,12 +22,17 @@ mod png;
 mod scale;
 mod stacks;
 mod timeline;
+mod timeline_page;
 mod waterfall;
 
 use self::figure::Block;
 pub use self::figure::{Width, figure_svg};
 pub use self::png::to_png;
 pub use self::timeline::timeline_svg;
+pub use self::timeline_page::timeline_html;
+
+#[cfg(test)]
+pub(crate) use self::timeline::tests::sample as sample_timeline;
 
 #[cfg(test)]
 #[path = "chart/figure_tests.rs"]

@@ -20,18 +20,23 @@
 //!
 //! Deliberately absent: the runs of the benchmarks ([`suite`](crate::suite)), which keep measurements and no histories.
 
+mod archive;
 mod history;
 mod id;
+mod jepsen;
 mod judgement;
 mod logs;
 mod manifest;
+mod porcupine;
 mod read;
 mod store;
+mod timeline;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub use archive::Unpacked;
 pub use history::HistoryFile;
 pub use id::RunId;
 pub use judgement::{Judgement, Played};
@@ -39,6 +44,7 @@ pub use logs::LogFiles;
 pub use manifest::{Began, Cluster, Ended, Engine, FORMAT, How, Maker, Manifest, Offered};
 pub use read::{NotARun, Run};
 pub use store::{KEPT, KEPT_BYTES, Listed, State, Store};
+pub use timeline::lab_timeline;
 pub use writer::RunWriter;
 
 /// What a run is.

@@ -5,6 +5,11 @@
 //!
 //! Deliberately absent: drawing; see [`chart`](crate::chart).
 
+mod elections;
+mod marks;
+mod points;
+mod trace;
+
 use std::collections::BTreeMap;
 
 use raftian_check::Verdict;
@@ -14,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::load::{OutcomeKind, Sample};
 use crate::summary::Summary;
+
+pub use self::elections::{Candidacy, Election};
+pub use self::marks::{Mark, MarkKind};
+pub(crate) use self::points::points;
 
 /// The shortest bin of the throughput.
 const SHORTEST_BIN_S: f64 = 0.1;
@@ -36,6 +45,10 @@ pub struct TimelineData {
     pub throughput_per_s: Vec<f64>,
     /// Every operation.
     pub dots: Vec<Dot>,
+    /// Who stood for election, and who voted for whom.
+    pub elections: Vec<Election>,
+    /// What happened at one moment.
+    pub marks: Vec<Mark>,
     /// The statistics of the load.
     pub summary: Summary,
     /// What the judges said, if they were asked.
@@ -107,7 +120,7 @@ pub struct Dot {
 /// A run as it was recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
-    /// The journal, from the start of the lab on.
+    /// The journal, as far back as is known.
     pub events: &'a [Event],
     /// The operations.
     pub samples: &'a [Sample],
@@ -133,6 +146,8 @@ impl TimelineData {
             bin_s,
             throughput_per_s: throughput(run.samples, axis, bin_s),
             dots: dots(run.samples, axis),
+            elections: elections::elections(&events, axis),
+            marks: marks::marks(&events, axis),
             summary,
             verdict,
             provenance,
@@ -147,6 +162,11 @@ struct Axis {
 }
 
 impl Axis {
+    /// Whether something was while the run was.
+    fn has(self, at_ns: u64) -> bool {
+        (self.start_ns..=self.end_ns).contains(&at_ns)
+    }
+
     fn duration_s(self) -> f64 {
         (self.end_ns - self.start_ns) as f64 / 1e9
     }
@@ -241,6 +261,7 @@ fn concerned(what: &Happening) -> Option<NodeId> {
 enum Key {
     Down(NodeId),
     Paused(NodeId),
+    Disk(NodeId),
     Fault(FaultId),
 }
 
@@ -278,6 +299,9 @@ fn opened(what: &Happening) -> Option<(Key, String)> {
             Some((Key::Down(*node), label))
         }
         Happening::NodePaused { node } => Some((Key::Paused(*node), format!("pause {node}"))),
+        Happening::Raft { node, event: RaftEvent::DiskSilent } => {
+            Some((Key::Disk(*node), format!("the disk of {node} is silent")))
+        }
         Happening::FaultAdded { fault } => Some((Key::Fault(fault.id), short_title(&fault.title))),
         _ => None,
     }
@@ -287,6 +311,7 @@ fn closed(what: &Happening) -> Option<Key> {
     match what {
         Happening::NodeReady { node, .. } => Some(Key::Down(*node)),
         Happening::NodeResumed { node } => Some(Key::Paused(*node)),
+        Happening::Raft { node, event: RaftEvent::DiskAnswered { .. } } => Some(Key::Disk(*node)),
         Happening::FaultCleared { id, .. } => Some(Key::Fault(*id)),
         _ => None,
     }

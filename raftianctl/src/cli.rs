@@ -75,6 +75,7 @@ pub(crate) enum Verb {
     Runs(cmd::runs::Args),
     Check(cmd::check::Args),
     Nemesis(cmd::nemesis::Args),
+    Timeline(cmd::timeline::Args),
     Sim(cmd::sim::Args),
     Doctor(cmd::doctor::Args),
     Completions(cmd::completions::Args),
@@ -92,7 +93,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Play scenarios, and simulate", &["run", "nemesis", "sim"]),
-    ("What was done before", &["runs", "check"]),
+    ("What was done before", &["runs", "check", "timeline"]),
     ("Help", &["doctor", "completions", "man", "version"]),
 ];
 

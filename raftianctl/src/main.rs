@@ -112,6 +112,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Screenshot(args) => cmd::screenshot::run(context, args).await,
         Verb::Plot(args) => cmd::plot::run(context, &args),
         Verb::Runs(args) => cmd::runs::run(context, args),
+        Verb::Timeline(args) => cmd::timeline::run(context, args).await,
         // Its exit code is the verdict's.
         Verb::Check(args) => return cmd::check::run(context, &args),
         Verb::Doctor(args) => cmd::doctor::run(context, args).await,

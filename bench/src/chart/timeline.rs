@@ -20,6 +20,8 @@ const RIGHT_PX: f64 = 836.0;
 const LANE_PX: f64 = 20.0;
 const LANE_GAP_PX: f64 = 5.0;
 const LABEL_ROW_PX: f64 = 16.0;
+/// Labels that do not fit into so many rows are left out.
+const MOST_LABEL_ROWS: usize = 8;
 const THROUGHPUT_PX: f64 = 100.0;
 const LATENCY_PX: f64 = 160.0;
 /// A panel's heading and the air above it.
@@ -34,7 +36,7 @@ struct Layout {
     subtitle: Vec<String>,
     footer: Vec<String>,
     /// Rows for the labels of the windows.
-    rows: Vec<Label>,
+    rows: Vec<Option<Label>>,
     labels_top: f64,
     lanes_top: f64,
     throughput_top: f64,
@@ -88,7 +90,7 @@ impl Layout {
         let footer = tick_font().wrap(&data.provenance, text_width);
         let x = Scale::linear(0.0, data.duration_s, LEFT_PX, RIGHT_PX);
         let rows = place_labels(&data.windows, &x);
-        let row_count = rows.iter().map(|label| label.row + 1).max().unwrap_or(0);
+        let row_count = rows.iter().flatten().map(|label| label.row + 1).max().unwrap_or(0);
 
         let labels_top = 20.0 + 24.0 * title.len() as f64 + 17.0 * subtitle.len() as f64 + 12.0;
         let lanes_top = labels_top + LABEL_ROW_PX * row_count as f64 + 6.0;
@@ -106,7 +108,7 @@ impl Layout {
 }
 
 /// The title: what the run showed.
-fn takeaway(data: &TimelineData) -> String {
+pub(super) fn takeaway(data: &TimelineData) -> String {
     let plural = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
     // The first leader of the picture was there before anything broke.
     let terms: BTreeSet<_> = led_spans(data).map(|span| span.term).collect();
@@ -123,7 +125,7 @@ fn takeaway(data: &TimelineData) -> String {
 }
 
 /// The subtitle: unit and n.
-fn counts(data: &TimelineData) -> String {
+pub(super) fn counts(data: &TimelineData) -> String {
     let summary = &data.summary;
     let rate =
         summary.offered_rate_per_s.map_or("in a closed loop".to_owned(), |rate| format!("at {}", human_rate(rate)));
@@ -141,19 +143,22 @@ fn led_spans(data: &TimelineData) -> impl Iterator<Item = &Span> {
     data.lanes.iter().flat_map(|lane| &lane.spans).filter(|span| span.state == LaneState::Leader)
 }
 
-/// Gives each label the first row in which it does not run into an earlier one.
-fn place_labels(windows: &[FaultWindow], x: &Scale) -> Vec<Label> {
+/// Gives each label the first row in which it does not run into an earlier one; none where all rows are taken.
+fn place_labels(windows: &[FaultWindow], x: &Scale) -> Vec<Option<Label>> {
     let mut ends: Vec<f64> = Vec::new();
     let place = |window: &FaultWindow| {
         let width = label_font().width_px(&window.label);
         let start = x.px(window.from_s).min(RIGHT_PX - width);
         let row = ends.iter().position(|end| *end < start).unwrap_or(ends.len());
+        if row == MOST_LABEL_ROWS {
+            return None;
+        }
         let end = start + width + 8.0;
         match ends.get_mut(row) {
             Some(taken) => *taken = end,
             None => ends.push(end),
         }
-        Label { x: start, row }
+        Some(Label { x: start, row })
     };
     windows.iter().map(place).collect()
 }
@@ -179,7 +184,8 @@ fn head(canvas: &mut Canvas<'_>, layout: &Layout) {
 fn windows(canvas: &mut Canvas<'_>, layout: &Layout, data: &TimelineData) {
     for (window, label) in data.windows.iter().zip(&layout.rows) {
         let (from, to) = (layout.x.px(window.from_s), layout.x.px(window.to_s));
-        let label_top = layout.labels_top + LABEL_ROW_PX * label.row as f64;
+        let row = label.as_ref().map_or(MOST_LABEL_ROWS, |label| label.row);
+        let label_top = (layout.labels_top + LABEL_ROW_PX * row as f64).min(layout.lanes_top - 4.0);
         // Panel by panel, so that the headings between them stay clean.
         for (line_top, top, bottom) in [
             (label_top, layout.lanes_top - 4.0, layout.lanes_bottom()),
@@ -193,7 +199,8 @@ fn windows(canvas: &mut Canvas<'_>, layout: &Layout, data: &TimelineData) {
 }
 
 fn window_labels(canvas: &mut Canvas<'_>, layout: &Layout, windows: &[FaultWindow]) {
-    for (window, label) in windows.iter().zip(&layout.rows) {
+    let placed = windows.iter().zip(&layout.rows).filter_map(|(window, label)| Some((window, label.as_ref()?)));
+    for (window, label) in placed {
         let base = layout.labels_top + LABEL_ROW_PX * label.row as f64 + 11.5;
         // A label that was moved left, so as to stay on the page, must not be crossed by its own line.
         let nudge = if label.x < layout.x.px(window.from_s) { -4.0 } else { 4.0 };
@@ -360,7 +367,7 @@ fn time_axis(canvas: &mut Canvas<'_>, layout: &Layout) {
         canvas.text(&format_seconds(tick), x, bottom + 17.0, Anchor::Middle, tick_font());
     }
     let middle = (LEFT_PX + RIGHT_PX) / 2.0;
-    canvas.text("seconds since the start of the load", middle, bottom + 33.0, Anchor::Middle, tick_font());
+    canvas.text("seconds since the start", middle, bottom + 33.0, Anchor::Middle, tick_font());
 }
 
 fn format_seconds(seconds: f64) -> String {
@@ -379,4 +386,4 @@ fn human_ms(ms: f64) -> String {
 
 #[cfg(test)]
 #[path = "timeline_tests.rs"]
-mod tests;
+pub(crate) mod tests;

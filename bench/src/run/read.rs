@@ -4,19 +4,20 @@
 //! said, and keeps the verdict from being valid. A run of another format is refused.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use raftian_check::apps::Snapshot;
 use raftian_check::{Operation, ReplicaLog};
 use raftian_rpc::files;
+use raftian_rpc::lab::Event;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::store::State;
 use super::writer::seals;
-use super::{FIRST, FORMAT, HISTORY, Judgement, LOGS, MANIFEST, Manifest, SCENARIO, VERDICT, logs};
+use super::{EVENTS, FIRST, FORMAT, HISTORY, Judgement, LOGS, MANIFEST, Manifest, SCENARIO, VERDICT, logs};
 use crate::collect::Evidence;
 use crate::load::Sample;
 use crate::summary::Summary;
@@ -47,11 +48,11 @@ pub(super) fn not_a_run(why: String) -> anyhow::Error {
 
 /// Lines that were read, and what kept the rest from being read.
 #[derive(Debug)]
-pub(crate) struct Lines<T> {
+pub(super) struct Lines<T> {
     /// Those before the first that makes no sense.
-    pub(crate) read: Vec<T>,
+    pub(super) read: Vec<T>,
     /// Why there are no more of them, if there are more.
-    pub(crate) cut: Option<String>,
+    pub(super) cut: Option<String>,
 }
 
 impl Run {
@@ -128,8 +129,16 @@ impl Run {
     ///
     /// # Errors
     /// When the disk fails.
-    pub(crate) fn history(&self) -> anyhow::Result<Lines<Operation>> {
+    pub(super) fn history(&self) -> anyhow::Result<Lines<Operation>> {
         self.lines(HISTORY, "operation")
+    }
+
+    /// The journal, as far as it can be read.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn events(&self) -> anyhow::Result<Lines<Event>> {
+        self.lines(EVENTS, "event")
     }
 
     fn lines<T: DeserializeOwned>(&self, name: &str, what: &str) -> anyhow::Result<Lines<T>> {
@@ -151,6 +160,26 @@ impl Run {
             }
         }
         Ok(Lines { read, cut: None })
+    }
+
+    /// Writes its history as Jepsen has it, as far as it can be read; what is said is what kept the rest from being read.
+    ///
+    /// # Errors
+    /// When the disk or the writer fails.
+    pub fn jepsen(&self, out: &mut impl Write) -> anyhow::Result<Option<String>> {
+        let history = self.history()?;
+        super::jepsen::write(&history.read, out)?;
+        Ok(history.cut)
+    }
+
+    /// Writes its history as Porcupine has it; in all else like [`jepsen`](Run::jepsen).
+    ///
+    /// # Errors
+    /// When the disk or the writer fails.
+    pub fn porcupine(&self, out: &mut impl Write) -> anyhow::Result<Option<String>> {
+        let history = self.history()?;
+        super::porcupine::write(&history.read, out)?;
+        Ok(history.cut)
     }
 
     /// Judges it from its files.

@@ -1,8 +1,9 @@
 //! `raftianctl check`: a run is judged from its files, as often as one likes.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use raftian_bench::run::{Engine, Judgement, Manifest, Played, Run};
+use raftian_bench::run::{Engine, Judgement, Manifest, Played, Run, Unpacked};
 use raftian_bench::summary::thousands;
 use raftian_check::{Invariant, Report, Verdict};
 use raftian_script::Scenario;
@@ -20,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   raftianctl check last
   raftianctl check 3fa2 -o json
-  raftianctl check my-run || echo 'look at it'
+  raftianctl check found.run || echo 'look at it'
 
 The run is judged from its files alone: its history against the logs of its nodes. A run that was cut off, and one whose \
 files were changed, is judged as far as it goes; it can be violated, but not valid. A run of the simulator is played \
@@ -30,7 +31,7 @@ again. Exit code 0 valid, or nothing to judge; 1 violated, or a scenario that do
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The run: its name, the beginning of it, `last`, or a folder
+    /// The run: its name, the beginning of it, `last`, a folder, or a file that was exported
     #[arg(value_name = "RUN")]
     run: String,
 }
@@ -50,7 +51,12 @@ struct Checked {
 
 /// Judges it. The exit code is the verdict's.
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
-    let run = Run::open(&store()?.find(&args.run)?)?;
+    let file = Path::new(&args.run);
+    let unpacked = if file.is_file() { Some(Unpacked::of(file)?) } else { None };
+    let run = match &unpacked {
+        Some(unpacked) => unpacked.run().clone(),
+        None => Run::open(&store()?.find(&args.run)?)?,
+    };
     let spinner = progress::spinner(context.output);
     spinner.set_message("judging");
     let engine = run.manifest().began.engine;

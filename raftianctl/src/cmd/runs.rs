@@ -1,5 +1,8 @@
-//! `raftianctl runs`: the runs that were kept, listed, shown and removed.
+//! `raftianctl runs`: the runs that were kept, listed, shown, removed, and handed on.
 
+mod export;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use raftian_bench::run::{Engine, Judgement, Listed, Manifest, Run, State, Store};
@@ -18,13 +21,14 @@ Examples:
   raftianctl runs
   raftianctl runs show last
   raftianctl runs rm 3fa2 77 && raftianctl runs rm --older-than 7d
+  raftianctl runs export last --to found.run
 
 `load`, `demo` and `run` keep what they do as a run: manifest, scenario, journal, history, the logs of the nodes, and the \
 verdict. A run is meant by its name, by the beginning of its name, by `last`, or by the path of its folder. All lie in \
 one folder beside the labs, $RAFTIAN_HOME/runs. The newest 50 on real processes and the newest 50 in the simulator stay \
 there, up to 4 GB of each; what is to stay longer goes to a folder of its own (--out).";
 
-/// List, show and remove the runs that were kept
+/// List, show, remove and hand on the runs that were kept
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -57,6 +61,16 @@ enum What {
         #[arg(long, conflicts_with_all = ["runs", "older_than"])]
         all: bool,
     },
+    /// Write a run as one file, or its history for another judge
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
+    /// Take in a run that was exported, maybe on another machine
+    #[command(after_help = "Example:\n  raftianctl runs import found.run && raftianctl check last")]
+    Import {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// A run in detail.
@@ -80,6 +94,8 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
             let meant = meant(&store, &runs, older_than, all)?;
             remove(context, &store, &meant)
         }
+        What::Export(args) => export::export(context, &store, &args),
+        What::Import { file } => export::import(context, &store, &file),
     }
 }
 
@@ -148,13 +164,16 @@ fn outcome(state: &State, verdict: Option<Verdict>) -> Cell {
 
 fn show(context: &Context, store: &Store, name: &str) -> Result<(), Failure> {
     let run = Run::open(&store.find(name)?)?;
-    let shown = Shown {
+    context.output.report(&shown(&run), text)
+}
+
+fn shown(run: &Run) -> Shown {
+    Shown {
         manifest: run.manifest().clone(),
         folder: run.folder().to_owned(),
         state: run.state(),
         judged: run.judged(),
-    };
-    context.output.report(&shown, text)
+    }
 }
 
 fn text(shown: &Shown) -> String {
