@@ -180,6 +180,7 @@ fn a_scenario_is_kept_as_a_run_on_either_engine_and_can_be_judged_again() {
     let ran = temporary.run(&lab, "run mine.scenario --repeat 3 --engine sim");
     assert!(ran.code == 1 && ran.stdout.contains("Kept as run"), "{ran:#?}");
     assert_eq!(lab.json("runs").as_array().unwrap().len(), 5);
+    assert!(lab.ok("runs").contains("does not hold"));
     let ran = lab.run("check last");
     assert!(ran.code == 1 && ran.stdout.contains("does not hold"), "{ran:#?}");
 }

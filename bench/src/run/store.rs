@@ -47,6 +47,8 @@ pub struct Listed {
     pub bytes: u64,
     /// The verdict it ended with, if it came to one.
     pub verdict: Option<Verdict>,
+    /// Whether the scenario held, where one was played.
+    pub holds: Option<bool>,
     /// What it is.
     pub manifest: Manifest,
 }
@@ -158,9 +160,10 @@ impl Store {
     fn listed(&self, id: RunId) -> Option<Listed> {
         let folder = self.folder.join(id.as_str());
         let run = Run::open(&folder).ok()?;
-        let (bytes, verdict) = (size(&folder), run.judged().and_then(|judgement| judgement.verdict));
+        let judged = run.judged().unwrap_or_default();
+        let (bytes, verdict, holds) = (size(&folder), judged.verdict, judged.played.map(|played| played.holds));
         let state = run.state();
-        Some(Listed { id, folder, state, bytes, verdict, manifest: run.into_manifest() })
+        Some(Listed { id, folder, state, bytes, verdict, holds, manifest: run.into_manifest() })
     }
 
     /// The folders that have the name of a run.

@@ -47,7 +47,7 @@ pub(super) fn began() -> Began {
 pub(super) fn listed(bytes: u64, state: State) -> Listed {
     let id = RunId::draw();
     let manifest = Manifest::new(id.clone(), began(), Host::default());
-    Listed { id, folder: PathBuf::new(), state, bytes, verdict: None, manifest }
+    Listed { id, folder: PathBuf::new(), state, bytes, verdict: None, holds: None, manifest }
 }
 
 /// A run of three nodes and four attacks, all acknowledged and all in all logs, as it is before it ends.

@@ -117,7 +117,10 @@ pub fn read_history(mut reader: impl BufRead) -> Result<Vec<Operation>, HistoryE
 /// When the writer fails.
 pub fn write_operation(writer: &mut impl Write, operation: &Operation) -> io::Result<()> {
     // Raw JSON may hold line breaks, but only between tokens (inside a text they are escaped): a space means the same.
-    let mut line = serde_json::to_string(operation)?.replace(['\n', '\r'], " ");
+    let mut line = serde_json::to_string(operation)?;
+    if line.contains(['\n', '\r']) {
+        line = line.replace(['\n', '\r'], " ");
+    }
     line.push('\n');
     writer.write_all(line.as_bytes())
 }

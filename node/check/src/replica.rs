@@ -77,15 +77,29 @@ impl LogRecord {
     /// Writes it as one line.
     ///
     /// # Errors
-    /// When the writer fails, or a command is no JSON.
+    /// When the writer fails.
     pub fn write(&self, writer: &mut impl std::io::Write) -> std::io::Result<()> {
         let text = match self {
-            LogRecord::Entry(entry) => write_entry(entry).and_then(|entry| serde_json::to_string(&entry)),
-            LogRecord::Standing(standing) => serde_json::to_string(standing),
+            LogRecord::Entry(Entry { index, term, payload: Payload::Command(command) }) => {
+                // A log is kept while it grows: its commands are JSON already, and are not read for that.
+                write!(writer, r#"{{"index":{index},"term":{term},"kind":"command","command":"#)?;
+                write_in_line(command, writer)?;
+                return writer.write_all(b"}\n");
+            }
+            LogRecord::Entry(entry) => write_entry(entry).and_then(|entry| serde_json::to_string(&entry))?,
+            LogRecord::Standing(standing) => serde_json::to_string(standing)?,
         };
-        // A line break between the tokens of a command would end the line; there it means no more than a space does.
-        writer.write_all((text?.replace(['\n', '\r'], " ") + "\n").as_bytes())
+        writer.write_all((text + "\n").as_bytes())
     }
+}
+
+/// Writes JSON without line breaks: between its tokens, a space means the same.
+fn write_in_line(json: &[u8], writer: &mut impl std::io::Write) -> std::io::Result<()> {
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if !json.iter().any(is_break) {
+        return writer.write_all(json);
+    }
+    writer.write_all(&json.iter().map(|byte| if is_break(byte) { b' ' } else { *byte }).collect::<Vec<u8>>())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -169,6 +183,10 @@ mod tests {
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
             assert!(LogRecord::read(&line[..line.len() / 2]).is_err(), "a line that is cut is none");
         }
+        let payload = Payload::Command("{\r\n\"a\":\n1}".into());
+        let mut line = Vec::new();
+        LogRecord::Entry(Entry { index: 1, term: 1, payload }).write(&mut line).unwrap();
+        assert!(LogRecord::read(&line).is_ok() && line.ends_with(b"{  \"a\": 1}}\n"), "{line:?}");
     }
 
     #[test]

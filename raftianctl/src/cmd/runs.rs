@@ -124,7 +124,7 @@ fn table(runs: &[Listed], store: &Store, colour: bool) -> String {
             run.manifest.began.maker.to_string().into(),
             what(&run.manifest).into(),
             run.manifest.lasted_s().map_or_else(|| "–".to_owned(), |s| format!("{s:.1} s")).into(),
-            outcome(&run.state, run.verdict),
+            outcome(run),
             words::bytes(run.bytes).into(),
         ]);
     }
@@ -150,8 +150,11 @@ fn what(manifest: &Manifest) -> String {
     }
 }
 
-fn outcome(state: &State, verdict: Option<Verdict>) -> Cell {
-    match (state, verdict) {
+fn outcome(run: &Listed) -> Cell {
+    match (&run.state, run.verdict) {
+        (_, verdict) if run.holds == Some(false) && verdict != Some(Verdict::Violated) => {
+            Cell::painted("does not hold", Paint::Bad)
+        }
         (State::Running, _) => Cell::painted("goes on", Paint::Dim),
         (_, Some(Verdict::Valid)) => Cell::painted("valid", Paint::Good),
         (_, Some(Verdict::Violated)) => Cell::painted("violated", Paint::Bad),
