@@ -216,7 +216,7 @@ fn refused_condition(condition: &Condition) -> Option<&'static str> {
         Condition::Violation(_) => Some("real processes have no planted bugs"),
         Condition::Leader(_)
         | Condition::AnyLeader
-        | Condition::Role(..)
+        | Condition::Role { .. }
         | Condition::Number(..)
         | Condition::Log(..)
         | Condition::Members { .. }

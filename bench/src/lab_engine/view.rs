@@ -100,9 +100,9 @@ impl LabEngine {
                 require(leader == *wanted, instead)
             }
             Condition::AnyLeader => require(view.leader().is_some(), || "there is no leader".to_owned()),
-            Condition::Role(nodes, wanted) => view.ids(nodes).into_iter().try_for_each(|id| {
+            Condition::Role { nodes, role: wanted, is } => view.ids(nodes).into_iter().try_for_each(|id| {
                 let role = view.node(id).map(|said| said.role);
-                require(role == *wanted, || format!("{id} is {}", name_of(&ROLES, &role)))
+                require((role == *wanted) == *is, || format!("{id} is {}", name_of(&ROLES, &role)))
             }),
             Condition::Number(measure, nodes, count) => view.each(nodes, |id, said| {
                 let number = match measure {

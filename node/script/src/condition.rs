@@ -17,8 +17,15 @@ pub enum Condition {
     Leader(Option<NodeId>),
     /// Somebody leads.
     AnyLeader,
-    /// A server has this role; `None` if it is down.
-    Role(Nodes, Option<RoleKind>),
+    /// A server has this role, or has not.
+    Role {
+        /// Which servers.
+        nodes: Nodes,
+        /// The role; `None` if it is down.
+        role: Option<RoleKind>,
+        /// Whether it must have it; else it must not.
+        is: bool,
+    },
     /// A server has given this vote in its term.
     Vote(Nodes, Option<NodeId>),
     /// A number of a server.

@@ -342,7 +342,10 @@ fn condition(words: &mut Words<'_>) -> Result<Condition, Unreadable> {
     Ok(match name {
         "leader" if words.eat("any") => Condition::AnyLeader,
         "leader" => Condition::Leader(node_or_none(words)?),
-        "role" => Condition::Role(nodes(words)?, one_of(words, &ROLES)?),
+        "role" => {
+            let (nodes, is) = (nodes(words)?, !words.eat("not"));
+            Condition::Role { nodes, role: one_of(words, &ROLES)?, is }
+        }
         "vote" => Condition::Vote(nodes(words)?, node_or_none(words)?),
         "log" => Condition::Log(nodes(words)?, terms(words)?),
         "durable" => Condition::Durable(nodes(words)?, terms(words)?),

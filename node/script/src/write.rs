@@ -113,7 +113,9 @@ impl fmt::Display for Condition {
         match self {
             Condition::AnyLeader => write!(f, "leader any"),
             Condition::Leader(leader) => write!(f, "leader {}", list(leader)),
-            Condition::Role(nodes, role) => write!(f, "role {nodes} {}", name_of(&ROLES, role)),
+            Condition::Role { nodes, role, is } => {
+                write!(f, "role {nodes} {}{}", if *is { "" } else { "not " }, name_of(&ROLES, role))
+            }
             Condition::Vote(nodes, vote) => write!(f, "vote {nodes} {}", list(vote)),
             Condition::Number(measure, nodes, count) => write!(f, "{} {nodes} {count}", name_of(&MEASURES, measure)),
             Condition::Log(nodes, terms) => write!(f, "log {nodes}{}", Terms(terms)),

@@ -21,9 +21,9 @@ pub(crate) fn check(condition: &Condition, stage: &Stage) -> Result<(), String> 
             require(leader == *wanted, || leader.map_or("there is no leader".to_owned(), |id| format!("{id} leads")))
         }
         Condition::AnyLeader => require(world.leader().is_some(), || "there is no leader".to_owned()),
-        Condition::Role(nodes, wanted) => stage.ids(nodes).try_for_each(|id| {
+        Condition::Role { nodes, role: wanted, is } => stage.ids(nodes).try_for_each(|id| {
             let role = world.server(id).map(Server::role);
-            require(role == *wanted, || format!("{id} is {}", name_of(&ROLES, &role)))
+            require((role == *wanted) == *is, || format!("{id} is {}", name_of(&ROLES, &role)))
         }),
         Condition::Vote(nodes, wanted) => stage.each(nodes, |id, server| {
             let vote = server.hard_state().voted_for;

@@ -44,7 +44,8 @@ pub fn minimise_while(
 type Simplify = fn(&mut Plan, Plan);
 
 /// The parameters that may be as in a quiet plan, one after another. Those that rest on each other go together.
-const SIMPLER: [Simplify; 27] = [
+const SIMPLER: [Simplify; 28] = [
+    |plan, quiet| plan.load = quiet.load,
     |plan, quiet| plan.effects = quiet.effects,
     |plan, quiet| plan.link_effects = quiet.link_effects,
     |plan, quiet| plan.news_us = quiet.news_us,
@@ -191,7 +192,7 @@ mod tests {
     use raftian_apps::{AppKind, Limits};
     use raftian_faults::Effect;
     use raftian_raft::{Lease, NodeId};
-    use raftian_script::{Crashes, LinkEffect, ServerSettings};
+    use raftian_script::{Crashes, LinkEffect, Load, ServerSettings};
 
     use super::*;
 
@@ -201,7 +202,7 @@ mod tests {
         let switched = ServerSettings { pre_vote: Some(false), check_quorum: None };
         let effect = Effect::latency(100.0, 10.0).unwrap();
         Plan {
-            load: None,
+            load: Some(Load { per_s: 20 }),
             app: AppKind::Attack,
             founders: 5,
             joiners: 1,
