@@ -60,6 +60,12 @@ pub(super) fn list(context: &Context) -> Result<(), Failure> {
             text.push_str(&table.render(context.output.colour()));
             text.push('\n');
         }
-        text + "Play one with `raftianctl run NAME`, or `raftianctl run NAME --engine processes`.\n"
+        let refused = |listed: &Listed| {
+            let why = listed.why_not_processes.as_ref()?;
+            Some(format!("  {}, {}\n", listed.name, why.split("; play it with").next().unwrap_or(why)))
+        };
+        text.push_str("Real processes cannot play:\n");
+        text.extend(listed.iter().filter_map(refused));
+        text + "\nPlay one with `raftianctl run NAME`, or `raftianctl run NAME --engine processes`.\n"
     })
 }
