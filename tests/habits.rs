@@ -27,6 +27,10 @@ fn words_of_other_tools_do_the_same() {
 
     lab.ok("fault add loss 5% --from n1 --to n2");
     lab.ok("partition n1 n3");
+    assert!(lab.ok("fault add duplicate 10% --from n1 --to n2").starts_with("f3: duplicate 10 % n1 ↔ n2"));
+    assert!(
+        lab.ok("fault add reorder 10% --by 5ms --from n1 --to n2 --one-way").starts_with("f4: reorder 10 % by 5 ms")
+    );
     assert!(lab.ok("heal f1").starts_with("f1: drop 5 % "));
     assert!(lab.ok("fault clear all").starts_with("f2: "));
     assert_eq!(lab.ok("fault clear all"), "nothing to heal: no faults in force\n");

@@ -3,8 +3,10 @@
 //! Invariants: no text of the data is taken for markup or for script; however much there was, the page is of a few
 //! megabytes at most, since operations that are close to each other are one point.
 
+use plotters::style::RGBColor;
 use serde_json::{Value, json};
 
+use super::canvas::color;
 use super::timeline::{counts, takeaway};
 use crate::timeline::{Candidacy, Election, Lane, LaneState, MarkKind, TimelineData, points};
 
@@ -21,6 +23,7 @@ pub fn timeline_html(data: &TimelineData) -> String {
     let parts = [
         ("title", escaped(&takeaway(data))),
         ("subtitle", escaped(&counts(data))),
+        ("legend", legend()),
         ("footer", escaped(&data.provenance)),
         ("data", json),
         ("script", SCRIPT.to_owned()),
@@ -34,6 +37,20 @@ pub fn timeline_html(data: &TimelineData) -> String {
         rest = after;
     }
     page + rest
+}
+
+/// What the colours of the lanes mean.
+fn legend() -> String {
+    let colours = [
+        (color::BLUE, "leads"),
+        (color::ORANGE, "stands for election"),
+        (color::PALE_BLUE, "follows"),
+        (color::PINK, "is paused"),
+    ];
+    let key = |(RGBColor(red, green, blue), text)| {
+        format!("<span class=\"key\" style=\"background:rgb({red},{green},{blue})\"></span>{text}")
+    };
+    colours.map(key).concat() + "<span class=\"key\"></span>a line: is down"
 }
 
 fn escaped(text: &str) -> String {

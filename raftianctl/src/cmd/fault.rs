@@ -35,6 +35,14 @@ const DROP_EXAMPLE: &str = "\
 Example:
   raftianctl fault add drop --from n1 --to @all 20% --for 30s";
 
+const DUPLICATE_EXAMPLE: &str = "\
+Example:
+  raftianctl fault add duplicate --from @all --to @all 10% --for 30s";
+
+const REORDER_EXAMPLE: &str = "\
+Example:
+  raftianctl fault add reorder --from @all --to @all 20% --by 30ms";
+
 /// Add, list and clear faults on the links between nodes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
@@ -45,7 +53,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make messages late, or lose some of them
+    /// Make messages late, lose some of them, deliver some twice or out of order
     #[command(subcommand, after_help = ADD_EXAMPLES, arg_required_else_help = true)]
     Add(Add),
     /// Show the faults in force, partitions included
@@ -83,6 +91,27 @@ enum Add {
         #[command(flatten)]
         links: Links,
     },
+    /// Deliver some messages twice
+    #[command(after_help = DUPLICATE_EXAMPLE)]
+    Duplicate {
+        /// Which share of them
+        #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
+        probability: f64,
+        #[command(flatten)]
+        links: Links,
+    },
+    /// Hold some messages back, so that those after them come first
+    #[command(after_help = REORDER_EXAMPLE)]
+    Reorder {
+        /// Which share of them
+        #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
+        probability: f64,
+        /// For how long at most, at random
+        #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = units::delay_ms, allow_hyphen_values = true)]
+        by: f64,
+        #[command(flatten)]
+        links: Links,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -109,6 +138,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         }
         Verb::Add(Add::Drop { probability, links }) => {
             add(context, Effect::drop(probability).map_err(out_of_range)?, links).await
+        }
+        Verb::Add(Add::Duplicate { probability, links }) => {
+            add(context, Effect::duplicate(probability).map_err(out_of_range)?, links).await
+        }
+        Verb::Add(Add::Reorder { probability, by, links }) => {
+            add(context, Effect::reorder(probability, by).map_err(out_of_range)?, links).await
         }
         Verb::List => {
             let daemon = context.daemon().await?;
