@@ -241,9 +241,8 @@ fn command(op: String) -> Result<Box<RawValue>, Failure> {
 /// # Errors
 /// When it names none, or several.
 pub(crate) async fn one(daemon: &Daemon, selector: Selector, purpose: &str) -> Result<NodeId, Failure> {
-    // Any question with a selector has the daemon say what it names; a page of the log is the smallest.
     let asked = selector.clone();
-    let named = daemon.ask(async |lab: Http| lab.log(asked, 1, 1).await).await?.resolved.nodes;
+    let named = daemon.ask(async |lab: Http| lab.resolve(asked).await).await?.nodes;
     let mut ids = named.iter().copied();
     match (ids.next(), ids.next()) {
         (Some(node), None) => Ok(node),

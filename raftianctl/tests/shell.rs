@@ -73,7 +73,7 @@ fn what_makes_no_sense_is_wrong_usage_and_says_what_would() {
         ("attack 99", "`99` is not a player; write a number from 1 to 64: 3"),
         ("attack three", "write a number from 1 to 64"),
         ("kv incr x abc", "`abc` is not an integer of 64 bits; write a whole number: 3 or -3"),
-        ("attack 3 --as 2", "not a node name"),
+        ("attack 3 --as 2", "not a node selector"),
         ("load --rate 0", "is not a rate"),
         ("load --rate 5/s --closed", "cannot be used with"),
         ("wait commit", "commit>=N"),

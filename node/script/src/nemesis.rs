@@ -62,16 +62,19 @@ impl Nemesis {
     /// Draws it, as the text of a scenario.
     pub fn draw(self) -> String {
         let Nemesis { profile, seed, lasting, nodes, app, clients, load } = self;
+        let end_us = u64::try_from(lasting.as_micros()).unwrap_or(u64::MAX);
         let mut hand = Hand {
             random: Rng::with_seed(seed ^ 0x6e65_6d65_7369_7300),
             nodes: NodeId::first(nodes).collect(),
             members: NodeId::first(nodes).collect(),
             down: BTreeSet::new(),
-            paused: BTreeSet::new(),
+            is_down: false,
+            is_paused: false,
+            is_cut: false,
+            end_us,
             lines: Vec::new(),
             at_us: 1_000_000,
         };
-        let end_us = u64::try_from(lasting.as_micros()).unwrap_or(u64::MAX);
         while hand.at_us < end_us {
             match profile {
                 Profile::Gentle => hand.strike_gently(),
@@ -80,8 +83,7 @@ impl Nemesis {
             }
         }
         // The last faults last until then, and no longer.
-        hand.at_us = hand.at_us.max(end_us);
-        hand.act(Action::Heal);
+        hand.lines.push(format!("at {} heal\n", Micros(end_us)));
         let (profile, lasting_s) = (profile.name(), lasting.as_secs_f64());
         format!(
             "title Nemesis, {profile}, seed {seed}, for {lasting_s} s\nservers {nodes}\nseed {seed}\napp {app}\n\
@@ -96,8 +98,14 @@ struct Hand {
     random: Rng,
     nodes: Vec<NodeId>,
     members: BTreeSet<NodeId>,
+    /// Those that were crashed by name, and not restarted yet.
     down: BTreeSet<NodeId>,
-    paused: BTreeSet<NodeId>,
+    /// Whether anything may be down, paused, or cut off.
+    is_down: bool,
+    is_paused: bool,
+    is_cut: bool,
+    /// When all of it ends.
+    end_us: u64,
     lines: Vec<String>,
     /// The time of the next fault.
     at_us: u64,
@@ -105,6 +113,9 @@ struct Hand {
 
 impl Hand {
     fn act(&mut self, action: Action) {
+        if self.at_us >= self.end_us {
+            return;
+        }
         let step = Step { line: 0, at_us: Some(self.at_us), statement: Statement::Do(action) };
         self.lines.push(format!("{step}\n"));
     }
@@ -155,42 +166,48 @@ impl Hand {
 
     /// The next fault, or the end of one, whatever else is broken.
     fn strike_hard(&mut self) {
+        while !self.strikes_hard() {}
+        self.wait(300..2_300);
+        self.recover();
+    }
+
+    /// Draws one. Says whether it can do something: what mends nothing is not done.
+    fn strikes_hard(&mut self) -> bool {
         match self.random.u8(0..20) {
             0..4 => {
-                // Which one it is is not known when it is the leader; what restarts all will find it.
                 let node = self.whom();
                 self.act(Action::Crash { node, keep: 0 });
+                self.is_down = true;
                 if let Whom::Node(node) = node {
                     self.down.insert(node);
                 }
             }
-            4 => self.act(Action::CrashAll { keep: 0 }),
+            4 => {
+                self.act(Action::CrashAll { keep: 0 });
+                self.is_down = true;
+            }
             5..8 => match self.any(&self.down.iter().copied().collect::<Vec<_>>()) {
                 Some(node) => {
                     self.down.remove(&node);
                     self.act(Action::Restart(node));
                 }
-                None => self.act(Action::RestartAll),
+                // Which one it was is not known when it was the leader; this finds it.
+                None => return self.restart_all(),
             },
-            8 => {
-                self.down.clear();
-                self.act(Action::RestartAll);
-            }
+            8 => return self.restart_all(),
             9 | 10 => {
                 let node = self.whom();
                 self.act(Action::Pause(node));
-                if let Whom::Node(node) = node {
-                    self.paused.insert(node);
-                }
+                self.is_paused = true;
             }
-            11 => {
-                self.paused.clear();
-                self.act(Action::ResumeAll);
+            11 => return self.resume_all(),
+            12 => {
+                self.act(Action::IsolateLeader);
+                self.is_cut = true;
             }
-            12 => self.act(Action::IsolateLeader),
             13 | 14 => self.partition(),
             15 => self.cut_one_way(),
-            16 | 17 => self.act(Action::Heal),
+            16 | 17 => return self.heal(),
             18 => {
                 let node = self.node();
                 self.act(Action::Transfer(node));
@@ -200,8 +217,32 @@ impl Hand {
                 self.act(Action::Compact { node, keep: 100 });
             }
         }
-        self.wait(300..2_300);
-        self.recover();
+        true
+    }
+
+    fn restart_all(&mut self) -> bool {
+        self.down.clear();
+        let is_wanted = std::mem::take(&mut self.is_down);
+        if is_wanted {
+            self.act(Action::RestartAll);
+        }
+        is_wanted
+    }
+
+    fn resume_all(&mut self) -> bool {
+        let is_wanted = std::mem::take(&mut self.is_paused);
+        if is_wanted {
+            self.act(Action::ResumeAll);
+        }
+        is_wanted
+    }
+
+    fn heal(&mut self) -> bool {
+        let is_wanted = std::mem::take(&mut self.is_cut);
+        if is_wanted {
+            self.act(Action::Heal);
+        }
+        is_wanted
     }
 
     /// Now and then everything works for a while, or nothing would ever be committed.
@@ -209,12 +250,10 @@ impl Hand {
         if self.random.u8(0..8) > 0 {
             return;
         }
-        for action in [Action::Heal, Action::ResumeAll, Action::RestartAll] {
-            self.act(action);
+        let mended = [self.heal(), self.resume_all(), self.restart_all()];
+        if mended.contains(&true) {
+            self.wait(1_500..4_000);
         }
-        self.down.clear();
-        self.paused.clear();
-        self.wait(1_500..4_000);
     }
 
     /// Two groups that do not hear each other.
@@ -226,6 +265,10 @@ impl Hand {
             let names: BTreeSet<NodeId> = nodes.iter().copied().collect();
             names.iter().map(NodeId::to_string).collect::<Vec<_>>().join(",")
         };
+        self.is_cut = true;
+        if self.at_us >= self.end_us {
+            return;
+        }
         self.lines.push(format!("at {} partition {} {}\n", Micros(self.at_us), names(one), names(other)));
     }
 
@@ -237,6 +280,7 @@ impl Hand {
                 self.act(Action::Cut { from, to });
             }
         }
+        self.is_cut = true;
     }
 
     /// A member leaves or joins; and sometimes a node crashes amid that.

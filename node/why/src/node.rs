@@ -163,7 +163,8 @@ fn refusals(sight: Sight<'_>, server: &NodeStatus) -> impl Iterator<Item = Note>
         Some(Note::new(format!("{voter} refuses {candidate} its vote for term {term}: {why}")))
     };
     let running = sight.running();
-    sight.voters().into_iter().filter(move |voter| running.contains(voter)).filter_map(refused)
+    let is_heard = move |voter: &NodeId| running.contains(voter) && sight.are_linked(candidate, *voter);
+    sight.voters().into_iter().filter(is_heard).filter_map(refused)
 }
 
 /// The verb of an action, as it is typed.

@@ -67,8 +67,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     spinner.finish_and_clear();
     let judgement = judgement?;
     let verdict = judgement.verdict;
-    // What processes did cannot be played again: whether a scenario held there is only told.
-    let failed = engine == Engine::Sim && judgement.played.as_ref().is_some_and(|played| !played.holds);
+    // What processes did cannot be played again: whether a scenario held there is what was seen then.
+    let failed = judgement.played.as_ref().is_some_and(|played| !played.holds);
     let Manifest { id, began_ns, .. } = run.manifest().clone();
     let verdict_then = run.judged().and_then(|judged| judged.verdict);
     let checked = Checked { run: id, judgement, verdict_then, began_ns };

@@ -53,6 +53,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         }
     } else {
         let told = fold::lines(&wanted, &past);
+        if told.is_empty() && !args.follow {
+            context.output.note("no such events; `raftianctl events -o json` names the types there are");
+        }
         for Line { unix_ms, text } in &told[told.len().saturating_sub(lines)..] {
             context.output.text(&format!("{}  {text}", story::clock(*unix_ms)))?;
         }

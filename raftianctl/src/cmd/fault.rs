@@ -122,7 +122,7 @@ struct Links {
     /// Where they end
     #[arg(long, value_name = "SELECTOR")]
     to: Selector,
-    /// Not the way back
+    /// Not the way back; without this, links in both directions
     #[arg(long)]
     one_way: bool,
     /// Clear by itself after this time
@@ -156,9 +156,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 
 /// One fault, or all of them.
 #[derive(Clone, Copy, Debug)]
-struct Which(Option<FaultId>);
+pub(crate) struct Which(pub(crate) Option<FaultId>);
 
-fn one_or_all(text: &str) -> Result<Which, String> {
+/// Reads which.
+pub(crate) fn one_or_all(text: &str) -> Result<Which, String> {
     if text == "all" { Ok(Which(None)) } else { text.parse().map(|id| Which(Some(id))) }
 }
 

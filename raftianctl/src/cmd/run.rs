@@ -26,6 +26,7 @@ use crate::cmd::sim::{self, script};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::keep::KeptAt;
+use crate::output::Output;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
 
@@ -123,6 +124,11 @@ pub(crate) struct Playing {
 }
 
 impl Playing {
+    /// What shows that something goes on; nothing where a person is asked for each line.
+    fn spinner(&self, output: Output) -> ProgressBar {
+        if self.showing.step { ProgressBar::hidden() } else { progress::spinner(output) }
+    }
+
     /// One that is drawn, as a nemesis does.
     pub(crate) fn drawn(engine: On, keeping: Keeping) -> Playing {
         let showing = Showing { logs: false, step: false };
@@ -156,6 +162,23 @@ pub(crate) struct Piece {
     pub(crate) name: String,
     pub(crate) text: String,
     pub(crate) scenario: Scenario,
+}
+
+impl Piece {
+    /// Makes all its times so many times as long, in its text too.
+    fn slow_down(&mut self, times: u32) -> Result<(), Failure> {
+        self.scenario.slow_down(times);
+        self.text = self.scenario.to_string();
+        let read = self.text.parse();
+        self.scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{} times as slow, {why}", times)))?;
+        Ok(())
+    }
+
+    /// What it says, as it is played: as it was written, but for another seed.
+    fn played(&self) -> String {
+        let is_as_written = self.text.parse().is_ok_and(|written: Scenario| written.seed == self.scenario.seed);
+        if is_as_written { self.text.clone() } else { self.scenario.to_string() }
+    }
 }
 
 /// What came of playing it once.
@@ -203,7 +226,9 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
         return Err(Failure::new(Kind::Usage, "--out is for one run; leave out --repeat and --seeds, or --out"));
     }
     let mut pieces = pieces(context, wanted)?;
-    pieces.iter_mut().for_each(|piece| piece.scenario.slow_down(args.slow));
+    if args.slow > 1 {
+        pieces.iter_mut().try_for_each(|piece| piece.slow_down(args.slow))?;
+    }
     let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
     let showing = Showing { logs: args.logs, step: args.step };
     if args.resolved {
@@ -232,9 +257,10 @@ pub(crate) async fn play(
     if playing.engine == On::Sim {
         let (context, playing) = (context.clone(), playing.clone());
         return sim::aside(interrupt, false, move |_| {
-            let spinner = progress::spinner(context.output);
+            let spinner = playing.spinner(context.output);
             let mut tally = Tally::default();
-            for piece in &runs {
+            for (place, piece) in runs.iter().enumerate() {
+                apart(&context, place)?;
                 let played = in_simulator(&context, &spinner, piece, playing.showing);
                 let outcome = keeping::simulated(&playing, piece, played)?;
                 tally.count(report(&context, &spinner, &outcome)?);
@@ -244,10 +270,11 @@ pub(crate) async fn play(
         .await;
     }
     let (canceller, cancel) = cancel_pair();
-    let spinner = progress::spinner(context.output);
+    let spinner = playing.spinner(context.output);
     let all = async {
         let mut tally = Tally::default();
-        for piece in &runs {
+        for (place, piece) in runs.iter().enumerate() {
+            apart(context, place)?;
             let outcome = on_processes(context, &spinner, playing, piece, &cancel).await?;
             tally.count(report(context, &spinner, &outcome)?);
         }
@@ -256,11 +283,16 @@ pub(crate) async fn play(
     let ended = interrupt.heed(&canceller, all).await;
     spinner.finish_and_clear();
     match ended {
-        Err(_) if cancel.is_cancelled() => {
+        Err(failure) if cancel.is_cancelled() && failure.message().is_empty() => {
             Err(Failure::new(Kind::Interrupted, "the scenario was interrupted; its lab is stopped and removed"))
         }
         ended => ended,
     }
+}
+
+/// An empty line before each run but the first.
+fn apart(context: &Context, place: usize) -> Result<(), Failure> {
+    if place == 0 || context.output.is_json() { Ok(()) } else { context.output.text("\n") }
 }
 
 /// Leaves out what real processes cannot play.
@@ -444,6 +476,7 @@ fn pieces(context: &Context, wanted: &Path) -> Result<Vec<Piece>, Failure> {
         return Err(Failure::new(Kind::Usage, format!("there is no scenario and no file `{name}`; {hint}")));
     }
     let (text, scenario) = script::scenario(context, wanted)?;
+    let name = if name == "-" { "standard input".to_owned() } else { name };
     Ok(vec![Piece { name, text, scenario }])
 }
 

@@ -23,7 +23,7 @@ Examples:
   raftianctl runs rm 3fa2 77 && raftianctl runs rm --older-than 7d
   raftianctl runs export last --to found.run
 
-`load`, `demo` and `run` keep what they do as a run: manifest, scenario, journal, history, the logs of the nodes, and the \
+`load`, `demo`, `run` and `nemesis` keep what they do as a run: manifest, scenario, journal, history, the logs of the nodes, and the \
 verdict. A run is meant by its name, by the beginning of its name, by `last`, or by the path of its folder. All lie in \
 one folder beside the labs, $RAFTIAN_HOME/runs. The newest 50 on real processes and the newest 50 in the simulator stay \
 there, up to 4 GB of each; what is to stay longer goes to a folder of its own (--out).";
@@ -106,7 +106,10 @@ fn list(context: &Context, store: &Store) -> Result<(), Failure> {
 
 fn table(runs: &[Listed], store: &Store, colour: bool) -> String {
     if runs.is_empty() {
-        return format!("no runs yet; `load`, `demo` and `run` keep theirs in {}\n", store.folder().display());
+        return format!(
+            "no runs yet; `load`, `demo`, `run` and `nemesis` keep theirs in {}\n",
+            store.folder().display()
+        );
     }
     let mut table = Table::new([
         ("RUN", Align::Left),

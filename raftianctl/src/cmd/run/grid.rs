@@ -15,8 +15,8 @@ const COLUMNS: u64 = 13;
 const WIDTH: usize = 3;
 
 /// What is said once of how to read one.
-pub(super) const LEGEND: &str = "A row is a node's log: the term of each entry. What is left of a bar is known there to be committed; dots are in a \
-snapshot; ≠ marks entries that differ.";
+pub(super) const LEGEND: &str = "A row is a node's log: the term of each entry. A node knows the entries before its bar | to be committed; dots stand for \
+entries in a snapshot; ≠ marks entries that differ.";
 
 /// The grid, with its lines ended.
 pub(super) fn grid(nodes: &[NodeView], colour: bool) -> String {

@@ -9,7 +9,7 @@ use raftian_check::Verdict;
 use raftian_rpc::NodeId;
 
 use super::{On, Outcome, Piece, Playing};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::keep::{self, KeptAt};
 
 /// Begins to keep it, if that is wanted.
@@ -32,7 +32,7 @@ pub(super) fn begin(playing: &Playing, piece: &Piece) -> Result<Option<RunWriter
         load: None,
     };
     let mut run = keep::begin(playing.keeping.out.as_deref(), began)?;
-    run.scenario(&piece.scenario.to_string())?;
+    run.scenario(&piece.played())?;
     if engine == Engine::Processes {
         let nodes = NodeId::first(plan.founders).collect();
         let players = raftian_check::apps::DEFAULT_PLAYERS;
@@ -46,6 +46,16 @@ pub(super) fn unless_interrupted<T>(kept: Option<&mut RunWriter>, played: Result
     if let (Some(run), Err(failure)) = (kept, &played) {
         let why = if failure.message().is_empty() { "interrupted" } else { failure.message() };
         run.end(How::Interrupted(why.to_owned()))?;
+        if failure.kind() == Kind::Interrupted {
+            let name = KeptAt::of(run).name();
+            return Err(Failure::new(
+                Kind::Interrupted,
+                format!(
+                    "the scenario was interrupted; its lab is stopped and removed; `raftianctl check {name}` judges it as \
+                     far as it goes"
+                ),
+            ));
+        }
     }
     played
 }

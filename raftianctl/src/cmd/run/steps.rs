@@ -55,6 +55,9 @@ impl Steps {
         if !echoes {
             let _ = writeln!(io::stderr());
         }
+        if line.is_none() {
+            let _ = writeln!(io::stderr(), "no more input: all that is left is done");
+        }
         self.goes_on = line.is_none_or(|line| line.trim().eq_ignore_ascii_case("c"));
     }
 }

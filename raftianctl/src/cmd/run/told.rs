@@ -111,7 +111,8 @@ impl<'a> Story<'a> {
                 line.note = note.map(str::to_owned);
                 let told = line.to_string();
                 self.say(&told);
-                if !matches!(first.statement, Statement::Disk { .. }) {
+                // What `finish` does to bring a cluster to life is not what a scenario shows.
+                if !matches!(first.statement, Statement::Disk { .. } | Statement::Finish) {
                     self.show(moment.nodes);
                 }
             }

@@ -100,7 +100,12 @@ pub(crate) fn scenario(context: &Context, file: &Path) -> Result<(String, Scenar
     };
     let text = text.map_err(|error| Failure::unreadable(&name, &error))?;
     let read: Result<Scenario, _> = text.parse();
-    let scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{name}, {why}")))?;
+    let scenario = read.map_err(|why| {
+        Failure::new(
+            Kind::Usage,
+            format!("{name}, {why}; `raftianctl sim script --grammar` tells all that can be said"),
+        )
+    })?;
     Ok((text, scenario))
 }
 
