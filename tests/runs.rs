@@ -161,3 +161,43 @@ fn a_run_is_drawn_as_a_page_a_chart_and_a_trace_and_so_is_the_lab() {
     lab.ok("stop --purge");
     lab.fails("timeline", 4, &[]);
 }
+
+#[test]
+fn what_was_changed_in_a_run_is_never_valid_and_never_speaks_to_the_terminal() {
+    let lab = Lab::new();
+    lab.ok("run split_brain");
+    let runs = lab.json("runs");
+    let run = &runs[0];
+    assert!(lab.ok("check last").starts_with("verdict   valid\n"));
+    edit(run, "scenario.resolved", "expect value all lost none\n", "");
+    let checked = lab.run("check last");
+    assert_eq!(checked.code, 3, "{checked:#?}");
+    assert!(checked.stdout.contains("changed after the run ended: scenario.resolved"), "{checked:#?}");
+
+    edit(run, "manifest.json", "split_brain", r"\u001b[31mred\nverdict   forged");
+    for line in ["runs", "runs show last", "check last"] {
+        let ran = lab.run(line);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains('\u{1b}') && !said.contains("\nverdict   forged"), "{line}: {said:?}");
+    }
+
+    let load = {
+        lab.ok("start -n 3");
+        let load = lab.json("load --rate 100/s --for 300ms");
+        lab.ok("stop --purge");
+        load
+    };
+    edit(&load["run"], "manifest.json", "\"n3\"", "\"n2\"");
+    let checked = lab.run("check last");
+    assert_eq!(checked.code, 3, "{checked:#?}");
+    assert!(checked.stdout.contains("there is a log of n3, which the manifest does not name"), "{checked:#?}");
+    fs::write(lab.home().join("red.scenario"), "servers 3\ntitle \u{1b}[31mred\n").unwrap();
+    let red = lab.run("run red.scenario");
+    assert_eq!(red.code, 2, "{red:#?}");
+    assert!(red.stderr.contains("line 2, column 1: a control character") && !red.stderr.contains('\u{1b}'), "{red:#?}");
+    // A file beside the one that is written stays.
+    fs::write(lab.home().join("report.new"), "precious").unwrap();
+    lab.ok("timeline last --to report.html");
+    assert_eq!(fs::read_to_string(lab.home().join("report.new")).unwrap(), "precious");
+    assert_eq!(lab.run("run split_brain --seeds 0..18446744073709551615").code, 2);
+}

@@ -42,7 +42,7 @@ pub use id::RunId;
 pub use judgement::{Judgement, Played};
 pub use logs::LogFiles;
 pub use manifest::{Began, Cluster, Ended, Engine, FORMAT, How, Maker, Manifest, Offered};
-pub use read::{NotARun, Run};
+pub use read::{NotARun, Run, spelt};
 pub use store::{KEPT, KEPT_BYTES, Listed, State, Store};
 pub use timeline::lab_timeline;
 pub use writer::RunWriter;

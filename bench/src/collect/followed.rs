@@ -33,7 +33,7 @@ pub(crate) enum Wanted {
 impl Followed {
     /// The first index that has not been read.
     pub(crate) fn next(&self) -> Index {
-        self.entries.last().map_or(1, |last| last.index + 1)
+        self.entries.last().map_or(1, |last| last.index.saturating_add(1))
     }
 
     /// Takes in a page that was asked for from [`next`](Followed::next) on. Says whether there is more to read.

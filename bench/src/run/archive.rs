@@ -117,7 +117,11 @@ impl Store {
     fn take_in(&self, archive: &Path, scratch: &Path) -> anyhow::Result<PathBuf> {
         let id = unpack(archive, scratch)?;
         let unpacked = scratch.join(id.as_str());
-        Run::open(&unpacked)?;
+        let run = Run::open(&unpacked)?;
+        let named = &run.manifest().id;
+        if *named != id {
+            return Err(not_a_run(format!("it is the run {id} by its folder, and {named} by its manifest")));
+        }
         let folder = self.folder().join(id.as_str());
         if folder.exists() {
             return Err(not_a_run(format!("run {id} is here already; `raftianctl runs rm {id}` removes it")));
@@ -201,7 +205,7 @@ fn members(file: File, folder: &Path) -> anyhow::Result<RunId> {
         let hash = copy(&mut entry, &mut out).with_context(|| format!("{name} cannot be unpacked"))?;
         ensure!(hash == wanted, "{name} does not have the hash that {SUMS} names");
     }
-    ensure!(sums.is_empty(), "{} is missing", sums.keys().cloned().collect::<Vec<_>>().join(", "));
+    ensure!(sums.is_empty(), "{:?} is missing", sums.keys().collect::<Vec<_>>());
     Ok(id)
 }
 

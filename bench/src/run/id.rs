@@ -39,7 +39,7 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<RunId, String> {
         match is_prefix(text) && text.len() == DIGITS {
             true => Ok(RunId(text.to_owned())),
-            false => Err(format!("`{text}` is not the name of a run: eight of 0-9 and a-f")),
+            false => Err(format!("`{}` is not the name of a run: eight of 0-9 and a-f", text.escape_debug())),
         }
     }
 }

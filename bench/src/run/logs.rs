@@ -17,6 +17,12 @@ use raftian_rpc::{NodeId, files};
 use super::FIRST;
 use crate::collect::Followed;
 
+/// The nodes that have a log in a folder.
+pub(super) fn nodes(folder: &Path) -> Vec<NodeId> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".jsonl")?.parse().ok()).collect()
+}
+
 /// The files of all logs.
 #[derive(Debug)]
 pub struct LogFiles {

@@ -4,7 +4,7 @@
 //! said, and keeps the verdict from being valid. A run of another format is refused.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -14,6 +14,7 @@ use raftian_rpc::files;
 use raftian_rpc::lab::Event;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::store::State;
 use super::writer::seals;
@@ -63,7 +64,7 @@ impl Run {
     pub fn open(folder: &Path) -> anyhow::Result<Run> {
         let path = folder.join(MANIFEST);
         let shown = folder.display();
-        let text = match files::read_text(&path) {
+        let text = match small(&path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Err(not_a_run(format!("{shown} holds no run: it has no {MANIFEST}")));
             }
@@ -75,7 +76,7 @@ impl Run {
             schema: Option<u32>,
         }
         let not_ours = |error| not_a_run(format!("{} is not the manifest of a run: {error}", path.display()));
-        match serde_json::from_str(&text).map_err(not_ours)? {
+        match serde_json::from_slice(&text).map_err(not_ours)? {
             Version { format: Some(FORMAT), .. } => {}
             Version { format: Some(other), .. } => {
                 return Err(not_a_run(format!(
@@ -91,7 +92,7 @@ impl Run {
             }
             Version { .. } => return Err(not_a_run(format!("{} names no format", path.display()))),
         }
-        let manifest: Manifest = serde_json::from_str(&text).map_err(not_ours)?;
+        let manifest: Manifest = plain(&text).map_err(not_ours)?;
         let state = State::of(folder, &manifest);
         Ok(Run { folder: folder.to_owned(), manifest, state })
     }
@@ -122,7 +123,7 @@ impl Run {
 
     /// What was said of it when it ended, if it was judged then.
     pub fn judged(&self) -> Option<Judgement> {
-        serde_json::from_slice(&files::read(&self.folder.join(VERDICT)).ok()?).ok()
+        plain(&small(&self.folder.join(VERDICT)).ok()?).ok()
     }
 
     /// What the clients did and saw, as far as it can be read.
@@ -187,8 +188,7 @@ impl Run {
     /// # Errors
     /// [`NotARun`] when it was simulated, or ended before there was a cluster; else when the disk fails.
     pub fn check(&self) -> anyhow::Result<Judgement> {
-        let mut limits: Vec<String> = self.state.limit().into_iter().collect();
-        limits.extend(self.changed()?);
+        let mut limits = self.limits()?;
         let history = self.history()?;
         // Where nobody waited for the nodes to agree, clients may have been under way too.
         let was_awaited = self.manifest.cluster.as_ref().is_some_and(|cluster| cluster.converged.is_some());
@@ -199,6 +199,14 @@ impl Run {
         let then = self.judged().unwrap_or_default();
         let summary = then.summary.or_else(|| self.summary(&history.read));
         Ok(Judgement { summary, played: then.played, ..Judgement::of(&evidence, report, limits) })
+    }
+
+    /// Why the run is not the whole of it, or not what it was; a verdict that rests on it cannot be valid then.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn limits(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.state.limit().into_iter().chain(self.changed()?).collect())
     }
 
     /// The files that are not what they were when the run ended.
@@ -222,6 +230,8 @@ impl Run {
             return Err(not_a_run(format!("run {} has no cluster, so there is nothing to judge", self.manifest.id)));
         };
         let folder = self.folder.join(LOGS);
+        let unnamed = logs::nodes(&folder).into_iter().filter(|node| !cluster.nodes.contains(node));
+        limits.extend(unnamed.map(|node| format!("there is a log of {node}, which the manifest does not name")));
         let mut replicas = Vec::new();
         let mut silent = cluster.silent.clone();
         for &node in cluster.nodes.iter().filter(|node| !cluster.silent.contains_key(node)) {
@@ -266,6 +276,47 @@ impl Run {
         let end = samples.iter().map(|sample| sample.intended_ns).max()?;
         Some(Summary::of(&samples, begin, end, offered.rate_per_s))
     }
+}
+
+/// The most bytes of a manifest or a verdict; what is longer was not written here.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// The content of a file that is small.
+fn small(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    files::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MOST_BYTES {
+        true => Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than such a file can be")),
+        false => Ok(content),
+    }
+}
+
+/// Reads what may come from elsewhere: of its texts, control characters are spelt out, so that none of them has a say over
+/// a terminal or looks like a line of ours.
+fn plain<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
+    fn spell(value: &mut Value) {
+        match value {
+            Value::String(text) if text.contains(char::is_control) => *text = spelt(text),
+            Value::Array(values) => values.iter_mut().for_each(spell),
+            Value::Object(members) => members.values_mut().for_each(spell),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_slice(json)?;
+    spell(&mut value);
+    serde_json::from_value(value)
+}
+
+/// A text whose control characters are spelt out: `\u{1b}`.
+pub fn spelt(text: &str) -> String {
+    text.chars().fold(String::new(), |mut spelt, c| {
+        if c.is_control() {
+            spelt.extend(c.escape_default())
+        } else {
+            spelt.push(c)
+        }
+        spelt
+    })
 }
 
 impl State {

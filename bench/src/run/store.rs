@@ -9,6 +9,7 @@ use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use raftian_check::Verdict;
@@ -153,7 +154,7 @@ impl Store {
     /// All runs, the newest first. What cannot be read as a run is none.
     pub fn list(&self) -> Vec<Listed> {
         let mut all: Vec<Listed> = self.ids().into_iter().filter_map(|id| self.listed(id)).collect();
-        all.sort_by_key(|run| Reverse((run.manifest.began_unix_ms, run.manifest.began_ns)));
+        all.sort_by_key(|run| Reverse((arrived(run), run.manifest.began_ns)));
         all
     }
 
@@ -214,14 +215,23 @@ impl Store {
     }
 }
 
-/// Of these runs, the newest first, those for which there is no room.
+/// When a run came to the store: it began then, or was taken in, whenever that says that it began.
+fn arrived(run: &Listed) -> SystemTime {
+    let began = || UNIX_EPOCH.checked_add(Duration::from_millis(run.manifest.began_unix_ms)).unwrap_or(UNIX_EPOCH);
+    fs::metadata(&run.folder).and_then(|folder| folder.created()).unwrap_or_else(|_| began())
+}
+
+/// Of these runs, the newest first, those for which there is no room. One that is larger than its share takes its share only,
+/// so that none makes all others go.
 fn too_many(runs: &[Listed]) -> Vec<&Listed> {
     let mut bytes = 0;
     let mut over = Vec::new();
     for (place, run) in runs.iter().enumerate() {
-        bytes += run.bytes;
-        if (place >= KEPT || bytes > KEPT_BYTES) && run.state != State::Running {
+        let share = run.bytes.min(KEPT_BYTES / 4);
+        if (place >= KEPT || bytes + share > KEPT_BYTES) && run.state != State::Running {
             over.push(run);
+        } else {
+            bytes += share;
         }
     }
     over
@@ -296,7 +306,9 @@ mod tests {
         runs[KEPT + 1].state = State::Running;
         assert_eq!(too_many(&runs).len(), 2);
         runs.truncate(3);
-        runs[1].bytes = KEPT_BYTES;
+        runs[0].bytes = 2 * KEPT_BYTES;
+        assert_eq!(too_many(&runs).len(), 0, "one does not displace the others");
+        runs = (0..6).map(|_| listed(KEPT_BYTES / 4, State::Completed)).collect();
         assert_eq!(too_many(&runs).len(), 2, "the room is taken");
     }
 

@@ -102,7 +102,10 @@ pub fn check_private(path: &Path, metadata: &Metadata) -> io::Result<()> {
 
 /// What [`write_private`] leaves beside `path` if its process is killed half-way.
 pub fn scratch_of(path: &Path) -> PathBuf {
-    path.with_extension("new")
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".raftian-new");
+    path.with_file_name(name)
 }
 
 /// How many files this process may have open.

@@ -257,6 +257,9 @@ pub(super) fn tune_driver(tuning: &Tuning, mut options: raftian_driver::Options)
     options
 }
 
+/// The largest term to begin with: elections still have room above it.
+const MOST_TERM: Term = Term::MAX / 2;
+
 /// Puts on an empty disk what is to be there when its node starts for the first time.
 ///
 /// # Errors
@@ -265,6 +268,10 @@ pub(crate) fn fill(disk: &NodeDisk, config: &NodeConfig) -> Result<(), String> {
     let Some(ByHand { disk: Some(content), .. }) = &config.by_hand else { return Ok(()) };
     if config.expects_log {
         return Ok(());
+    }
+    let terms = || content.log.iter().copied().chain([content.term]);
+    if !terms().is_sorted() || terms().any(|term| term > MOST_TERM) {
+        return Err(format!("a log has terms that never fall, up to that of the node, and at most {MOST_TERM}"));
     }
     if raftian_wal::is_begun(disk).map_err(|error| error.to_string())? {
         return Err(format!("{} has a log already, and cannot be given another one", disk.folder().display()));

@@ -44,6 +44,9 @@ fn check(disk: &impl Disk, cluster: ClusterId) -> Result<(), String> {
         }
         Err(error) => return Err(format!("cannot read {file}: {error}")),
     };
+    if content.len() > 64 {
+        return Err(format!("{file} is damaged: it is too long; put back a good copy: `{cluster}`"));
+    }
     let found = String::from_utf8_lossy(&content).trim().parse::<ClusterId>();
     let found = found.map_err(|why| format!("{file} is damaged: {why}; put back a good copy: `{cluster}`"))?;
     if found != cluster {

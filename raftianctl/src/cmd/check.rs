@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use raftian_bench::run::{Engine, Judgement, Manifest, Played, Run, Unpacked};
+use raftian_bench::run::{Engine, Judgement, Manifest, Played, Run, Unpacked, spelt};
 use raftian_bench::summary::thousands;
 use raftian_check::{Invariant, Report, Verdict};
 use raftian_script::Scenario;
@@ -25,7 +25,8 @@ Examples:
 
 The run is judged from its files alone: its history against the logs of its nodes. A run that was cut off, and one whose \
 files were changed, is judged as far as it goes; it can be violated, but not valid. A run of the simulator is played \
-again. Exit code 0 valid, or nothing to judge; 1 violated, or a scenario that does not hold; 3 unknown.";
+again. What tells of a change are hashes that are kept with the run: they do not stop who changes these as well. Exit code \
+0 valid, or nothing to judge; 1 violated, or a scenario that does not hold; 3 unknown.";
 
 /// Judge a run again, from its files
 #[derive(Debug, clap::Args)]
@@ -89,11 +90,14 @@ fn again(run: &Run) -> Result<Judgement, Failure> {
     let verdict = verdict_of(&scenario, &played);
     let hash = format!("{:016x}", played.hash);
     let then = run.judged().and_then(|judged| judged.played).and_then(|played| played.hash);
-    let limits: Vec<String> = then
-        .filter(|then| *then != hash)
-        .map(|then| format!("this raftian plays it in another way: hash {hash}, and {then} when it was kept"))
-        .into_iter()
-        .collect();
+    let mut limits = run.limits()?;
+    match then {
+        Some(then) if then == hash => {}
+        Some(then) => {
+            limits.push(format!("this raftian plays it in another way: hash {hash}, and {then} when it was kept"));
+        }
+        None => limits.push("what came of it then is not told, so it may have been another one".to_owned()),
+    }
     let played = Played {
         holds: played.stopped.is_none(),
         line: played.stopped.as_ref().map(Stopped::line).filter(|line| *line > 0),
@@ -101,7 +105,11 @@ fn again(run: &Run) -> Result<Judgement, Failure> {
         took_ms: played.virtual_us as f64 / 1e3,
         hash: Some(hash),
     };
-    let verdict = verdict.map(|verdict| if limits.is_empty() { verdict } else { Verdict::Unknown });
+    let verdict = match verdict {
+        Some(Verdict::Violated) => verdict,
+        _ if !limits.is_empty() => Some(Verdict::Unknown),
+        verdict => verdict,
+    };
     Ok(Judgement { verdict, limits, played: Some(played), ..Judgement::default() })
 }
 
@@ -125,7 +133,7 @@ fn words(checked: &Checked) -> String {
         played.hash.iter().for_each(|hash| text.push_str(&format!("rests on  playing it again: hash {hash}\n")));
     }
     for limit in &judgement.limits {
-        let _ = writeln!(text, "limit     {limit}");
+        let _ = writeln!(text, "limit     {}", spelt(limit));
     }
     for (node, why) in &judgement.silent {
         let _ = writeln!(text, "limit     no log of {node}: {why}");
@@ -176,11 +184,14 @@ fn findings(report: &Report, began_ns: u64) -> String {
         if violation.operations > violation.last.len() as u64 {
             text.push_str("            …\n");
         }
-        violation.last.iter().for_each(|operation| text.push_str(&format!("            {operation}\n")));
+        violation
+            .last
+            .iter()
+            .for_each(|operation| text.push_str(&format!("            {}\n", spelt(&operation.to_string()))));
     }
     for finding in report.findings.iter().filter(|finding| finding.invariant != Invariant::Linearizability) {
         let word = if finding.invariant == Invariant::Evidence { "missing " } else { "violated" };
-        let _ = writeln!(text, "{word}  {finding}");
+        let _ = writeln!(text, "{word}  {}", spelt(&finding.to_string()));
     }
     for (invariant, count) in &report.findings_by_invariant {
         let told = report.findings.iter().filter(|finding| finding.invariant == *invariant).count() as u64;
@@ -189,7 +200,7 @@ fn findings(report: &Report, began_ns: u64) -> String {
         }
     }
     for undecided in report.linearizability.iter().flat_map(|found| &found.undecided) {
-        let _ = writeln!(text, "undecided {undecided}");
+        let _ = writeln!(text, "undecided {}", spelt(&undecided.to_string()));
     }
     text
 }

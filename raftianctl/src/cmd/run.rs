@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
-use raftian_bench::run::Maker;
+use raftian_bench::run::{Maker, spelt};
 use raftian_check::Verdict;
 use raftian_script::{FIGURES, Figure, Scenario, Statement, nearest};
 use raftian_sim::{Played, Stopped};
@@ -51,6 +51,9 @@ processes play most of them, on a lab of their own that is gone at the end: thos
 on nodes that are moved by hand, and others in real time, where an expectation has 2 s at least. Exit code 1 if \
 something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
 3 if it holds, but the verdict is unknown.";
+
+/// The most seeds with which a scenario is played.
+const MOST_SEEDS: u64 = 100_000;
 
 /// What plays a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -224,6 +227,12 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     let is_one = args.repeat == 1 && args.seeds.is_none();
     if !is_one && args.keeping.out.is_some() {
         return Err(Failure::new(Kind::Usage, "--out is for one run; leave out --repeat and --seeds, or --out"));
+    }
+    if args.seeds.is_some_and(|(first, last)| last - first >= MOST_SEEDS) {
+        return Err(Failure::new(
+            Kind::Usage,
+            format!("a scenario is played with {MOST_SEEDS} seeds at most, one after another"),
+        ));
     }
     let mut pieces = pieces(context, wanted)?;
     if args.slow > 1 {
@@ -458,7 +467,7 @@ fn summary(outcome: &Outcome) -> String {
 
 /// The scenarios that are wanted: one that comes with raftian, a family of them, or that of a file.
 fn pieces(context: &Context, wanted: &Path) -> Result<Vec<Piece>, Failure> {
-    let name = wanted.display().to_string();
+    let name = spelt(&wanted.display().to_string());
     let piece =
         |figure: &Figure| Piece { name: figure.name.into(), text: figure.text.into(), scenario: figure.scenario() };
     if let Some(figure) = Figure::named(&name) {
