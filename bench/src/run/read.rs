@@ -309,14 +309,8 @@ fn plain<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
 
 /// A text whose control characters are spelt out: `\u{1b}`.
 pub fn spelt(text: &str) -> String {
-    text.chars().fold(String::new(), |mut spelt, c| {
-        if c.is_control() {
-            spelt.extend(c.escape_default())
-        } else {
-            spelt.push(c)
-        }
-        spelt
-    })
+    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
 }
 
 impl State {

@@ -173,7 +173,7 @@ impl Piece {
         self.scenario.slow_down(times);
         self.text = self.scenario.to_string();
         let read = self.text.parse();
-        self.scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{} times as slow, {why}", times)))?;
+        self.scenario = read.map_err(|why| Failure::new(Kind::Usage, format!("{times} times as slow, {why}")))?;
         Ok(())
     }
 
