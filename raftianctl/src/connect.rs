@@ -50,7 +50,7 @@ impl Daemon {
     /// [`Kind::NoDaemon`] when there is none; else when it is another version's, does not accept the lab's secret, or
     /// does not answer.
     pub(crate) async fn find(lab: &str, folder: &LabFolder) -> Result<Daemon, Failure> {
-        let none = || no_daemon(lab);
+        let none = || no_daemon(lab, folder);
         // A file that was left behind may name a process and a port that are somebody else's by now, who must not be given
         // the secret.
         let file = read_daemon_file(folder)?.filter(|file| is_alive(file.pid) && is_held(folder)).ok_or_else(none)?;
@@ -167,13 +167,22 @@ impl Daemon {
     }
 }
 
-/// The failure of a command for a lab that has no daemon.
-pub(crate) fn no_daemon(lab: &str) -> Failure {
+/// The failure of a command for a lab that has no daemon: there is no such lab, it is stopped, or it lost its daemon.
+pub(crate) fn no_daemon(lab: &str, folder: &LabFolder) -> Failure {
     let start = match lab {
         crate::cli::DEFAULT_LAB => "raftianctl start".to_owned(),
         other => format!("raftianctl --lab {other} start"),
     };
-    Failure::new(Kind::NoDaemon, format!("no lab is running (looked for lab `{lab}`); start one with `{start}`"))
+    let lost = read_daemon_file(folder).ok().flatten().filter(|file| !is_alive(file.pid));
+    let why = match (folder.lab_json().exists(), lost) {
+        (true, Some(file)) => {
+            let pid = file.pid;
+            format!("lab `{lab}` lost its daemon, process {pid}, without a stop); `{start}` recovers it with its data")
+        }
+        (true, None) => format!("lab `{lab}` is stopped); `{start}` brings it back with its data"),
+        (false, _) => format!("looked for lab `{lab}`); start one with `{start}`"),
+    };
+    Failure::new(Kind::NoDaemon, format!("no lab is running ({why}"))
 }
 
 /// What the daemon of a folder wrote about itself; `None` if there is no such file.
@@ -237,12 +246,13 @@ mod tests {
 
     #[test]
     fn whoever_finds_no_daemon_is_told_how_to_start_it() {
-        let line = |lab| no_daemon(lab).line(false).unwrap();
+        let none = LabFolder::at("/nonexistent");
+        let line = |lab| no_daemon(lab, &none).line(false).unwrap();
         assert_eq!(
             line("default"),
             "raftianctl: no lab is running (looked for lab `default`); start one with `raftianctl start`"
         );
         assert!(line("a").ends_with("`raftianctl --lab a start`"));
-        assert_eq!(no_daemon("a").exit_code(), 4);
+        assert_eq!(no_daemon("a", &none).exit_code(), 4);
     }
 }

@@ -36,7 +36,7 @@ pub(crate) fn slow(sight: Sight<'_>) -> Vec<Note> {
             "nothing delays commands: {} leads term {}, every disk syncs within {:.1} ms, no fault delays a message",
             leader.node,
             leader.term,
-            worst as f64 / 1e3
+            (worst as f64 / 1e3).max(0.1)
         )));
     }
     notes

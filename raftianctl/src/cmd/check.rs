@@ -155,13 +155,14 @@ fn rests_on(judgement: &Judgement, report: &Report) -> String {
         counts.committed,
     ]
     .map(thousands);
+    let operations = if counts.operations == 1 { "operation" } else { "operations" };
     let logs = match judgement.logs.as_slice() {
         [] => "no logs".to_owned(),
         [one] => format!("the log of {one}"),
         several => format!("the logs of {}", raftian_rpc::selector::names(several)),
     };
     format!(
-        "rests on  {all} operations: {acknowledged} acknowledged, {failed} failed, {unknown} unknown ({applied} of these \
+        "rests on  {all} {operations}: {acknowledged} acknowledged, {failed} failed, {unknown} unknown ({applied} of these \
          applied)\n          {logs}: {committed} committed entries\n"
     )
 }

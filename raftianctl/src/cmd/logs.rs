@@ -94,7 +94,7 @@ struct View {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let folder = context.folder()?;
     if !folder.path().exists() {
-        return Err(no_daemon(&context.lab));
+        return Err(no_daemon(&context.lab, &folder));
     }
     let nodes = match args.nodes.as_node() {
         Some(named) => BTreeSet::from([selector::meant(named, &folder.nodes()).unwrap_or(named)]),
