@@ -50,11 +50,6 @@ impl FromStr for Scenario {
         let mut earliest_us = 0;
         // Some editors begin a file with a mark of its byte order.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let is_foreign = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        if let Some(line) = text.lines().position(|line| line.contains(is_foreign)) {
-            let why = "a control character, which no editor shows; take it out".to_owned();
-            return Err(Unreadable { line: line + 1, column: 1, why });
-        }
         for mut words in statements(text) {
             words.nodes = scenario.plan.nodes();
             let first = words.peek().unwrap_or_default();

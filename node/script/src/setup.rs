@@ -78,10 +78,10 @@ pub(crate) fn is_setting(words: &Words<'_>) -> bool {
 pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
     let plan = &mut scenario.plan;
     match word {
-        "title" => scenario.title = words.prose(),
-        "source" => scenario.source = words.prose(),
-        "see" => scenario.see = words.prose(),
-        "differs" => scenario.differs = words.prose(),
+        "title" => scenario.title = prose(words)?,
+        "source" => scenario.source = prose(words)?,
+        "see" => scenario.see = prose(words)?,
+        "differs" => scenario.differs = prose(words)?,
         "seed" => scenario.seed = words.number("a seed")?,
         "mutant" => scenario.mutant = Some(words.take("the name of a planted bug")?.text.to_owned()),
         "servers" => plan.founders = count(words, 1, MAX_NODES - usize::from(plan.joiners))?,
@@ -128,6 +128,15 @@ pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         _ => plan.client_loss_percent = percent(words)?.into(),
     }
     Ok(())
+}
+
+/// A text for people. It is shown as it is, so it must not have a say over a terminal.
+fn prose(words: &mut Words<'_>) -> Result<String, Unreadable> {
+    let prose = words.prose();
+    match prose.contains(char::is_control) {
+        true => Err(words.refuse("it has a control character, which no editor shows; take it out")),
+        false => Ok(prose),
+    }
 }
 
 fn count(words: &mut Words<'_>, least: usize, most: usize) -> Result<u16, Unreadable> {

@@ -5,6 +5,7 @@
 //! steps, no line begins before somebody has asked for it; but the nodes' clocks, where they are real, go on.
 
 use indicatif::ProgressBar;
+use raftian_bench::run::spelt;
 use raftian_script::{Moment, News, NodeView, Statement, Watch};
 use serde::Serialize;
 
@@ -86,7 +87,7 @@ impl<'a> Story<'a> {
                     self.show(moment.nodes);
                 }
                 if let Some(comment) = comment(&self.piece.text, first.line) {
-                    self.say(&format!("\n{}", self.dimmed(&wrapped(&comment, 80))));
+                    self.say(&format!("\n{}", self.dimmed(&wrapped(&spelt(&comment), 80))));
                 }
                 if let Some(steps) = self.steps.as_mut().filter(|_| !is_preset) {
                     self.spinner.suspend(|| steps.ask(&text));
