@@ -61,7 +61,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("raftiand-purge-{}", std::process::id()));
         fs::create_dir_all(path.join("nodes/n1")).unwrap();
         fs::write(path.join("secret"), "x").unwrap();
-        fs::write(path.join("lab.new"), "{").unwrap();
+        fs::write(scratch_of(&path.join("lab.json")), "{").unwrap();
         fs::write(path.join("thesis.tex"), "years of work").unwrap();
         let folder = LabFolder::at(&path);
         assert!(purge(&folder).unwrap_err().to_string().contains("not the lab's"));
