@@ -84,7 +84,7 @@ fn cause(begin: &Event, all: &[Event]) -> Option<String> {
     earlier
         .filter_map(|event| match &event.what {
             Happening::Acted { action, resolved } => {
-                Some(format!("{} {}", story::verb(*action), words::resolved(resolved)))
+                Some(format!("{} {}", words::typed(*action), words::resolved(resolved)))
             }
             Happening::FaultAdded { fault } => Some(format!("{}: {}", fault.id, fault.title)),
             _ => None,

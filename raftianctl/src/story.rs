@@ -1,7 +1,7 @@
 //! Events in sentences: what the journal and the nodes' traces say, for people.
 
 use raftian_rpc::host_event::HostEvent;
-use raftian_rpc::lab::{Action, Happening, MemberVerb, NodeState};
+use raftian_rpc::lab::{Happening, MemberVerb, NodeState};
 use raftian_rpc::{RaftEvent, RoleKind};
 
 use crate::words;
@@ -46,7 +46,7 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::NodeResumed { node } => format!("{node} resumed"),
         Happening::Raft { node, event } => format!("{node} {}", raft(event)),
         Happening::Host { node, event } => format!("{node} {}", host(event)),
-        Happening::Acted { action, resolved } => format!("{} {}", verb(*action), words::resolved(resolved)),
+        Happening::Acted { action, resolved } => format!("{} {}", words::typed(*action), words::resolved(resolved)),
         Happening::MemberChanging { verb, node } => match verb {
             MemberVerb::Add => format!("member add {node}"),
             MemberVerb::AddLearner => format!("member add {node} --learner"),
@@ -109,17 +109,6 @@ pub(crate) fn host(event: &HostEvent) -> String {
             format!("has a slow disk: a sync takes {}", words::spell_ms(sync_us / 1_000))
         }
         HostEvent::DiskRecovered => "has a disk that is fast again".to_owned(),
-    }
-}
-
-pub(crate) fn verb(action: Action) -> &'static str {
-    match action {
-        Action::Kill => "kill",
-        Action::Pause => "pause",
-        Action::Resume => "resume",
-        Action::Start => "start",
-        Action::Restart => "restart",
-        Action::Stop => "stop",
     }
 }
 

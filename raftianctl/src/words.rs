@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use raftian_rpc::Configuration;
-use raftian_rpc::lab::{Leadership, NodeState, Resolution};
+use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
-pub(crate) use raftian_why::words::{bytes, spell_ms};
+pub(crate) use raftian_why::words::{bytes, spell_ms, state, typed};
 
 /// How long ago something was, in one unit: `12 s`, `5 min`, `3 h`, `8 d`.
 pub(crate) fn age(age: Duration) -> String {
@@ -40,18 +40,6 @@ pub(crate) fn resolved(resolution: &Resolution) -> String {
     match resolution.leader {
         Some((_, term)) => format!("{} → {nodes} (term {term})", resolution.selector),
         None => format!("{} → {nodes}", resolution.selector),
-    }
-}
-
-/// What a node's process does.
-pub(crate) fn state(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Starting => "starting",
-        NodeState::Running => "running",
-        NodeState::Paused => "paused",
-        NodeState::Killed => "killed",
-        NodeState::Stopped => "stopped",
-        NodeState::Failed => "failed",
     }
 }
 

@@ -27,7 +27,6 @@ use crate::journal::Journal;
 use crate::members::Members;
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::observe::in_words;
 use crate::saved::{Saved, Settings};
 
 /// The longest time a call may be given: a day.
@@ -254,7 +253,7 @@ impl State {
 
     /// What a node is doing, in a word that follows "n1 is".
     pub(crate) fn is(&self, id: NodeId) -> &'static str {
-        self.nodes.get(&id).map_or("gone", |node| in_words(node.state))
+        self.nodes.get(&id).map_or("gone", |node| raftian_why::words::state(node.state))
     }
 
     /// The nodes in one state.

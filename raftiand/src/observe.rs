@@ -202,18 +202,6 @@ pub(crate) fn leader_of<'a>(
     claims.max_by_key(|status| status.term).map(|status| (status.node, status.term))
 }
 
-/// The state of a process in a word.
-pub(crate) fn in_words(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Starting => "starting",
-        NodeState::Running => "running",
-        NodeState::Paused => "paused",
-        NodeState::Stopped => "stopped",
-        NodeState::Killed => "killed",
-        NodeState::Failed => "failed",
-    }
-}
-
 /// The answer to whoever wants something of the nodes of a lab that has none.
 pub(crate) fn no_nodes() -> LabError {
     LabError::conflict("this lab has no nodes yet").hint(Hint::Start)

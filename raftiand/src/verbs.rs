@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::lab::{Lab, State, closing, deadline};
 use crate::members::Members;
 use crate::node::{Node, leader_told, leadership};
-use crate::observe::{in_words, resolve};
+use crate::observe::resolve;
 use crate::purge;
 use crate::saved::Settings;
 
@@ -227,7 +227,8 @@ impl Lab {
         if unfit.is_empty() {
             return Ok((changed, unfit));
         }
-        let unfit_words: Vec<String> = unfit.iter().map(|id| format!("{id} is {}", in_words(states[id]))).collect();
+        let unfit_words: Vec<String> =
+            unfit.iter().map(|id| format!("{id} is {}", raftian_why::words::state(states[id]))).collect();
         let unfit_words = unfit_words.join(", ");
         if unfit.len() == ids.len() {
             let nodes = unfit.into_iter().collect();

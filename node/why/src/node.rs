@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use raftian_rpc::control::{NodeStatus, PeerProgress, Standing};
 use raftian_rpc::hint::{Hint, Note};
-use raftian_rpc::lab::{Action, NodeState};
+use raftian_rpc::lab::NodeState;
 use raftian_rpc::{NodeId, RoleKind};
 
 use crate::quorum::impossible;
@@ -165,16 +165,4 @@ fn refusals(sight: Sight<'_>, server: &NodeStatus) -> impl Iterator<Item = Note>
     let running = sight.running();
     let is_heard = move |voter: &NodeId| running.contains(voter) && sight.are_linked(candidate, *voter);
     sight.voters().into_iter().filter(is_heard).filter_map(refused)
-}
-
-/// The verb of an action, as it is typed.
-pub(crate) fn typed(action: Action) -> &'static str {
-    match action {
-        Action::Kill => "kill",
-        Action::Pause => "pause",
-        Action::Resume => "resume",
-        Action::Start => "start",
-        Action::Restart => "restart",
-        Action::Stop => "stop",
-    }
 }

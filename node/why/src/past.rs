@@ -4,7 +4,6 @@ use raftian_rpc::host_event::{HostEvent, Refusal};
 use raftian_rpc::lab::{Action, Event, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
 
-use crate::node::typed;
 use crate::{Sight, words};
 
 /// A node that does not run: how it went, and when.
@@ -86,7 +85,7 @@ impl<'a> Sight<'a> {
         };
         // That n3 went by `kill n3` goes without saying.
         let says_more = resolved.selector.as_node() != Some(id);
-        (matches && says_more).then(|| format!("{} {}", typed(action), resolved.selector))
+        (matches && says_more).then(|| format!("{} {}", words::typed(action), resolved.selector))
     }
 
     /// The terms that had leaders, the latest first.

@@ -99,14 +99,7 @@ impl<'a> Sight<'a> {
             let (when, how) = match self.report(*node) {
                 None => (String::new(), "without a process in this lab"),
                 Some(report) => {
-                    let how = match report.state {
-                        NodeState::Starting => "starting",
-                        NodeState::Running => "running",
-                        NodeState::Paused => "paused",
-                        NodeState::Stopped => "stopped",
-                        NodeState::Killed => "killed",
-                        NodeState::Failed => "failed",
-                    };
+                    let how = words::state(report.state);
                     let went = self.went(*node).filter(|went| went.state == report.state);
                     (went.map_or(String::new(), |went| words::ago(self.ms_since(went.at_ns))), how)
                 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use raftian_rpc::NodeId;
 use raftian_rpc::host_event::Refusal;
+use raftian_rpc::lab::{Action, NodeState};
 
 /// A time in milliseconds as people say it: `243 ms`, `1.5 s`, `10 s`, `2 min`, `2 min 5 s`, `18 h 35 min`.
 pub fn spell_ms(ms: u64) -> String {
@@ -51,6 +52,30 @@ pub fn nodes<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
         few => few.iter().map(NodeId::to_string).collect(),
     });
     rows.collect::<Vec<_>>().join(", ")
+}
+
+/// What a node's process does, in a word.
+pub fn state(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Starting => "starting",
+        NodeState::Running => "running",
+        NodeState::Paused => "paused",
+        NodeState::Stopped => "stopped",
+        NodeState::Killed => "killed",
+        NodeState::Failed => "failed",
+    }
+}
+
+/// The verb of an action, as it is typed.
+pub fn typed(action: Action) -> &'static str {
+    match action {
+        Action::Kill => "kill",
+        Action::Pause => "pause",
+        Action::Resume => "resume",
+        Action::Start => "start",
+        Action::Restart => "restart",
+        Action::Stop => "stop",
+    }
 }
 
 /// Why a server refused a candidate its vote, in words that follow its name and a colon.
