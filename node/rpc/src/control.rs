@@ -7,6 +7,7 @@
 //! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 mod by_hand;
+mod fault;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
+pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -221,15 +223,18 @@ pub enum NodeNotice {
     },
 }
 
-/// Where the peers are and what is wrong with the links.
+/// Where the peers are, and what is wrong with the links and inside the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Network {
     /// Grows with every change.
     pub version: u64,
     /// The addresses of all nodes.
     pub addresses: BTreeMap<NodeId, SocketAddr>,
-    /// The faults in force.
+    /// The faults of links in force.
     pub rules: Vec<Rule>,
+    /// The faults in force inside the node that this is told to. Those that are missing have ended.
+    #[serde(default)]
+    pub faults: Vec<NodeFault>,
 }
 
 /// What a node is doing.
@@ -273,6 +278,12 @@ pub struct NodeStatus {
     /// How its disk does.
     #[serde(default)]
     pub disk: DiskStatus,
+    /// Its clock.
+    #[serde(default)]
+    pub clock: ClockReading,
+    /// The faults in effect inside it.
+    #[serde(default)]
+    pub faults: Vec<NodeFaultStatus>,
     /// What it has counted since it started.
     pub counters: Counters,
     /// What its game last said of itself; `None` without a game.
