@@ -23,6 +23,8 @@ const TRUE_PPM: u128 = 1_000_000;
 #[derive(Debug)]
 pub(crate) struct ServerClock {
     began: Instant,
+    /// The same on the machine's clock.
+    began_ns: u64,
     /// When its rate last changed, and what it showed then, in nanoseconds; negative where it has jumped back.
     base: Duration,
     base_ns: i128,
@@ -45,6 +47,7 @@ impl ServerClock {
     pub(crate) fn new() -> ServerClock {
         ServerClock {
             began: Instant::now(),
+            began_ns: clock::monotonic_ns(),
             base: Duration::ZERO,
             base_ns: 0,
             rate_ppm: TRUE_PPM,
@@ -74,7 +77,8 @@ impl ServerClock {
 
     /// What it shows, and when.
     pub(crate) fn reading(&self) -> ClockReading {
-        ClockReading { shown_ns: self.now().0.as_nanos() as u64, at_ns: clock::monotonic_ns() }
+        let elapsed = self.began.elapsed();
+        ClockReading { shown_ns: self.shows_at(elapsed).0.as_nanos() as u64, at_ns: self.ns_at(elapsed) }
     }
 
     /// Puts these faults into effect, and ends all others.
@@ -85,7 +89,8 @@ impl ServerClock {
 
     /// The faults in effect, with what was measured of each.
     pub(crate) fn status(&self) -> Vec<NodeFaultStatus> {
-        let (now_ns, true_ns) = (self.raw_ns(self.began.elapsed()), clock::monotonic_ns());
+        let elapsed = self.began.elapsed();
+        let (now_ns, true_ns) = (self.raw_ns(elapsed), self.ns_at(elapsed));
         let measured = |known: &InEffect| match known.fault.effect {
             NodeEffect::ClockJump { .. } => Measured::Jumped { by_us: (known.jumped_ns / 1000) as i64 },
             _ => Measured::Passed {
@@ -117,7 +122,7 @@ impl ServerClock {
             }
             self.faults.push(InEffect {
                 fault,
-                since_ns: clock::monotonic_ns(),
+                since_ns: self.ns_at(elapsed),
                 shown_ns: self.base_ns,
                 jumped_ns: self.base_ns - before_ns,
             });
@@ -128,6 +133,11 @@ impl ServerClock {
             _ => rate_ppm,
         };
         self.rate_ppm = self.faults.iter().fold(TRUE_PPM, rate);
+    }
+
+    /// The machine's clock after this time.
+    fn ns_at(&self, elapsed: Duration) -> u64 {
+        self.began_ns + elapsed.as_nanos() as u64
     }
 
     fn shows_at(&self, elapsed: Duration) -> Time {
