@@ -28,7 +28,7 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
-pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
+pub use fault::{ClockReading, Damaged, Measured, NodeFault, NodeFaultStatus};
 pub use timing::Timing;
 
 /// The most entries `control.log` returns at once.
