@@ -3,6 +3,7 @@
 //! Invariant: the same file means the same on both engines; what one cannot do is refused before anything starts. A lab of
 //! real processes is gone when the command ends, however it ends.
 
+mod file;
 mod grid;
 mod keeping;
 mod list;
@@ -18,12 +19,13 @@ use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
 use raftian_bench::run::Maker;
 use raftian_check::Verdict;
-use raftian_script::{Scenario, Statement};
+use raftian_script::{GRAMMAR, Scenario, Statement};
 use raftian_sim::{Played, Stopped};
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::sim;
+use crate::cmd::sim::chart::{self, Drawing};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
 use crate::keep::KeptAt;
@@ -43,13 +45,16 @@ Examples:
   raftianctl run split_brain --engine processes
   raftianctl run fig8_d --step
   raftianctl run fig8
+  raftianctl run fig8_d --chart svg --to fig8_d.svg
   raftianctl run split_brain --engine processes --slow 10
   raftianctl run fig8_unreliable --seeds 1..100
-  raftianctl run fig7_a --resolved > mine.scenario
+  raftianctl run fig7_a --text > mine.scenario
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
+  raftianctl sim replay 7 --script | raftianctl run -
+  raftianctl run --grammar
 
 `fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; \
-`raftianctl sim script --grammar` tells all that it can say. The simulator plays all of them, in virtual time. Real \
+--grammar prints the page about all that it can say (docs/scenarios.md). The simulator plays all of them, in virtual time. Real \
 processes play most of them, on a lab of their own that is gone at the end: those with steps by hand in virtual time, too, \
 on nodes that are moved by hand, and others in real time, where an expectation has 2 s at least. Exit code 1 if \
 something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
@@ -73,11 +78,14 @@ pub(crate) enum On {
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A file, or the name of a scenario that comes with raftian; `-` is standard input
-    #[arg(value_name = "FILE|NAME", required_unless_present = "list")]
+    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "grammar"])]
     scenario: Option<PathBuf>,
     /// List the scenarios that come with raftian, and the engines that can play them
-    #[arg(long, conflicts_with_all = ["scenario", "seed", "seeds", "repeat", "engine", "step", "logs", "slow", "resolved"])]
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "seeds", "repeat", "engine", "step", "logs", "slow", "resolved", "text", "mutant", "chart"])]
     list: bool,
+    /// Print the grammar of scenarios: all that can be said, with examples
+    #[arg(long, exclusive = true)]
+    grammar: bool,
     /// Stop before every line, show the logs, and go on at Enter
     #[arg(long)]
     step: bool,
@@ -96,9 +104,17 @@ pub(crate) struct Args {
     /// All its times so many times as long, for eyes
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     slow: u32,
+    /// Print the scenario as it was written, and play nothing
+    #[arg(long, conflicts_with_all = ["resolved", "chart"])]
+    text: bool,
     /// Print the scenario with all its settings, and play nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "chart")]
     resolved: bool,
+    /// Plant this bug in the simulated cluster, whatever the scenario says (see `raftianctl sim zoo`)
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    #[command(flatten)]
+    drawing: Drawing,
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
@@ -122,6 +138,7 @@ pub(crate) struct Keeping {
 pub(crate) struct Playing {
     engine: On,
     showing: Showing,
+    drawing: Drawing,
     keeping: Keeping,
     /// What makes the runs.
     maker: Maker,
@@ -137,8 +154,8 @@ impl Playing {
 
     /// One that is drawn, as a nemesis does.
     pub(crate) fn drawn(engine: On, keeping: Keeping) -> Playing {
-        let showing = Showing { logs: false, step: false };
-        Playing { engine, showing, keeping, maker: Maker::Nemesis, keeps_all: true }
+        let showing = Showing { logs: false, step: false, silent: false };
+        Playing { engine, showing, drawing: Drawing::default(), keeping, maker: Maker::Nemesis, keeps_all: true }
     }
 }
 
@@ -147,6 +164,8 @@ impl Playing {
 struct Showing {
     logs: bool,
     step: bool,
+    /// Whether nothing is told while it is played.
+    silent: bool,
 }
 
 impl Showing {
@@ -181,6 +200,9 @@ struct Outcome {
     /// Why it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// The invariant that was broken, in the simulator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invariant: Option<&'static str>,
     /// The judges' verdict; none where nothing was judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<Verdict>,
@@ -189,6 +211,12 @@ struct Outcome {
     /// The hash of all that happened, in the simulator.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
+    /// How many events there were, in the simulator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    /// Its messages, where they are drawn to standard output.
+    #[serde(skip)]
+    chart: Option<String>,
     /// What was done, and when.
     lines: Vec<Line>,
     /// Where it is kept, if it is.
@@ -198,7 +226,9 @@ struct Outcome {
 
 /// Plays one, or lists those there are. The exit code is that of the worst run.
 pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
-    let Some(wanted) = &args.scenario else { return list::list(context).map(|()| 0) };
+    let Some(wanted) = &args.scenario else {
+        return if args.grammar { context.output.text(GRAMMAR) } else { list::list(context) }.map(|()| 0);
+    };
     if args.step && context.output.is_json() {
         return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
     }
@@ -212,18 +242,35 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
             format!("a scenario is played with {MOST_SEEDS} seeds at most, one after another"),
         ));
     }
+    if args.engine == On::Processes && args.drawing.is_wanted() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--chart draws the messages of a simulated run; `raftianctl timeline` draws what real processes did",
+        ));
+    }
     let mut pieces = pieces(context, wanted)?;
+    if args.text {
+        let texts = pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>();
+        return context.output.text(&texts.join("\n")).map(|()| 0);
+    }
+    if let Some(mutant) = &args.mutant {
+        pieces.iter_mut().for_each(|piece| piece.scenario.mutant = Some(mutant.clone()));
+    }
     if args.slow > 1 {
         pieces.iter_mut().try_for_each(|piece| piece.slow_down(args.slow))?;
     }
     let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
-    let showing = Showing { logs: args.logs, step: args.step };
+    if args.drawing.is_wanted() && runs.len() > 1 {
+        return Err(Failure::new(Kind::Usage, "--chart draws one run; name one scenario, and no --seeds or --repeat"));
+    }
+    let showing = Showing { logs: args.logs, step: args.step, silent: args.drawing.is_all() };
     if args.resolved {
         let texts = runs.iter().map(|piece| piece.scenario.resolved().to_string()).collect::<Vec<_>>();
         return context.output.text(&texts.join("\n")).map(|()| 0);
     }
     let keeps_all = is_one;
-    let playing = Playing { engine: args.engine, showing, keeping: args.keeping, maker: Maker::Run, keeps_all };
+    let Args { engine, drawing, keeping, .. } = args;
+    let playing = Playing { engine, showing, drawing, keeping, maker: Maker::Run, keeps_all };
     play(context, &playing, runs, interrupt).await
 }
 
@@ -248,7 +295,7 @@ pub(crate) async fn play(
             let mut tally = Tally::default();
             for (place, piece) in runs.iter().enumerate() {
                 apart(&context, place)?;
-                let played = in_simulator(&context, &spinner, piece, playing.showing);
+                let played = in_simulator(&context, &spinner, piece, &playing)?;
                 let outcome = keeping::simulated(&playing, piece, played)?;
                 tally.count(report(&context, &spinner, &outcome)?);
             }
@@ -340,12 +387,21 @@ fn worse(one: u8, other: u8) -> u8 {
     if one == 1 || other == 1 { 1 } else { one.max(other) }
 }
 
-fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing: Showing) -> Outcome {
-    let logs = showing.shows_logs(&piece.scenario);
-    let mut story = Story::begin(context.output, spinner, piece, "in the simulator", logs, showing.steps(true));
+fn in_simulator(
+    context: &Context,
+    spinner: &ProgressBar,
+    piece: &Piece,
+    playing: &Playing,
+) -> Result<Outcome, Failure> {
+    let showing = playing.showing;
+    let mut story = Story::begin(context.output, spinner, piece, "in the simulator", showing, showing.steps(true));
     let played = raftian_sim::play_watched(&piece.scenario, &mut story);
     let line = played.stopped.as_ref().map(Stopped::line);
-    Outcome {
+    let invariant = match &played.stopped {
+        Some(Stopped::Broken { violation, .. }) => Some(violation.invariant.name()),
+        _ => None,
+    };
+    Ok(Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
         engine: On::Sim,
@@ -355,10 +411,13 @@ fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing
         why: played.stopped.as_ref().map(Stopped::to_string),
         verdict: verdict_of(&piece.scenario, &played),
         took_ms: played.virtual_us as f64 / 1e3,
+        invariant,
         hash: Some(format!("{:016x}", played.hash)),
+        events: Some(played.events),
+        chart: playing.drawing.draw(context, &played.journal)?,
         lines: story.end(),
         run: None,
-    }
+    })
 }
 
 /// What the judges say of a scenario that was played in the simulator; none where it does not ask them.
@@ -385,8 +444,8 @@ async fn on_processes(
         true => format!("on {nodes} of a lab of its own, moved by hand"),
         false => format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs()),
     };
-    let logs = playing.showing.shows_logs(&piece.scenario);
-    let mut story = Story::begin(context.output, spinner, piece, &place, logs, playing.showing.steps(false));
+    let showing = playing.showing;
+    let mut story = Story::begin(context.output, spinner, piece, &place, showing, showing.steps(false));
     spinner.set_message("starting the lab");
     let mut kept = keeping::begin(playing, piece)?;
     let played = with_lab(context, "run", spinner, async |lab| {
@@ -414,7 +473,10 @@ async fn on_processes(
         why: stopped.as_ref().map(ToString::to_string),
         verdict: ending.as_ref().map(|ending| ending.verdict),
         took_ms,
+        invariant: None,
         hash: None,
+        events: None,
+        chart: None,
         lines: story.end(),
         run: None,
     };
@@ -424,11 +486,16 @@ async fn on_processes(
 
 /// Says what came of it. The exit code.
 fn report(context: &Context, spinner: &ProgressBar, outcome: &Outcome) -> Result<u8, Failure> {
-    spinner.suspend(|| context.output.data(outcome, summary))?;
+    spinner.suspend(|| chart::tell(context, outcome.chart.clone(), as_json(outcome)?, &summary(outcome)))?;
     Ok(match (outcome.holds, outcome.verdict) {
         (false, _) => Verdict::Violated.exit_code(),
         (true, verdict) => verdict.map_or(0, Verdict::exit_code),
     })
+}
+
+fn as_json(outcome: &Outcome) -> Result<serde_json::Value, Failure> {
+    serde_json::to_value(outcome)
+        .map_err(|error| Failure::failed(format!("the answer cannot be written as JSON: {error}")))
 }
 
 fn summary(outcome: &Outcome) -> String {
