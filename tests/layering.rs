@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
     ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim", "raftian-why"]),
     ("raftian-tests", &["raftian-rpc"]),
+    ("raftian-xtask", &[]),
 ];
 
 /// What only tests depend on.

@@ -7,6 +7,7 @@ mod file;
 mod grid;
 mod keeping;
 mod list;
+mod outcome;
 mod piece;
 mod steps;
 mod told;
@@ -18,25 +19,25 @@ use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
 use raftian_bench::run::Maker;
-use raftian_check::Verdict;
 use raftian_script::{GRAMMAR, Scenario, Statement};
-use raftian_sim::{Played, Stopped};
+use raftian_sim::Stopped;
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::sim;
-use crate::cmd::sim::chart::{self, Drawing};
+use crate::cmd::sim::chart::Drawing;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
-use crate::keep::KeptAt;
 use crate::output::Output;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
 
+pub(crate) use self::outcome::verdict_of;
+use self::outcome::{Outcome, Tally, report};
 pub(crate) use self::piece::Piece;
 use self::piece::pieces;
 use self::steps::Steps;
-use self::told::{Line, Story};
+use self::told::Story;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -181,49 +182,6 @@ impl Showing {
     }
 }
 
-/// What came of playing it once.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    /// Its name, or that of its file.
-    scenario: String,
-    /// What it is, in a line.
-    title: String,
-    /// What played it.
-    engine: On,
-    /// The seed of its random numbers.
-    seed: u64,
-    /// Whether all was as it must be.
-    holds: bool,
-    /// The line at which it stopped, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    /// Why it stopped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// The invariant that was broken, in the simulator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    invariant: Option<&'static str>,
-    /// The judges' verdict; none where nothing was judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<Verdict>,
-    /// How long it was: in virtual milliseconds in the simulator.
-    took_ms: f64,
-    /// The hash of all that happened, in the simulator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<String>,
-    /// How many events there were, in the simulator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<u64>,
-    /// Its messages, where they are drawn to standard output.
-    #[serde(skip)]
-    chart: Option<String>,
-    /// What was done, and when.
-    lines: Vec<Line>,
-    /// Where it is kept, if it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<KeptAt>,
-}
-
 /// Plays one, or lists those there are. The exit code is that of the worst run.
 pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
     let Some(wanted) = &args.scenario else {
@@ -344,31 +302,6 @@ fn refuse_unfit(context: &Context, pieces: &mut Vec<Piece>) -> Result<(), Failur
     Ok(())
 }
 
-/// How many runs held.
-#[derive(Debug, Default)]
-struct Tally {
-    runs: u64,
-    held: u64,
-    worst: u8,
-}
-
-impl Tally {
-    /// A run ended with this exit code.
-    fn count(&mut self, code: u8) {
-        self.runs += 1;
-        self.held += u64::from(code == 0);
-        self.worst = worse(self.worst, code);
-    }
-
-    /// Says how many there were, if several. The exit code is that of the worst.
-    fn end(self, context: &Context) -> Result<u8, Failure> {
-        if self.runs > 1 && !context.output.is_json() {
-            context.output.text(&format!("\n{} of {} runs hold\n", self.held, self.runs))?;
-        }
-        Ok(self.worst)
-    }
-}
-
 /// The scenario with one seed after another.
 fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
     let (first, count) = match args.seeds {
@@ -380,11 +313,6 @@ fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
         let scenario = Scenario { seed: first.wrapping_add(at), ..piece.scenario.clone() };
         Piece { scenario, ..piece.clone() }
     })
-}
-
-/// The worse of two exit codes: failed, unknown, held.
-fn worse(one: u8, other: u8) -> u8 {
-    if one == 1 || other == 1 { 1 } else { one.max(other) }
 }
 
 fn in_simulator(
@@ -418,18 +346,6 @@ fn in_simulator(
         lines: story.end(),
         run: None,
     })
-}
-
-/// What the judges say of a scenario that was played in the simulator; none where it does not ask them.
-pub(crate) fn verdict_of(scenario: &Scenario, played: &Played) -> Option<Verdict> {
-    let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
-    let is_judged = scenario.steps.iter().any(|step| step.statement == Statement::Finish);
-    match (&played.stopped, played.undecided) {
-        _ if is_broken => Some(Verdict::Violated),
-        (None, true) => Some(Verdict::Unknown),
-        (None, false) if is_judged => Some(Verdict::Valid),
-        _ => None,
-    }
 }
 
 async fn on_processes(
@@ -484,32 +400,6 @@ async fn on_processes(
     Ok(outcome)
 }
 
-/// Says what came of it. The exit code.
-fn report(context: &Context, spinner: &ProgressBar, outcome: &Outcome) -> Result<u8, Failure> {
-    spinner.suspend(|| chart::tell(context, outcome.chart.clone(), as_json(outcome)?, &summary(outcome)))?;
-    Ok(match (outcome.holds, outcome.verdict) {
-        (false, _) => Verdict::Violated.exit_code(),
-        (true, verdict) => verdict.map_or(0, Verdict::exit_code),
-    })
-}
-
-fn as_json(outcome: &Outcome) -> Result<serde_json::Value, Failure> {
-    serde_json::to_value(outcome)
-        .map_err(|error| Failure::failed(format!("the answer cannot be written as JSON: {error}")))
-}
-
-fn summary(outcome: &Outcome) -> String {
-    let Outcome { engine, why, verdict, took_ms, run, .. } = outcome;
-    let time = if *engine == On::Sim { " of virtual time" } else { "" };
-    let mut text = match (why, verdict) {
-        (Some(why), _) => format!("It does not hold: {why}\n"),
-        (None, Some(verdict)) => format!("It holds, in {:.1} s{time}; verdict {verdict}\n", took_ms / 1e3),
-        (None, None) => format!("It holds, in {:.1} s{time}; nothing was judged\n", took_ms / 1e3),
-    };
-    text.extend(run.as_ref().map(|run| format!("Kept as run {}\n", run.words())));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -517,10 +407,5 @@ mod tests {
     #[test]
     fn the_help_says_how_long_an_expectation_has() {
         assert!(EXAMPLES.contains(&format!("an expectation has {} s at least", PATIENCE.as_secs())));
-    }
-
-    #[test]
-    fn what_failed_is_worse_than_what_is_unknown() {
-        assert_eq!((worse(0, 3), worse(3, 1), worse(1, 0), worse(0, 0)), (3, 1, 1, 0));
     }
 }
