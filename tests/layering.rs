@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-wal", &["raftian-raft"]),
     ("raftian-apps", &["raftian-raft"]),
     ("raftian-check", &["raftian-apps"]),
+    ("raftian-planted", &["raftian-raft", "raftian-driver", "raftian-wal", "raftian-apps"]),
     ("raftian-driver", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     ("raftian-script", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "raftian-wal",
             "raftian-apps",
             "raftian-check",
+            "raftian-planted",
         ],
     ),
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
