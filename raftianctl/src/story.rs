@@ -109,6 +109,10 @@ pub(crate) fn host(event: &HostEvent) -> String {
             format!("has a slow disk: a sync takes {}", words::spell_ms(sync_us / 1_000))
         }
         HostEvent::DiskRecovered => "has a disk that is fast again".to_owned(),
+        HostEvent::Crashing { fault, at, index } => format!("crashes at {at} ({fault}), index {index}"),
+        HostEvent::PowerLost { discarded_bytes } => {
+            format!("loses its power, and {discarded_bytes} bytes that were not synced")
+        }
     }
 }
 
