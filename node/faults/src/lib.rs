@@ -13,6 +13,7 @@
 
 mod effect;
 mod filter;
+pub mod proof;
 
 pub use effect::{Effect, InvalidEffect, MAX_DELAY_MS};
 pub use filter::{Filter, Link, Rule, Verdict};

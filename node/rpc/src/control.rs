@@ -7,6 +7,7 @@
 //! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 mod by_hand;
+mod probe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
+pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -47,6 +49,13 @@ pub trait Control {
     /// When the node is shutting down, or a rule is out of range.
     #[method(name = "configure")]
     async fn configure(&self, network: Network) -> RpcResult<()>;
+
+    /// Sends probes over its links, and says what became of them.
+    ///
+    /// # Errors
+    /// When they are too many, or would be waited for too long.
+    #[method(name = "probe")]
+    async fn probe(&self, probes: Probes) -> RpcResult<Vec<Probed>>;
 
     /// A page of the log from `from` on: at most `limit` entries, and at most [`MAX_LOG_PAGE`].
     ///
