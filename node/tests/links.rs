@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::{RpcResult, async_trait};
 use jsonrpsee::server::ServerHandle;
-use raftian_faults::proof::Measured;
+use raftian_faults::proof::LinkMeasured;
 use raftian_faults::{Effect, Rule};
 use raftian_rpc::client::{ClientClient as _, ClientServer, Consistency, ReadAnswer, Submitted, View};
 use raftian_rpc::clock::monotonic_ns;
@@ -205,7 +205,7 @@ impl Pair {
     }
 
     /// What comes of probes of the node to its peer, under these faults.
-    async fn probed(&mut self, rules: Vec<Rule>) -> Measured {
+    async fn probed(&mut self, rules: Vec<Rule>) -> LinkMeasured {
         self.cluster.set_faults(rules).await;
         let probes = Probes { peers: vec![id(PEER)], count: 5, patience_ms: 10_000 };
         let probed = ControlClient::probe(&self.cluster.client(id(NODE)), probes).await.unwrap();
@@ -338,7 +338,7 @@ async fn a_probe_crosses_one_link_as_a_request_does_and_no_fault_holds_up_its_an
     let mut pair = Pair::start(1, store, Vec::new()).await;
     let through = pair.probed(Vec::new()).await;
     assert_eq!((through.lost, through.doubled, through.silent, through.delays_us.len()), (0, 0, 0, 5));
-    let lost = Measured { lost: 5, ..Measured::default() };
+    let lost = LinkMeasured { lost: 5, ..LinkMeasured::default() };
     assert_eq!(pair.probed(to_peer(Effect::CUT)).await, lost);
     assert_eq!(pair.probed(to_node(Effect::CUT)).await.delays_us.len(), 5, "that link is another one");
     let late = pair.probed(to_peer(Effect::latency(30.0, 0.0).unwrap())).await;

@@ -74,7 +74,7 @@ impl Lab {
 
 fn network(state: &State) -> Network {
     let addresses = state.nodes.iter().filter_map(|(id, node)| Some((*id, node.address()?))).collect();
-    Network { version: state.faults.version(), addresses, rules: state.faults.rules() }
+    Network { version: state.faults.version(), addresses, rules: state.faults.rules(), faults: Vec::new() }
 }
 
 fn clients(state: &State, targets: &BTreeSet<NodeId>) -> Vec<(NodeId, Http)> {

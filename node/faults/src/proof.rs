@@ -57,7 +57,7 @@ impl fmt::Display for Outcome {
 
 /// What came of probes over a link, or over several with the same rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measured {
+pub struct LinkMeasured {
     /// How many were lost on the link.
     pub lost: u32,
     /// How many arrived, and arrived once more.
@@ -68,9 +68,9 @@ pub struct Measured {
     pub delays_us: Vec<u32>,
 }
 
-impl Measured {
+impl LinkMeasured {
     /// Adds what came of others.
-    pub fn add(&mut self, other: Measured) {
+    pub fn add(&mut self, other: LinkMeasured) {
         self.lost += other.lost;
         self.doubled += other.doubled;
         self.silent += other.silent;
@@ -178,7 +178,7 @@ pub fn longest_delay_ms(effects: &[Effect]) -> f64 {
 
 /// Compares what was measured on a link with what its rules let expect, and with what `others` would: those without the
 /// fault that is looked at, or with it where it should be gone. Says in words what was seen.
-pub fn judge(measured: &Measured, rules: &[Effect], others: &[Effect]) -> (Outcome, String) {
+pub fn judge(measured: &LinkMeasured, rules: &[Effect], others: &[Effect]) -> (Outcome, String) {
     let (wanted, other) = (Expected::of(rules), Expected::of(others));
     if measured.known() == 0 {
         return (Outcome::Inconclusive, format!("none of {} probes was answered", measured.silent));
@@ -237,7 +237,7 @@ fn interval(count: u32, of: u32) -> (f64, f64) {
 }
 
 /// Whether the fastest probe was as late as wanted: no later one says as much, since a machine only ever adds to delays.
-fn delay(measured: &Measured, wanted: &Expected, other: &Expected) -> Fit {
+fn delay(measured: &LinkMeasured, wanted: &Expected, other: &Expected) -> Fit {
     let Some(fastest) = measured.fastest_ms() else { return Fit::Both };
     let (low, high) = wanted.late_ms;
     if fastest < low {
@@ -251,7 +251,7 @@ fn delay(measured: &Measured, wanted: &Expected, other: &Expected) -> Fit {
 }
 
 /// Whether as many were held back as wanted. Where delays vary by themselves, that cannot be seen.
-fn held_back(measured: &Measured, wanted: &Expected, other: &Expected) -> Fit {
+fn held_back(measured: &LinkMeasured, wanted: &Expected, other: &Expected) -> Fit {
     if wanted.held == other.held || wanted.has_jitter() {
         return Fit::Both;
     }
@@ -262,7 +262,7 @@ fn held_back(measured: &Measured, wanted: &Expected, other: &Expected) -> Fit {
 }
 
 /// `52 ms, wanted 50`, `5 of 5 probes lost`.
-fn in_words(measured: &Measured, wanted: &Expected, other: &Expected) -> String {
+fn in_words(measured: &LinkMeasured, wanted: &Expected, other: &Expected) -> String {
     let mut words = Vec::new();
     let percent = |share: f64| format!("{} %", (share * 1e6).round() / 1e4);
     let known = measured.known();
@@ -301,28 +301,28 @@ fn rounded(ms: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn arrived(delays_us: &[u32]) -> Measured {
-        Measured { delays_us: delays_us.to_vec(), ..Measured::default() }
+    fn arrived(delays_us: &[u32]) -> LinkMeasured {
+        LinkMeasured { delays_us: delays_us.to_vec(), ..LinkMeasured::default() }
     }
 
     fn latency(delay_ms: f64, jitter_ms: f64) -> Effect {
         Effect::latency(delay_ms, jitter_ms).unwrap()
     }
 
-    fn seen(measured: &Measured, rules: &[Effect], others: &[Effect]) -> String {
+    fn seen(measured: &LinkMeasured, rules: &[Effect], others: &[Effect]) -> String {
         let (outcome, words) = judge(measured, rules, others);
         format!("{outcome}: {words}")
     }
 
     #[test]
     fn a_cut_is_seen_by_lost_probes_and_its_end_by_probes_that_arrive() {
-        let lost = Measured { lost: 5, ..Measured::default() };
+        let lost = LinkMeasured { lost: 5, ..LinkMeasured::default() };
         assert_eq!(seen(&lost, &[Effect::CUT], &[]), "confirmed: 5 of 5 probes lost");
         let through = arrived(&[400, 300, 500, 400, 400]);
         assert_eq!(seen(&through, &[Effect::CUT], &[]), "mismatch: 0 of 5 probes lost");
         assert_eq!(seen(&through, &[], &[Effect::CUT]), "confirmed: 0 of 5 probes lost, wanted 0 %");
         assert_eq!(seen(&lost, &[], &[Effect::CUT]), "mismatch: 5 of 5 probes lost, wanted 0 %");
-        let one_lost = Measured { lost: 1, ..arrived(&[400; 4]) };
+        let one_lost = LinkMeasured { lost: 1, ..arrived(&[400; 4]) };
         assert_eq!(judge(&one_lost, &[Effect::CUT], &[]).0, Outcome::Mismatch);
     }
 
@@ -341,20 +341,20 @@ mod tests {
     fn delays_of_several_faults_add_up_and_what_is_cut_hides_the_rest() {
         let both = [latency(50.0, 0.0), latency(20.0, 0.0)];
         assert_eq!(seen(&arrived(&[71_000; 5]), &both, &both[..1]), "confirmed: 71 ms, wanted 70");
-        let lost = Measured { lost: 5, ..Measured::default() };
+        let lost = LinkMeasured { lost: 5, ..LinkMeasured::default() };
         let hidden = judge(&lost, &[Effect::CUT, latency(50.0, 0.0)], &[Effect::CUT]);
         assert_eq!(hidden, (Outcome::Inconclusive, "5 of 5 probes lost".to_owned()));
     }
 
     #[test]
     fn a_share_is_told_from_none_and_from_another_or_not_at_all() {
-        let lost = |lost, of| Measured { lost, ..arrived(&vec![400; of - lost as usize]) };
+        let lost = |lost, of| LinkMeasured { lost, ..arrived(&vec![400; of - lost as usize]) };
         let fifth = [Effect::drop(0.2).unwrap()];
         assert_eq!(seen(&lost(43, 200), &fifth, &[]), "confirmed: 43 of 200 probes lost, wanted 20 %");
         assert_eq!(seen(&lost(90, 200), &fifth, &[]), "mismatch: 90 of 200 probes lost, wanted 20 %");
         assert_eq!(judge(&lost(1, 5), &fifth, &[]).0, Outcome::Confirmed, "without it none would be lost");
         assert_eq!(judge(&lost(0, 5), &fifth, &[]).0, Outcome::Inconclusive);
-        let twice = Measured { doubled: 60, ..arrived(&[400; 200]) };
+        let twice = LinkMeasured { doubled: 60, ..arrived(&[400; 200]) };
         let third = [Effect::duplicate(0.3).unwrap()];
         assert_eq!(seen(&twice, &third, &[]), "confirmed: 60 of 200 came twice, wanted 30 %");
     }
@@ -374,9 +374,9 @@ mod tests {
 
     #[test]
     fn silence_tells_nothing() {
-        let silent = Measured { silent: 5, ..Measured::default() };
+        let silent = LinkMeasured { silent: 5, ..LinkMeasured::default() };
         assert_eq!(seen(&silent, &[Effect::CUT], &[]), "inconclusive: none of 5 probes was answered");
-        let most = Measured { silent: 4, ..arrived(&[52_000]) };
+        let most = LinkMeasured { silent: 4, ..arrived(&[52_000]) };
         assert_eq!(seen(&most, &[latency(50.0, 0.0)], &[]), "confirmed: 52 ms, wanted 50, 4 without an answer");
     }
 

@@ -7,9 +7,11 @@
 //! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 mod by_hand;
+mod fault;
+mod members;
 mod probe;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,6 +29,8 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
+pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
+pub use members::{ChangeBegun, MemberChange, Membership, PeerProgress, Standing};
 pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
 
 /// The most entries `control.log` returns at once.
@@ -230,15 +234,18 @@ pub enum NodeNotice {
     },
 }
 
-/// Where the peers are and what is wrong with the links.
+/// Where the peers are, and what is wrong with the links and inside the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Network {
     /// Grows with every change.
     pub version: u64,
     /// The addresses of all nodes.
     pub addresses: BTreeMap<NodeId, SocketAddr>,
-    /// The faults in force.
+    /// The faults of links in force.
     pub rules: Vec<Rule>,
+    /// The faults in force inside the node that this is told to. Those that are missing have ended.
+    #[serde(default)]
+    pub faults: Vec<NodeFault>,
 }
 
 /// What a node is doing.
@@ -282,6 +289,12 @@ pub struct NodeStatus {
     /// How its disk does.
     #[serde(default)]
     pub disk: DiskStatus,
+    /// Its clock.
+    #[serde(default)]
+    pub clock: ClockReading,
+    /// The faults in effect inside it.
+    #[serde(default)]
+    pub faults: Vec<NodeFaultStatus>,
     /// What it has counted since it started.
     pub counters: Counters,
     /// What its game last said of itself; `None` without a game.
@@ -297,73 +310,6 @@ pub struct DiskStatus {
     /// How long a write and its sync took lately, in microseconds: an average in which each weighs an eighth, or the last
     /// one if that was faster; 0 if there was none for ten seconds.
     pub sync_us: u64,
-}
-
-/// Who takes part in the cluster (§6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Membership {
-    /// Voters and learners; while a change of the voters is under way, the outgoing voters too.
-    pub configuration: Configuration,
-    /// Whether it is known to be committed, by a server that has committed an entry of its own term as well. A change is
-    /// completed when it is, and is not joint.
-    pub committed: bool,
-}
-
-/// How far another server is, as its leader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerProgress {
-    /// The node.
-    pub node: NodeId,
-    /// What it is in the cluster.
-    pub standing: Standing,
-    /// The last entry it is known to have durably.
-    pub match_index: Index,
-    /// Whether it has denied what it acknowledged to this leader, so that its disk went back in time: it counts for no
-    /// quorum until it is removed and added again.
-    #[serde(default)]
-    pub denies: bool,
-    /// While it is sent a snapshot: how many bytes it has, and how many there are.
-    pub snapshot_bytes: Option<(u64, u64)>,
-}
-
-/// What a node is in the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// It has a vote.
-    Voter,
-    /// It is sent the log, and has no vote (thesis §4.2.1).
-    Learner,
-    /// It has been removed, and is still told so.
-    Leaving,
-}
-
-/// What is to become of the members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemberChange {
-    /// A new server is sent the log, without a vote.
-    AddLearner(NodeId),
-    /// A learner that has caught up gets a vote.
-    Promote(NodeId),
-    /// A voter or a learner leaves.
-    Remove(NodeId),
-    /// These are the members.
-    Members {
-        /// The voters.
-        voters: BTreeSet<NodeId>,
-        /// The learners.
-        learners: BTreeSet<NodeId>,
-    },
-}
-
-/// A change of the membership that has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeBegun {
-    /// Where it stands in the log.
-    pub index: Index,
-    /// The leader's term.
-    pub term: Term,
 }
 
 /// A snapshot that is durable.

@@ -6,9 +6,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raftian_raft::{Entry, Index, Payload, Peer, Standing as CoreStanding};
-use raftian_rpc::MAX_BODY_BYTES;
 use raftian_rpc::client::View;
-use raftian_rpc::control::{Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
+use raftian_rpc::control::{
+    ClockReading, Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing,
+};
+use raftian_rpc::{MAX_BODY_BYTES, clock};
 
 use super::Host;
 use crate::notices;
@@ -43,6 +45,8 @@ impl Host {
                 pending_ms: status.disk_silence.map(|span| span.as_millis() as u64),
                 sync_us: self.storage.sync_us(),
             },
+            clock: ClockReading { shown_ns: self.now().0.as_nanos() as u64, at_ns: clock::monotonic_ns() },
+            faults: Vec::new(),
             counters: self.counters(),
             game: self.game,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftian_faults::Verdict;
-use raftian_faults::proof::Measured;
+use raftian_faults::proof::LinkMeasured;
 use raftian_raft::NodeId;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::control::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
@@ -53,7 +53,7 @@ impl Peers {
         Ok(links.join_all().await)
     }
 
-    async fn probe_link(self: Arc<Self>, peer: NodeId, count: u32, patience: Duration) -> Measured {
+    async fn probe_link(self: Arc<Self>, peer: NodeId, count: u32, patience: Duration) -> LinkMeasured {
         let mut probes = JoinSet::new();
         for number in 0..count {
             if number > 0 && number % TOGETHER == 0 {
@@ -61,7 +61,7 @@ impl Peers {
             }
             probes.spawn(Arc::clone(&self).probe_once(peer, patience));
         }
-        let mut measured = Measured::default();
+        let mut measured = LinkMeasured::default();
         while let Some(joined) = probes.join_next().await {
             // One that panicked has no answer.
             let (first, copy) = joined.unwrap_or((Seen::Silent, None));

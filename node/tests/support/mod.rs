@@ -259,7 +259,7 @@ impl Cluster {
     pub(crate) async fn set_faults(&mut self, rules: Vec<Rule>) {
         self.version += 1;
         let addresses = self.addresses.iter().chain(&self.played).map(|(node, address)| (*node, *address)).collect();
-        let network = Network { version: self.version, addresses, rules };
+        let network = Network { version: self.version, addresses, rules, faults: Vec::new() };
         for node in self.addresses.keys() {
             self.client(*node).configure(network.clone()).await.unwrap();
         }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
-use crate::faults::proof::Measured;
+use crate::faults::proof::LinkMeasured;
 
 /// The most probes a link at once.
 pub const MAX_PROBES: u32 = 1_000;
@@ -31,5 +31,5 @@ pub struct Probed {
     /// The peer.
     pub peer: NodeId,
     /// What came of them.
-    pub measured: Measured,
+    pub measured: LinkMeasured,
 }

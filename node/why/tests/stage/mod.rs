@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use raftian_rpc::control::{Counters, DiskStatus, Membership, NodeStatus, PeerProgress, Standing, Timing};
+use raftian_rpc::control::{
+    ClockReading, Counters, DiskStatus, Membership, NodeStatus, PeerProgress, Standing, Timing,
+};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::lab::{
     Action, Event, Fault, FaultId, GameChoice, Happening, LabStatus, NodeReport, NodeState, ProcessUsage, Question,
@@ -186,6 +188,8 @@ fn report(node: NodeId) -> NodeReport {
         state: serde_json::Value::Null,
         network_version: 1,
         disk: DiskStatus { pending_ms: None, sync_us: 900 },
+        clock: ClockReading::default(),
+        faults: Vec::new(),
         counters: Counters::default(),
         game: None,
     };

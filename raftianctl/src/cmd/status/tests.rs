@@ -2,7 +2,7 @@
 
 use raftian_rpc::Configuration;
 use raftian_rpc::assignment::Hosting;
-use raftian_rpc::control::{Counters, DiskStatus, Timing};
+use raftian_rpc::control::{ClockReading, Counters, DiskStatus, Timing};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
 use raftian_rpc::hint::{Hint, Note};
@@ -35,6 +35,8 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         digest: "3fa9c1d27788".into(),
         state: json!({ "players": [{ "player": 1, "hp": 70 }, { "player": 2, "hp": 100 }] }),
         disk: DiskStatus::default(),
+        clock: ClockReading::default(),
+        faults: Vec::new(),
         counters: Counters::default(),
         game: None,
     };
