@@ -21,8 +21,9 @@ const BUSY_MS: f64 = 10.0;
 /// What a link without faults takes at the most, in milliseconds, by its fastest probe.
 const IDLE_MS: f64 = 2.0;
 
-/// A probe that is later than the fastest by so much, in milliseconds, was held back.
-const HELD_MS: f64 = 2.0;
+/// A probe that is later than the fastest by more than this share of the time for which messages are held back was held back:
+/// a busy machine is late by itself, and rarely by so much.
+const HELD_SHARE: f64 = 0.4;
 
 /// The probes that tell of a share, in all: enough to tell 20 % from none, or from 40 %.
 const FOR_A_SHARE: u32 = 200;
@@ -96,10 +97,10 @@ impl LinkMeasured {
         sorted.get(sorted.len() / 2).map(|us| f64::from(*us) / 1e3)
     }
 
-    /// How many were later than the fastest by more than what a machine does by itself.
-    fn held_back(&self) -> u32 {
+    /// How many were later than the fastest by more than this.
+    fn held_back(&self, by_ms: f64) -> u32 {
         let fastest = self.fastest_ms().unwrap_or(0.0);
-        let is_held = |us: &&u32| f64::from(**us) / 1e3 > fastest + HELD_MS;
+        let is_held = |us: &&u32| f64::from(**us) / 1e3 > fastest + by_ms;
         u32::try_from(self.delays_us.iter().filter(is_held).count()).unwrap_or(u32::MAX)
     }
 }
@@ -117,6 +118,8 @@ struct Expected {
     middle_ms: f64,
     /// Held back with this probability, long enough to be seen.
     held: f64,
+    /// How long that is, in milliseconds.
+    held_ms: f64,
 }
 
 impl Expected {
@@ -133,8 +136,8 @@ impl Expected {
                     expected.middle_ms += delay_ms;
                 }
                 Effect::Reorder { probability, by_ms } => {
-                    let visible = if by_ms > HELD_MS { probability * (1.0 - HELD_MS / by_ms) } else { 0.0 };
-                    expected.held = either(expected.held, visible);
+                    expected.held = either(expected.held, probability * (1.0 - HELD_SHARE));
+                    expected.held_ms = expected.held_ms.max(by_ms * HELD_SHARE);
                 }
             }
         }
@@ -255,8 +258,9 @@ fn held_back(measured: &LinkMeasured, wanted: &Expected, other: &Expected) -> Fi
     if wanted.held == other.held || wanted.has_jitter() {
         return Fit::Both;
     }
-    match share(measured.held_back(), measured.arrived(), wanted.held, other.held) {
-        Fit::No if f64::from(measured.held_back()) > wanted.held * f64::from(measured.arrived()) => Fit::Unsure,
+    let count = measured.held_back(wanted.held_ms.max(other.held_ms));
+    match share(count, measured.arrived(), wanted.held, other.held) {
+        Fit::No if f64::from(count) > wanted.held * f64::from(measured.arrived()) => Fit::Unsure,
         fit => fit,
     }
 }
@@ -275,7 +279,7 @@ fn in_words(measured: &LinkMeasured, wanted: &Expected, other: &Expected) -> Str
         words.push(format!("{} of {arrived} came twice, wanted {}", measured.doubled, percent(wanted.doubled)));
     }
     if wanted.held > 0.0 || other.held > 0.0 {
-        let held = measured.held_back();
+        let held = measured.held_back(wanted.held_ms.max(other.held_ms));
         words.push(format!("{held} of {arrived} came out of order, wanted {}", percent(wanted.held)));
     }
     if let Some(median) = measured.median_ms().filter(|_| words.is_empty() || wanted.late_ms != other.late_ms) {
@@ -362,9 +366,9 @@ mod tests {
     #[test]
     fn what_comes_out_of_order_is_seen_where_delays_are_steady() {
         let reorder = Effect::reorder(0.5, 20.0).unwrap();
-        let mut delays = vec![400; 110];
-        delays.extend((0..90).map(|step| 2_600 + step * 190));
-        assert_eq!(seen(&arrived(&delays), &[reorder], &[]), "confirmed: 90 of 200 came out of order, wanted 45 %");
+        let mut delays = vec![400; 140];
+        delays.extend((0..60).map(|step| 8_600 + step * 190));
+        assert_eq!(seen(&arrived(&delays), &[reorder], &[]), "confirmed: 60 of 200 came out of order, wanted 30 %");
         assert_eq!(judge(&arrived(&[400; 200]), &[reorder], &[]).0, Outcome::Mismatch);
         assert_eq!(
             judge(&arrived(&delays), &[reorder, latency(9.0, 9.0)], &[latency(9.0, 9.0)]).0,
