@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use raftian_rpc::Configuration;
+use raftian_rpc::faults::proof::Outcome;
 use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
 pub(crate) use raftian_why::words::{bytes, spell_ms, state, typed};
@@ -40,6 +41,24 @@ pub(crate) fn resolved(resolution: &Resolution) -> String {
     match resolution.leader {
         Some((_, term)) => format!("{} → {nodes} (term {term})", resolution.selector),
         None => format!("{} → {nodes}", resolution.selector),
+    }
+}
+
+/// Whether a fault is in effect, by what was seen.
+pub(crate) fn in_effect(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "is in effect",
+        Outcome::Inconclusive => "may be in effect, which cannot be told",
+        Outcome::Mismatch => "is not in effect as it should be",
+    }
+}
+
+/// Whether a fault is gone, by what was seen.
+pub(crate) fn gone(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "it is gone",
+        Outcome::Inconclusive => "it may be gone, which cannot be told",
+        Outcome::Mismatch => "it is not gone",
     }
 }
 

@@ -16,6 +16,7 @@ mod crash_point;
 mod effect;
 mod filter;
 mod node_effect;
+pub mod proof;
 
 pub use crash_point::CrashPoint;
 pub use effect::{Effect, InvalidEffect, MAX_DELAY_MS};

@@ -6,7 +6,7 @@ use raftian_rpc::control::{ClockReading, Counters, DiskStatus, Timing};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
 use raftian_rpc::hint::{Hint, Note};
-use raftian_rpc::lab::{Fault, FaultId, ProcessUsage};
+use raftian_rpc::lab::{Fault, FaultId, FaultKind, ProcessUsage};
 use serde_json::json;
 
 use super::*;
@@ -75,10 +75,11 @@ fn status() -> LabStatus {
         faults: vec![Fault {
             id: FaultId(1),
             title: "partition n1 | n2".into(),
-            effect: Effect::CUT,
-            links: vec![],
+            what: FaultKind::Links { effect: Effect::CUT, links: vec![] },
             since_ns: 0,
             until_ns: Some(6_200_000_000),
+            injected: true,
+            proof: None,
         }],
         divergence: None,
         daemon: ProcessUsage { pid: 99, cpu_percent: Some(0.0), cpu_ms: 0, memory_bytes: 12_000_000 },
