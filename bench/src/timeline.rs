@@ -356,7 +356,7 @@ fn dots(samples: &[Sample], axis: Axis) -> Vec<Dot> {
 #[cfg(test)]
 mod tests {
     use raftian_rpc::faults::Effect;
-    use raftian_rpc::lab::Fault;
+    use raftian_rpc::lab::{Fault, FaultKind};
 
     use super::*;
 
@@ -436,10 +436,11 @@ mod tests {
         let fault = Fault {
             id: FaultId(1),
             title: "partition n5 | n1,n2,n3,n4".into(),
-            effect: Effect::CUT,
-            links: Vec::new(),
+            what: FaultKind::Links { effect: Effect::CUT, links: Vec::new() },
             since_ns: 0,
             until_ns: None,
+            injected: true,
+            proof: None,
         };
         let data = timeline(&[
             event(5, killed(3)),

@@ -1,7 +1,7 @@
 //! Events in sentences: what the journal and the nodes' traces say, for people.
 
 use raftian_rpc::host_event::HostEvent;
-use raftian_rpc::lab::{Happening, MemberVerb, NodeState};
+use raftian_rpc::lab::{FaultEnd, Happening, MemberVerb, NodeState, Proof};
 use raftian_rpc::{RaftEvent, RoleKind};
 
 use crate::words;
@@ -56,6 +56,12 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
         Happening::Diverged { divergence } => format!("ALARM: {divergence}"),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
+        Happening::FaultSeen { id, proof: Proof { outcome, seen, .. } } => {
+            format!("{id} {}: {}", words::in_effect(*outcome), seen.join("; "))
+        }
+        Happening::FaultEnded { end: FaultEnd { id, outcome, gone } } => {
+            format!("{id} ends {outcome}; {}: {}", words::gone(gone.outcome), gone.seen.join("; "))
+        }
         Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
         Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),
     }

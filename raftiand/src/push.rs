@@ -47,7 +47,7 @@ impl Lab {
         let version = network.version;
         let mut calls = JoinSet::new();
         for (id, client) in clients {
-            let network = network.clone();
+            let network = Network { faults: self.state().faults.inside(id), ..network.clone() };
             calls.spawn(async move {
                 let answer = tokio::time::timeout(CONFIRM, client.configure(network)).await;
                 match answer {
@@ -66,6 +66,11 @@ impl Lab {
                 if let Some(node) = state.nodes.get_mut(id) {
                     node.confirmed = node.confirmed.max(version);
                 }
+            }
+            if state.faults.version() == version {
+                let running = state.running();
+                let up_to_date = running.iter().copied().filter(|id| state.nodes[id].confirmed == version).collect();
+                state.faults.confirmed(&up_to_date, &running);
             }
         });
         confirmed

@@ -18,6 +18,7 @@ mod damage;
 mod effect;
 mod filter;
 mod node_effect;
+pub mod proof;
 
 pub use crash_point::CrashPoint;
 pub use damage::{Damage, DamagedPart};

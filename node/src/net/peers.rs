@@ -168,6 +168,16 @@ impl Peers {
         !is_lost
     }
 
+    /// What is to become of a probe on its way to a peer.
+    pub(super) fn judge_probe(&self, peer: NodeId) -> Verdict {
+        self.network().links.request_leaves(peer)
+    }
+
+    /// The node itself.
+    pub(super) fn own(&self) -> NodeId {
+        self.own
+    }
+
     /// Calls a peer: the reply, or `None` when none will come.
     pub(crate) async fn call(self: &Arc<Self>, request: Message) -> Option<Message> {
         let peer = request.to;
@@ -297,7 +307,8 @@ impl Peers {
         xml::read_response(&response, request).ok()
     }
 
-    fn client(&self, node: NodeId) -> Option<Http> {
+    /// What calls a peer, if its address is known.
+    pub(super) fn client(&self, node: NodeId) -> Option<Http> {
         self.network().clients.get(&node).map(|(_, client)| client.clone())
     }
 
@@ -327,7 +338,7 @@ fn heard<T>(outcome: Result<T, ClientError>) -> Heard<Result<T, NodeError>> {
 }
 
 /// Waits for as long as a message is late.
-async fn late(delay: Duration) {
+pub(super) async fn late(delay: Duration) {
     if !delay.is_zero() {
         timer::sleep(delay).await;
     }
