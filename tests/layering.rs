@@ -31,7 +31,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
         "raftian-node",
-        &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"],
+        &[
+            "raftian-raft",
+            "raftian-driver",
+            "raftian-faults",
+            "raftian-wal",
+            "raftian-apps",
+            "raftian-planted",
+            "raftian-rpc",
+        ],
     ),
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftian-why", &["raftian-rpc"]),

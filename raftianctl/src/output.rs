@@ -133,6 +133,14 @@ impl Output {
         write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(unwritable)
     }
 
+    /// Writes a text that programs want whole, such as a scenario or a manual page: as it is, or as `{"text": …}`.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
+        self.data(&serde_json::json!({ "text": text }), |_| text.to_owned())
+    }
+
     /// Writes the notes of a report to standard error, but not beside its JSON, which has them.
     pub(crate) fn notes(&self, notes: &[Note]) {
         if !self.is_json() {

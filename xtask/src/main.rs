@@ -1,35 +1,19 @@
-//! `cargo xtask dist`: what can be installed with one command, a tarball and a Debian package, with the three programs, their
-//! manual pages, and completions for bash, zsh and fish.
+//! `cargo xtask`: work on the tree of raftian that is more than a call of cargo. `dist` makes what can be installed, `zoo` plants
+//! bugs in real nodes and sees which are caught.
 //!
-//! Invariant: both packages have the same files, and everything in them comes from the programs and the tree; what was made
-//! before is replaced only when the new one is whole.
-//!
-//! Deliberately absent: signing and uploading, packages of other systems, and installing, which `tar` and `apt` do.
+//! Deliberately absent: what users of raftian need; that is `raftianctl`.
+
+mod dist;
+mod zoo;
 
 use std::env;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
-/// The programs, which look for each other in their own folder.
-const PROGRAMS: [&str; 3] = ["raftianctl", "raftiand", "raftian-node"];
-
-/// Where a shell looks for the completions of a program, below `share`, and under which name.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("bash", "bash-completion/completions/raftianctl"),
-    ("zsh", "zsh/site-functions/_raftianctl"),
-    ("fish", "fish/vendor_completions.d/raftianctl.fish"),
-];
-
-/// What is in both packages besides, from the top of the tree.
-const PAGES: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
-
-/// Work on the tree of raftian that is more than a call of cargo.
+/// Work on the tree of raftian that is more than a call of cargo
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
 struct Cli {
@@ -39,155 +23,27 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Dist(Dist),
-}
-
-/// Build the programs for release, and make a tarball and a Debian package of them
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  cargo xtask dist
-  tar -xf target/dist/raftian-*.tar.gz -C ~/.local --strip-components=1
-  sudo apt install ./target/dist/raftian_*.deb")]
-struct Dist {
-    /// The folder for the packages
-    #[arg(long, value_name = "FOLDER", default_value = "target/dist")]
-    out: PathBuf,
-    /// Take the programs from this folder instead of building them
-    #[arg(long, value_name = "FOLDER")]
-    programs: Option<PathBuf>,
+    Dist(dist::Args),
+    Zoo(zoo::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
-        Verb::Dist(dist) => dist.make(),
+        Verb::Dist(args) => dist::make(args),
+        Verb::Zoo(args) => zoo::hunt(args),
     }
 }
 
-impl Dist {
-    fn make(self) -> anyhow::Result<()> {
-        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the tree has a top")?;
-        let programs = match self.programs {
-            Some(folder) => folder,
-            None => build(tree)?,
-        };
-        fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
-        let version = env!("CARGO_PKG_VERSION");
-        let name = format!("raftian-{version}-{}-linux", env::consts::ARCH);
-        let stage = self.out.join("stage");
-        let root = stage.join(&name);
-        discard(&stage)?;
-        lay_out(tree, &programs, &root)?;
-        let tarball = self.out.join(format!("{name}.tar.gz"));
-        replace(&tarball, |new| {
-            run(Command::new("tar").args(["--owner=0", "--group=0", "-czf"]).arg(new).arg("-C").arg(&stage).arg(&name))
-        })?;
-        println!("{}", tarball.display());
-        eprintln!("  install it with: tar -xf {} -C ~/.local --strip-components=1", tarball.display());
-        if has("dpkg-deb") {
-            let package = deb(&self.out, &stage, &root, version)?;
-            println!("{}", package.display());
-            let folder = if package.is_absolute() { "" } else { "./" };
-            eprintln!("  install it with: sudo apt install {folder}{}", package.display());
-        } else {
-            eprintln!("no Debian package: there is no dpkg-deb on this machine");
-        }
-        discard(&stage)
-    }
+/// The top of the tree.
+fn tree() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in a folder of the tree")
 }
 
-/// Builds the programs, and gives their folder.
-fn build(tree: &Path) -> anyhow::Result<PathBuf> {
+/// `cargo build --release --locked` in the tree.
+fn cargo_build() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(tree).args(["build", "--release", "--locked"]);
-    run(cargo.args(PROGRAMS.iter().flat_map(|program| ["--package", program])))?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.join("target"), PathBuf::from);
-    Ok(target.join("release"))
-}
-
-/// Puts everything in its place below `root`: `bin` and `share`.
-fn lay_out(tree: &Path, programs: &Path, root: &Path) -> anyhow::Result<()> {
-    for program in PROGRAMS {
-        install(&programs.join(program), &root.join("bin").join(program), 0o755)?;
-    }
-    let pages = root.join("share/man/man1");
-    fs::create_dir_all(&pages)?;
-    run(raftianctl(programs).arg("--quiet").arg("man").arg("--to").arg(&pages).stdout(Stdio::null()))?;
-    for (shell, place) in COMPLETIONS {
-        let made = raftianctl(programs).args(["completions", shell]).output()?;
-        anyhow::ensure!(made.status.success(), "no completions for {shell}: {}", String::from_utf8_lossy(&made.stderr));
-        let place = root.join("share").join(place);
-        fs::create_dir_all(place.parent().context("a place in a folder")?)?;
-        fs::write(&place, made.stdout).with_context(|| format!("cannot write {}", place.display()))?;
-    }
-    for page in PAGES {
-        install(&tree.join(page), &root.join("share/doc/raftian").join(page), 0o644)?;
-    }
-    Ok(())
-}
-
-/// The program that has just been built, called by its name alone, as it will be when it is installed.
-fn raftianctl(programs: &Path) -> Command {
-    let mut command = Command::new(programs.join("raftianctl"));
-    command.arg0("raftianctl");
-    command
-}
-
-/// Makes the Debian package of what is laid out in `root`.
-fn deb(out: &Path, stage: &Path, root: &Path, version: &str) -> anyhow::Result<PathBuf> {
-    let architecture = said(Command::new("dpkg").arg("--print-architecture"))?;
-    // What it was linked with, or later.
-    let libc = said(Command::new("getconf").arg("GNU_LIBC_VERSION"))?.replace("glibc ", "");
-    let package = stage.join("deb");
-    fs::create_dir_all(package.join("DEBIAN"))?;
-    fs::rename(root, package.join("usr"))?;
-    let control = format!(
-        "Package: raftian\n\
-         Version: {version}\n\
-         Architecture: {architecture}\n\
-         Maintainer: The raftian authors <raftian@localhost>\n\
-         Section: education\n\
-         Priority: optional\n\
-         Depends: libc6 (>= {libc}), libgcc-s1\n\
-         Recommends: bash-completion\n\
-         Description: Raft laboratory for one machine\n \
-         Starts a cluster of real processes, breaks it on purpose, shows why it is as it\n \
-         is, and judges whether it agrees again.\n"
-    );
-    fs::write(package.join("DEBIAN/control"), control)?;
-    let file = out.join(format!("raftian_{version}_{architecture}.deb"));
-    replace(&file, |new| {
-        let mut make = Command::new("dpkg-deb");
-        run(make.args(["--root-owner-group", "-Zgzip", "--build"]).arg(&package).arg(new).stdout(Stdio::null()))
-    })?;
-    Ok(file)
-}
-
-/// Copies a file, with these permissions.
-fn install(from: &Path, to: &Path, mode: u32) -> anyhow::Result<()> {
-    fs::create_dir_all(to.parent().context("a file in a folder")?)?;
-    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
-    Ok(fs::set_permissions(to, fs::Permissions::from_mode(mode))?)
-}
-
-/// Has a file made under another name, and gives it its own when it is whole.
-fn replace(file: &Path, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let new = file.with_added_extension("new");
-    make(&new)?;
-    fs::rename(&new, file).with_context(|| format!("cannot make {}", file.display()))
-}
-
-/// Removes a folder, if it is there.
-fn discard(folder: &Path) -> anyhow::Result<()> {
-    match folder.exists() {
-        true => fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display())),
-        false => Ok(()),
-    }
-}
-
-/// Whether a program is there.
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    cargo.current_dir(tree()).args(["build", "--release", "--locked"]);
+    cargo
 }
 
 /// Runs a program to its end, which must be a good one.
@@ -197,11 +53,4 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         bail!("{:?} failed: {status}", command.get_program());
     }
     Ok(())
-}
-
-/// What a program says, in a line.
-fn said(command: &mut Command) -> anyhow::Result<String> {
-    let output = command.output().with_context(|| format!("{:?} cannot be run", command.get_program()))?;
-    anyhow::ensure!(output.status.success(), "{:?} failed: {}", command.get_program(), output.status);
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -25,7 +25,7 @@ pub(crate) struct Args {
     shell: String,
 }
 
-/// Writes the script; it is the same in every output format. It calls this program by the name under which it was called,
+/// Writes the script. It calls this program by the name under which it was called,
 /// so one that was called by a path is found by that path.
 pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let called = std::env::args().next().unwrap_or_default();
@@ -38,5 +38,5 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let shell = shell.ok_or_else(|| Failure::new(Kind::Usage, format!("no completions for {}", args.shell)))?;
     let mut script = Vec::new();
     shell.write_registration(ASKED_BY, "raftianctl", "raftianctl", &program, &mut script).map_err(unwritable)?;
-    context.output.text(&String::from_utf8_lossy(&script))
+    context.output.document(&String::from_utf8_lossy(&script))
 }

@@ -185,7 +185,7 @@ impl Showing {
 /// Plays one, or lists those there are. The exit code is that of the worst run.
 pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
     let Some(wanted) = &args.scenario else {
-        return if args.grammar { context.output.text(GRAMMAR) } else { list::list(context) }.map(|()| 0);
+        return if args.grammar { context.output.document(GRAMMAR) } else { list::list(context) }.map(|()| 0);
     };
     if args.step && context.output.is_json() {
         return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
@@ -209,7 +209,7 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     let mut pieces = pieces(context, wanted)?;
     if args.text {
         let texts = pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>();
-        return context.output.text(&texts.join("\n")).map(|()| 0);
+        return context.output.document(&texts.join("\n")).map(|()| 0);
     }
     if let Some(mutant) = &args.mutant {
         pieces.iter_mut().for_each(|piece| piece.scenario.mutant = Some(mutant.clone()));
@@ -224,7 +224,7 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     let showing = Showing { logs: args.logs, step: args.step, silent: args.drawing.is_all() };
     if args.resolved {
         let texts = runs.iter().map(|piece| piece.scenario.resolved().to_string()).collect::<Vec<_>>();
-        return context.output.text(&texts.join("\n")).map(|()| 0);
+        return context.output.document(&texts.join("\n")).map(|()| 0);
     }
     let keeps_all = is_one;
     let Args { engine, drawing, keeping, .. } = args;

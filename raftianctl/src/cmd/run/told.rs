@@ -94,7 +94,7 @@ impl<'a> Story<'a> {
                     self.show(moment.nodes);
                 }
                 if let Some(comment) = comment(&self.piece.text, first.line) {
-                    self.say(&format!("\n{}", self.dimmed(&wrapped(&spelt(&comment), 80))));
+                    self.say(&format!("\n{}", self.sentence(&comment)));
                 }
                 if let Some(steps) = self.steps.as_mut().filter(|_| !is_preset) {
                     self.spinner.suspend(|| steps.ask(&text));
@@ -135,6 +135,14 @@ impl<'a> Story<'a> {
             nodes.clone_into(shown);
             let grid = grid(nodes, self.output.colour());
             self.say(&format!("\n{grid}"));
+        }
+    }
+
+    /// What a comment says; that of a step that matters has a mark.
+    fn sentence(&self, comment: &str) -> String {
+        match comment.strip_prefix("! ") {
+            Some(key) => Paint::Good.apply(&wrapped(&format!("▶ {}", spelt(key)), 80), self.output.colour()),
+            None => self.dimmed(&wrapped(&spelt(comment), 80)),
         }
     }
 

@@ -59,7 +59,7 @@ struct Situation {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let output = context.output;
     if args.markdown {
-        return output.text(&peers_page()).map(|()| 0);
+        return output.document(&peers_page()).map(|()| 0);
     }
     let prefix = args.name.as_deref().unwrap_or_default();
     let wanted = PEERS.iter().filter(|figure| figure.name.starts_with(prefix));
