@@ -110,9 +110,9 @@ async fn a_bit_that_flips_in_term_and_vote_is_refused_and_neither_is_reset() {
 
 #[tokio::test]
 async fn a_bit_that_flips_in_a_snapshot_is_refused() {
-    let (mut cluster, node, _) = down().await;
+    let (mut cluster, node, last) = down().await;
     cluster.restart(node).await;
-    cluster.leader().await;
+    cluster.agree(last).await;
     cluster.client(node).snapshot(0).await.unwrap();
     cluster.kill(node);
     let damaged = damage(&cluster, node, "flips snapshot");
