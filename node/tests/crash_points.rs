@@ -38,8 +38,8 @@ async fn crashed(cluster: &mut Cluster, node: NodeId, point: CrashPoint) -> (Ind
         }
         _ => None,
     };
-    let told: Vec<_> = said.iter().filter_map(crashing).collect();
-    let &[(of, fault, at, index)] = &told[..] else { panic!("{said:?}") };
+    let found: Vec<_> = said.iter().filter_map(crashing).collect();
+    let &[(of, fault, at, index)] = &found[..] else { panic!("{said:?}") };
     assert_eq!((of, fault, at), (node, FaultId(1), point));
     (index, said)
 }
@@ -84,7 +84,7 @@ async fn a_follower_that_crashes_after_its_append_still_has_it_and_had_not_ackno
 }
 
 #[tokio::test]
-async fn a_leader_that_crashes_after_its_append_has_answered_nobody() {
+async fn a_leader_that_crashes_after_its_append_has_sent_no_answer() {
     let mut cluster = Cluster::start(1).await;
     let node = cluster.leader().await;
     cluster.set_inside(node, &[crash(CrashPoint::AfterAppend)]).await;
@@ -151,7 +151,7 @@ async fn a_follower_that_crashes_amid_an_install_is_sent_the_snapshot_again() {
     cluster.kill(follower);
     let last = cluster.attack(leader, "a", 1).await.unwrap().index;
     cluster.client(leader).snapshot(0).await.unwrap();
-    // It is not sent anything before it has been told of the fault.
+    // It is not sent anything before the fault is in effect there.
     cluster.set_rules(&[(leader, follower)]).await;
     cluster.spawn(follower).await;
     cluster.set_inside(follower, &[crash(CrashPoint::MidInstall)]).await;

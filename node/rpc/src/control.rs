@@ -242,7 +242,7 @@ pub struct Network {
     pub addresses: BTreeMap<NodeId, SocketAddr>,
     /// The faults of links in force.
     pub rules: Vec<Rule>,
-    /// The faults in force inside the node that this is told to. Those that are missing have ended.
+    /// The faults in force inside the node that receives this. Those that are missing have ended.
     #[serde(default)]
     pub faults: Vec<NodeFault>,
 }

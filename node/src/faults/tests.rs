@@ -57,7 +57,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_fault_that_is_told_of_again_is_the_same_one() {
+fn a_fault_that_is_configured_again_has_struck_already() {
     let disk = Disk::new("again");
     disk.set(&[NodeEffect::FailSync]);
     let since_ns = disk.faults.status()[0].since_ns;

@@ -50,7 +50,7 @@ pub(crate) struct Peers {
     /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
     work: Duration,
     lock: GlobalLock,
-    /// Whether the node is moved by hand, and is told the time.
+    /// Whether the node is moved by hand, and has the time of the last step.
     is_by_hand: bool,
     network: Mutex<Known>,
     pub(crate) calls: AtomicU64,
@@ -117,8 +117,10 @@ impl Peers {
             return Err(NodeError::BadRequest { why });
         }
         if self.is_by_hand && network.faults.iter().any(|fault| fault.effect.part() == NodePart::Clock) {
-            let why =
-                format!("{} is moved by hand, so its clock shows what it is told, and can have no fault", self.own);
+            let why = format!(
+                "{} is moved by hand, so its clock shows the time of the last step, and can have no fault",
+                self.own
+            );
             return Err(NodeError::BadRequest { why });
         }
         // Nodes that are gone are not called any more.

@@ -13,7 +13,8 @@ use crate::faults::{Damage, NodeEffect};
 use crate::lab::FaultId;
 
 /// A fault inside a node. The same id is the same fault: what happens once for a fault (a jump, a failing sync) happens
-/// once for its id in each process.
+/// once for its id in each process. A process starts without faults, reads its log, and has them from the first
+/// `control.configure` on: one that has struck and is still in force strikes again in the next process.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeFault {
     /// Its number in the daemon's registry.
