@@ -29,6 +29,7 @@ mod logs;
 mod manifest;
 mod porcupine;
 mod read;
+mod scratch;
 mod store;
 mod timeline;
 mod writer;
@@ -43,7 +44,8 @@ pub use judgement::{Judgement, Played};
 pub use logs::LogFiles;
 pub use manifest::{Began, Cluster, Ended, Engine, FORMAT, How, Maker, Manifest, Offered};
 pub use read::{NotARun, Run, spelt};
-pub use store::{KEPT, KEPT_BYTES, Listed, State, Store};
+pub use scratch::remove_all as remove_unfinished;
+pub use store::{KEPT, KEPT_BYTES, Listed, State, Store, Unread};
 pub use timeline::lab_timeline;
 pub use writer::RunWriter;
 
