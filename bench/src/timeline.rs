@@ -9,6 +9,7 @@ mod elections;
 mod marks;
 mod points;
 mod trace;
+mod trace_messages;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::summary::Summary;
 pub use self::elections::{Candidacy, Election};
 pub use self::marks::{Mark, MarkKind};
 pub(crate) use self::points::points;
+pub use self::trace_messages::MOST_CALLS;
 
 /// The shortest bin of the throughput.
 const SHORTEST_BIN_S: f64 = 0.1;
@@ -52,6 +54,9 @@ pub struct TimelineData {
     pub marks: Vec<Mark>,
     /// The statistics of the load.
     pub summary: Summary,
+    /// Where the axis begins, on the monotonic clock.
+    #[serde(default)]
+    pub start_ns: u64,
     /// What the judges said, if they were asked.
     pub verdict: Option<Verdict>,
     /// Machine, seed and version, for the footer.
@@ -150,6 +155,7 @@ impl TimelineData {
             elections: elections::elections(&events, axis),
             marks: marks::marks(&events, axis),
             summary,
+            start_ns: axis.start_ns,
             verdict,
             provenance,
         }

@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::experiment::global_lock::GlobalLock;
 use crate::experiment::xml;
+use crate::net::recorder::Recorder;
 use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
@@ -50,6 +51,7 @@ pub(crate) struct Peers {
     work: Duration,
     lock: GlobalLock,
     network: Mutex<Known>,
+    pub(super) recorder: Recorder,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
@@ -91,6 +93,7 @@ impl Peers {
             work: Duration::from_micros(config.trim.server_work_us.into()),
             lock,
             network: Mutex::new(Known { links, clients: BTreeMap::new() }),
+            recorder: Recorder::new(config.folder.clone()),
             calls: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
@@ -162,6 +165,7 @@ impl Peers {
     pub(crate) async fn call(self: &Arc<Self>, request: Message) -> Option<Message> {
         let peer = request.to;
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut noted = self.recorder.sends(&request);
         let exchange = async {
             self.work();
             let copy = || {
@@ -169,14 +173,19 @@ impl Peers {
                 async move { peers.exchange(request).await }
             };
             let verdict = self.network().links.request_leaves(peer);
+            noted.leaves(verdict);
             self.send_copy(verdict, copy);
             self.travel(verdict).await;
             let reply = self.exchange(request).await?;
-            self.reply_returns(peer).await;
+            let verdict = self.network().links.reply_returns(peer);
+            noted.returns(verdict);
+            self.travel(verdict).await;
             self.work();
             Some(reply)
         };
-        tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten()
+        let reply = tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten();
+        self.recorder.ended(noted, reply.is_some());
+        reply
     }
 
     /// Passes a client's question on to the leader, and waits for the outcome until `deadline`. `call` is given the

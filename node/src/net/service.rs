@@ -24,6 +24,7 @@ use raftian_rpc::control::{
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
+use raftian_rpc::record::FILE;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -152,6 +153,13 @@ impl Service {
     /// Hands a peer's request to the core and waits for its reply, as long as the peer does: an answer may wait for a disk
     /// that never answers, and calls that are given up must not gather here meanwhile.
     async fn deliver(&self, head: Head, request: Request) -> Result<Message, NodeError> {
+        let arrived_ns = self.peers.recorder.arrival();
+        let reply = self.reply_to(head, request).await;
+        self.peers.recorder.served(arrived_ns, head, reply.is_ok());
+        reply
+    }
+
+    async fn reply_to(&self, head: Head, request: Request) -> Result<Message, NodeError> {
         let meant = match head.to == self.own {
             true => self.peers.request_arrives(head.from).map_err(cut),
             false => Err(NodeError::WrongNode { node: self.own, meant: head.to }),
@@ -299,6 +307,10 @@ impl ControlServer for Service {
 
     async fn transfer(&self, to: NodeId) -> RpcResult<()> {
         Ok(self.ask(|answer| Input::Transfer(to, answer)).await??)
+    }
+
+    async fn record(&self, on: bool) -> RpcResult<()> {
+        self.peers.recorder.switch(on).map_err(|error| NodeError::Failed { why: format!("{FILE}: {error}") }.into())
     }
 
     async fn step(&self, step: Step) -> RpcResult<Settled> {

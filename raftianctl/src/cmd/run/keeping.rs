@@ -30,6 +30,7 @@ pub(super) fn begin(playing: &Playing, piece: &Piece) -> Result<Option<RunWriter
         scenario: Some(piece.name.clone()),
         seed: piece.scenario.seed,
         load: plan.load.map(|load| Offered { rate_per_s: Some(load.per_s.into()), clients: plan.clients }),
+        records_messages: playing.keeping.record.is_some(),
     };
     let mut run = keep::begin(playing.keeping.out.as_deref(), began)?;
     run.scenario(&piece.played())?;
