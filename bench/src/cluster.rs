@@ -287,7 +287,7 @@ impl Cluster {
     /// When the node does not answer.
     pub(crate) async fn ping(&self, node: NodeId) -> anyhow::Result<()> {
         // An older version than the last is ignored.
-        let network = Network { version: 0, addresses: BTreeMap::new(), rules: Vec::new() };
+        let network = Network { version: 0, addresses: BTreeMap::new(), rules: Vec::new(), faults: Vec::new() };
         self.client(node).configure(network).await.with_context(|| format!("{node} does not answer"))
     }
 
@@ -360,7 +360,12 @@ impl Cluster {
 
     fn next_network(&mut self) -> Network {
         self.version += 1;
-        Network { version: self.version, addresses: self.addresses().collect(), rules: self.rules.clone() }
+        Network {
+            version: self.version,
+            addresses: self.addresses().collect(),
+            rules: self.rules.clone(),
+            faults: Vec::new(),
+        }
     }
 
     fn client(&self, node: NodeId) -> &Http {

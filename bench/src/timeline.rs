@@ -110,6 +110,9 @@ pub struct FaultWindow {
     pub to_s: f64,
     /// What it was: `kill n2`, `pause n4`, `partition n5 | rest`.
     pub label: String,
+    /// What was measured of its effect, or what did not come of it: `n1→n2: 52 ms, wanted 50`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
 }
 
 /// One operation.

@@ -7,7 +7,7 @@
 //! | `net` | what the node asks of others (`peers`), and what others ask of it (`service`) |
 //! | `game`, `game_link` | the game, and the two queues between it and its server |
 //! | `hosting` | where the server runs relative to the game; `server` is all of a server as one future |
-//! | `experiment` | what only measurements put into a node |
+//! | `experiment`, `planted` | what only measurements put into a node, and what only tests of the judges do |
 //! | `node`, `parent`, `notices`, `trace`, `timer` | the process, and what all rooms use |
 //!
 //! The way of a command through the files:
@@ -28,6 +28,7 @@
 //! command means (`raftian-apps`).
 
 mod experiment;
+mod faults;
 mod game;
 mod game_link;
 mod host;
@@ -36,6 +37,7 @@ mod net;
 mod node;
 mod notices;
 mod parent;
+mod planted;
 mod timer;
 mod trace;
 

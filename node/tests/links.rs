@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::{RpcResult, async_trait};
 use jsonrpsee::server::ServerHandle;
+use raftian_faults::proof::LinkMeasured;
 use raftian_faults::{Effect, Rule};
 use raftian_rpc::client::{ClientClient as _, ClientServer, Consistency, ReadAnswer, Submitted, View};
-use raftian_rpc::control::NodeConfig;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::control::{ControlClient, NodeConfig, Probes};
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{
     Append, AppendAnswer, Chunk, Commands, Head, Last, RaftClient as _, RaftServer, SnapshotAnswer, VoteAnswer,
@@ -79,6 +81,13 @@ impl RaftServer for Peer {
 
     async fn timeout_now(&self, _: Head) -> RpcResult<Term> {
         panic!("the node does not hand over")
+    }
+
+    async fn probe(&self, from: NodeId, to: NodeId) -> RpcResult<u64> {
+        match self.refuses.load(Ordering::Relaxed) {
+            true => Err(NodeError::LinkCut { from, to }.into()),
+            false => Ok(monotonic_ns()),
+        }
     }
 
     async fn xml(&self, _: String) -> RpcResult<String> {
@@ -193,6 +202,15 @@ impl Pair {
             configurations: Default::default(),
         };
         self.cluster.client(id(NODE)).append_entries(head, nothing).await.map_err(node_error)
+    }
+
+    /// What comes of probes of the node to its peer, under these faults.
+    async fn probed(&mut self, rules: Vec<Rule>) -> LinkMeasured {
+        self.cluster.set_faults(rules).await;
+        let probes = Probes { peers: vec![id(PEER)], count: 5, patience_ms: 10_000 };
+        let probed = ControlClient::probe(&self.cluster.client(id(NODE)), probes).await.unwrap();
+        assert_eq!(probed.len(), 1);
+        probed.into_iter().next().unwrap().measured
     }
 
     /// A client of the node has a command.
@@ -313,4 +331,23 @@ async fn a_leader_answers_no_question_that_was_passed_on_over_a_cut_link() {
     assert!(matches!(pair.submit(Some(id(PEER))).await, Err(NodeError::TimedOut { .. })));
     assert!(matches!(pair.read(Some(id(PEER))).await, Err(NodeError::TimedOut { .. })));
     assert_eq!(pair.cluster.status(id(NODE)).await.last_applied, 2, "the answer was lost");
+}
+
+#[tokio::test]
+async fn a_probe_crosses_one_link_as_a_request_does_and_no_fault_holds_up_its_answer() {
+    let mut pair = Pair::start(1, store, Vec::new()).await;
+    let through = pair.probed(Vec::new()).await;
+    assert_eq!((through.lost, through.doubled, through.silent, through.delays_us.len()), (0, 0, 0, 5));
+    let lost = LinkMeasured { lost: 5, ..LinkMeasured::default() };
+    assert_eq!(pair.probed(to_peer(Effect::CUT)).await, lost);
+    assert_eq!(pair.probed(to_node(Effect::CUT)).await.delays_us.len(), 5, "that link is another one");
+    let late = pair.probed(to_peer(Effect::latency(30.0, 0.0).unwrap())).await;
+    assert!(late.delays_us.len() == 5 && late.delays_us.iter().all(|us| *us >= 30_000), "{late:?}");
+    assert_eq!(pair.probed(to_peer(duplicate())).await.doubled, 5);
+    pair.refuses.store(true, Ordering::Relaxed);
+    assert_eq!(pair.probed(Vec::new()).await, lost, "the peer has heard of a cut before the node");
+    assert_eq!(pair.cluster.status(id(NODE)).await.counters.calls, 0, "probes are no calls of its server");
+    let too_many = Probes { peers: Vec::new(), count: 1_001, patience_ms: 1 };
+    let refused = ControlClient::probe(&pair.cluster.client(id(NODE)), too_many).await.unwrap_err();
+    assert!(matches!(node_error(refused), NodeError::BadRequest { .. }));
 }

@@ -27,7 +27,10 @@ async fn a_parent_that_does_not_read_does_not_block_its_node() {
     let (_, address) = node.ready().await;
     // From here on nobody reads what it says.
     let client = raftian_rpc::connect::http(address, &cluster.secret, PATIENCE).unwrap();
-    client.configure(Network { version: 1, addresses: [(id(1), address)].into(), rules: Vec::new() }).await.unwrap();
+    client
+        .configure(Network { version: 1, addresses: [(id(1), address)].into(), rules: Vec::new(), faults: Vec::new() })
+        .await
+        .unwrap();
     let trace = cluster.node_folder(id(1)).join("trace.jsonl");
     let began = Instant::now();
     while std::fs::read_to_string(&trace).unwrap().lines().count() < TURNING_POINTS {

@@ -89,6 +89,12 @@ impl Output {
         self.colour
     }
 
+    /// The characters that fit into a line of standard output, if it is a terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
     /// Whether notes and progress are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet

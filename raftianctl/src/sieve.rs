@@ -75,8 +75,12 @@ fn concerned(what: &Happening) -> BTreeSet<NodeId> {
         | Happening::MemberChanging { node, .. } => [*node].into(),
         Happening::Acted { resolved, .. } | Happening::Transferring { resolved } => resolved.nodes.clone(),
         Happening::Diverged { divergence } => [divergence.one, divergence.other].into(),
-        Happening::FaultAdded { fault } => fault.links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
-        Happening::DaemonStarted { .. } | Happening::DaemonStopped | Happening::FaultCleared { .. } => BTreeSet::new(),
+        Happening::FaultAdded { fault } => fault.nodes(),
+        Happening::DaemonStarted { .. }
+        | Happening::DaemonStopped
+        | Happening::FaultSeen { .. }
+        | Happening::FaultCleared { .. }
+        | Happening::FaultEnded { .. } => BTreeSet::new(),
     }
 }
 

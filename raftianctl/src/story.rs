@@ -1,7 +1,7 @@
 //! Events in sentences: what the journal and the nodes' traces say, for people.
 
 use raftian_rpc::host_event::HostEvent;
-use raftian_rpc::lab::{Happening, MemberVerb, NodeState};
+use raftian_rpc::lab::{FaultEnd, Happening, MemberVerb, NodeState, Proof};
 use raftian_rpc::{RaftEvent, RoleKind};
 
 use crate::words;
@@ -56,6 +56,12 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
         Happening::Diverged { divergence } => format!("ALARM: {divergence}"),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
+        Happening::FaultSeen { id, proof: Proof { outcome, seen, .. } } => {
+            format!("{id} {}: {}", words::in_effect(*outcome), seen.join("; "))
+        }
+        Happening::FaultEnded { end: FaultEnd { id, outcome, gone } } => {
+            format!("{id} ends {outcome}; {}: {}", words::gone(gone.outcome), gone.seen.join("; "))
+        }
         Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
         Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),
     }
@@ -109,6 +115,10 @@ pub(crate) fn host(event: &HostEvent) -> String {
             format!("has a slow disk: a sync takes {}", words::spell_ms(sync_us / 1_000))
         }
         HostEvent::DiskRecovered => "has a disk that is fast again".to_owned(),
+        HostEvent::Crashing { fault, at, index } => format!("crashes at {at} ({fault}), index {index}"),
+        HostEvent::PowerLost { discarded_bytes } => {
+            format!("loses its power, and {discarded_bytes} bytes that were not synced")
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use raftian_rpc::Configuration;
+use raftian_rpc::faults::proof::Outcome;
 use raftian_rpc::lab::{Leadership, Resolution};
 use raftian_rpc::selector::names;
 pub(crate) use raftian_why::words::{bytes, spell_ms, state, typed};
@@ -43,6 +44,24 @@ pub(crate) fn resolved(resolution: &Resolution) -> String {
     }
 }
 
+/// Whether a fault is in effect, by what was seen.
+pub(crate) fn in_effect(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "is in effect",
+        Outcome::Inconclusive => "may be in effect, which cannot be told",
+        Outcome::Mismatch => "is not in effect as it should be",
+    }
+}
+
+/// Whether a fault is gone, by what was seen.
+pub(crate) fn gone(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "it is gone",
+        Outcome::Inconclusive => "it may be gone, which cannot be told",
+        Outcome::Mismatch => "it is not gone",
+    }
+}
+
 /// `1 node`, `5 nodes`.
 pub(crate) fn nodes(count: usize) -> String {
     if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
@@ -76,6 +95,21 @@ pub(crate) fn configuration(members: &Configuration) -> String {
         text.push_str(&format!(" + {} {}", several("learner", learners.len()), names(learners)));
     }
     text
+}
+
+/// Words in lines of at most so many characters, where they fit.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -120,5 +154,11 @@ mod tests {
         let leadership = |after_ms| Leadership { leader: "n5".parse().unwrap(), term: 2, after_ms };
         assert_eq!(leads(&leadership(243)), "n5 leads term 2 after 243 ms");
         assert_eq!(leads(&leadership(0)), "n5 leads term 2");
+    }
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        assert_eq!(wrapped("one two  three\nfour", 9), "one two\nthree\nfour");
+        assert_eq!((wrapped("", 9), wrapped("extraordinary", 9)), (String::new(), "extraordinary".to_owned()));
     }
 }

@@ -11,8 +11,8 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
     ActReport, ActRequest, ClearReport, Event, Fault, FaultId, FaultReport, FaultRequest, Hello, LabServer, LabStatus,
-    LogReport, MemberReport, MemberRequest, PartitionRequest, Question, Resolution, SnapshotReport, SnapshotRequest,
-    StartReport, StartRequest, StopReport, TransferReport, TransferRequest, WaitReport, WhyReport,
+    LogReport, MemberReport, MemberRequest, NodeFaultRequest, PartitionRequest, Question, Resolution, SnapshotReport,
+    SnapshotRequest, StartReport, StartRequest, StopReport, TransferReport, TransferRequest, WaitReport, WhyReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -71,6 +71,10 @@ impl LabServer for Api {
 
     async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport> {
         Ok(self.lab.carry_out(|lab| async move { lab.fault_add(request).await }).await?)
+    }
+
+    async fn node_fault_add(&self, request: NodeFaultRequest) -> RpcResult<FaultReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.node_fault_add(request).await }).await?)
     }
 
     async fn fault_list(&self) -> RpcResult<Vec<Fault>> {

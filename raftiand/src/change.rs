@@ -78,7 +78,7 @@ impl Lab {
                 }
                 report.notes.extend(margin(&report.configuration, &self.state().running()).map(Note::from));
                 let faults: Vec<String> =
-                    self.state().faults.on_links_of(node).iter().map(ToString::to_string).collect();
+                    self.state().faults.concerning(node).iter().map(ToString::to_string).collect();
                 if !faults.is_empty() {
                     let (faults, name) = (faults.join(","), node.name());
                     let text = format!("{faults} stays on the links of the name {name}, for the node that has it next");

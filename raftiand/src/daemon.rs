@@ -24,7 +24,9 @@ use tokio::time::MissedTickBehavior;
 use crate::agreement;
 use crate::api::Api;
 use crate::journal::Journal;
+use crate::kept_faults;
 use crate::lab::Lab;
+use crate::look;
 use crate::metrics::Metrics;
 use crate::purge;
 use crate::saved::Saved;
@@ -70,18 +72,23 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
     let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
     let orphans = saved.as_ref().map_or_else(Vec::new, end_leftovers);
+    let restored = kept_faults::load(&folder.faults(), journal.last_fault()).map_err(|why| anyhow!(why))?;
     let metrics = Metrics::new().map_err(|error| anyhow!("cannot look at processes: {error:?}"))?;
     let pid = std::process::id();
     journal.record(Happening::DaemonStarted { pid, orphans });
-    let lab = Arc::new(Lab::new(charge.lab, folder, secret.clone(), charge.program, journal, metrics, saved));
+    let lab = Lab::new(charge.lab, folder, secret.clone(), charge.program, journal, metrics, saved);
+    let lab = Arc::new(lab.with_faults(restored.faults));
+    lab.go_on_with_faults(restored.expired);
     lab.open_seats();
     let (handle, address) = listen(&lab, secret)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
     let watch = tokio::spawn(agreement::keep_watch(Arc::clone(&lab)));
+    let look = tokio::spawn(look::keep_looking(Arc::clone(&lab)));
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
     beat.abort();
     watch.abort();
+    look.abort();
     // Lets the answer to the call that stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
     if tokio::time::timeout(SHUTDOWN_GRACE, handle.stopped()).await.is_err() {
@@ -168,15 +175,11 @@ fn lock(folder: &LabFolder) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// The secret the lab has, or a new one.
+/// A new secret for each daemon: a stranger may have taken the former one's port when it died, and been shown its secret by a
+/// client that did not know. Nodes die with their daemon, so nobody needs that one any more.
 fn secret(folder: &LabFolder) -> anyhow::Result<Secret> {
     let path = folder.secret();
-    let made = match Secret::load(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret))
-        }
-        other => other,
-    };
+    let made = Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret));
     made.with_context(|| format!("the lab's secret in {}", path.display()))
 }
 

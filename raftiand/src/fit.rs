@@ -119,6 +119,9 @@ pub(crate) fn unreachable_why(state: &State, leader: NodeId, node: NodeId) -> Op
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::faults::Effect;
+    use raftian_rpc::lab::FaultKind;
+
     use super::*;
     use crate::members::Members;
     use crate::node::Node;
@@ -192,7 +195,8 @@ mod tests {
         assert_eq!(unreachable_why(&state, n(1), n(2)), Some("n2 is stopped".into()));
         state.nodes.get_mut(&n(2)).unwrap().state = NodeState::Running;
         assert_eq!(unreachable_why(&state, n(1), n(2)), None);
-        state.faults.add("cut".into(), raftian_rpc::faults::Effect::CUT, vec![(n(2), n(1))], 0, None);
+        let what = FaultKind::Links { effect: Effect::CUT, links: vec![(n(2), n(1))] };
+        state.faults.add("cut".into(), what, 0, None);
         assert_eq!(unreachable_why(&state, n(1), n(2)).unwrap().hints, [Hint::Heal]);
     }
 }

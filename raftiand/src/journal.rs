@@ -89,6 +89,15 @@ impl Journal {
         look(self.lock().recent.make_contiguous())
     }
 
+    /// The highest number of a fault, as far as memory reaches; 0 if there was none.
+    pub(crate) fn last_fault(&self) -> u64 {
+        let number = |event: &Event| match &event.what {
+            Happening::FaultAdded { fault } => Some(fault.id.0),
+            _ => None,
+        };
+        self.lock().recent.iter().filter_map(number).max().unwrap_or(0)
+    }
+
     /// The events from number `since` on, as far as memory reaches, and a receiver of all that follow.
     pub(crate) fn follow(&self, since: u64) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let inner = self.lock();

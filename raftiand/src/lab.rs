@@ -65,7 +65,7 @@ pub(crate) struct State {
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     /// Who takes part in the cluster.
     pub(crate) members: Members,
-    /// What is wrong with its links.
+    /// What is wrong with its links and inside its nodes.
     pub(crate) faults: Faults,
     /// Nodes that were seen to have committed different entries.
     pub(crate) divergence: Option<Divergence>,
@@ -110,6 +110,12 @@ impl Lab {
             turn: tokio::sync::Mutex::new(()),
             member_turn: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// The same with faults in force that an earlier daemon has left.
+    pub(crate) fn with_faults(self, faults: Faults) -> Lab {
+        self.state().faults = faults;
+        self
     }
 
     /// Has somebody listen for every node there is, on the port that it had. A node for which that fails tries again when it

@@ -1,26 +1,21 @@
-//! Faults on links: adding them, clearing them, and letting them expire.
+//! Faults on links: which links are meant.
 //!
 //! Invariant: selectors are resolved once, when the fault is added; a leader who is cut off stays cut off when another
-//! one leads. A fault is in the journal from before the first node hears of it until after all running nodes have
-//! confirmed its end, so the window that a chart shows is never too short.
+//! one leads.
+//!
+//! Deliberately absent: the life of the fault; see `life.rs`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use raftian_rpc::NodeId;
-use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::Effect;
-use raftian_rpc::hint::Hint;
-use raftian_rpc::lab::{
-    ClearReport, FaultId, FaultReport, FaultRequest, Happening, Layout, PartitionRequest, Resolution,
-};
+use raftian_rpc::lab::{FaultKind, FaultReport, FaultRequest, Layout, PartitionRequest, Resolution};
 use raftian_rpc::selector::{Facts, Selector, names};
 use tokio::time::Instant;
 
 use crate::faults::{check_for_ms, title};
-use crate::lab::{Lab, closing};
+use crate::lab::Lab;
 use crate::observe::resolve;
 use crate::partition::{self, Cut, by_name};
 
@@ -47,7 +42,8 @@ impl Lab {
         };
         let facts = self.facts(&named).await?;
         let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.luck())?;
-        let report = self.add(cut, Effect::CUT, request.for_ms, resolved).await?;
+        let what = FaultKind::Links { effect: Effect::CUT, links: cut.links };
+        let report = self.bring_into_force(cut.title, what, request.for_ms, resolved).await?;
         Ok(self.with_leader(report).await)
     }
 
@@ -81,62 +77,8 @@ impl Lab {
             return Err(LabError::usage(format!("{} has no link to itself; name other nodes", names(&from.nodes))));
         }
         let title = title(request.effect, &ends.0, &ends.1, request.one_way);
-        self.add(Cut { title, links }, request.effect, request.for_ms, vec![from, to]).await
-    }
-
-    /// Clears one fault, or all of them.
-    ///
-    /// # Errors
-    /// Usage for a fault that is not in force; Failed when a running node has not confirmed that it is gone.
-    pub(crate) async fn fault_clear(self: &Arc<Lab>, id: Option<FaultId>) -> Result<ClearReport, LabError> {
-        self.clear(id, false).await
-    }
-
-    async fn add(
-        self: &Arc<Lab>,
-        cut: Cut,
-        effect: Effect,
-        for_ms: Option<u64>,
-        resolved: Vec<Resolution>,
-    ) -> Result<FaultReport, LabError> {
-        let fault = self.change(|state| match state.closing {
-            true => Err(closing()),
-            false => Ok(state.faults.add(cut.title, effect, cut.links, monotonic_ns(), for_ms)),
-        })?;
-        self.journal.record_at(fault.since_ns, Happening::FaultAdded { fault: fault.clone() });
-        if let Some(for_ms) = for_ms {
-            let lab = Arc::clone(self);
-            let id = fault.id;
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(for_ms)).await;
-                // It may have been cleared by hand; ids are never given twice, so this clears nothing else.
-                let _ = lab.clear(Some(id), true).await;
-            });
-        }
-        let confirmed = self.push_network().await;
-        Ok(FaultReport { fault, resolved, confirmed, leader: None, notes: Vec::new() })
-    }
-
-    async fn clear(self: &Arc<Lab>, id: Option<FaultId>, expired: bool) -> Result<ClearReport, LabError> {
-        let cleared = self.change(|state| state.faults.clear(id))?;
-        if cleared.is_empty() {
-            return Ok(ClearReport { cleared });
-        }
-        let confirmed = self.push_network().await;
-        for fault in &cleared {
-            self.journal.record(Happening::FaultCleared { id: fault.id, expired });
-        }
-        let running = self.state().running();
-        let unsure: BTreeSet<NodeId> = running.difference(&confirmed).copied().collect();
-        match unsure.is_empty() {
-            true => Ok(ClearReport { cleared }),
-            false => {
-                let cleared = cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(",");
-                let unsure = names(&unsure);
-                let why = format!("{cleared} cleared, but {unsure} did not confirm; the daemon keeps telling it");
-                Err(LabError::failed(why).hint(Hint::ShowStatus))
-            }
-        }
+        let what = FaultKind::Links { effect: request.effect, links };
+        self.bring_into_force(title, what, request.for_ms, vec![from, to]).await
     }
 }
 

@@ -17,6 +17,7 @@ use raftian_rpc::assignment::{Assignment, HostedGame, Trim};
 use raftian_rpc::control::{NodeConfig, NodeNotice};
 use raftian_rpc::game::{Display, GameConfig};
 use raftian_rpc::hint::{Hint, Note};
+use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::{GameChoice, Happening, NodeState};
 use raftian_rpc::{NodeId, RaftEvent, VERSION, connect};
 use raftian_supervise::{Launch, Process, ProcessEvent, SpawnError};
@@ -44,7 +45,7 @@ pub(crate) fn spawn(lab: &Arc<Lab>, id: NodeId) -> Result<(), String> {
         node.spawned(Running { group: process.group().clone(), intent: None });
     });
     lab.journal.record(Happening::NodeSpawned { node: id, pid: process.group().leader().pid });
-    let watcher = Watcher { lab: Arc::clone(lab), id, complaint: None };
+    let watcher = Watcher { lab: Arc::clone(lab), id, complaint: None, crash: None };
     tokio::spawn(watcher.watch(process));
     Ok(())
 }
@@ -55,6 +56,8 @@ struct Watcher {
     id: NodeId,
     /// Why it cannot go on, in its own words or ours.
     complaint: Option<String>,
+    /// Where a fault has ended it.
+    crash: Option<String>,
 }
 
 impl Watcher {
@@ -79,6 +82,10 @@ impl Watcher {
             NodeNotice::Ready { last_index, torn_tail, .. } => self.ready(last_index, torn_tail),
             NodeNotice::Raft { at_ns, event, .. } => self.raft(at_ns, event),
             NodeNotice::Host { at_ns, event, .. } => {
+                if let HostEvent::Crashing { fault, at, index, .. } = event {
+                    self.crash = Some(format!("crashed at {at}, index {index} ({fault})"));
+                    self.lab.struck(fault, format!("{} crashed at {at}, index {index}", self.id));
+                }
                 self.lab.journal.record_at(at_ns, Happening::Host { node: self.id, event });
             }
             // The group knows of it now; it is in `lab.json` from the next time that this is written.
@@ -169,7 +176,7 @@ impl Watcher {
         let (state, reason) = self.lab.change(|state| {
             let node = state.nodes.get_mut(&self.id).expect("a lab keeps its nodes while processes run");
             let intent = node.process.as_ref().and_then(|process| process.intent);
-            let (end, reason) = exit_reason(intent, status, self.complaint, last_line);
+            let (end, reason) = exit_reason(intent, status, self.complaint, self.crash, last_line);
             // A node whose log is gone must not come back under its old name.
             let is_segment = |file: io::Result<fs::DirEntry>| {
                 file.is_ok_and(|file| file.path().extension().is_some_and(|extension| extension == "wal"))
@@ -192,6 +199,7 @@ fn exit_reason(
     intent: Option<Intent>,
     status: Option<ExitStatus>,
     complaint: Option<String>,
+    crash: Option<String>,
     last_line: impl FnOnce() -> Option<String>,
 ) -> (NodeState, String) {
     match intent {
@@ -200,6 +208,9 @@ fn exit_reason(
         Some(Intent::StopByForce) => return (NodeState::Stopped, "did not leave when asked, and was killed".into()),
         Some(Intent::GiveUp) => return (NodeState::Failed, "did not report ready in time".into()),
         None => {}
+    }
+    if let Some(crash) = crash {
+        return (NodeState::Killed, crash);
     }
     if let Some(complaint) = complaint {
         return (NodeState::Failed, complaint);
@@ -272,7 +283,7 @@ mod tests {
 
     fn end(intent: Option<Intent>, raw: i32, complaint: Option<&str>) -> (NodeState, String) {
         let status = ExitStatus::from_raw(raw);
-        exit_reason(intent, Some(status), complaint.map(str::to_owned), || Some("out of memory".into()))
+        exit_reason(intent, Some(status), complaint.map(str::to_owned), None, || Some("out of memory".into()))
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) fn purge(folder: &LabFolder) -> Result<PathBuf, LabError> {
     let path = folder.path();
     let files = [
         folder.lab_json(),
+        folder.faults(),
         folder.daemon_json(),
         folder.daemon_log(),
         folder.secret(),

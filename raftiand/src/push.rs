@@ -47,7 +47,7 @@ impl Lab {
         let version = network.version;
         let mut calls = JoinSet::new();
         for (id, client) in clients {
-            let network = network.clone();
+            let network = Network { faults: self.state().faults.inside(id), ..network.clone() };
             calls.spawn(async move {
                 let answer = tokio::time::timeout(CONFIRM, client.configure(network)).await;
                 match answer {
@@ -67,6 +67,11 @@ impl Lab {
                     node.confirmed = node.confirmed.max(version);
                 }
             }
+            if state.faults.version() == version {
+                let running = state.running();
+                let up_to_date = running.iter().copied().filter(|id| state.nodes[id].confirmed == version).collect();
+                state.faults.confirmed(&up_to_date, &running);
+            }
         });
         confirmed
     }
@@ -74,7 +79,7 @@ impl Lab {
 
 fn network(state: &State) -> Network {
     let addresses = state.nodes.iter().filter_map(|(id, node)| Some((*id, node.address()?))).collect();
-    Network { version: state.faults.version(), addresses, rules: state.faults.rules() }
+    Network { version: state.faults.version(), addresses, rules: state.faults.rules(), faults: Vec::new() }
 }
 
 fn clients(state: &State, targets: &BTreeSet<NodeId>) -> Vec<(NodeId, Http)> {

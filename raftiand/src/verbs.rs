@@ -44,6 +44,10 @@ impl Lab {
         }
         let settings = Settings::merge(&request, former.as_ref(), &nodes_now)?;
         self.check_by_hand(&request, former.is_some())?;
+        let (is_down, has_faults) = {
+            let state = self.state();
+            (state.nodes.values().all(|node| node.process.is_none()), !state.faults.list().is_empty())
+        };
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
                 state.luck = fastrand::Rng::with_seed(settings.seed);
@@ -71,6 +75,10 @@ impl Lab {
             }
         }
         drop(turn);
+        // Only a daemon that died leaves faults without nodes.
+        if is_down && has_faults {
+            self.tell_of_faults(&mut notes).await;
+        }
         let leader = match request.no_wait {
             true => None,
             false => self.await_leader(received_ns, deadline, &mut notes).await?,
@@ -147,9 +155,7 @@ impl Lab {
         let mut notes: Vec<Note> = self.save_if_possible().map(Note::from).into_iter().collect();
         if first {
             // Their windows end here, and not with whatever the next daemon writes.
-            for fault in self.change(|state| state.faults.clear(None)).unwrap_or_default() {
-                self.journal.record(Happening::FaultCleared { id: fault.id, expired: false });
-            }
+            self.end_faults_with_nodes();
             self.journal.record(Happening::DaemonStopped);
         }
         let purged = match (&stopped, purge) {
@@ -202,7 +208,9 @@ impl Lab {
             tracing::warn!("after a failed start: {error}");
             return;
         }
-        self.change(|state| *state = State { closing: state.closing, ..State::default() });
+        self.change(|state| {
+            *state = State { closing: state.closing, faults: std::mem::take(&mut state.faults), ..State::default() }
+        });
         for gone in [fs::remove_file(self.folder.lab_json()), fs::remove_dir_all(self.folder.path().join("nodes"))] {
             match gone {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::observe::leader_of;
     use raftian_rpc::RoleKind;
-    use raftian_rpc::control::{Counters, DiskStatus};
+    use raftian_rpc::control::{ClockReading, Counters, DiskStatus};
 
     fn status(number: u16, term: Term, leader: Option<u16>, applied: Index) -> NodeStatus {
         let leads = leader == Some(number);
@@ -182,6 +182,8 @@ mod tests {
             state: serde_json::Value::Null,
             network_version: 1,
             disk: DiskStatus::default(),
+            clock: ClockReading::default(),
+            faults: Vec::new(),
             counters: Counters::default(),
             game: None,
         }

@@ -10,7 +10,7 @@ use std::io;
 
 use anyhow::Context as _;
 use raftian_rpc::faults::Effect;
-use raftian_rpc::lab::{Event, Fault, FaultId, Happening};
+use raftian_rpc::lab::{Event, Fault, FaultId, FaultKind, Happening};
 use raftian_rpc::record::{Call, End, Record, Served};
 use raftian_rpc::{NodeId, files};
 
@@ -107,14 +107,13 @@ fn paired(records: &[(NodeId, Record)], events: &[Event]) -> Vec<Message> {
 /// A fault that was on a link meanwhile, and drops messages: the one that was there first.
 fn dropping(events: &[Event], (from, to): (NodeId, NodeId), begin_ns: u64, end_ns: u64) -> Option<FaultId> {
     let link = (from.name(), to.name());
+    let drops = |fault: &Fault| matches!(fault.what, FaultKind::Links { effect: Effect::Drop { .. }, .. });
     let is_cleared = |fault: &Fault| {
         let cleared = |event: &&Event| matches!(event.what, Happening::FaultCleared { id, .. } if id == fault.id);
         events.iter().find(cleared).is_some_and(|event| event.at_ns < begin_ns)
     };
     events.iter().filter(|event| event.at_ns <= end_ns).find_map(|event| match &event.what {
-        Happening::FaultAdded { fault }
-            if fault.links.contains(&link) && matches!(fault.effect, Effect::Drop { .. }) && !is_cleared(fault) =>
-        {
+        Happening::FaultAdded { fault } if drops(fault) && fault.links().contains(&link) && !is_cleared(fault) => {
             Some(fault.id)
         }
         _ => None,

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use raftian_rpc::faults::Effect;
 use raftian_rpc::lab::{Event, FaultId, Happening};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
 use serde::{Deserialize, Serialize};
@@ -45,7 +44,7 @@ pub(super) fn elections(events: &[&Event], axis: Axis) -> Vec<Election> {
     let mut by_term: BTreeMap<Term, Election> = BTreeMap::new();
     for event in events {
         match &event.what {
-            Happening::FaultAdded { fault } if is_cut(fault.effect) => drop(cuts.insert(fault.id, &fault.links)),
+            Happening::FaultAdded { fault } if fault.is_cut() => drop(cuts.insert(fault.id, fault.links())),
             Happening::FaultCleared { id, .. } => drop(cuts.remove(id)),
             _ => {}
         }
@@ -94,11 +93,6 @@ fn reason(known: Known, cuts: &BTreeMap<FaultId, &[(NodeId, NodeId)]>, candidate
     }
 }
 
-/// Whether nothing comes through.
-fn is_cut(effect: Effect) -> bool {
-    matches!(effect, Effect::Drop { probability } if probability >= 1.0)
-}
-
 impl Election {
     fn vote(&mut self, voter: NodeId, candidate: NodeId) {
         if let Some(candidacy) = self.candidates.iter_mut().find(|candidacy| candidacy.node == candidate)
@@ -118,7 +112,8 @@ impl Election {
 
 #[cfg(test)]
 mod tests {
-    use raftian_rpc::lab::{Fault, NodeState};
+    use raftian_rpc::faults::Effect;
+    use raftian_rpc::lab::{Fault, FaultKind, NodeState};
 
     use super::*;
 
@@ -143,10 +138,11 @@ mod tests {
         let fault = Fault {
             id: FaultId(7),
             title: String::new(),
-            effect: Effect::Drop { probability: 1.0 },
-            links: vec![(node(3), node(4))],
+            what: FaultKind::Links { effect: Effect::CUT, links: vec![(node(3), node(4))] },
             since_ns: 0,
             until_ns: None,
+            injected: true,
+            proof: None,
         };
         events.push(Event { seq: 2, at_ns: 1_400_000_000, unix_ms: 0, what: Happening::FaultAdded { fault } });
         events.extend([

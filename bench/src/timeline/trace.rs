@@ -112,7 +112,13 @@ impl TimelineData {
                 Some(end) => *end = window.to_s,
                 None => ends.push(window.to_s),
             }
-            events.push(slice(&window.label, FAULTS, tid + 1, (window.from_s, window.to_s), json!({})));
+            events.push(slice(
+                &window.label,
+                FAULTS,
+                tid + 1,
+                (window.from_s, window.to_s),
+                json!({ "seen": window.seen }),
+            ));
         }
     }
 

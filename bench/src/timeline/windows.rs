@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use raftian_rpc::faults::Effect;
-use raftian_rpc::lab::{Event, Fault, FaultId, Happening, MemberVerb, NodeState};
+use raftian_rpc::faults::proof::Outcome;
+use raftian_rpc::lab::{Event, Fault, FaultId, Happening, MemberVerb, NodeState, Proof};
 use raftian_rpc::selector::names;
 use raftian_rpc::{NodeId, RaftEvent};
 
@@ -29,6 +29,8 @@ struct Open {
     key: Key,
     from_ns: u64,
     label: String,
+    /// What was measured of it.
+    seen: Vec<String>,
     /// The links that it cuts, while the cut of the way back may follow.
     cut: Vec<(NodeId, NodeId)>,
 }
@@ -36,7 +38,7 @@ struct Open {
 /// What was broken, in order of its beginning.
 pub(super) fn windows(events: &[&Event], axis: Axis) -> Vec<FaultWindow> {
     let mut open: Vec<Open> = Vec::new();
-    let mut windows = Vec::new();
+    let mut ended_at: Vec<(Open, u64)> = Vec::new();
     let mut leaving: BTreeSet<NodeId> = BTreeSet::new();
     for event in events {
         match &event.what {
@@ -48,30 +50,44 @@ pub(super) fn windows(events: &[&Event], axis: Axis) -> Vec<FaultWindow> {
             }
             Happening::NodeExited { node, state: NodeState::Stopped, .. } if leaving.contains(node) => {}
             Happening::FaultAdded { fault } => add(&mut open, fault, event.at_ns),
+            Happening::FaultSeen { id, proof } => {
+                if let Some(one) = open.iter_mut().find(|one| one.key == Key::Fault(*id)) {
+                    one.seen = seen(proof);
+                }
+            }
             what => match (opened(what), closed(what)) {
-                (Some((key, label)), _) => open.push(Open { key, from_ns: event.at_ns, label, cut: Vec::new() }),
+                (Some((key, label)), _) => {
+                    open.push(Open { key, from_ns: event.at_ns, label, seen: Vec::new(), cut: Vec::new() });
+                }
                 (None, Some(key)) => {
                     let (ended, still) = open.into_iter().partition(|other| other.key == key);
                     open = still;
-                    windows
-                        .extend(Vec::into_iter(ended).map(|Open { from_ns, label, .. }| (from_ns, event.at_ns, label)));
+                    ended_at.extend(Vec::into_iter(ended).map(|one| (one, event.at_ns)));
                 }
                 (None, None) => {}
             },
         }
     }
-    windows.extend(open.into_iter().map(|Open { from_ns, label, .. }| (from_ns, axis.end_ns, label)));
-    windows.sort_by_key(|(from_ns, ..)| *from_ns);
-    let seen = |(from_ns, to_ns, label): (u64, u64, String)| {
+    ended_at.extend(open.into_iter().map(|one| (one, axis.end_ns)));
+    ended_at.sort_by_key(|(one, _)| one.from_ns);
+    let window = |(Open { from_ns, label, seen, .. }, to_ns)| {
         let (from_s, to_s) = (axis.at(from_ns), axis.at(to_ns));
-        (to_s > from_s).then_some(FaultWindow { from_s, to_s, label })
+        (to_s > from_s).then_some(FaultWindow { from_s, to_s, label, seen })
     };
-    windows.into_iter().filter_map(seen).collect()
+    ended_at.into_iter().filter_map(window).collect()
+}
+
+/// What was measured of a fault, with a word before it where that is not what was wanted.
+fn seen(proof: &Proof) -> Vec<String> {
+    match proof.outcome {
+        Outcome::Confirmed => proof.seen.clone(),
+        outcome => [outcome.to_string()].into_iter().chain(proof.seen.iter().cloned()).collect(),
+    }
 }
 
 /// A fault of links begins. Two that cut the same links in both directions, right after each other, are a partition.
 fn add(open: &mut Vec<Open>, fault: &Fault, at_ns: u64) {
-    let cut = if fault.effect == Effect::CUT { fault.links.clone() } else { Vec::new() };
+    let cut = if fault.is_cut() { fault.links().to_vec() } else { Vec::new() };
     let is_reverse = |other: &Open| {
         let back: BTreeSet<_> = other.cut.iter().map(|(from, to)| (*to, *from)).collect();
         at_ns - other.from_ns <= TOGETHER_NS && !cut.is_empty() && cut.iter().copied().collect::<BTreeSet<_>>() == back
@@ -89,7 +105,7 @@ fn add(open: &mut Vec<Open>, fault: &Fault, at_ns: u64) {
         true => short_title(&fault.title),
         false => short_title(&fault.title.replacen("drop 100 %", "cut", 1)),
     };
-    open.push(Open { key: Key::Fault(fault.id), from_ns: at_ns, label, cut });
+    open.push(Open { key: Key::Fault(fault.id), from_ns: at_ns, label, seen: Vec::new(), cut });
 }
 
 fn opened(what: &Happening) -> Option<(Key, String)> {
@@ -136,6 +152,9 @@ fn short_title(title: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::faults::Effect;
+    use raftian_rpc::lab::FaultKind;
+
     use super::*;
 
     const S: u64 = 1_000_000_000;
@@ -159,8 +178,15 @@ mod tests {
 
     fn fault(id: u64, title: &str, links: &[(u16, u16)]) -> Happening {
         let links = links.iter().map(|(from, to)| (node(*from), node(*to))).collect();
-        let fault =
-            Fault { id: FaultId(id), title: title.into(), effect: Effect::CUT, links, since_ns: 0, until_ns: None };
+        let fault = Fault {
+            id: FaultId(id),
+            title: title.into(),
+            what: FaultKind::Links { effect: Effect::CUT, links },
+            since_ns: 0,
+            until_ns: None,
+            injected: true,
+            proof: None,
+        };
         Happening::FaultAdded { fault }
     }
 
@@ -169,7 +195,7 @@ mod tests {
     }
 
     /// The windows of events from second 10 to second 20.
-    fn seen(events: &[Event]) -> Vec<(f64, f64, String)> {
+    fn drawn(events: &[Event]) -> Vec<(f64, f64, String)> {
         let events: Vec<&Event> = events.iter().collect();
         let windows = windows(&events, Axis { start_ns: 10 * S, end_ns: 20 * S });
         windows.into_iter().map(|window| (window.from_s, window.to_s, window.label)).collect()
@@ -177,7 +203,7 @@ mod tests {
 
     #[test]
     fn windows_open_and_close_and_the_open_ones_last_to_the_end() {
-        let windows = seen(&[
+        let windows = drawn(&[
             event(5, exited(3, NodeState::Killed)),
             event(6, ready(3)),
             event(11, exited(2, NodeState::Killed)),
@@ -194,7 +220,7 @@ mod tests {
     fn cuts_there_and_back_that_begin_together_are_one_partition_and_a_cut_one_way_is_a_cut() {
         let there = [(1, 2), (1, 3)];
         let back = [(2, 1), (3, 1)];
-        let windows = seen(&[
+        let windows = drawn(&[
             event(11, fault(1, "drop 100 % n1 → n2,n3", &there)),
             event(11, fault(2, "drop 100 % n2,n3 → n1", &back)),
             event(13, cleared(1)),
@@ -207,9 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_window_has_what_was_measured_of_its_fault() {
+        let proof = |outcome| Proof { at_ns: 0, outcome, seen: vec!["n1→n2: 9 of 10 lost".into()] };
+        let events = [
+            event(11, fault(1, "drop 90 %", &[(1, 2)])),
+            event(12, Happening::FaultSeen { id: FaultId(1), proof: proof(Outcome::Mismatch) }),
+        ];
+        let events: Vec<&Event> = events.iter().collect();
+        let windows = windows(&events, Axis { start_ns: 10 * S, end_ns: 20 * S });
+        assert_eq!(windows[0].seen, ["mismatch", "n1→n2: 9 of 10 lost"]);
+    }
+
+    #[test]
     fn a_member_that_is_removed_is_no_fault() {
         let changing = |verb| Happening::MemberChanging { verb, node: node(4) };
-        let windows = seen(&[
+        let windows = drawn(&[
             event(11, changing(MemberVerb::Remove)),
             event(12, exited(4, NodeState::Stopped)),
             event(13, exited(3, NodeState::Stopped)),

@@ -47,6 +47,7 @@ pub enum Effect {
 pub struct InvalidEffect {
     field: &'static str,
     value: f64,
+    min: f64,
     max: f64,
 }
 
@@ -109,14 +110,20 @@ impl Effect {
     }
 }
 
-fn check(field: &'static str, value: f64, max: f64) -> Result<(), InvalidEffect> {
-    // A NaN is in no range, and infinities are outside this one.
-    if (0.0..=max).contains(&value) { Ok(()) } else { Err(InvalidEffect { field, value, max }) }
+/// Checks a value that is never negative.
+pub(crate) fn check(field: &'static str, value: f64, max: f64) -> Result<(), InvalidEffect> {
+    check_from(field, value, 0.0, max)
+}
+
+/// Checks a value against both ends of its range.
+pub(crate) fn check_from(field: &'static str, value: f64, min: f64, max: f64) -> Result<(), InvalidEffect> {
+    // A NaN is in no range, and infinities are outside every range here.
+    if (min..=max).contains(&value) { Ok(()) } else { Err(InvalidEffect { field, value, min, max }) }
 }
 
 impl fmt::Display for InvalidEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` is {}, but must be a number from 0 to {}", self.field, self.value, self.max)
+        write!(f, "`{}` is {}, but must be a number from {} to {}", self.field, self.value, self.min, self.max)
     }
 }
 

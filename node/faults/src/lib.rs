@@ -1,4 +1,6 @@
-//! What can go wrong on a link: rules in, verdicts out.
+//! What can go wrong: on a link, rules in and verdicts out; inside a node, the words for it.
+//!
+//! A [`NodeEffect`] says what is wrong with the disk, the clock or the process of a node, which carries it out itself.
 //!
 //! A [`Link`] is *directed*: what happens from `n1` to `n2` says nothing about the way back, so one-way partitions
 //! are as easy to state as symmetric ones. A [`Rule`] puts an [`Effect`] on one link. A [`Filter`] holds the rules in
@@ -8,11 +10,15 @@
 //! at that moment, and on nothing else. So a run can be repeated, a fault on one link does not change the luck of
 //! another, and a rule that comes and goes does not change the luck of what follows it.
 //!
-//! Deliberately absent: input, output and time (a delay is only *named* here; whoever asked must wait), and the faults of
-//! disks, which belong to the disk that plays them.
+//! Deliberately absent: input, output and time (a delay is only *named* here; who asked for the verdict must wait).
 
+mod crash_point;
 mod effect;
 mod filter;
+mod node_effect;
+pub mod proof;
 
+pub use crash_point::CrashPoint;
 pub use effect::{Effect, InvalidEffect, MAX_DELAY_MS};
 pub use filter::{Filter, Link, Rule, Verdict};
+pub use node_effect::{CLOCK_RATES, MAX_JUMP_MS, NodeEffect, NodePart};

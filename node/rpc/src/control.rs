@@ -7,8 +7,12 @@
 //! open pipe is its lifeline. It answers with [`NodeNotice`]s, one JSON line each, on its standard output.
 
 mod by_hand;
+mod fault;
+mod members;
+mod probe;
+mod timing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -26,6 +30,10 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
+pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
+pub use members::{ChangeBegun, MemberChange, Membership, PeerProgress, Standing};
+pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
+pub use timing::Timing;
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -47,6 +55,13 @@ pub trait Control {
     /// When the node is shutting down, or a rule is out of range.
     #[method(name = "configure")]
     async fn configure(&self, network: Network) -> RpcResult<()>;
+
+    /// Sends probes over its links, and says what became of them.
+    ///
+    /// # Errors
+    /// When they are too many, or would be waited for too long.
+    #[method(name = "probe")]
+    async fn probe(&self, probes: Probes) -> RpcResult<Vec<Probed>>;
 
     /// A page of the log from `from` on: at most `limit` entries, and at most [`MAX_LOG_PAGE`].
     ///
@@ -99,6 +114,14 @@ pub trait Control {
     /// [`NodeError::Refused`](crate::error::NodeError::Refused) where the node moves by itself.
     #[method(name = "durable")]
     async fn durable(&self) -> RpcResult<Durable>;
+
+    /// Cuts the power of the machine, as far as this node sees: what it wrote since a fault of its disk or its process is in
+    /// effect, and did not sync, is discarded, and its process ends at once. So no answer comes; a notice does.
+    ///
+    /// # Errors
+    /// When the node is shutting down.
+    #[method(name = "power_loss")]
+    async fn power_loss(&self) -> RpcResult<()>;
 }
 
 /// Everything a node process must know to start.
@@ -143,17 +166,6 @@ pub struct NodeConfig {
     /// What is special about a node that is moved by hand; `None` for one that moves by itself.
     #[serde(default)]
     pub by_hand: Option<ByHand>,
-}
-
-/// The time-outs of a cluster (§5.6: broadcast time ≪ election time-out).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timing {
-    /// The shortest election time-out.
-    pub election_min_ms: u64,
-    /// The end of the range that election time-outs are drawn from, itself excluded.
-    pub election_max_ms: u64,
-    /// The interval of a leader's heartbeats.
-    pub heartbeat_ms: u64,
 }
 
 /// When a node takes a snapshot and discards the entries it stands for (§7).
@@ -229,15 +241,18 @@ pub enum NodeNotice {
     },
 }
 
-/// Where the peers are and what is wrong with the links.
+/// Where the peers are, and what is wrong with the links and inside the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Network {
     /// Grows with every change.
     pub version: u64,
     /// The addresses of all nodes.
     pub addresses: BTreeMap<NodeId, SocketAddr>,
-    /// The faults in force.
+    /// The faults of links in force.
     pub rules: Vec<Rule>,
+    /// The faults in force inside the node that this is told to. Those that are missing have ended.
+    #[serde(default)]
+    pub faults: Vec<NodeFault>,
 }
 
 /// What a node is doing.
@@ -281,6 +296,12 @@ pub struct NodeStatus {
     /// How its disk does.
     #[serde(default)]
     pub disk: DiskStatus,
+    /// Its clock.
+    #[serde(default)]
+    pub clock: ClockReading,
+    /// The faults in effect inside it.
+    #[serde(default)]
+    pub faults: Vec<NodeFaultStatus>,
     /// What it has counted since it started.
     pub counters: Counters,
     /// What its game last said of itself; `None` without a game.
@@ -296,73 +317,6 @@ pub struct DiskStatus {
     /// How long a write and its sync took lately, in microseconds: an average in which each weighs an eighth, or the last
     /// one if that was faster; 0 if there was none for ten seconds.
     pub sync_us: u64,
-}
-
-/// Who takes part in the cluster (§6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Membership {
-    /// Voters and learners; while a change of the voters is under way, the outgoing voters too.
-    pub configuration: Configuration,
-    /// Whether it is known to be committed, by a server that has committed an entry of its own term as well. A change is
-    /// completed when it is, and is not joint.
-    pub committed: bool,
-}
-
-/// How far another server is, as its leader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PeerProgress {
-    /// The node.
-    pub node: NodeId,
-    /// What it is in the cluster.
-    pub standing: Standing,
-    /// The last entry it is known to have durably.
-    pub match_index: Index,
-    /// Whether it has denied what it acknowledged to this leader, so that its disk went back in time: it counts for no
-    /// quorum until it is removed and added again.
-    #[serde(default)]
-    pub denies: bool,
-    /// While it is sent a snapshot: how many bytes it has, and how many there are.
-    pub snapshot_bytes: Option<(u64, u64)>,
-}
-
-/// What a node is in the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// It has a vote.
-    Voter,
-    /// It is sent the log, and has no vote (thesis §4.2.1).
-    Learner,
-    /// It has been removed, and is still told so.
-    Leaving,
-}
-
-/// What is to become of the members.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MemberChange {
-    /// A new server is sent the log, without a vote.
-    AddLearner(NodeId),
-    /// A learner that has caught up gets a vote.
-    Promote(NodeId),
-    /// A voter or a learner leaves.
-    Remove(NodeId),
-    /// These are the members.
-    Members {
-        /// The voters.
-        voters: BTreeSet<NodeId>,
-        /// The learners.
-        learners: BTreeSet<NodeId>,
-    },
-}
-
-/// A change of the membership that has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeBegun {
-    /// Where it stands in the log.
-    pub index: Index,
-    /// The leader's term.
-    pub term: Term,
 }
 
 /// A snapshot that is durable.
@@ -451,43 +405,5 @@ impl Default for Compaction {
     /// At 64 MiB, and 1,000 entries are kept.
     fn default() -> Compaction {
         Compaction { log_bytes: Some(64 << 20), keep_entries: 1_000 }
-    }
-}
-
-impl Default for Timing {
-    /// The paper's (§9.3): 150–300 ms, with a heartbeat of 50 ms.
-    fn default() -> Timing {
-        Timing { election_min_ms: 150, election_max_ms: 300, heartbeat_ms: 50 }
-    }
-}
-
-impl Timing {
-    /// Slow enough for a person to watch an election: 2–4 s, with a heartbeat of 500 ms.
-    pub const CLASSROOM: Timing = Timing { election_min_ms: 2_000, election_max_ms: 4_000, heartbeat_ms: 500 };
-
-    /// Checks what was typed: 1 ms ≤ heartbeat < shortest election time-out < longest ≤ 60 s.
-    ///
-    /// # Errors
-    /// A sentence that says which bound does not hold.
-    pub fn validate(self) -> Result<Timing, String> {
-        let Timing { election_min_ms, election_max_ms, heartbeat_ms } = self;
-        if heartbeat_ms == 0 {
-            return Err("the heartbeat interval must be at least 1 ms".into());
-        }
-        if election_min_ms <= heartbeat_ms {
-            return Err(format!(
-                "the shortest election time-out ({election_min_ms} ms) must exceed the heartbeat interval \
-                 ({heartbeat_ms} ms), or followers stand for election between heartbeats"
-            ));
-        }
-        if election_max_ms <= election_min_ms {
-            return Err(format!(
-                "the election time-out range {election_min_ms}–{election_max_ms} ms is empty; its end must be larger"
-            ));
-        }
-        if election_max_ms > 60_000 {
-            return Err(format!("election time-outs end at 60000 ms; {election_max_ms} ms is longer"));
-        }
-        Ok(self)
     }
 }

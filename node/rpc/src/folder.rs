@@ -46,6 +46,11 @@ impl LabFolder {
         self.path.join("lab.json")
     }
 
+    /// What is wrong with it: the faults in force.
+    pub fn faults(&self) -> PathBuf {
+        self.path.join("faults.json")
+    }
+
     /// Where the daemon listens ([`DaemonFile`](crate::lab::DaemonFile)).
     pub fn daemon_json(&self) -> PathBuf {
         self.path.join("daemon.json")

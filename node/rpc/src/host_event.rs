@@ -1,9 +1,12 @@
-//! What the host of a server sees around it: why it stands for election, whom it refuses a vote and why, a slow disk.
+//! What the host of a server sees around it: why it stands for election, whom it refuses a vote and why, a slow disk, and a
+//! crash that a fault asks for.
 //!
 //! Deliberately absent: what happens inside a server, which its own events ([`RaftEvent`](crate::RaftEvent)) tell.
 
 use serde::{Deserialize, Serialize};
 
+use crate::faults::CrashPoint;
+use crate::lab::FaultId;
 use crate::{Index, NodeId, Term};
 
 /// A disk whose syncs take so long is slow, in microseconds: it delays commands more than an idle leader's heartbeats.
@@ -36,6 +39,20 @@ pub enum HostEvent {
     },
     /// The disk is as fast as it should be again.
     DiskRecovered,
+    /// A fault ends the process at a point of its work. Nothing comes after this.
+    Crashing {
+        /// The fault.
+        fault: FaultId,
+        /// The point.
+        at: CrashPoint,
+        /// The last index of the log there, or of the snapshot.
+        index: Index,
+    },
+    /// The machine has lost its power, and the process ends. Nothing comes after this but the crash that it comes with.
+    PowerLost {
+        /// How many bytes were discarded that were written and not synced.
+        discarded_bytes: u64,
+    },
 }
 
 /// Why a vote was refused.

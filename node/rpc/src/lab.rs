@@ -27,7 +27,10 @@ use crate::selector::Selector;
 use crate::{AppKind, Configuration, Index, NodeId, Term};
 
 pub use divergence::{Difference, Divergence};
-pub use fault::{ClearReport, Fault, FaultId, FaultReport, FaultRequest, Layout, PartitionRequest};
+pub use fault::{
+    ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NodeFaultRequest,
+    PartitionRequest, Proof,
+};
 pub use journal::{Event, Happening};
 pub use member::{
     MemberReport, MemberRequest, MemberVerb, SnapshotReport, SnapshotRequest, TransferReport, TransferRequest,
@@ -80,6 +83,10 @@ pub trait Lab {
     /// Adds a fault to links.
     #[method(name = "fault_add")]
     async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport>;
+
+    /// Adds a fault inside nodes.
+    #[method(name = "node_fault_add")]
+    async fn node_fault_add(&self, request: NodeFaultRequest) -> RpcResult<FaultReport>;
 
     /// The faults in force.
     #[method(name = "fault_list")]

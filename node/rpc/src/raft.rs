@@ -51,6 +51,10 @@ pub trait Raft {
     #[method(name = "timeout_now")]
     async fn timeout_now(&self, head: Head) -> RpcResult<Term>;
 
+    /// Nothing but a message that arrives, or does not: when, on the machine's monotonic clock.
+    #[method(name = "probe")]
+    async fn probe(&self, from: NodeId, to: NodeId) -> RpcResult<u64>;
+
     /// One of the first three as an XML-RPC `methodCall`, answered by a `methodResponse`: only to measure what that
     /// framing costs.
     #[method(name = "xml")]

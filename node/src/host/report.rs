@@ -43,6 +43,8 @@ impl Host {
                 pending_ms: status.disk_silence.map(|span| span.as_millis() as u64),
                 sync_us: self.storage.sync_us(),
             },
+            clock: self.clock.reading(),
+            faults: [self.storage.faults().status(), self.clock.status()].concat(),
             counters: self.counters(),
             game: self.game,
         }

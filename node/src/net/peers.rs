@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
 use raftian_driver::{Heard, LinkCut, Links, Unanswered};
-use raftian_faults::Verdict;
+use raftian_faults::{NodePart, Verdict};
 use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::assignment::Framing;
 use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{Network, NodeConfig};
+use raftian_rpc::control::{Network, NodeConfig, NodeFault};
 use raftian_rpc::error::{NodeError, not_taken};
 use raftian_rpc::raft::{self, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
@@ -31,6 +31,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::experiment::global_lock::GlobalLock;
 use crate::experiment::xml;
 use crate::net::recorder::Recorder;
+use crate::planted::planted;
 use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
@@ -50,6 +51,8 @@ pub(crate) struct Peers {
     /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
     work: Duration,
     lock: GlobalLock,
+    /// Whether the node is moved by hand, and is told the time.
+    is_by_hand: bool,
     network: Mutex<Known>,
     pub(super) recorder: Recorder,
     pub(crate) calls: AtomicU64,
@@ -57,12 +60,14 @@ pub(crate) struct Peers {
 }
 
 /// A configuration that has come into force.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Configured {
     /// Its version.
     pub(crate) version: u64,
     /// How many link faults it has.
     pub(crate) rules: usize,
+    /// The faults inside this node.
+    pub(crate) faults: Vec<NodeFault>,
 }
 
 /// What is known of the network.
@@ -80,7 +85,7 @@ impl Peers {
 
     /// No peer is known yet.
     pub(crate) fn new(config: &NodeConfig, lock: GlobalLock) -> Peers {
-        let links = Links::new(config.id, config.seed);
+        let links = planted().in_links(Links::new(config.id, config.seed));
         Peers {
             own: config.id,
             secret: config.secret.clone(),
@@ -92,6 +97,7 @@ impl Peers {
             framing: config.trim.framing,
             work: Duration::from_micros(config.trim.server_work_us.into()),
             lock,
+            is_by_hand: config.by_hand.is_some(),
             network: Mutex::new(Known { links, clients: BTreeMap::new() }),
             recorder: Recorder::new(config.folder.clone()),
             calls: AtomicU64::new(0),
@@ -113,6 +119,11 @@ impl Peers {
             let why = format!("{node} is said to listen on {address}, which is not on this machine");
             return Err(NodeError::BadRequest { why });
         }
+        if self.is_by_hand && network.faults.iter().any(|fault| fault.effect.part() == NodePart::Clock) {
+            let why =
+                format!("{} is moved by hand, so its clock shows what it is told, and can have no fault", self.own);
+            return Err(NodeError::BadRequest { why });
+        }
         // Nodes that are gone are not called any more.
         known.clients.retain(|node, _| network.addresses.contains_key(node));
         for (node, address) in network.addresses {
@@ -123,7 +134,7 @@ impl Peers {
                 known.clients.insert(node, (address, client));
             }
         }
-        let configured = Configured { version: network.version, rules: network.rules.len() };
+        let configured = Configured { version: network.version, rules: network.rules.len(), faults: network.faults };
         known.links.configure(network.version, network.rules);
         Ok(Some(configured))
     }
@@ -159,6 +170,16 @@ impl Peers {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.dropped.fetch_add(u64::from(is_lost), Ordering::Relaxed);
         !is_lost
+    }
+
+    /// What is to become of a probe on its way to a peer.
+    pub(super) fn judge_probe(&self, peer: NodeId) -> Verdict {
+        self.network().links.request_leaves(peer)
+    }
+
+    /// The node itself.
+    pub(super) fn own(&self) -> NodeId {
+        self.own
     }
 
     /// Calls a peer: the reply, or `None` when none will come.
@@ -296,7 +317,8 @@ impl Peers {
         xml::read_response(&response, request).ok()
     }
 
-    fn client(&self, node: NodeId) -> Option<Http> {
+    /// What calls a peer, if its address is known.
+    pub(super) fn client(&self, node: NodeId) -> Option<Http> {
         self.network().clients.get(&node).map(|(_, client)| client.clone())
     }
 
@@ -326,7 +348,7 @@ fn heard<T>(outcome: Result<T, ClientError>) -> Heard<Result<T, NodeError>> {
 }
 
 /// Waits for as long as a message is late.
-async fn late(delay: Duration) {
+pub(super) async fn late(delay: Duration) {
     if !delay.is_zero() {
         timer::sleep(delay).await;
     }

@@ -17,10 +17,11 @@ use raftian_rpc::client::{
     ClientClient as _, ClientServer, Consistency, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS, ReadAnswer,
     Submitted, View,
 };
+use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{
-    ChangeBegun, ControlServer, Durable, LogPage, MAX_LOG_PAGE, MemberChange, Network, NodeStatus, Settled,
-    SnapshotTaken, Step,
+    ChangeBegun, ControlServer, Durable, LogPage, MAX_LOG_PAGE, MemberChange, Network, NodeStatus, Probed, Probes,
+    Settled, SnapshotTaken, Step,
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
@@ -160,17 +161,24 @@ impl Service {
     }
 
     async fn reply_to(&self, head: Head, request: Request) -> Result<Message, NodeError> {
-        let meant = match head.to == self.own {
-            true => self.peers.request_arrives(head.from).map_err(cut),
-            false => Err(NodeError::WrongNode { node: self.own, meant: head.to }),
-        };
         // The host counts what arrives, refused or not. One that has ended counts nothing.
-        meant.inspect_err(|_| drop(self.inbox.send(Input::TurnedAway)))?;
+        self.arrives(head.from, head.to).inspect_err(|_| drop(self.inbox.send(Input::TurnedAway)))?;
         let patience = self.peers.call_timeout();
         let reply = timeout(patience, self.ask(|answer| Input::Request(head.request(request), answer))).await;
         let reply = reply.map_err(|_| NodeError::TimedOut { waited_ms: patience.as_millis() as u64 })???;
         self.peers.reply_leaves(head.from).map_err(cut)?;
         Ok(reply)
+    }
+
+    /// Whether a message of a peer arrives here.
+    ///
+    /// # Errors
+    /// When it is meant for another node, or the link from the peer is cut.
+    fn arrives(&self, from: NodeId, to: NodeId) -> Result<(), NodeError> {
+        match to == self.own {
+            true => self.peers.request_arrives(from).map_err(cut),
+            false => Err(NodeError::WrongNode { node: self.own, meant: to }),
+        }
     }
 
     async fn vote(&self, head: Head, request: Request) -> RpcResult<VoteAnswer> {
@@ -239,6 +247,12 @@ impl RaftServer for Service {
         }
     }
 
+    async fn probe(&self, from: NodeId, to: NodeId) -> RpcResult<u64> {
+        let arrived_ns = monotonic_ns();
+        self.arrives(from, to)?;
+        Ok(arrived_ns)
+    }
+
     async fn xml(&self, document: String) -> RpcResult<String> {
         let (head, request) = xml::read_call(&document).map_err(|why| NodeError::BadRequest { why })?;
         Ok(xml::write_response(&self.deliver(head, request).await?))
@@ -292,6 +306,10 @@ impl ControlServer for Service {
         Ok(())
     }
 
+    async fn probe(&self, probes: Probes) -> RpcResult<Vec<Probed>> {
+        Ok(self.peers.probe(probes).await?)
+    }
+
     async fn log(&self, from: Index, limit: u64) -> RpcResult<LogPage> {
         let limit = limit.min(MAX_LOG_PAGE) as usize;
         Ok(self.ask(|answer| Input::Log { from, limit, answer }).await?)
@@ -319,5 +337,11 @@ impl ControlServer for Service {
 
     async fn durable(&self) -> RpcResult<Durable> {
         Ok(self.ask(Input::Durable).await??)
+    }
+
+    async fn power_loss(&self) -> RpcResult<()> {
+        self.inbox.send(Input::PowerLoss).map_err(|_| NodeError::ShuttingDown { node: self.own })?;
+        // The process ends meanwhile.
+        std::future::pending().await
     }
 }

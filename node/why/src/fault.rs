@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use raftian_rpc::NodeId;
-use raftian_rpc::faults::Effect;
 use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{Fault, FaultId, Happening};
 
@@ -33,7 +32,7 @@ pub(crate) fn in_force(sight: Sight<'_>, fault: &Fault) -> Note {
 
 /// Those that a fault keeps from the leader, or from each other.
 fn apart(sight: Sight<'_>, fault: &Fault) -> Vec<Note> {
-    if fault.effect != Effect::CUT {
+    if !fault.is_cut() {
         return Vec::new();
     }
     let Some(leader) = sight.status.leader else { return lead::absent(sight) };

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raftian_rpc::faults::Effect;
 use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{Fault, NodeState};
 use raftian_rpc::{Configuration, NodeId};
@@ -84,7 +83,7 @@ fn cut_apart(sight: Sight<'_>, members: &Configuration, up: &BTreeSet<NodeId>) -
 impl<'a> Sight<'a> {
     /// The faults that let nothing through.
     pub(crate) fn cuts(&self) -> impl Iterator<Item = &'a Fault> + use<'a> {
-        self.status.faults.iter().filter(|fault| fault.effect == Effect::CUT)
+        self.status.faults.iter().filter(|fault| fault.is_cut())
     }
 
     /// Whether two nodes can talk: no fault cuts the link between them in either direction.
@@ -141,5 +140,5 @@ impl<'a> Sight<'a> {
 /// Whether a fault is on a link between these two, in either direction. Links are between names.
 pub(crate) fn is_between(fault: &Fault, one: NodeId, other: NodeId) -> bool {
     let (one, other) = (one.name(), other.name());
-    fault.links.iter().any(|link| *link == (one, other) || *link == (other, one))
+    fault.links().iter().any(|link| *link == (one, other) || *link == (other, one))
 }

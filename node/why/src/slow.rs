@@ -1,7 +1,6 @@
 //! Why commands take long: disks, delays on links, too few to choose from, too many elections.
 
 use raftian_rpc::control::{DiskStatus, NodeStatus};
-use raftian_rpc::faults::Effect;
 use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::host_event::SLOW_SYNC_US;
 
@@ -77,10 +76,10 @@ fn backlog(leader: &NodeStatus) -> Option<Note> {
 /// Faults that delay, lose or disorder messages of the leader.
 fn delays(sight: Sight<'_>) -> impl Iterator<Item = Note> {
     let leader = sight.status.leader.map(|leader| leader.name());
-    let faults = sight.status.faults.iter().filter(|fault| fault.effect != Effect::CUT);
+    let faults = sight.status.faults.iter().filter(|fault| !fault.is_cut());
     let concerns =
         move |ends: &(raftian_rpc::NodeId, raftian_rpc::NodeId)| Some(ends.0) == leader || Some(ends.1) == leader;
-    faults.filter(move |fault| fault.links.iter().any(concerns)).map(move |fault| {
+    faults.filter(move |fault| fault.links().iter().any(concerns)).map(move |fault| {
         let hint = Hint::ClearFault { id: fault.id };
         fault::in_force(sight, fault).within(|what| format!("{what}: it is on links of the leader")).hint(hint)
     })

@@ -1,49 +1,39 @@
-//! `raftianctl fault add|list|clear`: what goes wrong on single links.
+//! `raftianctl fault add|list|clear`: what goes wrong on single links, and inside nodes.
+
+mod inside;
+mod links;
 
 use std::time::Duration;
 
 use clap::Subcommand;
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
-use raftian_rpc::faults::Effect;
-use raftian_rpc::lab::{ClearReport, Fault, FaultId, FaultReport, FaultRequest, LabClient as _};
-use raftian_rpc::selector::{Selector, names};
+use raftian_rpc::faults::proof::Outcome;
+use raftian_rpc::lab::{ClearReport, Fault, FaultId, FaultReport, LabClient as _};
+use raftian_rpc::selector::names;
 
 use crate::cli::Context;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::table::{Align, Table};
-use crate::{units, words};
+use crate::words;
 
 const EXAMPLES: &str = "\
 Examples:
   raftianctl fault add latency --from @leader --to @followers --one-way 50ms
   raftianctl fault add latency --from n1 --to n2 5ms --jitter 10ms --for 30s
+  raftianctl fault add disk n2 slow 20ms
   raftianctl fault list
   raftianctl fault clear f1";
 
 const ADD_EXAMPLES: &str = "\
 Examples:
   raftianctl fault add latency --from n1 --to n2,n3 50ms --jitter 10ms
-  raftianctl fault add drop --from @leader --to @followers --one-way 20%";
+  raftianctl fault add drop --from @leader --to @followers --one-way 20%
+  raftianctl fault add disk @leader hangs --for 5s
+  raftianctl fault add clock n2 rate 1.1
+  raftianctl fault add crash --on @leader --at before-sync";
 
-const LATENCY_EXAMPLES: &str = "\
-Examples:
-  raftianctl fault add latency --from @leader --to @followers --one-way 50ms
-  raftianctl fault add latency --from n1 --to n2,n3 50ms --jitter 10ms --for 30s";
-
-const DROP_EXAMPLE: &str = "\
-Example:
-  raftianctl fault add drop --from n1 --to @all 20% --for 30s";
-
-const DUPLICATE_EXAMPLE: &str = "\
-Example:
-  raftianctl fault add duplicate --from @all --to @all 10% --for 30s";
-
-const REORDER_EXAMPLE: &str = "\
-Example:
-  raftianctl fault add reorder --from @all --to @all 20% --by 30ms";
-
-/// Add, list and clear faults on the links between nodes
+/// Add, list and clear faults of links, disks and clocks
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -53,7 +43,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make messages late, lose some of them, deliver some twice or out of order
+    /// Disturb links, disks or clocks, or crash a node at a point of its work
     #[command(subcommand, after_help = ADD_EXAMPLES, arg_required_else_help = true)]
     Add(Add),
     /// Show the faults in force, partitions included
@@ -70,81 +60,17 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum Add {
-    /// Make messages late
-    #[command(after_help = LATENCY_EXAMPLES)]
-    Latency {
-        /// How late
-        #[arg(value_name = "DELAY", value_parser = units::delay_ms, allow_hyphen_values = true)]
-        delay_ms: f64,
-        /// How much more or less than that, at random
-        #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = units::delay_ms, allow_hyphen_values = true)]
-        jitter: f64,
-        #[command(flatten)]
-        links: Links,
-    },
-    /// Lose some messages at random
-    #[command(visible_alias = "loss", after_help = DROP_EXAMPLE)]
-    Drop {
-        /// Which share of them
-        #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
-        probability: f64,
-        #[command(flatten)]
-        links: Links,
-    },
-    /// Deliver some messages twice
-    #[command(after_help = DUPLICATE_EXAMPLE)]
-    Duplicate {
-        /// Which share of them
-        #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
-        probability: f64,
-        #[command(flatten)]
-        links: Links,
-    },
-    /// Hold some messages back, so that those after them come first
-    #[command(after_help = REORDER_EXAMPLE)]
-    Reorder {
-        /// Which share of them
-        #[arg(value_name = "SHARE", value_parser = units::probability, allow_hyphen_values = true)]
-        probability: f64,
-        /// For how long at most, at random
-        #[arg(long, value_name = "TIME", default_value = "20ms", value_parser = units::delay_ms, allow_hyphen_values = true)]
-        by: f64,
-        #[command(flatten)]
-        links: Links,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-struct Links {
-    /// Where the links start
-    #[arg(long, value_name = "SELECTOR")]
-    from: Selector,
-    /// Where they end
-    #[arg(long, value_name = "SELECTOR")]
-    to: Selector,
-    /// Not the way back; without this, links in both directions
-    #[arg(long)]
-    one_way: bool,
-    /// Clear by itself after this time
-    #[arg(long = "for", value_name = "TIME", value_parser = units::duration, allow_hyphen_values = true)]
-    lasting: Option<Duration>,
+    #[command(flatten)]
+    OnLinks(links::OnLinks),
+    #[command(flatten)]
+    InNodes(inside::InNodes),
 }
 
 /// Adds, lists or clears.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     match args.verb {
-        Verb::Add(Add::Latency { delay_ms, jitter, links }) => {
-            add(context, Effect::latency(delay_ms, jitter).map_err(out_of_range)?, links).await
-        }
-        Verb::Add(Add::Drop { probability, links }) => {
-            add(context, Effect::drop(probability).map_err(out_of_range)?, links).await
-        }
-        Verb::Add(Add::Duplicate { probability, links }) => {
-            add(context, Effect::duplicate(probability).map_err(out_of_range)?, links).await
-        }
-        Verb::Add(Add::Reorder { probability, by, links }) => {
-            add(context, Effect::reorder(probability, by).map_err(out_of_range)?, links).await
-        }
+        Verb::Add(Add::OnLinks(what)) => added(context, links::add(context, what).await?),
+        Verb::Add(Add::InNodes(what)) => added(context, inside::add(context, what).await?),
         Verb::List => {
             let daemon = context.daemon().await?;
             let faults = daemon.ask(async |lab: Http| lab.fault_list().await).await?;
@@ -182,14 +108,14 @@ pub(crate) fn note_unconfirmed(context: &Context, report: &FaultReport) {
     for resolution in report.resolved.iter().filter(|resolution| resolution.selector.is_dynamic()) {
         context.output.note(&words::resolved(resolution));
     }
-    let ends = report.fault.links.iter().flat_map(|(from, to)| [*from, *to]);
-    // Links are between names.
+    // Faults are on names.
     let confirmed: std::collections::BTreeSet<_> = report.confirmed.iter().map(|node| node.name()).collect();
-    let silent: std::collections::BTreeSet<_> = ends.filter(|node| !confirmed.contains(node)).collect();
+    let concerned = report.fault.nodes();
+    let silent: std::collections::BTreeSet<_> = concerned.difference(&confirmed).copied().collect();
     if !silent.is_empty() {
         let names = names(&silent);
         context.output.note(&format!(
-            "not yet known to {names}: a paused node learns of it before it runs on, a dead one when it starts"
+            "in effect in {names} only later: a paused node learns of it before it runs on, a dead one when it starts"
         ));
     }
 }
@@ -210,50 +136,86 @@ pub(crate) fn remaining(fault: &Fault, now_ns: u64) -> String {
     }
 }
 
-/// `f1 partition n1 | n2 cleared`, a line for each.
+/// `f1: partition n1 | n2 cleared`, and what was seen of that, for each.
 fn cleared(report: &ClearReport) -> String {
-    report.cleared.iter().map(|fault| format!("{}: {} cleared\n", fault.id, fault.title)).collect()
+    let line = |fault: &Fault| {
+        let end = report.ends.iter().find(|end| end.id == fault.id).map(|end| {
+            let seen = end.gone.seen.join("; ");
+            format!("; {} ({seen}): {}", words::gone(end.gone.outcome), end.outcome)
+        });
+        format!("{}: {} cleared{}\n", fault.id, fault.title, end.unwrap_or_default())
+    };
+    report.cleared.iter().map(line).collect()
 }
 
-async fn add(context: &Context, effect: Effect, links: Links) -> Result<(), Failure> {
-    let Links { from, to, one_way, lasting } = links;
-    let request = FaultRequest { effect, from, to, one_way, for_ms: lasting.map(words::millis) };
-    let daemon = context.daemon().await?;
-    let report = daemon.ask(async |lab: Http| lab.fault_add(request).await).await?;
+/// Says what was added, and what was seen of it.
+fn added(context: &Context, (report, lasting): (FaultReport, Option<Duration>)) -> Result<(), Failure> {
     note_unconfirmed(context, &report);
+    context.output.notes(&report.notes);
     context.output.report(&report, |report| {
-        let Fault { id, title, links, .. } = &report.fault;
-        let (count, time) = (links.len(), lifetime(lasting, "clear"));
-        let plural = if count == 1 { "" } else { "s" };
-        format!("{id}: {title} ({count} link{plural}), {time} `raftianctl fault clear {id}`")
+        let Fault { id, title, .. } = &report.fault;
+        let links = match report.fault.links().len() {
+            0 => String::new(),
+            1 => " (1 link)".to_owned(),
+            count => format!(" ({count} links)"),
+        };
+        let time = lifetime(lasting, "clear");
+        format!("{id}: {title}{links}, {time} `raftianctl fault clear {id}`\n{}", seen(&report.fault))
     })
+}
+
+/// `in effect after 53 ms: n1→n2: 52 ms, wanted 50`, or that nothing was seen yet.
+pub(crate) fn seen(fault: &Fault) -> String {
+    match &fault.proof {
+        Some(proof) => {
+            let after = words::spell_ms(proof.at_ns.saturating_sub(fault.since_ns) / 1_000_000);
+            format!("{} after {after}: {}", standing(fault), proof.seen.join("; "))
+        }
+        None => format!("{}, and not seen yet; `raftianctl fault list` shows when it is", standing(fault)),
+    }
+}
+
+/// How far a fault has come, in a word or two.
+fn standing(fault: &Fault) -> &'static str {
+    match (&fault.proof, fault.injected) {
+        (Some(proof), _) => match proof.outcome {
+            Outcome::Confirmed => "in effect",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Mismatch => "mismatch",
+        },
+        (None, true) => "injected",
+        (None, false) => "set up",
+    }
 }
 
 fn list(faults: &[Fault], now_ns: u64, colour: bool) -> String {
     if faults.is_empty() {
         return "no faults in force".to_owned();
     }
-    let mut table =
-        Table::new([("ID", Align::Left), ("FAULT", Align::Left), ("LINKS", Align::Right), ("TIME", Align::Left)]);
+    let mut table = Table::new(["ID", "FAULT", "TIME", "STATE", "SEEN"].map(|name| (name, Align::Left)));
     for fault in faults {
-        let count = fault.links.len().to_string();
-        table.row([fault.id.to_string(), fault.title.clone(), count, remaining(fault, now_ns)]);
+        let seen = fault.proof.as_ref().and_then(|proof| proof.seen.first().cloned()).unwrap_or_default();
+        let row =
+            [fault.id.to_string(), fault.title.clone(), remaining(fault, now_ns), standing(fault).to_owned(), seen];
+        table.row(row);
     }
     table.render(colour)
 }
 
-fn out_of_range(error: raftian_rpc::faults::InvalidEffect) -> Failure {
-    Failure::new(Kind::Usage, error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use raftian_rpc::faults::Effect;
+    use raftian_rpc::lab::{FaultKind, Proof};
+
     use super::*;
 
     fn fault(id: u64, until_ns: Option<u64>) -> Fault {
         let link = ("n1".parse().unwrap(), "n2".parse().unwrap());
         let title = "latency 50 ms n1 → n2".into();
-        Fault { id: FaultId(id), title, effect: Effect::CUT, links: vec![link], since_ns: 0, until_ns }
+        let what = FaultKind::Links { effect: Effect::CUT, links: vec![link] };
+        let seen = vec!["n1→n2: 52 ms, wanted 50".to_owned()];
+        let proof = until_ns.map(|_| Proof { at_ns: 60_000_000, outcome: Outcome::Confirmed, seen });
+        Fault { id: FaultId(id), title, what, since_ns: 0, until_ns, injected: true, proof }
     }
 
     #[test]
@@ -262,9 +224,16 @@ mod tests {
         let text = list(&[fault(1, Some(6_240_000_000)), fault(12, None)], 40_000_000, false);
         assert_eq!(
             text,
-            "ID   FAULT                  LINKS  TIME\nf1   latency 50 ms n1 → n2      1  6.2 s left\nf12  latency 50 ms n1 → n2      1  \
-             until cleared\n"
+            "ID   FAULT                  TIME           STATE      SEEN\n\
+             f1   latency 50 ms n1 → n2  6.2 s left     in effect  n1→n2: 52 ms, wanted 50\n\
+             f12  latency 50 ms n1 → n2  until cleared  injected\n"
         );
+    }
+
+    #[test]
+    fn what_was_seen_is_told_with_the_time_it_took() {
+        assert_eq!(seen(&fault(1, Some(9))), "in effect after 60 ms: n1→n2: 52 ms, wanted 50");
+        assert!(seen(&fault(1, None)).starts_with("injected, and not seen yet"));
     }
 
     #[test]

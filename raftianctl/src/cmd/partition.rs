@@ -75,7 +75,8 @@ fn summary(report: &FaultReport, one_way: bool, lasting: Option<Duration>) -> St
     let ways = if one_way { "one way" } else { "both ways" };
     let time = fault::lifetime(lasting, "heal");
     let leader = report.leader.as_ref().map_or(String::new(), |leadership| format!("\n{}", words::leads(leadership)));
-    format!("{}: {}, {ways}, {time} `raftianctl heal`{leader}", report.fault.id, report.fault.title)
+    let seen = fault::seen(&report.fault);
+    format!("{}: {}, {ways}, {time} `raftianctl heal`\n{seen}{leader}", report.fault.id, report.fault.title)
 }
 
 fn shape(text: &str) -> Result<Layout, String> {
@@ -93,7 +94,7 @@ fn shape(text: &str) -> Result<Layout, String> {
 #[cfg(test)]
 mod tests {
     use raftian_rpc::faults::Effect;
-    use raftian_rpc::lab::{Fault, FaultId};
+    use raftian_rpc::lab::{Fault, FaultId, FaultKind};
 
     use super::*;
 
@@ -111,20 +112,23 @@ mod tests {
         let fault = Fault {
             id: FaultId(1),
             title: "partition n1,n5 | n2,n3,n4".into(),
-            effect: Effect::CUT,
-            links: vec![],
+            what: FaultKind::Links { effect: Effect::CUT, links: vec![] },
             since_ns: 0,
             until_ns: None,
+            injected: true,
+            proof: None,
         };
         let report =
             FaultReport { fault, resolved: vec![], confirmed: Default::default(), leader: None, notes: vec![] };
         assert_eq!(
             summary(&report, false, Some(Duration::from_secs(10))),
-            "f1: partition n1,n5 | n2,n3,n4, both ways, for 10 s; heal earlier with `raftianctl heal`"
+            "f1: partition n1,n5 | n2,n3,n4, both ways, for 10 s; heal earlier with `raftianctl heal`\n\
+             injected, and not seen yet; `raftianctl fault list` shows when it is"
         );
         assert_eq!(
             summary(&report, true, None),
-            "f1: partition n1,n5 | n2,n3,n4, one way, until you heal it with `raftianctl heal`"
+            "f1: partition n1,n5 | n2,n3,n4, one way, until you heal it with `raftianctl heal`\n\
+             injected, and not seen yet; `raftianctl fault list` shows when it is"
         );
     }
 }

@@ -1,6 +1,7 @@
-//! `lab.partition`, `lab.fault_*`: what is wrong with the links.
+//! `lab.partition`, `lab.fault_*`: what is wrong with the links, and inside the nodes.
 //!
-//! Invariant: a fault is a set of directed links and what goes wrong on each, whatever it was asked for by.
+//! Invariant: a fault is what goes wrong, and a set of directed links or of nodes, whatever it was asked for by; all kinds live
+//! the same life.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Leadership, Resolution};
 use crate::NodeId;
-use crate::faults::Effect;
+use crate::faults::proof::Outcome;
+use crate::faults::{Effect, NodeEffect};
 use crate::hint::Note;
 use crate::selector::Selector;
 
@@ -61,22 +63,69 @@ pub struct FaultRequest {
 #[serde(into = "String", try_from = "String")]
 pub struct FaultId(pub u64);
 
-/// A fault in force.
+/// A fault to be added inside some nodes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeFaultRequest {
+    /// What goes wrong.
+    pub effect: NodeEffect,
+    /// In whom.
+    pub on: Selector,
+    /// Clear after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
+/// A fault in force. Its life: it is set up here, injected into the nodes, seen to be in effect, lifted, and seen to be gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
     /// Its number.
     pub id: FaultId,
     /// What it is, in words: `partition n1,n5 | n2,n3,n4`.
     pub title: String,
-    /// What goes wrong on each link.
-    pub effect: Effect,
-    /// The directed links concerned, by the names of their ends: a fault outlives the node at an end, and holds for the
-    /// next one of that name.
-    pub links: Vec<(NodeId, NodeId)>,
+    /// What goes wrong, and where.
+    #[serde(flatten)]
+    pub what: FaultKind,
     /// When it was added, on the machine's monotonic clock.
     pub since_ns: u64,
     /// When it will be cleared, on the same clock; `None` if only on demand.
     pub until_ns: Option<u64>,
+    /// Whether every node concerned that runs has confirmed it.
+    #[serde(default)]
+    pub injected: bool,
+    /// What was seen of it; `None` as long as nothing could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+}
+
+/// What goes wrong, and where. The nodes concerned are known by name: a fault outlives a node, and holds for the next one of
+/// its name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FaultKind {
+    /// On links.
+    Links {
+        /// What goes wrong on each.
+        effect: Effect,
+        /// The directed links concerned, by the names of their ends.
+        links: Vec<(NodeId, NodeId)>,
+    },
+    /// Inside nodes.
+    Nodes {
+        /// What goes wrong in each.
+        effect: NodeEffect,
+        /// The names of the nodes concerned.
+        nodes: BTreeSet<NodeId>,
+    },
+}
+
+/// What was seen of a fault: that it is in effect, or that it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// When, on the machine's monotonic clock.
+    pub at_ns: u64,
+    /// Whether it is so.
+    pub outcome: Outcome,
+    /// What was measured, and what was wanted: `n1→n2: 52 ms, wanted 50`.
+    pub seen: Vec<String>,
 }
 
 /// A fault that was added.
@@ -99,6 +148,51 @@ pub struct FaultReport {
 pub struct ClearReport {
     /// The faults; none if there were none.
     pub cleared: Vec<Fault>,
+    /// How each of them ended.
+    #[serde(default)]
+    pub ends: Vec<FaultEnd>,
+}
+
+/// The end of a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultEnd {
+    /// Its number.
+    pub id: FaultId,
+    /// Confirmed if it was seen to be in effect, and then to be gone.
+    pub outcome: Outcome,
+    /// What was seen of its end.
+    pub gone: Proof,
+}
+
+impl Fault {
+    /// The links it is on; none if it is inside nodes.
+    pub fn links(&self) -> &[(NodeId, NodeId)] {
+        match &self.what {
+            FaultKind::Links { links, .. } => links,
+            FaultKind::Nodes { .. } => &[],
+        }
+    }
+
+    /// What it does to links, if it is on links.
+    pub fn link_effect(&self) -> Option<Effect> {
+        match self.what {
+            FaultKind::Links { effect, .. } => Some(effect),
+            FaultKind::Nodes { .. } => None,
+        }
+    }
+
+    /// Whether it lets nothing through.
+    pub fn is_cut(&self) -> bool {
+        self.link_effect() == Some(Effect::CUT)
+    }
+
+    /// The names of all nodes concerned: those it is in, or the ends of its links.
+    pub fn nodes(&self) -> BTreeSet<NodeId> {
+        match &self.what {
+            FaultKind::Links { links, .. } => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
+            FaultKind::Nodes { nodes, .. } => nodes.clone(),
+        }
+    }
 }
 
 impl fmt::Display for FaultId {

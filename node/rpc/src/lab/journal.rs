@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Divergence, Fault, FaultId, MemberVerb, NodeState, Resolution};
+use super::{Action, Divergence, Fault, FaultEnd, FaultId, MemberVerb, NodeState, Proof, Resolution};
 use crate::host_event::HostEvent;
 use crate::{Index, NodeId, RaftEvent};
 
@@ -132,11 +132,23 @@ pub enum Happening {
         /// The fault.
         fault: Fault,
     },
+    /// It was looked whether a fault is in effect.
+    FaultSeen {
+        /// Its number.
+        id: FaultId,
+        /// What was seen.
+        proof: Proof,
+    },
     /// A fault was cleared.
     FaultCleared {
         /// Its number.
         id: FaultId,
-        /// Whether its time was up.
+        /// Whether its time was up, or it has done what it does once.
         expired: bool,
+    },
+    /// It was looked whether a cleared fault is gone.
+    FaultEnded {
+        /// How it ended.
+        end: FaultEnd,
     },
 }

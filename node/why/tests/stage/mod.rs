@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use raftian_rpc::control::{Counters, DiskStatus, Membership, NodeStatus, PeerProgress, Standing, Timing};
+use raftian_rpc::control::{
+    ClockReading, Counters, DiskStatus, Membership, NodeStatus, PeerProgress, Standing, Timing,
+};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::lab::{
-    Action, Event, Fault, FaultId, GameChoice, Happening, LabStatus, NodeReport, NodeState, ProcessUsage, Question,
-    Resolution,
+    Action, Event, Fault, FaultId, FaultKind, GameChoice, Happening, LabStatus, NodeReport, NodeState, ProcessUsage,
+    Question, Resolution,
 };
 use raftian_rpc::{Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 use raftian_why::{Sight, answer};
@@ -124,7 +126,9 @@ impl Stage {
     ) {
         let id = FaultId(self.status.faults.len() as u64 + 1);
         let until_ns = until_ms.map(|ms| ms * 1_000_000);
-        let fault = Fault { id, title, effect, links, since_ns: since_ms * 1_000_000, until_ns };
+        let what = FaultKind::Links { effect, links };
+        let since_ns = since_ms * 1_000_000;
+        let fault = Fault { id, title, what, since_ns, until_ns, injected: true, proof: None };
         self.event(since_ms, Happening::FaultAdded { fault: fault.clone() });
         self.status.faults.push(fault);
     }
@@ -186,6 +190,8 @@ fn report(node: NodeId) -> NodeReport {
         state: serde_json::Value::Null,
         network_version: 1,
         disk: DiskStatus { pending_ms: None, sync_us: 900 },
+        clock: ClockReading::default(),
+        faults: Vec::new(),
         counters: Counters::default(),
         game: None,
     };
