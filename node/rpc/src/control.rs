@@ -93,6 +93,14 @@ pub trait Control {
     #[method(name = "transfer")]
     async fn transfer(&self, to: NodeId) -> RpcResult<()>;
 
+    /// Begins to record the node's messages in a file of its folder, across restarts too; or ends that and removes the
+    /// file. See [`record`](crate::record).
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`](crate::error::NodeError::Failed) when the file cannot be written or removed.
+    #[method(name = "record")]
+    async fn record(&self, on: bool) -> RpcResult<()>;
+
     /// Moves a node that is moved by hand. Answers when all that this causes in the node is done.
     ///
     /// # Errors
