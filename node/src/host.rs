@@ -35,6 +35,7 @@ use raftian_rpc::host_event::HostEvent;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use crate::faults::server_clock::ServerClock;
 use crate::game_link::orders::Orders;
 use crate::host::by_hand::Hand;
 use crate::host::causes::Causes;
@@ -59,8 +60,10 @@ pub(crate) struct Host {
     orders: Option<Orders>,
     /// Where calls to peers and snapshot jobs put their results.
     inbox: Inbox,
-    /// The zero of the server's time.
-    epoch: Instant,
+    /// The server's time.
+    clock: ServerClock,
+    /// The last configuration of which faults were taken in.
+    configured: u64,
     /// The last report of the game.
     game: Option<GameReport>,
     /// What waits for steps by hand, if it is moved so.
@@ -115,9 +118,10 @@ impl Host {
             hand = Some(Hand::new(server.entries(server.first_index(), usize::MAX)));
         }
         let driver = Driver::new(options, server, machine);
-        let epoch = Instant::now();
+        let clock = ServerClock::new();
         let causes = Causes::default();
-        let mut host = Host { driver, storage, peers, trace, orders: None, inbox, epoch, game: None, hand, causes };
+        let mut host =
+            Host { driver, storage, peers, trace, orders: None, inbox, clock, configured: 0, game: None, hand, causes };
         host.remember()?;
         Ok(host)
     }
@@ -149,13 +153,14 @@ impl Host {
     pub(crate) async fn run(mut self, mut inputs: mpsc::UnboundedReceiver<Input>) -> Ending {
         let mut batch = Vec::with_capacity(MAX_INPUTS);
         let ending = loop {
-            let deadline = if self.hand.is_none() { self.driver.deadline() } else { None };
+            let deadline =
+                if self.hand.is_none() { self.driver.deadline().and_then(|at| self.clock.when(at)) } else { None };
             tokio::select! {
                 // Inputs first: under load, messages of the leader must be processed before the election time-out is
                 // checked.
                 biased;
                 _ = inputs.recv_many(&mut batch, MAX_INPUTS) => {}
-                () = sleep_until(self.epoch + deadline.unwrap_or_default().0), if deadline.is_some() => {}
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
             }
             let ending = batch.drain(..).find_map(|input| self.handle(input));
             if let Some(ending) = ending {
@@ -199,7 +204,7 @@ impl Host {
     }
 
     fn now(&self) -> Time {
-        self.hand.as_ref().map_or_else(|| Time(self.epoch.elapsed()), Hand::now)
+        self.hand.as_ref().map_or_else(|| self.clock.now(), Hand::now)
     }
 
     /// Gives one input to the driver, or answers it.
@@ -232,10 +237,7 @@ impl Host {
             Input::Staged(staged) => self.driver.staged(staged),
             Input::Restored(Ok(machine)) => self.restored(*machine),
             Input::Restored(Err(reason)) => return Some(Ending::Failed(reason)),
-            Input::Configured(Configured { version, rules }) => {
-                self.driver.take_part();
-                self.trace.node(NodeEvent::Configured { version, rules });
-            }
+            Input::Configured(configured) => self.configure(configured),
             Input::Game(report) => self.game = Some(report),
             // A caller that has gone meanwhile gets no answer.
             Input::Change(change, answer) => drop(answer.send(self.change(change))),
@@ -245,9 +247,28 @@ impl Host {
             Input::View(answer) => drop(answer.send(self.view())),
             Input::Step(step, answer) => self.step(step, answer),
             Input::Durable(answer) => drop(answer.send(self.durable())),
+            Input::PowerLoss => self.storage.faults().lose_power(),
             Input::Shutdown => return Some(Ending::Shutdown),
         }
         None
+    }
+
+    /// Takes part in the cluster as it is now, with these faults.
+    fn configure(&mut self, Configured { version, rules, faults }: Configured) {
+        self.driver.take_part();
+        self.trace.node(NodeEvent::Configured { version, rules, faults: faults.len() });
+        if version <= self.configured {
+            return;
+        }
+        self.configured = version;
+        self.clock.set(&faults);
+        if self.storage.faults().set(&faults) {
+            let (faults, inbox) = (Arc::clone(self.storage.faults()), self.inbox.clone());
+            // A host that has ended needs no outcome.
+            tokio::task::spawn_blocking(move || {
+                faults.settle().unwrap_or_else(|why| drop(inbox.send(Input::StorageFailed(why))));
+            });
+        }
     }
 
     fn change(&mut self, change: MemberChange) -> Result<ChangeBegun, NodeError> {

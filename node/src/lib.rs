@@ -28,6 +28,7 @@
 //! command means (`raftian-apps`).
 
 mod experiment;
+mod faults;
 mod game;
 mod game_link;
 mod host;

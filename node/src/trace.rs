@@ -21,8 +21,8 @@ use crate::parent;
 pub(crate) enum NodeEvent<'a> {
     /// The process has read its log and listens.
     Started { version: &'a str, pid: u32, port: u16, last_index: Index, torn_tail: Option<&'a str> },
-    /// The peers and the link faults have been set.
-    Configured { version: u64, rules: usize },
+    /// The peers, the faults of links and those inside the node have been set.
+    Configured { version: u64, rules: usize, faults: usize },
     /// A peer sent what no peer should.
     Refused { reason: String },
     /// A snapshot of its own state came to nothing.

@@ -115,9 +115,9 @@ pub(crate) fn host(event: &HostEvent) -> String {
             format!("has a slow disk: a sync takes {}", words::spell_ms(sync_us / 1_000))
         }
         HostEvent::DiskRecovered => "has a disk that is fast again".to_owned(),
-        HostEvent::Crashing { fault, at, index, discarded_bytes } => {
-            let lost = discarded_bytes.map_or(String::new(), |bytes| format!("; {bytes} unsynced bytes are lost"));
-            format!("crashes at {at} ({fault}), index {index}{lost}")
+        HostEvent::Crashing { fault, at, index } => format!("crashes at {at} ({fault}), index {index}"),
+        HostEvent::PowerLost { discarded_bytes } => {
+            format!("loses its power, and {discarded_bytes} bytes that were not synced")
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum CrashPoint {
     BeforeSync,
     /// Entries are synced; no acknowledgement has left for them, and a leader has not counted itself for them.
     AfterAppend,
-    /// A vote is synced, for itself or another candidate; nothing has left that tells of it.
+    /// A vote is synced, for itself or another candidate; no message has left that rests on it.
     AfterVote,
     /// A snapshot of its own state is written and synced beside the log; it is not in force, and nothing is discarded.
     MidSnapshot,

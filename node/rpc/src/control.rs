@@ -10,6 +10,7 @@ mod by_hand;
 mod fault;
 mod members;
 mod probe;
+mod timing;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,6 +33,7 @@ pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tunin
 pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
 pub use members::{ChangeBegun, MemberChange, Membership, PeerProgress, Standing};
 pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
+pub use timing::Timing;
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
@@ -104,6 +106,14 @@ pub trait Control {
     /// [`NodeError::Refused`](crate::error::NodeError::Refused) where the node moves by itself.
     #[method(name = "durable")]
     async fn durable(&self) -> RpcResult<Durable>;
+
+    /// Cuts the power of the machine, as far as this node sees: what it wrote since a fault of its disk or its process is in
+    /// effect, and did not sync, is discarded, and its process ends at once. So no answer comes; a notice does.
+    ///
+    /// # Errors
+    /// When the node is shutting down.
+    #[method(name = "power_loss")]
+    async fn power_loss(&self) -> RpcResult<()>;
 }
 
 /// Everything a node process must know to start.
@@ -148,17 +158,6 @@ pub struct NodeConfig {
     /// What is special about a node that is moved by hand; `None` for one that moves by itself.
     #[serde(default)]
     pub by_hand: Option<ByHand>,
-}
-
-/// The time-outs of a cluster (§5.6: broadcast time ≪ election time-out).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timing {
-    /// The shortest election time-out.
-    pub election_min_ms: u64,
-    /// The end of the range that election time-outs are drawn from, itself excluded.
-    pub election_max_ms: u64,
-    /// The interval of a leader's heartbeats.
-    pub heartbeat_ms: u64,
 }
 
 /// When a node takes a snapshot and discards the entries it stands for (§7).
@@ -398,43 +397,5 @@ impl Default for Compaction {
     /// At 64 MiB, and 1,000 entries are kept.
     fn default() -> Compaction {
         Compaction { log_bytes: Some(64 << 20), keep_entries: 1_000 }
-    }
-}
-
-impl Default for Timing {
-    /// The paper's (§9.3): 150–300 ms, with a heartbeat of 50 ms.
-    fn default() -> Timing {
-        Timing { election_min_ms: 150, election_max_ms: 300, heartbeat_ms: 50 }
-    }
-}
-
-impl Timing {
-    /// Slow enough for a person to watch an election: 2–4 s, with a heartbeat of 500 ms.
-    pub const CLASSROOM: Timing = Timing { election_min_ms: 2_000, election_max_ms: 4_000, heartbeat_ms: 500 };
-
-    /// Checks what was typed: 1 ms ≤ heartbeat < shortest election time-out < longest ≤ 60 s.
-    ///
-    /// # Errors
-    /// A sentence that says which bound does not hold.
-    pub fn validate(self) -> Result<Timing, String> {
-        let Timing { election_min_ms, election_max_ms, heartbeat_ms } = self;
-        if heartbeat_ms == 0 {
-            return Err("the heartbeat interval must be at least 1 ms".into());
-        }
-        if election_min_ms <= heartbeat_ms {
-            return Err(format!(
-                "the shortest election time-out ({election_min_ms} ms) must exceed the heartbeat interval \
-                 ({heartbeat_ms} ms), or followers stand for election between heartbeats"
-            ));
-        }
-        if election_max_ms <= election_min_ms {
-            return Err(format!(
-                "the election time-out range {election_min_ms}–{election_max_ms} ms is empty; its end must be larger"
-            ));
-        }
-        if election_max_ms > 60_000 {
-            return Err(format!("election time-outs end at 60000 ms; {election_max_ms} ms is longer"));
-        }
-        Ok(self)
     }
 }

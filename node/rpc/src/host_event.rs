@@ -47,8 +47,11 @@ pub enum HostEvent {
         at: CrashPoint,
         /// The last index of the log there, or of the snapshot.
         index: Index,
-        /// How many bytes that were not synced are discarded; `None` where the machine keeps its power.
-        discarded_bytes: Option<u64>,
+    },
+    /// The machine has lost its power, and the process ends. Nothing comes after this but the crash that it comes with.
+    PowerLost {
+        /// How many bytes were discarded that were written and not synced.
+        discarded_bytes: u64,
     },
 }
 

@@ -95,6 +95,8 @@ pub(crate) enum Input {
     Step(Step, Stepped),
     /// A request for what is on the disk, of a node that is moved by hand.
     Durable(Answer<Result<Durable, NodeError>>),
+    /// The power is lost. There is no answer.
+    PowerLoss,
     /// A request to shut down.
     Shutdown,
 }

@@ -6,11 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use raftian_raft::{Entry, Index, Payload, Peer, Standing as CoreStanding};
+use raftian_rpc::MAX_BODY_BYTES;
 use raftian_rpc::client::View;
-use raftian_rpc::control::{
-    ClockReading, Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing,
-};
-use raftian_rpc::{MAX_BODY_BYTES, clock};
+use raftian_rpc::control::{Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
 
 use super::Host;
 use crate::notices;
@@ -45,8 +43,8 @@ impl Host {
                 pending_ms: status.disk_silence.map(|span| span.as_millis() as u64),
                 sync_us: self.storage.sync_us(),
             },
-            clock: ClockReading { shown_ns: self.now().0.as_nanos() as u64, at_ns: clock::monotonic_ns() },
-            faults: Vec::new(),
+            clock: self.clock.reading(),
+            faults: [self.storage.faults().status(), self.clock.status()].concat(),
             counters: self.counters(),
             game: self.game,
         }

@@ -6,8 +6,11 @@
 //!
 //! Deliberately absent: when a snapshot is due, and which effects wait for one; the driver decides both.
 
+use std::sync::Arc;
+
 use raftian_apps::Machine;
 use raftian_driver::{RestoreJob, SnapshotRefused, SnapshotTaken as Taken, StageJob};
+use raftian_faults::CrashPoint;
 use raftian_raft::Snapshot;
 use raftian_rpc::control::SnapshotTaken;
 use raftian_rpc::error::NodeError;
@@ -19,20 +22,24 @@ use crate::host::pending::Answer;
 impl Host {
     /// Starts to encode a state and to write it beside the log.
     pub(super) fn begin_staging(&self, job: StageJob) {
-        let mut stager = self.storage.stager();
+        let (mut stager, faults) = (self.storage.stager(), Arc::clone(self.storage.faults()));
         self.do_elsewhere(Input::Staged, "encode the state", move || {
             let snapshot = job.encode();
-            stager.stage(&snapshot).map(|()| snapshot).map_err(|error| error.to_string())
+            stager.stage(&snapshot).map_err(|error| error.to_string())?;
+            faults.reach(CrashPoint::MidSnapshot, snapshot.last_index());
+            Ok(snapshot)
         });
     }
 
     /// Starts to restore the state of a leader's snapshot, and to write the snapshot beside the log.
     pub(super) fn begin_restoring(&self, job: RestoreJob) {
-        let mut stager = self.storage.stager();
+        let (mut stager, faults) = (self.storage.stager(), Arc::clone(self.storage.faults()));
         self.do_elsewhere(Input::Restored, "restore the state", move || {
             let machine = job.restore()?;
             // If this fails, the storage thread writes it itself, with all free space, and reports its error.
-            let _ = stager.stage(job.snapshot());
+            if stager.stage(job.snapshot()).is_ok() {
+                faults.reach(CrashPoint::MidInstall, job.snapshot().last_index());
+            }
             Ok(Box::new(machine))
         });
     }

@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use raftian_raft::Persist;
+use raftian_faults::CrashPoint;
+use raftian_raft::{Discard, Index, Persist, Snapshot, Write};
 use raftian_rpc::clock;
 use raftian_rpc::control::NodeConfig;
-use raftian_wal::{Disk, Recovered, Stager, Wal};
+use raftian_wal::{Disk, Recovered, Stager, Wal, WalError};
 use tokio::sync::mpsc;
 
+use crate::faults::Faults;
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Input};
 use crate::parent;
@@ -35,6 +37,7 @@ pub(crate) struct Storage {
     thread: JoinHandle<()>,
     figures: Arc<Figures>,
     stager: Stager<NodeDisk>,
+    faults: Arc<Faults>,
 }
 
 /// What the thread says of its work.
@@ -82,15 +85,22 @@ pub(crate) fn open(disk: NodeDisk, config: &NodeConfig) -> Result<Opened, String
 }
 
 impl Storage {
-    /// Starts the thread. It reports to `inbox`, and counts syncs if `counts`.
-    pub(crate) fn start(wal: Wal<NodeDisk>, counts: bool, inbox: Inbox) -> std::io::Result<Storage> {
+    /// Starts the thread, of a log that ends with this index. It reports to `inbox`, and counts syncs if `counts`.
+    pub(crate) fn start(
+        wal: Wal<NodeDisk>,
+        last_index: Index,
+        counts: bool,
+        faults: Arc<Faults>,
+        inbox: Inbox,
+    ) -> std::io::Result<Storage> {
         let (queue, writes) = mpsc::unbounded_channel();
         let figures = Arc::new(Figures::default());
         let noted = Arc::clone(&figures);
         let note = move |began, syncs| noted.note(began, if counts { syncs } else { 0 });
         let stager = wal.stager();
-        let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(wal, writes, &inbox, note))?;
-        Ok(Storage { queue, thread, figures, stager })
+        let log = Log { wal, faults: Arc::clone(&faults), last_index, has_entries: false, has_vote: false };
+        let thread = thread::Builder::new().name("storage".into()).spawn(move || serve(log, writes, &inbox, note))?;
+        Ok(Storage { queue, thread, figures, stager, faults })
     }
 
     /// Queues a write.
@@ -103,6 +113,11 @@ impl Storage {
     /// while both write the same file.
     pub(crate) fn stager(&self) -> Stager<NodeDisk> {
         self.stager.clone()
+    }
+
+    /// The faults of its disk and its process.
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
+        &self.faults
     }
 
     /// How many times the log has been synced.
@@ -143,8 +158,44 @@ impl Drop for PanicReport {
     }
 }
 
+/// The log, with the crash points around its syncs.
+struct Log<D: Disk> {
+    wal: Wal<D>,
+    faults: Arc<Faults>,
+    /// The last index of the log, and whether entries or a vote were written since the last sync.
+    last_index: Index,
+    has_entries: bool,
+    has_vote: bool,
+}
+
+impl<D: Disk> raftian_raft::Storage for Log<D> {
+    type Error = WalError;
+
+    fn append(&mut self, write: &Write) -> Result<(), WalError> {
+        if write.discard == Some(Discard::All) {
+            self.last_index = write.snapshot.as_ref().map_or(self.last_index, Snapshot::last_index);
+        }
+        self.last_index = write.entries.last().map_or(self.last_index, |entry| entry.index);
+        self.has_entries |= !write.entries.is_empty();
+        self.has_vote |= write.hard_state.is_some_and(|hard_state| hard_state.voted_for.is_some());
+        self.wal.append(write)
+    }
+
+    fn sync(&mut self) -> Result<(), WalError> {
+        self.faults.reach(CrashPoint::BeforeSync, self.last_index);
+        self.wal.sync()?;
+        if std::mem::take(&mut self.has_vote) {
+            self.faults.reach(CrashPoint::AfterVote, self.last_index);
+        }
+        if std::mem::take(&mut self.has_entries) {
+            self.faults.reach(CrashPoint::AfterAppend, self.last_index);
+        }
+        Ok(())
+    }
+}
+
 fn serve<D: Disk>(
-    mut wal: Wal<D>,
+    mut log: Log<D>,
     mut writes: mpsc::UnboundedReceiver<Persist>,
     inbox: &Inbox,
     note: impl Fn(Instant, u64),
@@ -156,8 +207,8 @@ fn serve<D: Disk>(
             batch.push(next);
         }
         let began = Instant::now();
-        let outcome = Persist::sync_all(batch, &mut wal);
-        note(began, wal.syncs());
+        let outcome = Persist::sync_all(batch, &mut log);
+        note(began, log.wal.syncs());
         let (input, failed) = match outcome {
             Ok(persisted) => (Input::Persisted(persisted), false),
             Err(error) => (Input::StorageFailed(error.to_string()), true),
@@ -168,7 +219,7 @@ fn serve<D: Disk>(
         }
     }
     panic_report.disarm();
-    if let Err(error) = wal.close() {
+    if let Err(error) = log.wal.close() {
         parent::complain(&format!("the log was not closed in order: {error}"));
     }
 }
@@ -243,7 +294,9 @@ mod tests {
         drop(queue);
         let figures = Figures::default();
         let (inbox, mut inputs) = mpsc::unbounded_channel();
-        serve(wal, writes, &inbox, |began, syncs| figures.note(began, syncs));
+        let faults = Arc::new(Faults::new(id, std::path::PathBuf::new()));
+        let log = Log { wal, faults, last_index: 0, has_entries: false, has_vote: false };
+        serve(log, writes, &inbox, |began, syncs| figures.note(began, syncs));
         assert!(matches!(inputs.try_recv(), Ok(Input::Persisted(all)) if all.len() == 1));
         assert!(figures.average_us.load(Ordering::Relaxed) >= SYNC.as_micros() as u64);
     }

@@ -13,6 +13,7 @@ use raftian_rpc::{VERSION, serve};
 use tokio::task::JoinSet;
 
 use crate::experiment::global_lock::GlobalLock;
+use crate::faults::Faults;
 use crate::game_link::commands;
 use crate::game_link::lanes::Session;
 use crate::game_link::orders::Orders;
@@ -80,7 +81,9 @@ struct Begun {
 fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Result<Begun, String> {
     fs::create_dir_all(&config.folder)
         .map_err(|error| format!("cannot create the folder {}: {error}", config.folder.display()))?;
-    let mut disk = NodeDisk::open(&config.folder.join("wal"), config.trim.durability)?;
+    let folder = config.folder.join("wal");
+    let faults = Arc::new(Faults::new(config.id, folder.clone()));
+    let mut disk = NodeDisk::open(&folder, config.trim.durability, Arc::clone(&faults))?;
     if let Some(cluster) = config.cluster {
         owner::settle(&mut disk, cluster)?;
     }
@@ -99,7 +102,7 @@ fn begin(config: &NodeConfig, port: u16, peers: Arc<Peers>, inbox: &Inbox) -> Re
         .map_err(|error| format!("cannot open the trace {}: {error}", trace_path.display()))?;
     let torn = torn_tail.as_deref();
     trace.node(NodeEvent::Started { version: VERSION, pid: std::process::id(), port, last_index, torn_tail: torn });
-    let storage = Storage::start(wal, syncs, inbox.clone())
+    let storage = Storage::start(wal, last_index, syncs, faults, inbox.clone())
         .map_err(|error| format!("cannot start the storage thread: {error}"))?;
     let host = Host::new(config, core, storage, peers, trace, inbox.clone())?;
     Ok(Begun { host, last_index, torn_tail })

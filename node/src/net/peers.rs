@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
 use raftian_driver::{Heard, LinkCut, Links, Unanswered};
-use raftian_faults::Verdict;
+use raftian_faults::{NodePart, Verdict};
 use raftian_raft::{Body, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::assignment::Framing;
 use raftian_rpc::client::MAX_SUBMIT_TIMEOUT_MS;
 use raftian_rpc::connect::{self, Http};
-use raftian_rpc::control::{Network, NodeConfig};
+use raftian_rpc::control::{Network, NodeConfig, NodeFault};
 use raftian_rpc::error::{NodeError, not_taken};
 use raftian_rpc::raft::{self, Head, RaftClient as _};
 use raftian_rpc::secret::Secret;
@@ -49,18 +49,22 @@ pub(crate) struct Peers {
     /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
     work: Duration,
     lock: GlobalLock,
+    /// Whether the node is moved by hand, and is told the time.
+    is_by_hand: bool,
     network: Mutex<Known>,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
 
 /// A configuration that has come into force.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Configured {
     /// Its version.
     pub(crate) version: u64,
     /// How many link faults it has.
     pub(crate) rules: usize,
+    /// The faults inside this node.
+    pub(crate) faults: Vec<NodeFault>,
 }
 
 /// What is known of the network.
@@ -90,6 +94,7 @@ impl Peers {
             framing: config.trim.framing,
             work: Duration::from_micros(config.trim.server_work_us.into()),
             lock,
+            is_by_hand: config.by_hand.is_some(),
             network: Mutex::new(Known { links, clients: BTreeMap::new() }),
             calls: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
@@ -110,6 +115,11 @@ impl Peers {
             let why = format!("{node} is said to listen on {address}, which is not on this machine");
             return Err(NodeError::BadRequest { why });
         }
+        if self.is_by_hand && network.faults.iter().any(|fault| fault.effect.part() == NodePart::Clock) {
+            let why =
+                format!("{} is moved by hand, so its clock shows what it is told, and can have no fault", self.own);
+            return Err(NodeError::BadRequest { why });
+        }
         // Nodes that are gone are not called any more.
         known.clients.retain(|node, _| network.addresses.contains_key(node));
         for (node, address) in network.addresses {
@@ -120,7 +130,7 @@ impl Peers {
                 known.clients.insert(node, (address, client));
             }
         }
-        let configured = Configured { version: network.version, rules: network.rules.len() };
+        let configured = Configured { version: network.version, rules: network.rules.len(), faults: network.faults };
         known.links.configure(network.version, network.rules);
         Ok(Some(configured))
     }

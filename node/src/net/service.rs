@@ -326,4 +326,10 @@ impl ControlServer for Service {
     async fn durable(&self) -> RpcResult<Durable> {
         Ok(self.ask(Input::Durable).await??)
     }
+
+    async fn power_loss(&self) -> RpcResult<()> {
+        self.inbox.send(Input::PowerLoss).map_err(|_| NodeError::ShuttingDown { node: self.own })?;
+        // The process ends meanwhile.
+        std::future::pending().await
+    }
 }

@@ -10,15 +10,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use jsonrpsee::core::ClientError;
-use raftian_faults::{Effect, Rule};
+use raftian_faults::{Effect, NodeEffect, Rule};
 use raftian_rpc::assignment::{Assignment, Cohort, Placement, Trim};
 use raftian_rpc::client::{ClientClient as _, Consistency, ReadAnswer, Submitted};
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{
-    ChangeBegun, Compaction, ControlClient as _, MemberChange, Network, NodeConfig, NodeNotice, NodeStatus, ReadMode,
-    Timing,
+    ChangeBegun, Compaction, ControlClient as _, MemberChange, Network, NodeConfig, NodeFault, NodeNotice, NodeStatus,
+    ReadMode, Timing,
 };
 use raftian_rpc::error::NodeError;
+use raftian_rpc::lab::FaultId;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{AppKind, NodeId, RoleKind, VERSION};
 use raftian_supervise::{Launch, Process, ProcessEvent, Seat};
@@ -157,6 +158,9 @@ pub(crate) struct Cluster {
     pub(crate) played: BTreeMap<NodeId, SocketAddr>,
     voters: Vec<NodeId>,
     version: u64,
+    /// The faults of links, and those inside each node.
+    rules: Vec<Rule>,
+    inside: BTreeMap<NodeId, Vec<NodeFault>>,
     adjust: fn(&mut NodeConfig),
 }
 
@@ -204,6 +208,8 @@ impl Cluster {
             played: BTreeMap::new(),
             voters: NodeId::first(count).collect(),
             version: 0,
+            rules: Vec::new(),
+            inside: BTreeMap::new(),
             adjust,
         }
     }
@@ -257,12 +263,34 @@ impl Cluster {
 
     /// Tells all nodes where the others are and what is wrong with the links.
     pub(crate) async fn set_faults(&mut self, rules: Vec<Rule>) {
+        self.rules = rules;
+        self.configure().await;
+    }
+
+    /// Tells a node what is wrong inside it.
+    pub(crate) async fn set_inside(&mut self, node: NodeId, effects: &[NodeEffect]) {
+        let fault = |(id, effect): (u64, &NodeEffect)| NodeFault { id: FaultId(id), effect: *effect };
+        self.inside.insert(node, (1..).zip(effects).map(fault).collect());
+        self.configure().await;
+    }
+
+    async fn configure(&mut self) {
         self.version += 1;
-        let addresses = self.addresses.iter().chain(&self.played).map(|(node, address)| (*node, *address)).collect();
-        let network = Network { version: self.version, addresses, rules, faults: Vec::new() };
+        let addresses: BTreeMap<_, _> = self.addresses.iter().chain(&self.played).map(|(n, at)| (*n, *at)).collect();
         for node in self.addresses.keys() {
-            self.client(*node).configure(network.clone()).await.unwrap();
+            let (addresses, rules) = (addresses.clone(), self.rules.clone());
+            let faults = self.inside.get(node).cloned().unwrap_or_default();
+            let network = Network { version: self.version, addresses, rules, faults };
+            self.client(*node).configure(network).await.unwrap();
         }
+    }
+
+    /// Waits until a node has ended by itself, and what is wrong inside it with it: what it still said.
+    pub(crate) async fn gone(&mut self, node: NodeId) -> (Option<i32>, Vec<NodeNotice>) {
+        let ended = self.nodes.get_mut(&node).unwrap().ended().await;
+        self.kill(node);
+        self.inside.remove(&node);
+        ended
     }
 
     /// Cuts a node off from all others.
