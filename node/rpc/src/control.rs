@@ -30,7 +30,7 @@ use crate::secret::Secret;
 use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
-pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
+pub use fault::{ClockReading, Damaged, Measured, NodeFault, NodeFaultStatus};
 pub use members::{ChangeBegun, MemberChange, Membership, PeerProgress, Standing};
 pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
 pub use timing::Timing;
