@@ -58,3 +58,24 @@ fn the_players_are_those_that_a_node_has() {
     lab.ok("wait converged");
     assert!(lab.ok("player list n3").starts_with("PLAYER   HP\n     1  100\n     2   70\nas n3 has applied"));
 }
+
+#[test]
+fn a_shell_completes_the_names_of_what_there_is() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("partition n1 n3");
+    let offered = |line: &str| {
+        let mut shell = lab.command(&format!("-- raftianctl {line}"));
+        let done = shell.env("RAFTIANCTL_COMPLETE", "fish").output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        let names = String::from_utf8(done.stdout).unwrap();
+        names.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(offered("kill n1,n"), ["n1,n1", "n1,n2", "n1,n3"]);
+    assert_eq!(offered("heal f"), ["f1"]);
+    assert_eq!(offered("transfer-leader n3"), ["n3"]);
+    assert!(lab.ok("completions fish").contains("RAFTIANCTL_COMPLETE=fish"));
+    lab.ok("kill n1");
+    lab.ok("stop");
+    assert_eq!(offered("kill n"), Vec::<String>::new());
+}

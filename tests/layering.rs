@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-wal", &["raftian-raft"]),
     ("raftian-apps", &["raftian-raft"]),
     ("raftian-check", &["raftian-apps"]),
+    ("raftian-planted", &["raftian-raft", "raftian-driver", "raftian-wal", "raftian-apps"]),
     ("raftian-driver", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     ("raftian-script", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
@@ -24,12 +25,21 @@ const ARROWS: &[(&str, &[&str])] = &[
             "raftian-wal",
             "raftian-apps",
             "raftian-check",
+            "raftian-planted",
         ],
     ),
     ("raftian-rpc", &["raftian-raft", "raftian-faults", "raftian-apps"]),
     (
         "raftian-node",
-        &["raftian-raft", "raftian-driver", "raftian-faults", "raftian-wal", "raftian-apps", "raftian-rpc"],
+        &[
+            "raftian-raft",
+            "raftian-driver",
+            "raftian-faults",
+            "raftian-wal",
+            "raftian-apps",
+            "raftian-planted",
+            "raftian-rpc",
+        ],
     ),
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftian-why", &["raftian-rpc"]),
@@ -37,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
     ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim", "raftian-why"]),
     ("raftian-tests", &["raftian-rpc"]),
+    ("raftian-xtask", &[]),
 ];
 
 /// What only tests depend on.

@@ -64,7 +64,7 @@ fn every_short_scenario_that_processes_play_by_themselves_holds_on_both_engines(
     assert!(all.len() >= 9, "{}", all.len());
     let mut played = 0;
     for name in all.into_iter().map(name) {
-        if passing_ms(&lab.ok(&format!("sim figure {name} --text"))) > SHORT_MS {
+        if passing_ms(&lab.ok(&format!("run {name} --text"))) > SHORT_MS {
             continue;
         }
         played += 1;

@@ -118,6 +118,19 @@ fn a_secret_or_folder_that_is_open_to_others_is_refused_with_the_next_step() {
     lab.ok("start");
 }
 
+/// Between the death of a daemon and the next one its port is anybody's, and a client may show its secret there.
+#[test]
+fn a_secret_that_was_shown_to_the_port_of_a_dead_daemon_is_worth_nothing() {
+    let lab = Lab::started(1);
+    let secret = || fs::read(lab.folder().join("secret")).unwrap();
+    let shown = secret();
+    signal(lab.daemon_pid().unwrap(), Signal::KILL);
+    raftian_tests::eventually("the nodes end with their daemon", || lab.processes().is_empty());
+    lab.ok("start");
+    assert_ne!(secret(), shown);
+    lab.ok("status");
+}
+
 #[test]
 fn a_secret_or_folder_of_another_user_is_refused_with_the_next_step() {
     if !geteuid().is_root() {

@@ -4,7 +4,8 @@
 //! can do with reading them at its end ([`collect`]).
 //!
 //! Invariant: a node whose log cannot be read leaves none, and the judges are told that it took part; nothing is
-//! judged better than it was seen. A node that was removed in the course of a run counts as far as it was read.
+//! judged better than it was seen. A node that was removed in the course of a run counts as far as it was read, and its end
+//! shows nothing.
 
 mod first;
 mod follow;
@@ -120,7 +121,7 @@ async fn read_all(
         if let Some(files) = &mut files {
             files.keep(node, &mut log);
         }
-        match (rest, log.into_replica(node)) {
+        match (rest, log.into_replica(node, false)) {
             (Ok(()), Some(replica)) => replicas.push(replica),
             (Ok(()), None) => {
                 silent.insert(node, NO_STANDING.to_owned());
@@ -131,7 +132,7 @@ async fn read_all(
         }
     }
     for (removed, log) in followed {
-        if let Some(replica) = log.into_replica(removed) {
+        if let Some(replica) = log.into_replica(removed, true) {
             setup.nodes.push(removed);
             replicas.push(replica);
         }
@@ -172,29 +173,91 @@ pub(crate) async fn read_log(
     page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
 ) -> anyhow::Result<Result<ReplicaLog, String>> {
     let mut log = Followed::default();
-    Ok(read_rest(&mut log, page).await?.and_then(|()| log.into_replica(node).ok_or_else(|| NO_STANDING.to_owned())))
+    let rest = read_rest(&mut log, page).await?;
+    Ok(rest.and_then(|()| log.into_replica(node, false).ok_or_else(|| NO_STANDING.to_owned())))
 }
 
-/// Reads what is left to read of a log. The inner error says why the node does not answer.
+/// Reads what is left to read of a log, to its end. The inner error says why that cannot be.
 async fn read_rest(
     log: &mut Followed,
     mut page: impl AsyncFnMut(Index) -> anyhow::Result<Result<LogPage, String>>,
 ) -> anyhow::Result<Result<(), String>> {
+    let mut wanted = Wanted::Committed;
+    let mut is_tail_begun = false;
     loop {
         let page = match page(log.next()).await? {
             Ok(page) => page,
             Err(reason) => return Ok(Err(reason)),
         };
-        if log.take_in(&page, Wanted::All)? {
-            continue;
+        if is_tail_begun && page.first_index > log.next() {
+            return Ok(Err(format!("it discarded its log up to index {} while that was read", page.first_index - 1)));
         }
-        return Ok(match log.is_whole() {
-            true => Ok(()),
-            false => Err(format!(
-                "its log from index {} on is gone, up to {} in a snapshot",
-                log.next(),
-                page.first_index.saturating_sub(1)
-            )),
-        });
+        let is_more = log.take_in(&page, wanted)?;
+        let is_whole = log.next() > page.last_index;
+        match wanted {
+            _ if is_whole => return Ok(Ok(())),
+            Wanted::Committed if is_more => {}
+            Wanted::Committed => wanted = Wanted::All,
+            Wanted::All if is_more => is_tail_begun = true,
+            Wanted::All => {
+                return Ok(Err(format!("its log ends at index {}, and {} was not given", page.last_index, log.next())));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raftian_rpc::control::LogLine;
+
+    use super::*;
+
+    /// What a node says that has discarded all that it committed.
+    fn page(node: NodeId, committed: Index) -> LogPage {
+        LogPage {
+            node,
+            snapshot_index: committed,
+            snapshot_term: 1,
+            first_index: committed + 1,
+            last_index: committed,
+            durable_index: committed,
+            commit_index: committed,
+            last_applied: committed,
+            digest: format!("{committed:016x}"),
+            entries: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn logs_that_were_discarded_unread_do_not_show_that_nothing_was_committed() {
+        let nodes: Vec<NodeId> = NodeId::first(3).collect();
+        let mut replicas = Vec::new();
+        for &node in &nodes {
+            let mut log = Followed::default();
+            log.take_in(&page(node, 0), Wanted::Committed).unwrap();
+            read_rest(&mut log, async |_| Ok(Ok(page(node, 9)))).await.unwrap().unwrap();
+            replicas.push(log.into_replica(node, false).unwrap());
+        }
+        let acknowledged = r#"{"client":"a","serial":1,"op":{"attack":1},"invoked_ns":1,"completed_ns":2,
+            "outcome":{"ok":{"index":5,"response":{"outcome":"hit","player":1,"hp":70}}}}"#;
+        let setup = Setup { app: Default::default(), players: 5, nodes, history_is_complete: true };
+        let report = judge_after(None, &[serde_json::from_str(acknowledged).unwrap()], &replicas, &setup);
+        assert_eq!(report.verdict, Verdict::Unknown, "{:?}", report.findings);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_discarded_while_its_end_is_read_is_no_evidence() {
+        let node = NodeId::first(1).next().unwrap();
+        // Entries up to 15, of which those up to 9 are committed and discarded.
+        let tail = LogPage { last_index: 15, ..page(node, 9) };
+        let mut pages = [tail.clone(), LogPage { entries: lines(10..12), ..tail }, page(node, 20)].into_iter();
+        let mut log = Followed::default();
+        let rest = read_rest(&mut log, async |_| Ok(Ok(pages.next().unwrap()))).await.unwrap();
+        assert_eq!(rest.unwrap_err(), "it discarded its log up to index 20 while that was read");
+    }
+
+    fn lines(indexes: std::ops::Range<Index>) -> Vec<LogLine> {
+        let line = |index| LogLine { index, term: 1, command: None, configuration: None };
+        indexes.map(line).collect()
     }
 }

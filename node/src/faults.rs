@@ -18,6 +18,8 @@ mod crash;
 mod disk;
 pub(crate) mod server_clock;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 
 use std::path::PathBuf;

@@ -44,6 +44,7 @@ use crate::host::pending::{Answer, Pending};
 use crate::host::storage::Storage;
 use crate::net::peers::{Configured, Peers};
 use crate::parent;
+use crate::planted::planted;
 use crate::trace::{NodeEvent, Trace};
 
 /// The most inputs taken before effects are carried out, so that a flood of inputs cannot delay the heartbeats.
@@ -117,6 +118,7 @@ impl Host {
             options = by_hand::tune_driver(&by_hand.tuning, options);
             hand = Some(Hand::new(server.entries(server.first_index(), usize::MAX)));
         }
+        planted().in_driver(&mut options);
         let driver = Driver::new(options, server, machine);
         let clock = ServerClock::new();
         let causes = Causes::default();

@@ -9,7 +9,7 @@
 //! | `hosting` | where the server runs relative to the game; `server` is all of a server as one future |
 //! | `faults` | the faults in effect inside the node: at its disk, its clock, its process |
 //! | `damage` | damage to the files of a node that is down |
-//! | `experiment` | what only measurements put into a node |
+//! | `experiment`, `planted` | what only measurements put into a node, and what only tests of the judges do |
 //! | `node`, `parent`, `notices`, `trace`, `timer` | the process, and what all rooms use |
 //!
 //! The way of a command through the files:
@@ -40,6 +40,7 @@ mod net;
 mod node;
 mod notices;
 mod parent;
+mod planted;
 mod timer;
 mod trace;
 

@@ -184,6 +184,11 @@ pub(crate) fn command() -> clap::Command {
 /// the terminal ends, and not a second time where the source does.
 fn flowing(command: clap::Command) -> clap::Command {
     let after = command.get_after_help().map(|text| paragraphs(&text.to_string()));
+    let aliases: Vec<String> = command.get_visible_aliases().map(|alias| format!("`{alias}`")).collect();
+    let after = after.map(|text| match aliases.is_empty() {
+        true => text,
+        false => format!("{text}\n\nIt can also be typed as {}.", aliases.join(" or ")),
+    });
     let command = after.into_iter().fold(command, clap::Command::after_help);
     command.mut_subcommands(flowing)
 }

@@ -10,6 +10,7 @@ mod advice;
 mod ask;
 mod cli;
 mod cmd;
+mod complete;
 mod connect;
 mod failure;
 mod fold;
@@ -37,6 +38,9 @@ use interrupt::Interrupt;
 use output::unwritable;
 
 fn main() -> ExitCode {
+    if complete::answer() {
+        return ExitCode::SUCCESS;
+    }
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let (outcome, json) = match cli::parse(arguments.iter().cloned()) {
         Ok(cli) => {

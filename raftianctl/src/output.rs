@@ -89,6 +89,12 @@ impl Output {
         self.colour
     }
 
+    /// The characters that fit into a line of standard output, if it is a terminal.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
     /// Whether notes and progress are wanted.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
@@ -125,6 +131,14 @@ impl Output {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         let mut out = io::stdout().lock();
         write!(out, "{text}{end}").and_then(|()| out.flush()).map_err(unwritable)
+    }
+
+    /// Writes a text that programs want whole, such as a scenario or a manual page: as it is, or as `{"text": …}`.
+    ///
+    /// # Errors
+    /// When standard output cannot be written.
+    pub(crate) fn document(&self, text: &str) -> Result<(), Failure> {
+        self.data(&serde_json::json!({ "text": text }), |_| text.to_owned())
     }
 
     /// Writes the notes of a report to standard error, but not beside its JSON, which has them.

@@ -24,7 +24,15 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<(String, Align)>,
-    rows: Vec<Vec<Cell>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+enum Row {
+    /// One cell in each column.
+    Cells(Vec<Cell>),
+    /// A text across all columns, which decides no width.
+    Line(String),
 }
 
 impl Cell {
@@ -50,18 +58,59 @@ impl Table {
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
         let mut row: Vec<Cell> = cells.into_iter().map(Into::into).collect();
         row.resize(self.columns.len(), Cell::default());
-        self.rows.push(row);
+        self.rows.push(Row::Cells(row));
+    }
+
+    /// Adds a text across all columns.
+    pub(crate) fn line(&mut self, text: impl Into<String>) {
+        self.rows.push(Row::Line(text.into()));
+    }
+
+    /// The table without the first of the `expendable` columns that must go for it to fit into so many characters. Where
+    /// all of them are not enough, the others stay.
+    pub(crate) fn fitting(mut self, columns: Option<usize>, expendable: &[&str]) -> Table {
+        let mut expendable = expendable.iter();
+        while columns.is_some_and(|columns| self.width() > columns) {
+            let Some(name) = expendable.next() else { break };
+            let Some(at) = self.columns.iter().position(|(column, _)| column == name) else { continue };
+            self.columns.remove(at);
+            for row in &mut self.rows {
+                if let Row::Cells(cells) = row {
+                    cells.remove(at);
+                }
+            }
+        }
+        self
+    }
+
+    /// The characters of the longest line there may be.
+    fn width(&self) -> usize {
+        let widths: usize = (0..self.columns.len()).map(|column| self.width_of(column) + 2).sum();
+        widths.saturating_sub(2)
+    }
+
+    fn width_of(&self, column: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| match row {
+            Row::Cells(cells) => Some(cells[column].text.chars().count()),
+            Row::Line(_) => None,
+        });
+        cells.chain([self.columns[column].0.chars().count()]).max().unwrap_or(0)
     }
 
     /// The table as lines, each ended by a line feed.
     pub(crate) fn render(&self, colour: bool) -> String {
-        let header: Vec<Cell> = self.columns.iter().map(|(name, _)| Cell::painted(name.as_str(), Paint::Dim)).collect();
-        let lines = || std::iter::once(&header).chain(&self.rows);
-        let width = |column: usize| lines().map(|row| row[column].text.chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let header = self.columns.iter().map(|(name, _)| Cell::painted(name.as_str(), Paint::Dim)).collect();
+        let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width_of(column)).collect();
         let mut out = String::new();
-        for row in lines() {
+        for row in std::iter::once(&Row::Cells(header)).chain(&self.rows) {
             let mut line = String::new();
+            let row = match row {
+                Row::Cells(cells) => cells,
+                Row::Line(text) => {
+                    out.push_str(&format!("{text}\n"));
+                    continue;
+                }
+            };
             // Blanks are held back until something follows them.
             let mut blanks = 0;
             for ((cell, (_, align)), width) in row.iter().zip(&self.columns).zip(&widths) {
@@ -97,6 +146,15 @@ mod tests {
     #[test]
     fn columns_line_up_and_rows_do_not_trail() {
         assert_eq!(table().render(false), "NODE   TERM  NOTE\nn1        7  größer\nn10\nn2    12345  x\n");
+    }
+
+    #[test]
+    fn columns_go_in_their_order_until_the_others_fit() {
+        let fitting = |columns| table().fitting(columns, &["TERM", "NOTE", "SIZE"]).render(false);
+        assert_eq!(fitting(None), table().render(false));
+        assert_eq!(fitting(Some(19)), table().render(false));
+        assert_eq!(fitting(Some(18)), "NODE  NOTE\nn1    größer\nn10\nn2    x\n");
+        assert_eq!(fitting(Some(1)), "NODE\nn1\nn10\nn2\n");
     }
 
     #[test]

@@ -97,6 +97,21 @@ pub(crate) fn configuration(members: &Configuration) -> String {
     text
 }
 
+/// Words in lines of at most so many characters, where they fit.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= width) {
+            Some(line) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -139,5 +154,11 @@ mod tests {
         let leadership = |after_ms| Leadership { leader: "n5".parse().unwrap(), term: 2, after_ms };
         assert_eq!(leads(&leadership(243)), "n5 leads term 2 after 243 ms");
         assert_eq!(leads(&leadership(0)), "n5 leads term 2");
+    }
+
+    #[test]
+    fn lines_are_as_long_as_they_may_be() {
+        assert_eq!(wrapped("one two  three\nfour", 9), "one two\nthree\nfour");
+        assert_eq!((wrapped("", 9), wrapped("extraordinary", 9)), (String::new(), "extraordinary".to_owned()));
     }
 }

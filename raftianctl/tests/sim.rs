@@ -7,8 +7,14 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 fn run(words: &[&str]) -> Output {
+    raftianctl().args(words).stdin(Stdio::null()).output().expect("the program runs")
+}
+
+/// What it keeps as a run is kept there.
+fn raftianctl() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
-    command.args(words).stdin(Stdio::null()).output().expect("the program runs")
+    command.env("RAFTIAN_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/sim"));
+    command
 }
 
 #[track_caller]
@@ -57,12 +63,14 @@ fn seeds_are_run_and_summed_up_the_same_on_any_number_of_threads() {
     assert!(one["coverage"]["transitions"].as_array().is_some_and(|reached| reached.len() > 20), "{one}");
 
     let (out, err) = expect(&["sim", "run", "--seeds", "7"], 0);
+    assert!(out.starts_with("valid: 1 seed, 0 violations; ") && out.lines().count() == 1, "{out}");
+    assert_eq!(err, "", "it was over before there was anything to say");
+    let (out, _) = expect(&["sim", "run", "--seeds", "7", "--coverage"], 0);
     for part in ["transitions", "ROLE", "branches"] {
         assert!(out.contains(part), "{part} in\n{out}");
     }
     let verdict = out.lines().last().expect("a verdict");
     assert!(verdict.starts_with("valid: 1 seed, 0 violations; "), "{out}");
-    assert_eq!(err, "", "it was over before there was anything to say");
 }
 
 #[test]
@@ -79,27 +87,25 @@ fn a_seed_is_replayed_and_its_script_plays_to_the_same_hash() {
 
     let (script, _) = expect(&["sim", "replay", "3", "--script"], 0);
     let file = Scratch::new("script", &script);
-    let (out, _) = expect(&["sim", "script", file.path(), "-o", "json"], 0);
+    let (out, _) = expect(&["run", file.path(), "-o", "json"], 0);
     let played: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((&played["hash"], &played["holds"]), (&replayed["hash"], &Value::Bool(true)));
 }
 
 #[test]
-fn figures_are_listed_printed_played_and_drawn() {
-    let (out, _) = expect(&["sim", "figure"], 0);
-    assert!(out.contains("fig8_d ") && out.lines().count() > 40, "{out}");
-    let (out, _) = expect(&["sim", "figure", "fig8_d"], 0);
+fn figures_are_printed_played_and_drawn() {
+    let (out, _) = expect(&["run", "fig8_d"], 0);
     assert!(out.starts_with("Figure 8 (d)") && out.contains("It holds"), "{out}");
 
-    let (text, _) = expect(&["sim", "figure", "fig8_d", "--text"], 0);
+    let (text, _) = expect(&["run", "fig8_d", "--text"], 0);
     let file = Scratch::new("figure", &text);
-    let (chart, note) = expect(&["sim", "script", file.path(), "--chart", "text"], 0);
+    let (chart, note) = expect(&["run", file.path(), "--chart", "text"], 0);
     assert!(chart.contains("n5") && note.contains("It holds"), "{chart}\n{note}");
-    let (out, _) = expect(&["sim", "figure", "fig8_d", "--chart", "text", "-o", "json"], 0);
+    let (out, _) = expect(&["run", "fig8_d", "--chart", "text", "-o", "json"], 0);
     let told: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((&told["chart"], &told["holds"]), (&Value::String(chart), &Value::Bool(true)));
     let svg = Scratch::new("svg", "");
-    let (out, note) = expect(&["sim", "figure", "fig8_d", "--chart", "svg", "--to", svg.path()], 0);
+    let (out, note) = expect(&["run", "fig8_d", "--chart", "svg", "--to", svg.path()], 0);
     assert!(out.contains("It holds") && note.contains("the chart is in"), "{out}\n{note}");
     assert!(fs::read_to_string(svg.path()).is_ok_and(|text| text.starts_with("<svg") || text.starts_with("<?xml")));
 }
@@ -118,16 +124,16 @@ fn what_the_peers_test_is_played_listed_and_explained() {
     assert!(out.ends_with("\n3 situations: 3 hold, 0 differ; 3 passed, 0 failed.\n"), "{out}");
     let (page, _) = expect(&["sim", "peers", "--markdown"], 0);
     assert!(page.starts_with("# What the peers test\n") && page.contains("| **differs**: "), "{page}");
-    let (out, _) = expect(&["sim", "figure", "toydb__append_pipeline_latency"], 0);
+    let (out, _) = expect(&["run", "toydb__append_pipeline_latency"], 0);
     assert!(out.contains("\nDiffers: ") && out.contains("It holds"), "{out}");
 }
 
 #[test]
 fn a_scenario_that_does_not_hold_fails_with_its_line() {
     let file = Scratch::new("wrong", "servers 3\nelect n1\nexpect leader n2\n");
-    let (out, _) = expect(&["sim", "script", file.path()], 1);
+    let (out, _) = expect(&["run", file.path()], 1);
     assert!(out.contains("It does not hold: line 3: `expect leader n2`, but n1 leads"), "{out}");
-    let (out, _) = expect(&["sim", "script", file.path(), "-o", "json"], 1);
+    let (out, _) = expect(&["run", file.path(), "-o", "json"], 1);
     let played: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((&played["holds"], &played["line"]), (&Value::Bool(false), &Value::from(3)));
 }
@@ -135,17 +141,17 @@ fn a_scenario_that_does_not_hold_fails_with_its_line() {
 #[test]
 fn a_scenario_can_come_from_standard_input() {
     let file = Scratch::new("input", "servers 3\nelect n1\n");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
-    command.args(["sim", "script", "-"]).stdin(fs::File::open(file.path()).expect("a file"));
+    let mut command = raftianctl();
+    command.args(["run", "-"]).stdin(fs::File::open(file.path()).expect("a file"));
     let output = command.output().expect("the program runs");
-    assert!(output.status.success() && output.stdout.starts_with(b"It holds"), "{output:?}");
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("It holds"), "{output:?}");
 }
 
 #[test]
 fn the_grammar_is_a_page_that_help_names() {
-    let (page, _) = expect(&["sim", "script", "--grammar"], 0);
+    let (page, _) = expect(&["run", "--grammar"], 0);
     assert!(page.starts_with("# Scenarios\n") && page.contains("\nexpect leader n3 within 2s "), "{page}");
-    for help in [&["sim", "--help"][..], &["sim", "script", "--help"]] {
+    for help in [&["sim", "--help"][..], &["run", "--help"]] {
         let (help, _) = expect(help, 0);
         assert!(help.contains("--grammar") && help.contains("docs/scenarios.md"), "{help}");
     }
@@ -162,38 +168,35 @@ fn what_makes_no_sense_is_refused_with_the_nearest_that_does() {
         (&["sim", "run", "--seeds", "1.."], "write its first and its last number"),
         (&["sim", "run", "--seeds", "0..-5"], "write its first and its last number"),
         (&["sim", "run", "--jobs", "0"], "1..=256"),
-        (&["sim", "figure", "fig8"], "did you mean `fig8_d`?"),
-        (&["sim", "figure", "zebra"], "lists them"),
-        (&["sim", "figure", "--chart", "text"], "name the figure"),
+        (&["run", "fig8d"], "did you mean `fig8_d`?"),
+        (&["run", "zebra"], "see `raftianctl run --list`"),
+        (&["run", "fig8", "--chart", "text"], "--chart draws one run"),
+        (&["run", "fig8_d", "--chart", "text", "--engine", "processes"], "draws the messages of a simulated run"),
         (&["sim", "peers", "etcd__laging_commit"], "did you mean `etcd__lagging_commit`?"),
         (&["sim", "peers", "zebra"], "plays all of them"),
         (&["sim", "peers", "etcd", "--markdown"], "cannot be used with"),
-        (&["sim", "figure", "fig8_d", "--to", "x"], "--chart"),
+        (&["run", "fig8_d", "--to", "x"], "--chart"),
         (&["sim", "replay", "seven"], "`seven` is not a seed; write a whole number"),
-        (&["sim", "script"], "<FILE>"),
-        (&["sim", "script", "--grammar", "x"], "cannot be used with"),
-        (&["sim", "script", torn.path()], "cannot be read: line 2 is not UTF-8 text"),
-        (&["sim", "script", empty.path()], "line 1, column 1: expected `servers` and how many there are"),
-        (&["sim", "script", large.path()], "cannot be read: a scenario has at most 4 MiB"),
-        (&["sim", "script", "/dev/zero"], "cannot be read: a scenario has at most 4 MiB"),
-        (&["sim", "script", "/"], "/ cannot be read: Is a directory"),
-        (
-            &["sim", "script", typo.path()],
-            "line 2, column 1: expected a statement, found `elct`; did you mean `elect`?",
-        ),
+        (&["run"], "<FILE|NAME>"),
+        (&["run", "--grammar", "x"], "cannot be used with"),
+        (&["run", torn.path()], "cannot be read: line 2 is not UTF-8 text"),
+        (&["run", empty.path()], "line 1, column 1: expected `servers` and how many there are"),
+        (&["run", large.path()], "cannot be read: a scenario has at most 4 MiB"),
+        (&["run", "/dev/zero"], "cannot be read: a scenario has at most 4 MiB"),
+        (&["run", "/"], "/ cannot be read: Is a directory"),
+        (&["run", typo.path()], "line 2, column 1: expected a statement, found `elct`; did you mean `elect`?"),
     ] {
         let (out, err) = expect(words, 2);
         assert!(err.contains(hint) && out.is_empty(), "{words:?}: {err}");
     }
-    let (_, err) = expect(&["sim", "script", "/nonexistent/x"], 2);
+    let (_, err) = expect(&["run", "/nonexistent/x"], 2);
     assert!(err.contains("/nonexistent/x cannot be read"), "{err}");
 }
 
 #[test]
 fn the_words_of_help_are_wrapped_once() {
-    for verb in ["run", "replay", "script", "figure", "peers"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_raftianctl"));
-        let output = command.args(["sim", verb, "--help"]).env("COLUMNS", "80").output().expect("the program runs");
+    for words in [&["sim", "run"][..], &["sim", "replay"], &["sim", "peers"], &["run"]] {
+        let output = raftianctl().args(words).arg("--help").env("COLUMNS", "80").output().expect("the program runs");
         let help = String::from_utf8(output.stdout).expect("text");
         let (_, epilogue) = help.split_once("\nExamples:\n").expect("examples");
         for example in epilogue.lines().filter(|line| line.starts_with(' ')) {
@@ -202,7 +205,7 @@ fn the_words_of_help_are_wrapped_once() {
         for paragraph in epilogue.split("\n\n").skip(1) {
             let lines: Vec<&str> = paragraph.trim_end().lines().filter(|line| !line.starts_with(' ')).collect();
             let is_full = |pair: &[&str]| pair[0].len() + 1 + pair[1].split(' ').next().unwrap_or_default().len() > 80;
-            assert!(lines.windows(2).all(is_full), "sim {verb}: lines end early\n{help}");
+            assert!(lines.windows(2).all(is_full), "{words:?}: lines end early\n{help}");
         }
     }
 }
@@ -235,7 +238,7 @@ fn a_program_without_planted_bugs_says_how_to_build_one() {
     for words in [
         &["sim", "run", "--mutant", "quorum_half"][..],
         &["sim", "replay", "1", "--mutant", "quorum_half"],
-        &["sim", "figure", "fig8_d", "--mutant", "old_term_committed"],
+        &["run", "fig8_d", "--mutant", "old_term_committed"],
         &["sim", "zoo"],
     ] {
         let (_, err) = expect(words, 2);
@@ -251,11 +254,11 @@ fn a_planted_bug_is_found_and_its_script_breaks_the_same() {
     let first = &told["violations"][0];
     let script = told["script"]["text"].as_str().expect("a script");
     let file = Scratch::new("found", script);
-    let (out, _) = expect(&["sim", "script", file.path(), "-o", "json"], 1);
+    let (out, _) = expect(&["run", file.path(), "-o", "json"], 1);
     let played: Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(played["invariant"], first["invariant"]);
     let (_, err) = expect(&["sim", "run", "--mutant", "quorum_hlf"], 2);
     assert!(err.contains("did you mean `quorum_half`?"), "{err}");
-    let (out, _) = expect(&["sim", "figure", "fig8_d", "--mutant", "old_term_committed"], 1);
+    let (out, _) = expect(&["run", "fig8_d", "--mutant", "old_term_committed"], 1);
     assert!(out.contains("commit_own_term"), "{out}");
 }

@@ -175,15 +175,11 @@ fn lock(folder: &LabFolder) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// The secret the lab has, or a new one.
+/// A new secret for each daemon: a stranger may have taken the former one's port when it died, and been shown its secret by a
+/// client that did not know. Nodes die with their daemon, so nobody needs that one any more.
 fn secret(folder: &LabFolder) -> anyhow::Result<Secret> {
     let path = folder.secret();
-    let made = match Secret::load(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret))
-        }
-        other => other,
-    };
+    let made = Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret));
     made.with_context(|| format!("the lab's secret in {}", path.display()))
 }
 

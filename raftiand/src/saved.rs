@@ -238,7 +238,7 @@ impl Settings {
             true => Ok(()),
             false => {
                 let why = format!(
-                    "this lab has {}; for another one, use another name, or end this one",
+                    "this lab has {}; for another one, use another name, or end this one and lose what it holds",
                     differences.join("; and ")
                 );
                 Err(LabError::conflict(why).hint(Hint::Purge))

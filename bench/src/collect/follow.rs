@@ -22,7 +22,7 @@ use raftian_rpc::control::{Compaction, ControlClient as _, MAX_LOG_PAGE};
 use raftian_rpc::secret::Secret;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::first;
 use super::followed::{Followed, Wanted};
@@ -42,12 +42,15 @@ const AT_LEISURE: Duration = Duration::from_secs(1);
 /// How long a node may take over a page.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a node may take over all that it has, before it is to discard it.
+const CATCH_UP_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The logs of a lab, read as they grow. Dropping it ends that.
 #[derive(Debug)]
 pub struct Following {
     snapshot: Option<Snapshot>,
     logs: Arc<Logs>,
-    _whereabouts: Whereabouts,
+    whereabouts: Whereabouts,
     _reading: Reading,
 }
 
@@ -101,7 +104,17 @@ impl Following {
         let runtime = runtime.context("the system gives us no event queue")?;
         let read = move || runtime.block_on(until(cancel, following));
         thread::Builder::new().name("log-reader".into()).spawn(read).context("the system gives us no thread")?;
-        Ok(Following { snapshot, logs, _whereabouts: whereabouts.clone(), _reading: Reading(canceller) })
+        Ok(Following { snapshot, logs, whereabouts: whereabouts.clone(), _reading: Reading(canceller) })
+    }
+
+    /// Reads what a node has committed, as far as it answers in time. This is for a node that is to discard its log.
+    pub(crate) async fn catch_up(&self, node: NodeId) {
+        let named = |(id, _): &(NodeId, SocketAddr)| id.name() == node.name();
+        let Some((id, address)) = self.whereabouts.addresses().into_iter().find(named) else { return };
+        let Ok(client) = connect::http(address, &self.whereabouts.lab().secret, PATIENCE) else { return };
+        let reading = async { while page(id, &client, &self.logs).await.is_more {} };
+        // What cannot be read now may have been read elsewhere; if not, the judges say so.
+        let _ = timeout(CATCH_UP_PATIENCE, reading).await;
     }
 
     /// Ends it, and gives what was read.

@@ -85,6 +85,9 @@ impl LabEngine {
             Action::Transfer(to) => Ok(done_if_it_can(self.transfer(*to).await?)),
             Action::Compact { node, keep } => {
                 let node = self.whom(*node).await?;
+                if let Some(logs) = &self.logs {
+                    logs.catch_up(node).await;
+                }
                 let request =
                     SnapshotRequest { selector: Selector::node(node), keep_entries: *keep, timeout_ms: ms(PATIENCE) };
                 let taken = match told(self.lab.client.snapshot(request).await) {

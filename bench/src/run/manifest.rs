@@ -104,6 +104,9 @@ pub struct Cluster {
     pub players: u16,
     /// The nodes that took part.
     pub nodes: Vec<NodeId>,
+    /// Of these, those that had been removed when it ended, so that their logs may have gone on unread.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<NodeId>,
     /// Why the logs of some could not be read.
     pub silent: BTreeMap<NodeId, String>,
     /// How long the nodes took to agree in the end, in milliseconds; or what was missing. `None` if nobody waited for it.

@@ -8,8 +8,8 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use raftian_check::Operation;
 use raftian_check::apps::Snapshot;
-use raftian_check::{Operation, ReplicaLog};
 use raftian_rpc::files;
 use raftian_rpc::lab::Event;
 use serde::Deserialize;
@@ -243,9 +243,9 @@ impl Run {
                 }
             };
             limits.extend(cut.map(|cut| format!("the log of {node}: {cut}")));
-            match log.into_replica(node) {
-                // Where reading came to no end, the node may hold more.
-                Some(replica) => replicas.push(ReplicaLog { is_partial: !history_is_complete, ..replica }),
+            // Where reading came to no end, the node may hold more.
+            match log.into_replica(node, !history_is_complete || cluster.removed.contains(&node)) {
+                Some(replica) => replicas.push(replica),
                 None => drop(silent.insert(node, "its log does not say how far it is committed".to_owned())),
             }
         }

@@ -29,7 +29,7 @@ impl Run {
         if manifest.began.engine == Engine::Sim {
             let id = &manifest.id;
             return Err(not_a_run(format!(
-                "run {id} was simulated; `raftianctl sim script` with its scenario draws its messages"
+                "run {id} was simulated; `raftianctl run --chart text` with its scenario draws its messages"
             )));
         }
         let (events, history) = (self.events()?, self.history()?);

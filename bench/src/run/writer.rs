@@ -123,6 +123,7 @@ impl RunWriter {
             app: setup.app,
             players: setup.players,
             nodes: setup.nodes.clone(),
+            removed: evidence.replicas.iter().filter(|log| log.is_partial).map(|log| log.node).collect(),
             silent: evidence.silent.clone(),
             converged: Some(evidence.converged.clone()),
         });

@@ -1,10 +1,10 @@
 //! The committed log of a run, put together from what its nodes hold of it.
 //!
 //! Invariant: it has the entries after its beginning to its end, each once and in order; it begins with index 1, or after
-//! a snapshot that stands for what came before. A node that keeps a snapshot in place of its first entries adds only the
-//! later ones, so some other node must have the first.
+//! a snapshot that stands for what came before. A node that keeps a snapshot in place of some entries adds only the others,
+//! so some other node must have those.
 
-use raftian_apps::{Entry, Index};
+use raftian_apps::{Configuration, Entry, Index, Payload};
 
 use crate::replica::ReplicaLog;
 
@@ -22,9 +22,10 @@ impl<'a> CommittedLog<'a> {
     pub(crate) fn of(logs: &[&'a ReplicaLog], begin: Index) -> CommittedLog<'a> {
         let mut log = CommittedLog { parts: Vec::new(), begin, end: begin };
         loop {
-            let following = logs.iter().filter_map(|replica| log.part_after_end(replica.committed()));
+            let parts = logs.iter().flat_map(|replica| replica.parts());
+            let following: Vec<&[Entry]> = parts.filter_map(|part| log.part_after_end(part)).collect();
             // Of equals `max_by_key` takes the last, and reports read better when the first is the measure.
-            let Some(part) = following.rev().max_by_key(|part| part.len()) else { return log };
+            let Some(part) = following.into_iter().rev().max_by_key(|part| part.len()) else { return log };
             log.end += part.len() as Index;
             log.parts.push(part);
         }
@@ -38,6 +39,14 @@ impl<'a> CommittedLog<'a> {
     /// The last index; that after which it begins when it is empty.
     pub(crate) fn end(&self) -> Index {
         self.end
+    }
+
+    /// The last configuration in it.
+    pub(crate) fn configuration(&self) -> Option<&'a Configuration> {
+        self.parts.iter().rev().flat_map(|part| part.iter().rev()).find_map(|entry| match &entry.payload {
+            Payload::Configuration(configuration) => Some(&**configuration),
+            _ => None,
+        })
     }
 
     /// All entries in order.
@@ -66,9 +75,10 @@ impl<'a> CommittedLog<'a> {
 
 #[cfg(test)]
 mod tests {
-    use raftian_apps::{Digest, NodeId, Payload};
+    use raftian_apps::{Digest, NodeId};
 
     use super::*;
+    use crate::replica::LogPart;
 
     fn log(node: u16, indexes: std::ops::RangeInclusive<Index>) -> ReplicaLog {
         let (commit_index, applied_index) = (*indexes.end(), 0);
@@ -79,6 +89,8 @@ mod tests {
             applied_index,
             digest: Digest(0),
             entries,
+            discarded: 0,
+            earlier: Vec::new(),
             is_partial: false,
         }
     }
@@ -109,6 +121,17 @@ mod tests {
     fn what_a_snapshot_replaced_on_one_node_is_taken_from_another() {
         assert_eq!(sources(&[log(1, 3..=5), log(2, 1..=3)]), [2, 2, 2, 1, 1]);
         assert_eq!(sources(&[log(1, 4..=4), log(2, 1..=3), log(3, 2..=6)]), [2, 2, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn logs_with_gaps_fill_each_others() {
+        let with_gap =
+            |node, before, after| ReplicaLog { earlier: vec![LogPart(log(node, before).entries)], ..log(node, after) };
+        assert_eq!(
+            sources(&[with_gap(1, 1..=2, 5..=6), with_gap(2, 2..=3, 7..=8), log(3, 3..=5)]),
+            [1, 1, 3, 3, 3, 1, 2, 2]
+        );
+        assert_eq!(sources(&[with_gap(1, 1..=2, 5..=6), log(2, 4..=6)]), [1, 1]);
     }
 
     #[test]

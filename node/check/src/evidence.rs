@@ -1,11 +1,12 @@
 //! Whether there is enough to judge: who is missing, what contradicts itself, what can be used at all.
 //!
-//! Invariant: a log that passes has consecutive entries up to its commit index; only such reach the other judges. A log
-//! may begin after a snapshot if others have the entries before. (For operations see `operations`.)
+//! Invariant: the last part of a log that passes has consecutive entries up to its commit index, and so has each earlier
+//! part; only such reach the other judges. What is missing between the parts others must have. (For operations see
+//! `operations`.)
 
 use std::collections::BTreeSet;
 
-use raftian_apps::{Index, NodeId};
+use raftian_apps::{Entry, NodeId};
 
 use crate::committed::CommittedLog;
 use crate::replica::ReplicaLog;
@@ -37,11 +38,17 @@ pub(crate) fn usable_logs<'a>(
 
 /// Whether the committed log is certainly the whole of it. What was committed is on a majority, so if a majority holds
 /// nothing beyond the end of that log, nothing beyond it was committed. A log that was read in part does not tell.
-pub(crate) fn is_settled(logs: &[&ReplicaLog], end: Index, nodes: &BTreeSet<NodeId>) -> bool {
-    let last = |log: &ReplicaLog| log.entries.last().map_or(0, |entry| entry.index);
+///
+/// The majority is that of the last configuration in the log, since nothing more is committed without it (§6); where the
+/// log has none, that of all nodes.
+pub(crate) fn is_settled(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, nodes: &BTreeSet<NodeId>) -> bool {
+    let end = committed.end();
     let within: BTreeSet<NodeId> =
-        logs.iter().filter(|log| !log.is_partial && last(log) <= end).map(|log| log.node).collect();
-    within.intersection(nodes).count() > nodes.len() / 2
+        logs.iter().filter(|log| !log.is_partial && log.end() <= end).map(|log| log.node).collect();
+    match committed.configuration() {
+        Some(configuration) => configuration.has_quorum(|node| within.contains(&node)),
+        None => within.intersection(nodes).count() > nodes.len() / 2,
+    }
 }
 
 /// Checks that the log put together from all of them has everything that any of them committed.
@@ -60,18 +67,18 @@ pub(crate) fn check_complete(logs: &[&ReplicaLog], committed: &CommittedLog<'_>,
 }
 
 fn is_usable(replica: &ReplicaLog, findings: &mut Findings) -> bool {
-    let (node, committed) = (replica.node, replica.committed());
+    let node = replica.node;
     let (applied, commit) = (replica.applied_index, replica.commit_index);
-    let begin = committed.first().map_or(1, |entry| entry.index);
-    let end = committed.last().map_or(0, |entry| entry.index);
-    let mut pairs = committed.windows(2).map(|pair| (pair[0].index, pair[1].index));
+    let begins_at_0 = replica.parts().filter_map(<[Entry]>::first).any(|entry| entry.index == 0);
+    let end = replica.committed().last().map_or(replica.begin(), |entry| entry.index);
+    let mut pairs = replica.parts().flat_map(|part| part.windows(2)).map(|pair| (pair[0].index, pair[1].index));
     let jump = pairs.find(|(earlier, later)| later.checked_sub(*earlier) != Some(1));
 
     let (invariant, text) = if applied > commit {
         (Invariant::LogShape, format!("{node} applied up to {applied} and committed only up to {commit}"))
     } else if let Some((earlier, later)) = jump {
         (Invariant::LogShape, format!("{node} has index {later} right after index {earlier}"))
-    } else if begin == 0 {
+    } else if begins_at_0 {
         (Invariant::LogShape, format!("{node} has an entry at index 0, where no log begins"))
     } else if end < commit {
         (Invariant::Evidence, format!("{node} committed up to {commit} and its log ends at {end}"))

@@ -105,7 +105,7 @@ pub fn judge_after(
     let committed = CommittedLog::of(&logs, snapshot.map_or(0, Snapshot::last_applied));
     evidence::check_complete(&logs, &committed, &mut findings);
     log_agreement::check(&logs, &committed, &mut findings);
-    let settled = evidence::is_settled(&logs, committed.end(), &nodes);
+    let settled = evidence::is_settled(&logs, &committed, &nodes);
     let first = first_state(snapshot, setup);
     // The search knows by itself how a new application begins.
     let restored = first.as_ref().ok().filter(|_| snapshot.is_some()).cloned();

@@ -33,5 +33,5 @@ pub use history::{HistoryError, Operation, Outcome, read_history, write_operatio
 pub use judge::{Counts, Report, Setup, judge, judge_after};
 pub use linearizability::{Bounds, Linearizability, Undecided, Violation, linearizability};
 pub use raftian_apps as apps;
-pub use replica::{LogRecord, ReplicaLog, Standing};
+pub use replica::{LogPart, LogRecord, ReplicaLog, Standing};
 pub use verdict::{Finding, Invariant, Verdict};

@@ -13,7 +13,7 @@ use crate::verdict::{Findings, Invariant, excerpt};
 /// Compares every log with the committed one, and looks along each for a term that falls.
 pub(crate) fn check(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, findings: &mut Findings) {
     for log in logs {
-        if let Some((ours, theirs)) = first_difference(committed, log.committed()) {
+        if let Some((ours, theirs)) = log.parts().find_map(|part| first_difference(committed, part)) {
             let text = format!(
                 "index {} was committed as {} on {} and as {} on {}",
                 ours.index,
@@ -24,7 +24,8 @@ pub(crate) fn check(logs: &[&ReplicaLog], committed: &CommittedLog<'_>, findings
             );
             findings.add(Invariant::StateMachineSafety, text);
         }
-        let pairs = log.committed().windows(2).map(|pair| (&pair[0], &pair[1]));
+        let entries: Vec<&Entry> = log.parts().flatten().collect();
+        let pairs = entries.windows(2).map(|pair| (pair[0], pair[1]));
         for (earlier, later) in pairs.filter(|(earlier, later)| later.term < earlier.term) {
             let text = format!(
                 "on {} the term falls from {} at index {} to {} at index {}",
@@ -57,7 +58,7 @@ fn first_difference<'a>(committed: &CommittedLog<'a>, mut entries: &'a [Entry]) 
 
 /// A node that committed this very entry.
 fn holder(logs: &[&ReplicaLog], entry: &Entry) -> NodeId {
-    let holds = |log: &&&ReplicaLog| log.committed().iter().any(|held| std::ptr::eq(held, entry));
+    let holds = |log: &&&ReplicaLog| log.parts().flatten().any(|held| std::ptr::eq(held, entry));
     logs.iter().find(holds).expect("the committed log is made of these").node
 }
 

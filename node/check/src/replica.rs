@@ -1,6 +1,8 @@
 //! What one server says it committed and applied, as JSON.
 //!
 //! Invariant of the format: a command is kept to the byte, because two replicas agree only if their bytes do.
+//! A server discards what a snapshot stands for, so a log that is read while it grows may have gaps: it is a list of parts,
+//! each of consecutive entries.
 //! Deliberately absent: any belief in it; see `evidence`.
 
 use raftian_apps::{Configuration, Digest, Entry, Index, NodeId, Payload, Term};
@@ -25,18 +27,51 @@ pub struct ReplicaLog {
     /// has none tells that nothing more was committed.
     #[serde(serialize_with = "write_entries", deserialize_with = "read_entries")]
     pub entries: Vec<Entry>,
+    /// The index after which `entries` begin, where there are none to tell: a snapshot stands for all up to there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discarded: Index,
+    /// Parts that were read before, all of them committed; the server discarded what came between before it was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<LogPart>,
     /// Whether the server may hold more than these entries, since reading them was cut short: then their end tells nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_partial: bool,
 }
 
+/// Consecutive entries of a log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogPart(
+    /// The entries.
+    #[serde(serialize_with = "write_entries", deserialize_with = "read_entries")]
+    pub Vec<Entry>,
+);
+
 impl ReplicaLog {
-    /// The entries known to be committed: those up to `commit_index`, if their indexes are consecutive.
+    /// The entries of the last part known to be committed: those up to `commit_index`, if their indexes are consecutive.
     pub fn committed(&self) -> &[Entry] {
-        let before = self.entries.first().map_or(0, |first| first.index.saturating_sub(1));
-        let known = usize::try_from(self.commit_index.saturating_sub(before)).unwrap_or(usize::MAX);
+        let known = usize::try_from(self.commit_index.saturating_sub(self.begin())).unwrap_or(usize::MAX);
         &self.entries[..known.min(self.entries.len())]
     }
+
+    /// All parts of what is known to be committed, in order.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &[Entry]> {
+        self.earlier.iter().map(|part| part.0.as_slice()).chain([self.committed()])
+    }
+
+    /// The index after which its last part begins.
+    pub(crate) fn begin(&self) -> Index {
+        self.entries.first().map_or(self.discarded, |first| first.index.saturating_sub(1))
+    }
+
+    /// The last index it holds.
+    pub(crate) fn end(&self) -> Index {
+        self.entries.last().map_or(self.discarded, |last| last.index)
+    }
+}
+
+fn is_zero(index: &Index) -> bool {
+    *index == 0
 }
 
 /// How far a server was when its log had been read up to there.
@@ -51,25 +86,37 @@ pub struct Standing {
     pub digest: Digest,
 }
 
-/// A line of a log that is kept while it grows: an entry, in the form of [`ReplicaLog`], or where its server stood then,
-/// `{"commit_index":5,"applied_index":5,"digest":"…"}`.
+/// A line of a log that is kept while it grows: an entry, in the form of [`ReplicaLog`]; where its server stood then,
+/// `{"commit_index":5,"applied_index":5,"digest":"…"}`; or a gap, `{"discarded":9}`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LogRecord {
     /// The next entry.
     Entry(Entry),
     /// How far the server was.
     Standing(Standing),
+    /// The server has discarded the entries up to this index, and some of them were not read.
+    Discarded(Index),
+}
+
+/// The form of [`LogRecord::Discarded`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Discarded {
+    discarded: Index,
 }
 
 impl LogRecord {
     /// Reads one line.
     ///
     /// # Errors
-    /// When it is neither.
+    /// When it is none of them.
     pub fn read(line: &[u8]) -> serde_json::Result<LogRecord> {
-        // Which of the two it is has to be known first: raw JSON cannot be tried twice.
+        // Which of them it is has to be known first: raw JSON cannot be tried twice.
         if line.starts_with(br#"{"commit_index""#) {
             return serde_json::from_slice(line).map(LogRecord::Standing);
+        }
+        if line.starts_with(br#"{"discarded""#) {
+            return serde_json::from_slice(line).map(|Discarded { discarded }| LogRecord::Discarded(discarded));
         }
         serde_json::from_slice(line).and_then(read_entry).map(LogRecord::Entry)
     }
@@ -88,6 +135,7 @@ impl LogRecord {
             }
             LogRecord::Entry(entry) => write_entry(entry).and_then(|entry| serde_json::to_string(&entry))?,
             LogRecord::Standing(standing) => serde_json::to_string(standing)?,
+            LogRecord::Discarded(discarded) => serde_json::to_string(&Discarded { discarded: *discarded })?,
         };
         writer.write_all((text + "\n").as_bytes())
     }
@@ -175,7 +223,8 @@ mod tests {
     fn the_lines_of_a_growing_log_read_back_as_written() {
         let replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
         let standing = Standing { commit_index: 1, applied_index: 1, digest: replica.digest };
-        let records = replica.entries.into_iter().map(LogRecord::Entry).chain([LogRecord::Standing(standing)]);
+        let others = [LogRecord::Standing(standing), LogRecord::Discarded(9)];
+        let records = replica.entries.into_iter().map(LogRecord::Entry).chain(others);
         for record in records {
             let mut line = Vec::new();
             record.write(&mut line).unwrap();
@@ -198,6 +247,16 @@ mod tests {
         replica.entries.remove(0);
         replica.commit_index = 2;
         assert_eq!(replica.committed().len(), 1, "the log begins after a snapshot");
+    }
+
+    #[test]
+    fn a_log_in_parts_reads_back_and_ends_where_its_last_part_does() {
+        let mut replica: ReplicaLog = serde_json::from_str(TEXT).unwrap();
+        replica.earlier.push(LogPart(std::mem::take(&mut replica.entries)));
+        (replica.discarded, replica.commit_index) = (9, 9);
+        let back: ReplicaLog = serde_json::from_str(&serde_json::to_string(&replica).unwrap()).unwrap();
+        assert_eq!((back.begin(), back.end(), back.committed().len()), (9, 9, 0));
+        assert_eq!(back.parts().map(<[Entry]>::len).collect::<Vec<_>>(), [3, 0]);
     }
 
     #[test]

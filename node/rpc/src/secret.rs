@@ -40,7 +40,7 @@ impl Secret {
         match !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             true => Ok(Secret(secret.to_owned())),
             false => {
-                let why = format!("{} is not a secret; put it back, or remove it for a new one", path.display());
+                let why = format!("{} is not a secret; the next daemon of the lab makes a new one", path.display());
                 Err(io::Error::new(io::ErrorKind::InvalidData, why))
             }
         }

@@ -59,9 +59,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SelectorError {
     /// Not in the grammar.
-    #[error(
-        "`{term}` is not a node selector; use n3 (nodes are n1 to n65535; n3.2 is the second of that name), n1-3, n1,n4, @leader, @followers, @any, @any:2, @minority, @majority, @all, or !n2"
-    )]
+    #[error("`{term}` is not a node selector; {}", hint(.term))]
     Syntax {
         /// The term that was not understood.
         term: String,
@@ -213,6 +211,27 @@ impl FromStr for Selector {
     }
 }
 
+/// What was probably meant by a term that is none, or else what there is.
+fn hint(term: &str) -> String {
+    const WORDS: [&str; 6] = ["leader", "followers", "any", "minority", "majority", "all"];
+    let word = term.trim_start_matches(['!', '@']).to_ascii_lowercase();
+    let is_near =
+        |name: &&&str| word.len() >= 3 && (name.starts_with(&word) || word.starts_with(&name[..name.len() - 1]));
+    if let Some(name) = WORDS.iter().find(is_near) {
+        return format!("did you mean `@{name}`?");
+    }
+    // node3, N3, m3 and 3 are n3.
+    let digits = word.trim_start_matches(|character: char| character.is_ascii_alphabetic());
+    match format!("n{digits}").parse::<NodeId>() {
+        Ok(node) => format!("did you mean `{node}`?"),
+        Err(_) => {
+            "use n3 (nodes are n1 to n65535; n3.2 is the second of that name), n1-3, n1,n4, @leader, @followers, \
+                   @any, @any:2, @minority, @majority, @all, or !n2"
+                .to_owned()
+        }
+    }
+}
+
 fn parse_term(term: &str) -> Result<(Sign, Atom), SelectorError> {
     let syntax = || SelectorError::Syntax { term: term.to_owned() };
     let (sign, body) = match term.strip_prefix('!') {
@@ -234,9 +253,9 @@ fn parse_term(term: &str) -> Result<(Sign, Atom), SelectorError> {
     Ok((sign, atom))
 }
 
-/// `n3`, or `n1-3` (also `n1-n3`).
+/// `n3`, or `n1-3` (also `n1-n3`, and with the dash of a sentence, `n1–n3`).
 fn parse_range(text: &str) -> Option<Atom> {
-    let Some((first, last)) = text.split_once('-') else {
+    let Some((first, last)) = text.split_once(['-', '–']) else {
         let node = text.parse().ok()?;
         return Some(Atom::Range(node, node));
     };
@@ -285,6 +304,26 @@ mod tests {
     fn resolve(text: &str) -> Result<String, SelectorError> {
         let chosen = text.parse::<Selector>()?.resolve(&facts(), &mut fastrand::Rng::with_seed(1))?;
         Ok(names(&chosen))
+    }
+
+    #[test]
+    fn what_is_no_selector_is_refused_with_what_was_probably_meant() {
+        let hinted = |text: &str| text.parse::<Selector>().unwrap_err().to_string();
+        for (text, meant) in [
+            ("leader", "@leader"),
+            ("@lead", "@leader"),
+            ("@leaders", "@leader"),
+            ("!follower", "@followers"),
+            ("node3", "n3"),
+            ("n1,3", "n3"),
+            ("N2", "n2"),
+        ] {
+            assert!(hinted(text).ends_with(&format!("; did you mean `{meant}`?")), "{}", hinted(text));
+        }
+        for text in ["zebra", "n0", "n1..3", "", "@"] {
+            assert!(hinted(text).contains("use n3 (nodes are n1 to n65535"), "{}", hinted(text));
+        }
+        assert_eq!(resolve("n1–n3"), resolve("n1-3"));
     }
 
     #[test]

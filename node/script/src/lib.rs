@@ -5,7 +5,7 @@
 //!
 //! Deliberately absent: a cluster to play one on; that is what an [`Engine`] has.
 //!
-//! What can be said is on the page that `raftianctl sim script --grammar` prints, and that follows.
+//! What can be said is on the page that `raftianctl run --grammar` prints, and that follows.
 //!
 #![doc = include_str!("../../../docs/scenarios.md")]
 

@@ -227,7 +227,7 @@ pub fn peers_page() -> String {
          {} situations as scenarios in our own words: what the test suites of other implementations of Raft test, and {own}\n\
          that they leave out. {} hold here; {differ} differ, and say why: their scenarios expect what this core does, so\n\
          that a change is noticed. All are played by `raftianctl sim peers`, one with its messages by\n\
-         `raftianctl sim figure NAME --chart text`. `raftianctl sim peers --markdown` writes this page.\n\n\
+         `raftianctl run NAME --chart text`. `raftianctl sim peers --markdown` writes this page.\n\n\
          | Situation | What is so here | Source | Holds, or differs and why |\n|---|---|---|---|\n",
         scenarios.len(),
         scenarios.len() - differ,

@@ -59,11 +59,11 @@ pub use journal::{Happening, What};
 pub use minimise::{minimise, minimise_while};
 pub use play::{MAX_EVENTS, Played, Stopped, play, play_watched};
 pub use queue::MessageId;
+#[cfg(feature = "mutants")]
+pub use raftian_planted::Mutant;
 pub use raftian_raft::{Rule, RuleSet};
 pub use rules::Followed;
 pub use run::{RunReport, hear_out, run, run_seed, watch};
-#[cfg(feature = "mutants")]
-pub use settings::Mutant;
 pub use settings::{NotPlanted, Settings};
 pub use tally::Tally;
 pub use world::{Held, World};

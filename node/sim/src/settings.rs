@@ -2,6 +2,9 @@
 
 use raftian_apps::{DEFAULT_PLAYERS, Machine};
 use raftian_driver::{Compaction, Links};
+#[cfg(feature = "mutants")]
+use raftian_planted::Mutant;
+use raftian_planted::Planted;
 use raftian_raft::{NodeId, Options};
 use raftian_script::Plan;
 
@@ -15,32 +18,6 @@ pub struct Settings {
     /// The bug to be found.
     #[cfg(feature = "mutants")]
     pub mutant: Option<Mutant>,
-}
-
-/// A planted bug: of the core, of the applications, or of what stands around them.
-#[cfg(feature = "mutants")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
-    /// A bug of the core.
-    Raft(raftian_raft::Mutant),
-    /// A bug of the replicated state machine.
-    App(raftian_apps::Mutant),
-    /// A bug of the storage.
-    Wal(raftian_wal::Mutant),
-    /// A bug of what stands around the core.
-    Driver(raftian_driver::Mutant),
-}
-
-#[cfg(feature = "mutants")]
-impl Mutant {
-    /// Every planted bug.
-    pub fn all() -> impl Iterator<Item = Mutant> {
-        let raft = raftian_raft::Mutant::ALL.iter().copied().map(Mutant::Raft);
-        let apps = raftian_apps::Mutant::ALL.into_iter().map(Mutant::App);
-        let wal = raftian_wal::Mutant::ALL.iter().copied().map(Mutant::Wal);
-        let driver = raftian_driver::Mutant::ALL.iter().copied().map(Mutant::Driver);
-        raft.chain(apps).chain(wal).chain(driver)
-    }
 }
 
 /// Why a bug was not planted.
@@ -82,7 +59,7 @@ impl Settings {
     /// When there is no such bug, or this program has none.
     #[cfg(feature = "mutants")]
     pub fn planted(name: &str) -> Result<Settings, NotPlanted> {
-        let mutant = Mutant::all().find(|mutant| mutant.name() == name);
+        let mutant = Mutant::named(name);
         let unknown = || {
             let names: Vec<String> = Mutant::all().map(Mutant::name).collect();
             let nearest = raftian_script::nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
@@ -126,7 +103,7 @@ impl Settings {
         options.max_uncommitted_bytes = plan.max_uncommitted_bytes;
         options.disk_patience = plan.disk_patience;
         options.max_snapshot_chunk_bytes = plan.max_snapshot_chunk_bytes;
-        self.plant(&mut options);
+        self.bug().in_core(&mut options);
         options
     }
 
@@ -136,7 +113,7 @@ impl Settings {
         let compaction = Compaction { log_bytes: None, log_entries, keep_entries: plan.keep };
         let mut options = raftian_driver::Options::new(plan.app);
         (options.limits, options.compaction) = (plan.limits, compaction);
-        self.plant_driver(&mut options);
+        self.bug().in_driver(&mut options);
         options
     }
 
@@ -144,68 +121,28 @@ impl Settings {
     pub(crate) fn layout(&self, plan: &Plan) -> raftian_wal::Options {
         let (segment_bytes, chunk_bytes) = (plan.segment_bytes, (plan.segment_bytes / 4).clamp(256, 1 << 20));
         let mut options = raftian_wal::Options::new(segment_bytes, chunk_bytes);
-        self.plant_wal(&mut options);
+        self.bug().in_log(&mut options);
         options
     }
 
-    #[cfg(feature = "mutants")]
-    fn plant(&self, options: &mut Options) {
-        if let Some(Mutant::Raft(mutant)) = self.mutant {
-            options.mutant = Some(mutant);
-        }
-    }
-
-    #[cfg(not(feature = "mutants"))]
-    fn plant(&self, _: &mut Options) {}
-
-    #[cfg(feature = "mutants")]
-    fn plant_driver(&self, options: &mut raftian_driver::Options) {
-        if let Some(Mutant::Driver(mutant)) = self.mutant {
-            options.mutant = Some(mutant);
-        }
-    }
-
-    #[cfg(not(feature = "mutants"))]
-    fn plant_driver(&self, _: &mut raftian_driver::Options) {}
-
-    #[cfg(feature = "mutants")]
-    fn plant_wal(&self, options: &mut raftian_wal::Options) {
-        if let Some(Mutant::Wal(mutant)) = self.mutant {
-            options.mutant = Some(mutant);
-        }
-    }
-
-    #[cfg(not(feature = "mutants"))]
-    fn plant_wal(&self, _: &mut raftian_wal::Options) {}
-
     /// The links as they are on the nodes.
-    #[cfg(feature = "mutants")]
     pub(crate) fn links(&self, links: Links) -> Links {
-        match self.mutant {
-            Some(Mutant::Driver(mutant)) => links.plant(mutant),
-            _ => links,
-        }
-    }
-
-    /// The links as they are on the nodes.
-    #[cfg(not(feature = "mutants"))]
-    pub(crate) fn links(&self, links: Links) -> Links {
-        links
+        self.bug().in_links(links)
     }
 
     /// The machine as it runs on the nodes.
-    #[cfg(feature = "mutants")]
     pub(crate) fn machine(&self, machine: Machine) -> Machine {
-        match self.mutant {
-            Some(Mutant::App(mutant)) => machine.plant(mutant),
-            _ => machine,
-        }
+        self.bug().in_machine(machine)
     }
 
-    /// The machine as it runs on the nodes.
+    #[cfg(feature = "mutants")]
+    fn bug(&self) -> Planted {
+        Planted { mutant: self.mutant }
+    }
+
     #[cfg(not(feature = "mutants"))]
-    pub(crate) fn machine(&self, machine: Machine) -> Machine {
-        machine
+    fn bug(&self) -> Planted {
+        Planted::default()
     }
 }
 

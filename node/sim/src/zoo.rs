@@ -19,7 +19,8 @@ use raftian_script::Invariant;
 use crate::draw::draw;
 use crate::invariant::Violation;
 use crate::run::hear_out;
-use crate::settings::{Mutant, Settings};
+use crate::settings::Settings;
+use raftian_planted::Mutant;
 
 pub use report::{Kill, json, markdown, toothless};
 
@@ -79,29 +80,6 @@ impl Judge {
         let judge = judges.entry(violation.invariant).or_insert(new);
         (judge.seeds, judge.fewest_steps) = (judge.seeds + 1, judge.fewest_steps.min(step));
     }
-}
-
-impl Mutant {
-    /// Its name in snake case. Those of the core have no prefix.
-    pub fn name(self) -> String {
-        match self {
-            Mutant::Raft(mutant) => snake_case(&format!("{mutant:?}")),
-            Mutant::App(mutant) => format!("app_{}", snake_case(&format!("{mutant:?}"))),
-            Mutant::Wal(mutant) => format!("wal_{}", snake_case(&format!("{mutant:?}"))),
-            Mutant::Driver(mutant) => format!("driver_{}", snake_case(&format!("{mutant:?}"))),
-        }
-    }
-}
-
-fn snake_case(camel_case: &str) -> String {
-    let mut name = String::new();
-    for letter in camel_case.chars() {
-        if letter.is_uppercase() && !name.is_empty() {
-            name.push('_');
-        }
-        name.extend(letter.to_lowercase());
-    }
-    name
 }
 
 /// Lets a bug loose on the seeds from 0 on: counts what becomes of the first `seeds` of them, and if that is nothing,

@@ -27,6 +27,7 @@ use super::report::line;
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::Input;
 use crate::host::pending::Answer;
+use crate::planted::planted;
 
 /// The answer to a step.
 pub(crate) type Stepped = Answer<Result<Settled, NodeError>>;
@@ -316,6 +317,7 @@ fn snapshot_of(entries: &[Entry], config: &NodeConfig) -> Result<Option<Snapshot
 /// A message for people, when it cannot start.
 pub(crate) fn first_machine(config: &NodeConfig) -> Result<Machine, String> {
     let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+    let machine = planted().in_machine(machine);
     Ok(match &config.by_hand {
         Some(ByHand { tuning, .. }) => {
             let limits = raftian_apps::Limits {

@@ -21,6 +21,7 @@ use crate::faults::Faults;
 use crate::host::disk::NodeDisk;
 use crate::host::inbox::{Inbox, Input};
 use crate::parent;
+use crate::planted::planted;
 
 /// An open log, with its recovered content.
 pub(crate) struct Opened {
@@ -80,7 +81,9 @@ pub(crate) fn open(disk: NodeDisk, config: &NodeConfig) -> Result<Opened, String
         ));
     }
     let syncs = disk.syncs();
-    let (wal, recovered) = Wal::open(disk, node).map_err(|error| error.to_string())?;
+    let mut options = raftian_wal::Options::default();
+    planted().in_log(&mut options);
+    let (wal, recovered) = Wal::open_with(disk, node, options).map_err(|error| error.to_string())?;
     Ok(Opened { wal, syncs, recovered })
 }
 

@@ -26,6 +26,7 @@ use crate::host::{Ending, Host, owner};
 use crate::net::peers::Peers;
 use crate::net::service::Service;
 use crate::parent;
+use crate::planted::{self, planted};
 use crate::trace::{NodeEvent, Trace};
 
 /// How long a node that stops waits until its answers to callers are sent.
@@ -41,6 +42,7 @@ pub(crate) async fn run(
     mailbox: Mailbox,
     port: Option<ServerPort>,
 ) -> Result<(), String> {
+    planted::plant()?;
     let Mailbox { inbox, inputs } = mailbox;
     let number = listener.local_addr().map_err(|error| format!("no local address: {error}"))?.port();
     let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
@@ -123,8 +125,10 @@ fn options(config: &NodeConfig) -> Result<Options, String> {
         lease,
         ..Options::new(config.id, configuration, config.seed)
     };
-    Ok(match &config.by_hand {
+    let mut options = match &config.by_hand {
         Some(by_hand) => by_hand::tune(&by_hand.tuning, options),
         None => options,
-    })
+    };
+    planted().in_core(&mut options);
+    Ok(options)
 }

@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::experiment::global_lock::GlobalLock;
 use crate::experiment::xml;
+use crate::planted::planted;
 use crate::timer;
 
 /// When a client gives up by itself. Every call has a limit of its own, and none is longer.
@@ -82,7 +83,7 @@ impl Peers {
 
     /// No peer is known yet.
     pub(crate) fn new(config: &NodeConfig, lock: GlobalLock) -> Peers {
-        let links = Links::new(config.id, config.seed);
+        let links = planted().in_links(Links::new(config.id, config.seed));
         Peers {
             own: config.id,
             secret: config.secret.clone(),

@@ -8,7 +8,7 @@ use raftian_rpc::{NodeId, RoleKind, Term};
 
 use crate::past::Lead;
 use crate::quorum::{impossible, is_between};
-use crate::{Sight, words};
+use crate::{Sight, slow, words};
 
 /// So many attempts are no accident any more, and are counted.
 const MANY_CAMPAIGNS: usize = 4;
@@ -26,7 +26,12 @@ pub(crate) fn leader(sight: Sight<'_>) -> Vec<Note> {
     if sight.status.leader.is_none() {
         return absent(sight);
     }
-    std::iter::once(leads(sight)).chain(stale(sight)).collect()
+    let mut stale: Vec<Note> = stale(sight).collect();
+    if stale.is_empty() {
+        // A stale leader's reason names the cut already.
+        stale.extend(slow::troubles_of_leader(sight));
+    }
+    std::iter::once(leads(sight)).chain(stale).collect()
 }
 
 /// Why there is no leader, where there is none.

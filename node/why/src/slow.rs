@@ -26,7 +26,7 @@ pub(crate) fn slow(sight: Sight<'_>) -> Vec<Note> {
     let mut notes: Vec<Note> =
         sight.servers().filter_map(hung_disk).chain(sight.servers().filter_map(slow_disk)).collect();
     notes.extend(backlog(leader));
-    notes.extend(delays(sight));
+    notes.extend(troubles_of_leader(sight));
     notes.extend(unrest(sight));
     notes.extend(sight.voters().into_iter().filter_map(|id| node::rolled_back(sight, id)));
     notes.extend(few(sight));
@@ -89,13 +89,12 @@ fn backlog(leader: &NodeStatus) -> Option<Note> {
     })
 }
 
-/// Faults that delay, lose or disorder messages of the leader.
-fn delays(sight: Sight<'_>) -> impl Iterator<Item = Note> {
+/// Faults that delay, lose or disorder messages of the leader, or cut its links.
+pub(crate) fn troubles_of_leader(sight: Sight<'_>) -> impl Iterator<Item = Note> {
     let leader = sight.status.leader.map(|leader| leader.name());
-    let faults = sight.status.faults.iter().filter(|fault| !fault.is_cut());
     let concerns =
         move |ends: &(raftian_rpc::NodeId, raftian_rpc::NodeId)| Some(ends.0) == leader || Some(ends.1) == leader;
-    faults.filter(move |fault| fault.links().iter().any(concerns)).map(move |fault| {
+    sight.status.faults.iter().filter(move |fault| fault.links().iter().any(concerns)).map(move |fault| {
         let hint = Hint::ClearFault { id: fault.id };
         fault::in_force(sight, fault).within(|what| format!("{what}: it is on links of the leader")).hint(hint)
     })

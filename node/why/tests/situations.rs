@@ -91,6 +91,16 @@ fn links_cut_so_that_no_side_has_a_majority() {
 }
 
 #[test]
+fn a_link_of_the_leader_is_cut_and_it_leads_on() {
+    let mut stage = Stage::healthy(5);
+    stage.cut(98_000, &[1], &[3]);
+    let cut = "f1: partition n1 | n3 for 2 s, until cleared: it is on links of the leader → \
+               [{\"do\":\"clear_fault\",\"id\":\"f1\"}]";
+    assert_eq!(stage.why("slow"), [cut]);
+    assert_eq!(stage.why("leader").last().map(String::as_str), Some(cut));
+}
+
+#[test]
 fn an_election_under_way() {
     let mut stage = Stage::healthy(5);
     stage.act(98_800, Action::Kill, "@leader", &[1]);

@@ -22,9 +22,9 @@ Examples:
   raftianctl log n2 -n 5
   raftianctl log n1,n4 --from 100 --limit 50
 
-A column for each node, a row for each index: the entry's term, then its command, or who takes part from there on. Lines
-under a row mark how far a node knows the log to be committed, and up to where a snapshot stands for it; the entries
-before may be gone. ≠ marks rows in which the nodes differ.";
+A column for each node, a row for each index: the entry's term, then its command. Where an entry changes who takes part,
+a line above it says how. Lines under a row mark how far a node knows the log to be committed, and up to where a snapshot
+stands for it; the entries before may be gone. ≠ marks rows in which the nodes differ.";
 
 /// Characters of a command that are shown, where nothing better is known of it.
 const COMMAND_CHARS: usize = 24;
@@ -33,8 +33,14 @@ const COMMAND_CHARS: usize = 24;
 const KEY_CHARS: usize = 16;
 const VALUE_CHARS: usize = 12;
 
-/// Characters of a configuration that are shown: enough for five nodes that become four others.
-const CONFIGURATION_CHARS: usize = 64;
+/// The characters of a line, where standard output is no terminal that says how many fit.
+const LINE_CHARS: usize = 100;
+
+/// The fewest characters that the column of a node has: as many as `── committed ──`.
+const MIN_CELL_CHARS: usize = 15;
+
+/// The characters in front of the columns of the nodes: the mark, the index, and blanks.
+const FRONT_CHARS: usize = 12;
 
 /// Show the logs of nodes side by side, and what is committed
 #[derive(Debug, clap::Args)]
@@ -84,7 +90,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             context.output.note(&format!("{node} shows nothing: {reason}"));
         }
     }
-    context.output.data(&report, |report| table(report, from, context.output.colour()))
+    let columns = context.output.columns().unwrap_or(LINE_CHARS);
+    context.output.data(&report, |report| table(report, from, columns, context.output.colour()))
 }
 
 /// Asks for the entries that did not fit into the answer.
@@ -102,8 +109,10 @@ async fn complete(daemon: &Daemon, page: &mut LogPage, from: Index, limit: u64) 
     }
 }
 
-fn table(report: &LogReport, from: Index, colour: bool) -> String {
+fn table(report: &LogReport, from: Index, line_chars: usize, colour: bool) -> String {
     let pages = &report.pages;
+    let cell_chars =
+        (line_chars.saturating_sub(FRONT_CHARS) / pages.len().max(1)).saturating_sub(2).max(MIN_CELL_CHARS);
     let mut columns = vec![(String::new(), Align::Left), ("INDEX".to_owned(), Align::Right)];
     columns.extend(pages.iter().map(|page| (page.node.to_string(), Align::Left)));
     let mut table = Table::new(columns);
@@ -114,9 +123,15 @@ fn table(report: &LogReport, from: Index, colour: bool) -> String {
     marks(pages, from - 1).into_iter().for_each(|row| table.row(row));
     for index in from..=shown.unwrap_or(0) {
         let entries: Vec<Option<&LogLine>> = pages.iter().map(|page| entry_at(page, index)).collect();
+        let changes: BTreeSet<String> = entries.iter().flatten().filter_map(|entry| change(entry)).collect();
+        changes.into_iter().for_each(|change| table.line(format!("{:10}{index}: {change}", "")));
         let mark = if differ(&entries) { Cell::painted("≠", Paint::Bad) } else { Cell::default() };
         let mut row = vec![mark, index.to_string().into()];
-        row.extend(entries.into_iter().map(|entry| Cell::from(entry.map_or(String::new(), text))));
+        row.extend(
+            entries
+                .into_iter()
+                .map(|entry| Cell::from(entry.map_or(String::new(), |entry| shortened(&text(entry), cell_chars)))),
+        );
         table.row(row);
         marks(pages, index).into_iter().for_each(|row| table.row(row));
     }
@@ -182,10 +197,15 @@ fn differ(entries: &[Option<&LogLine>]) -> bool {
     entries.iter().flatten().map(|entry| content(entry)).collect::<BTreeSet<_>>().len() > 1
 }
 
-/// `2 attack 3`: the term and the command. `2 voters n1,n2,n3`: the term and who takes part from here on.
+/// Who takes part from an entry on, if it says that.
+fn change(entry: &LogLine) -> Option<String> {
+    entry.configuration.as_ref().map(words::configuration)
+}
+
+/// `2 attack 3`: the term and the command.
 fn text(entry: &LogLine) -> String {
     let command = match (&entry.command, &entry.configuration) {
-        (_, Some(configuration)) => shortened(&words::configuration(configuration), CONFIGURATION_CHARS),
+        (_, Some(_)) => "members".to_owned(),
         (None, None) => "no-op".to_owned(),
         (Some(raw), None) => match Command::parse(raw.get().as_bytes()) {
             Ok(command) => match KvOp::parse(command.op()) {
@@ -285,7 +305,7 @@ mod tests {
    commit  2 of 3           1 of 3           0 of 1
    digest  3fa9c1d2 at 2    3fa9c1d2 at 1    3fa9c1d2 at 0
 ";
-        assert_eq!(table(&report, 1, false), expected);
+        assert_eq!(table(&report, 1, 100, false), expected);
     }
 
     #[test]
@@ -307,16 +327,33 @@ mod tests {
         let expected = "       INDEX  n1                            n2                            n3
            7  2 attack 3
                                             ── snapshot up to 7 ──
-           8  2 voters n1,n2 + learner n3   2 voters n1,n2 + learner n3
+          8: voters n1,n2 + learner n3
+           8  2 members   2 members
                                                                           ── snapshot up to 8 ──
               ── committed ──               ── committed ──               ── committed ──
       commit  8 of 8                        8 of 8                        8 of 8
       digest  3fa9c1d2 at 8                 3fa9c1d2 at 8                 3fa9c1d2 at 8
     snapshot  none                          up to 7                       up to 8
 ";
-        let told = table(&report, 1, false);
+        let told = table(&report, 1, 100, false);
+        assert!(told.contains("\n          8: voters n1,n2 + learner n3\n"), "{told}");
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&told), words(expected), "{told}");
+    }
+
+    #[test]
+    fn seven_nodes_fit_where_their_marks_do_and_five_fit_into_100_columns() {
+        let long = Some(r#"{"set":["a-key-that-is-long","and a long value"]}"#);
+        let report = |nodes: u16| {
+            let pages = (1..=nodes).map(|node| page(&format!("n{node}"), 1, vec![entry(1, 1, long)])).collect();
+            let resolved = Resolution { selector: "@all".parse().unwrap(), nodes: BTreeSet::new(), leader: None };
+            LogReport { resolved, pages, silent: Default::default() }
+        };
+        let widest = |text: &str| text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest(&table(&report(5), 1, 100, false)) <= 100);
+        assert!(widest(&table(&report(3), 1, 80, false)) <= 80);
+        assert!(table(&report(7), 1, 80, false).contains("── committed ──"));
+        assert!(table(&report(1), 1, 100, false).contains(r#"1 set a-key-that-is-l… = "and a long …" (16 B)"#));
     }
 
     #[test]

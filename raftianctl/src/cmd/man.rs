@@ -37,7 +37,7 @@ struct Written {
     pages: usize,
 }
 
-/// Writes them; a page is the same in every output format.
+/// Writes them.
 pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let all = pages();
     if let Some(folder) = args.to {
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         let why = format!("there is no command `{}`; see `raftianctl --help`", name.replace('-', " "));
         return Err(Failure::new(Kind::Usage, why));
     };
-    context.output.text(&page)
+    context.output.document(&page)
 }
 
 /// All pages, by their names.

@@ -83,7 +83,7 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     };
     let text = drawn.draw();
     if args.print {
-        return context.output.text(&text).map(|()| 0);
+        return context.output.document(&text).map(|()| 0);
     }
     let scenario = text.parse().map_err(|why| Failure::failed(format!("what was drawn cannot be read: {why}")))?;
     let piece = Piece { name: format!("nemesis_{}", args.profile.name()), text, scenario };

@@ -3,9 +3,11 @@
 //! Invariant: the same file means the same on both engines; what one cannot do is refused before anything starts. A lab of
 //! real processes is gone when the command ends, however it ends.
 
+mod file;
 mod grid;
 mod keeping;
 mod list;
+mod outcome;
 mod piece;
 mod steps;
 mod told;
@@ -17,24 +19,25 @@ use indicatif::ProgressBar;
 use raftian_bench::cancel::{Cancel, cancel_pair};
 use raftian_bench::lab_engine::{LabEngine, PATIENCE, is_by_hand, unfit};
 use raftian_bench::run::Maker;
-use raftian_check::Verdict;
-use raftian_script::{Scenario, Statement};
-use raftian_sim::{Played, Stopped};
+use raftian_script::{GRAMMAR, Scenario, Statement};
+use raftian_sim::Stopped;
 use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::sim;
+use crate::cmd::sim::chart::Drawing;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
-use crate::keep::KeptAt;
 use crate::output::Output;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
 
+pub(crate) use self::outcome::verdict_of;
+use self::outcome::{Outcome, Tally, report};
 pub(crate) use self::piece::Piece;
 use self::piece::pieces;
 use self::steps::Steps;
-use self::told::{Line, Story};
+use self::told::Story;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,13 +46,16 @@ Examples:
   raftianctl run split_brain --engine processes
   raftianctl run fig8_d --step
   raftianctl run fig8
+  raftianctl run fig8_d --chart svg --to fig8_d.svg
   raftianctl run split_brain --engine processes --slow 10
   raftianctl run fig8_unreliable --seeds 1..100
-  raftianctl run fig7_a --resolved > mine.scenario
+  raftianctl run fig7_a --text > mine.scenario
   raftianctl run mine.scenario --seed 7 --repeat 20 -o json
+  raftianctl sim replay 7 --script | raftianctl run -
+  raftianctl run --grammar
 
 `fig8` is the family of all that begin so. A scenario says what a cluster is, what is done to it, and what must be so; \
-`raftianctl sim script --grammar` tells all that it can say. The simulator plays all of them, in virtual time. Real \
+--grammar prints the page about all that it can say (docs/scenarios.md). The simulator plays all of them, in virtual time. Real \
 processes play most of them, on a lab of their own that is gone at the end: those with steps by hand in virtual time, too, \
 on nodes that are moved by hand, and others in real time, where an expectation has 2 s at least. Exit code 1 if \
 something was not as the scenario says, or the verdict is violated; 2 if it cannot be read, or the engine cannot play it; \
@@ -73,11 +79,14 @@ pub(crate) enum On {
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A file, or the name of a scenario that comes with raftian; `-` is standard input
-    #[arg(value_name = "FILE|NAME", required_unless_present = "list")]
+    #[arg(value_name = "FILE|NAME", required_unless_present_any = ["list", "grammar"])]
     scenario: Option<PathBuf>,
     /// List the scenarios that come with raftian, and the engines that can play them
-    #[arg(long, conflicts_with_all = ["scenario", "seed", "seeds", "repeat", "engine", "step", "logs", "slow", "resolved"])]
+    #[arg(long, conflicts_with_all = ["scenario", "seed", "seeds", "repeat", "engine", "step", "logs", "slow", "resolved", "text", "mutant", "chart"])]
     list: bool,
+    /// Print the grammar of scenarios: all that can be said, with examples
+    #[arg(long, exclusive = true)]
+    grammar: bool,
     /// Stop before every line, show the logs, and go on at Enter
     #[arg(long)]
     step: bool,
@@ -96,9 +105,17 @@ pub(crate) struct Args {
     /// All its times so many times as long, for eyes
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     slow: u32,
+    /// Print the scenario as it was written, and play nothing
+    #[arg(long, conflicts_with_all = ["resolved", "chart"])]
+    text: bool,
     /// Print the scenario with all its settings, and play nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "chart")]
     resolved: bool,
+    /// Plant this bug in the simulated cluster, whatever the scenario says (see `raftianctl sim zoo`)
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<String>,
+    #[command(flatten)]
+    drawing: Drawing,
     /// Play it so many times, each with the next seed
     #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     repeat: u64,
@@ -122,6 +139,7 @@ pub(crate) struct Keeping {
 pub(crate) struct Playing {
     engine: On,
     showing: Showing,
+    drawing: Drawing,
     keeping: Keeping,
     /// What makes the runs.
     maker: Maker,
@@ -137,8 +155,8 @@ impl Playing {
 
     /// One that is drawn, as a nemesis does.
     pub(crate) fn drawn(engine: On, keeping: Keeping) -> Playing {
-        let showing = Showing { logs: false, step: false };
-        Playing { engine, showing, keeping, maker: Maker::Nemesis, keeps_all: true }
+        let showing = Showing { logs: false, step: false, silent: false };
+        Playing { engine, showing, drawing: Drawing::default(), keeping, maker: Maker::Nemesis, keeps_all: true }
     }
 }
 
@@ -147,6 +165,8 @@ impl Playing {
 struct Showing {
     logs: bool,
     step: bool,
+    /// Whether nothing is told while it is played.
+    silent: bool,
 }
 
 impl Showing {
@@ -162,43 +182,11 @@ impl Showing {
     }
 }
 
-/// What came of playing it once.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    /// Its name, or that of its file.
-    scenario: String,
-    /// What it is, in a line.
-    title: String,
-    /// What played it.
-    engine: On,
-    /// The seed of its random numbers.
-    seed: u64,
-    /// Whether all was as it must be.
-    holds: bool,
-    /// The line at which it stopped, if it did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    /// Why it stopped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// The judges' verdict; none where nothing was judged.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<Verdict>,
-    /// How long it was: in virtual milliseconds in the simulator.
-    took_ms: f64,
-    /// The hash of all that happened, in the simulator.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<String>,
-    /// What was done, and when.
-    lines: Vec<Line>,
-    /// Where it is kept, if it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<KeptAt>,
-}
-
 /// Plays one, or lists those there are. The exit code is that of the worst run.
 pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
-    let Some(wanted) = &args.scenario else { return list::list(context).map(|()| 0) };
+    let Some(wanted) = &args.scenario else {
+        return if args.grammar { context.output.document(GRAMMAR) } else { list::list(context) }.map(|()| 0);
+    };
     if args.step && context.output.is_json() {
         return Err(Failure::new(Kind::Usage, "--step shows and asks a person; leave out `-o json`, or --step"));
     }
@@ -212,18 +200,35 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
             format!("a scenario is played with {MOST_SEEDS} seeds at most, one after another"),
         ));
     }
+    if args.engine == On::Processes && args.drawing.is_wanted() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "--chart draws the messages of a simulated run; `raftianctl timeline` draws what real processes did",
+        ));
+    }
     let mut pieces = pieces(context, wanted)?;
+    if args.text {
+        let texts = pieces.iter().map(|piece| piece.text.as_str()).collect::<Vec<_>>();
+        return context.output.document(&texts.join("\n")).map(|()| 0);
+    }
+    if let Some(mutant) = &args.mutant {
+        pieces.iter_mut().for_each(|piece| piece.scenario.mutant = Some(mutant.clone()));
+    }
     if args.slow > 1 {
         pieces.iter_mut().try_for_each(|piece| piece.slow_down(args.slow))?;
     }
     let runs: Vec<Piece> = pieces.iter().flat_map(|piece| seeded(&args, piece)).collect();
-    let showing = Showing { logs: args.logs, step: args.step };
+    if args.drawing.is_wanted() && runs.len() > 1 {
+        return Err(Failure::new(Kind::Usage, "--chart draws one run; name one scenario, and no --seeds or --repeat"));
+    }
+    let showing = Showing { logs: args.logs, step: args.step, silent: args.drawing.is_all() };
     if args.resolved {
         let texts = runs.iter().map(|piece| piece.scenario.resolved().to_string()).collect::<Vec<_>>();
-        return context.output.text(&texts.join("\n")).map(|()| 0);
+        return context.output.document(&texts.join("\n")).map(|()| 0);
     }
     let keeps_all = is_one;
-    let playing = Playing { engine: args.engine, showing, keeping: args.keeping, maker: Maker::Run, keeps_all };
+    let Args { engine, drawing, keeping, .. } = args;
+    let playing = Playing { engine, showing, drawing, keeping, maker: Maker::Run, keeps_all };
     play(context, &playing, runs, interrupt).await
 }
 
@@ -248,7 +253,7 @@ pub(crate) async fn play(
             let mut tally = Tally::default();
             for (place, piece) in runs.iter().enumerate() {
                 apart(&context, place)?;
-                let played = in_simulator(&context, &spinner, piece, playing.showing);
+                let played = in_simulator(&context, &spinner, piece, &playing)?;
                 let outcome = keeping::simulated(&playing, piece, played)?;
                 tally.count(report(&context, &spinner, &outcome)?);
             }
@@ -297,31 +302,6 @@ fn refuse_unfit(context: &Context, pieces: &mut Vec<Piece>) -> Result<(), Failur
     Ok(())
 }
 
-/// How many runs held.
-#[derive(Debug, Default)]
-struct Tally {
-    runs: u64,
-    held: u64,
-    worst: u8,
-}
-
-impl Tally {
-    /// A run ended with this exit code.
-    fn count(&mut self, code: u8) {
-        self.runs += 1;
-        self.held += u64::from(code == 0);
-        self.worst = worse(self.worst, code);
-    }
-
-    /// Says how many there were, if several. The exit code is that of the worst.
-    fn end(self, context: &Context) -> Result<u8, Failure> {
-        if self.runs > 1 && !context.output.is_json() {
-            context.output.text(&format!("\n{} of {} runs hold\n", self.held, self.runs))?;
-        }
-        Ok(self.worst)
-    }
-}
-
 /// The scenario with one seed after another.
 fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
     let (first, count) = match args.seeds {
@@ -335,17 +315,21 @@ fn seeded(args: &Args, piece: &Piece) -> impl Iterator<Item = Piece> + use<> {
     })
 }
 
-/// The worse of two exit codes: failed, unknown, held.
-fn worse(one: u8, other: u8) -> u8 {
-    if one == 1 || other == 1 { 1 } else { one.max(other) }
-}
-
-fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing: Showing) -> Outcome {
-    let logs = showing.shows_logs(&piece.scenario);
-    let mut story = Story::begin(context.output, spinner, piece, "in the simulator", logs, showing.steps(true));
+fn in_simulator(
+    context: &Context,
+    spinner: &ProgressBar,
+    piece: &Piece,
+    playing: &Playing,
+) -> Result<Outcome, Failure> {
+    let showing = playing.showing;
+    let mut story = Story::begin(context.output, spinner, piece, "in the simulator", showing, showing.steps(true));
     let played = raftian_sim::play_watched(&piece.scenario, &mut story);
     let line = played.stopped.as_ref().map(Stopped::line);
-    Outcome {
+    let invariant = match &played.stopped {
+        Some(Stopped::Broken { violation, .. }) => Some(violation.invariant.name()),
+        _ => None,
+    };
+    Ok(Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
         engine: On::Sim,
@@ -355,22 +339,13 @@ fn in_simulator(context: &Context, spinner: &ProgressBar, piece: &Piece, showing
         why: played.stopped.as_ref().map(Stopped::to_string),
         verdict: verdict_of(&piece.scenario, &played),
         took_ms: played.virtual_us as f64 / 1e3,
+        invariant,
         hash: Some(format!("{:016x}", played.hash)),
+        events: Some(played.events),
+        chart: playing.drawing.draw(context, &played.journal)?,
         lines: story.end(),
         run: None,
-    }
-}
-
-/// What the judges say of a scenario that was played in the simulator; none where it does not ask them.
-pub(crate) fn verdict_of(scenario: &Scenario, played: &Played) -> Option<Verdict> {
-    let is_broken = matches!(played.stopped, Some(Stopped::Broken { .. }));
-    let is_judged = scenario.steps.iter().any(|step| step.statement == Statement::Finish);
-    match (&played.stopped, played.undecided) {
-        _ if is_broken => Some(Verdict::Violated),
-        (None, true) => Some(Verdict::Unknown),
-        (None, false) if is_judged => Some(Verdict::Valid),
-        _ => None,
-    }
+    })
 }
 
 async fn on_processes(
@@ -385,8 +360,8 @@ async fn on_processes(
         true => format!("on {nodes} of a lab of its own, moved by hand"),
         false => format!("on {nodes} of a lab of its own; an expectation has {} s at least", PATIENCE.as_secs()),
     };
-    let logs = playing.showing.shows_logs(&piece.scenario);
-    let mut story = Story::begin(context.output, spinner, piece, &place, logs, playing.showing.steps(false));
+    let showing = playing.showing;
+    let mut story = Story::begin(context.output, spinner, piece, &place, showing, showing.steps(false));
     spinner.set_message("starting the lab");
     let mut kept = keeping::begin(playing, piece)?;
     let played = with_lab(context, "run", spinner, async |lab| {
@@ -414,33 +389,15 @@ async fn on_processes(
         why: stopped.as_ref().map(ToString::to_string),
         verdict: ending.as_ref().map(|ending| ending.verdict),
         took_ms,
+        invariant: None,
         hash: None,
+        events: None,
+        chart: None,
         lines: story.end(),
         run: None,
     };
     keeping::end(kept, &mut outcome, ending)?;
     Ok(outcome)
-}
-
-/// Says what came of it. The exit code.
-fn report(context: &Context, spinner: &ProgressBar, outcome: &Outcome) -> Result<u8, Failure> {
-    spinner.suspend(|| context.output.data(outcome, summary))?;
-    Ok(match (outcome.holds, outcome.verdict) {
-        (false, _) => Verdict::Violated.exit_code(),
-        (true, verdict) => verdict.map_or(0, Verdict::exit_code),
-    })
-}
-
-fn summary(outcome: &Outcome) -> String {
-    let Outcome { engine, why, verdict, took_ms, run, .. } = outcome;
-    let time = if *engine == On::Sim { " of virtual time" } else { "" };
-    let mut text = match (why, verdict) {
-        (Some(why), _) => format!("It does not hold: {why}\n"),
-        (None, Some(verdict)) => format!("It holds, in {:.1} s{time}; verdict {verdict}\n", took_ms / 1e3),
-        (None, None) => format!("It holds, in {:.1} s{time}; nothing was judged\n", took_ms / 1e3),
-    };
-    text.extend(run.as_ref().map(|run| format!("Kept as run {}\n", run.words())));
-    text
 }
 
 #[cfg(test)]
@@ -450,10 +407,5 @@ mod tests {
     #[test]
     fn the_help_says_how_long_an_expectation_has() {
         assert!(EXAMPLES.contains(&format!("an expectation has {} s at least", PATIENCE.as_secs())));
-    }
-
-    #[test]
-    fn what_failed_is_worse_than_what_is_unknown() {
-        assert_eq!((worse(0, 3), worse(3, 1), worse(1, 0), worse(0, 0)), (3, 1, 1, 0));
     }
 }

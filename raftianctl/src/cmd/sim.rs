@@ -2,12 +2,10 @@
 //!
 //! Deliberately absent: what a run is, what is checked, and how it is drawn, which the simulator knows.
 
-mod chart;
-mod figure;
+pub(crate) mod chart;
 mod peers;
 mod replay;
 mod run;
-pub(crate) mod script;
 mod zoo;
 
 use std::panic;
@@ -26,13 +24,11 @@ use crate::interrupt::Interrupt;
 #[command(after_help = "\
 Examples:
   raftianctl sim run --seeds 1..1000
-  raftianctl sim figure fig8_d
   raftianctl sim replay 7 --chart text --steps 1..200
-  raftianctl sim script --grammar
   raftianctl sim peers
 
-A cluster, and what happens to it, is text: `sim script FILE` plays it, and `sim script --grammar` (docs/scenarios.md) \
-tells all that it can say.")]
+A cluster, and what happens to it, is text: `raftianctl run FILE` plays it, and `raftianctl run --grammar` \
+(docs/scenarios.md) tells all that it can say.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -43,8 +39,6 @@ pub(crate) struct Args {
 enum Verb {
     Run(run::Args),
     Replay(replay::Args),
-    Script(script::Args),
-    Figure(figure::Args),
     Peers(peers::Args),
     Zoo(zoo::Args),
 }
@@ -55,8 +49,6 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     match args.verb {
         Verb::Run(args) => aside(interrupt, true, move |stop| run::run(&context, &args, stop)).await,
         Verb::Replay(args) => aside(interrupt, false, move |_| replay::run(&context, &args)).await,
-        Verb::Script(args) => aside(interrupt, false, move |_| script::run(&context, &args)).await,
-        Verb::Figure(args) => aside(interrupt, false, move |_| figure::run(&context, &args)).await,
         Verb::Peers(args) => aside(interrupt, false, move |_| peers::run(&context, &args)).await,
         Verb::Zoo(args) => zoo::run(&context, args, interrupt).await,
     }

@@ -27,10 +27,14 @@ CPU is in percent of one core over about the last second, and with MEMORY the su
 frames per second of the game beside a server, over the last second. LOG is the last index, SNAPSHOT the last that a \
 snapshot stands for. DIGEST stands for the applied state: equal digests, equal states. A pre-candidate asks the others \
 whether they would vote for it before it raises its term, so that a node which was cut off deposes nobody. Of a node that does not answer \
-the table shows what it last said, and in ROLE what it was.";
+the table shows what it last said, and in ROLE what it was. A leader that \
+hears no quorum cannot commit, and ROLE says so. A terminal that is too narrow for all columns shows the most important ones.";
 
 /// Characters of a digest that are shown: enough to tell states apart by eye.
 const DIGEST_CHARS: usize = 8;
+
+/// The columns that a narrow terminal does without, the first of them first.
+const EXPENDABLE: [&str; 7] = ["MEMORY", "CPU %", "DIGEST", "PORT", "SNAPSHOT", "LEADER", "LOG"];
 
 /// Where frames per second stand in the table, where there are any: before the cost.
 const FPS_COLUMN: usize = 9;
@@ -53,7 +57,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let output = context.output;
     let Some(interval) = args.watch else {
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-        return output.report(&status, |status| page(status, output.colour()));
+        return output.report(&status, |status| page(status, output.colour(), output.columns()));
     };
     let redraws = io::stdout().is_terminal() && !output.is_json();
     let mut tick = tokio::time::interval(interval);
@@ -62,7 +66,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         tick.tick().await;
         let status = daemon.ask(async |lab: Http| lab.status().await).await?;
         output.report(&status, |status| {
-            let page = page(status, output.colour());
+            let page = page(status, output.colour(), output.columns());
             match redraws {
                 true => redrawn(&page),
                 false => format!("{page}\n"),
@@ -77,7 +81,7 @@ fn redrawn(page: &str) -> String {
     format!("\x1b[H{}\x1b[K\x1b[J\n", lines.join("\x1b[K\n"))
 }
 
-fn page(status: &LabStatus, colour: bool) -> String {
+fn page(status: &LabStatus, colour: bool, columns: Option<usize>) -> String {
     let mut page = headline(status);
     page.push('\n');
     if let Some(reason) = status.reasons.first() {
@@ -86,7 +90,7 @@ fn page(status: &LabStatus, colour: bool) -> String {
     if status.nodes.is_empty() {
         return page;
     }
-    page.push_str(&table(status).render(colour));
+    page.push_str(&table(status).fitting(columns, &EXPENDABLE).render(colour));
     for reason in status.reasons.iter().skip(1) {
         page.push_str(&format!("{}\n", advice::said(reason)));
     }
@@ -181,7 +185,10 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
     let mut row = vec![Cell::painted(node.node.to_string(), name_paint), Cell::painted(state, paint)];
     match known(node) {
         Some(server) => {
-            let role = role(node.standing, server.role);
+            let role = match role(node.standing, server.role) {
+                "leader" if node.server.is_some() && !leads => "leader, no quorum",
+                role => role,
+            };
             row.push(match node.server {
                 Some(_) => Cell::painted(role, name_paint),
                 None => Cell::painted(format!("was {role}"), Paint::Dim),

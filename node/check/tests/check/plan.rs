@@ -127,5 +127,14 @@ fn unknown() -> Outcome {
 
 fn replica(node: NodeId, entries: &[Entry], digest: Digest) -> ReplicaLog {
     let end = entries.len() as u64;
-    ReplicaLog { node, commit_index: end, applied_index: end, digest, entries: entries.to_vec(), is_partial: false }
+    ReplicaLog {
+        node,
+        commit_index: end,
+        applied_index: end,
+        digest,
+        entries: entries.to_vec(),
+        discarded: 0,
+        earlier: Vec::new(),
+        is_partial: false,
+    }
 }

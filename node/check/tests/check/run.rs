@@ -64,6 +64,8 @@ pub(crate) fn replica(app: AppKind, node: u16, log: &[Entry], applied: usize) ->
         applied_index: applied as u64,
         digest: digest(app, &log[..applied]),
         entries: log.to_vec(),
+        discarded: 0,
+        earlier: Vec::new(),
         is_partial: false,
     }
 }

@@ -1,7 +1,7 @@
 //! Runs that began on servers whose first entries a snapshot had replaced.
 
-use raftian_check::apps::{AppKind, Digest, Entry, Machine, Snapshot};
-use raftian_check::{Invariant, Operation, Outcome, ReplicaLog, Report, Verdict, judge_after};
+use raftian_check::apps::{AppKind, Configuration, Digest, Entry, Machine, Payload, Snapshot};
+use raftian_check::{Invariant, LogPart, Operation, Outcome, ReplicaLog, Report, Verdict, judge_after};
 
 use crate::run::{Run, command, json, noop, ok};
 
@@ -97,4 +97,50 @@ fn a_gap_after_the_snapshot_or_another_snapshot_decides_nothing_good() {
     let none: Vec<ReplicaLog> = Vec::new();
     let report = judge_after(Some(&snapshot()), &history(), &none, &run().setup);
     assert_eq!(report.verdict, Verdict::Unknown);
+}
+
+/// n1 and n2 discarded entries before they were read, each others; n3 has none left.
+fn with_gaps() -> Run {
+    let mut run = Run::new(AppKind::Kv, history(), &log());
+    for (replica, parted) in run.replicas.iter_mut().zip([2, 4]) {
+        let mut after = replica.entries.split_off(parted);
+        after.remove(0);
+        replica.earlier.push(LogPart(std::mem::replace(&mut replica.entries, after)));
+    }
+    let (node, ahead) = (run.replicas[2].node, run.replicas[0].clone());
+    run.replicas[2] = ReplicaLog { node, discarded: 6, entries: Vec::new(), earlier: Vec::new(), ..ahead };
+    run
+}
+
+#[test]
+fn logs_with_gaps_are_judged_together_if_one_has_what_another_lacks() {
+    let report = with_gaps().judge();
+    assert_eq!((report.verdict, report.counts.committed), (Verdict::Valid, 6), "{report}");
+    assert!(report.linearizability.is_some(), "a majority shows that nothing follows");
+}
+
+#[test]
+fn what_differs_before_a_gap_is_found() {
+    let mut run = with_gaps();
+    run.replicas[0].earlier[0].0[1].term = 2;
+    run.finds(&[Invariant::StateMachineSafety, Invariant::TermOrder]);
+    let mut run = with_gaps();
+    run.replicas[1].earlier[0].0.remove(1);
+    assert!(run.judge().findings_by_invariant.contains_key(&Invariant::LogShape));
+}
+
+#[test]
+fn the_quorum_of_the_last_configuration_shows_that_nothing_follows() {
+    let mut run = Run::new(AppKind::Kv, history(), &log());
+    let alone = Configuration::new(run.setup.nodes[..1].iter().copied()).unwrap();
+    for replica in &mut run.replicas {
+        if let Some(entry) = replica.entries.get_mut(4) {
+            entry.payload = Payload::Configuration(alone.clone().into());
+        }
+    }
+    // The others were removed, and read in part.
+    run.replicas[1..].iter_mut().for_each(|replica| replica.is_partial = true);
+    assert!(run.finds(&[]).linearizability.is_some());
+    run.replicas[0].is_partial = true;
+    assert!(run.finds(&[]).linearizability.is_none());
 }

@@ -58,7 +58,7 @@ enum Length {
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The experiments; all of them if none is named (see `raftianctl bench list`)
-    #[arg(value_name = "ID", conflicts_with = "resume")]
+    #[arg(value_name = "EXPERIMENT", conflicts_with = "resume")]
     ids: Vec<ExperimentId>,
     /// quick (all experiments in three minutes) or paper (trials as long as the original paper's: hours)
     #[arg(

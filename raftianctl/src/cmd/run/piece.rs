@@ -7,8 +7,8 @@ use std::path::Path;
 use raftian_bench::run::spelt;
 use raftian_script::{FIGURES, Figure, Scenario, nearest};
 
+use super::file;
 use crate::cli::Context;
-use crate::cmd::sim::script;
 use crate::failure::{Failure, Kind};
 
 /// What is played: its name, what it says, and as what it was read.
@@ -55,7 +55,7 @@ pub(super) fn pieces(context: &Context, wanted: &Path) -> Result<Vec<Piece>, Fai
         let hint = near.map_or("see `raftianctl run --list`".to_owned(), |near| format!("did you mean `{near}`?"));
         return Err(Failure::new(Kind::Usage, format!("there is no scenario and no file `{name}`; {hint}")));
     }
-    let (text, scenario) = script::scenario(context, wanted)?;
+    let (text, scenario) = file::scenario(context, wanted)?;
     let name = if name == "-" { "standard input".to_owned() } else { name };
     Ok(vec![Piece { name, text, scenario }])
 }

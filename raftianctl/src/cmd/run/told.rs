@@ -9,11 +9,11 @@ use raftian_bench::run::spelt;
 use raftian_script::{Moment, News, NodeView, Statement, Watch};
 use serde::Serialize;
 
-use super::Piece;
 use super::grid::{LEGEND, grid};
 use super::steps::Steps;
-use crate::cmd::sim::script::wrapped;
+use super::{Piece, Showing};
 use crate::output::{Output, Paint};
+use crate::words::wrapped;
 
 /// Until this, in microseconds, nobody is told what a line waits for.
 const SILENCE_US: u64 = 1_000_000;
@@ -46,26 +46,33 @@ pub(super) struct Story<'a> {
     shown: Option<Vec<NodeView>>,
     /// What asks before each line, if something does.
     steps: Option<Steps>,
+    /// Whether nobody reads it while it is played.
+    is_silent: bool,
 }
 
 impl<'a> Story<'a> {
-    /// Tells what is about to be played, and where. The logs are shown where they change if `shows_logs`, and what `steps`
-    /// is asked before each line.
+    /// Tells what is about to be played, and where; `steps` is asked before each line.
     pub(super) fn begin(
         output: Output,
         spinner: &'a ProgressBar,
         piece: &'a Piece,
         place: &str,
-        shows_logs: bool,
+        showing: Showing,
         steps: Option<Steps>,
     ) -> Story<'a> {
-        let shown = (shows_logs && !output.is_json()).then(Vec::new);
-        let story = Story { output, spinner, piece, lines: Vec::new(), has_waited: false, shown, steps };
+        let is_silent = showing.silent || output.is_json();
+        let shown = (showing.shows_logs(&piece.scenario) && !is_silent).then(Vec::new);
+        let story = Story { output, spinner, piece, lines: Vec::new(), has_waited: false, shown, steps, is_silent };
         let scenario = &piece.scenario;
         let title = if scenario.title.is_empty() { &piece.name } else { &scenario.title };
         story.say(&wrapped(title, 80));
         if !scenario.see.is_empty() {
             story.say(&story.dimmed(&wrapped(&scenario.see, 80)));
+        }
+        for (label, part) in [("Source", &scenario.source), ("Differs", &scenario.differs)] {
+            if !part.is_empty() {
+                story.say(&story.dimmed(&wrapped(&format!("{label}: {part}"), 80)));
+            }
         }
         story.say(&format!("{place}, seed {}\n", scenario.seed));
         if story.shown.is_some() {
@@ -87,7 +94,7 @@ impl<'a> Story<'a> {
                     self.show(moment.nodes);
                 }
                 if let Some(comment) = comment(&self.piece.text, first.line) {
-                    self.say(&format!("\n{}", self.dimmed(&wrapped(&spelt(&comment), 80))));
+                    self.say(&format!("\n{}", self.sentence(&comment)));
                 }
                 if let Some(steps) = self.steps.as_mut().filter(|_| !is_preset) {
                     self.spinner.suspend(|| steps.ask(&text));
@@ -131,6 +138,14 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// What a comment says; that of a step that matters has a mark.
+    fn sentence(&self, comment: &str) -> String {
+        match comment.strip_prefix("! ") {
+            Some(key) => Paint::Good.apply(&wrapped(&format!("▶ {}", spelt(key)), 80), self.output.colour()),
+            None => self.dimmed(&wrapped(&spelt(comment), 80)),
+        }
+    }
+
     fn dimmed(&self, text: &str) -> String {
         text.lines().map(|line| format!("{}\n", Paint::Dim.apply(line, self.output.colour()))).collect()
     }
@@ -146,7 +161,7 @@ impl<'a> Story<'a> {
 
     /// To people only, as lines of their own; a reader that has gone changes nothing of what is played.
     fn say(&self, text: &str) {
-        if !self.output.is_json() {
+        if !self.is_silent {
             let end = if text.ends_with('\n') && !text.is_empty() { "" } else { "\n" };
             self.spinner.suspend(|| drop(self.output.text(&format!("{text}{end}"))));
         }

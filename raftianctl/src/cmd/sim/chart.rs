@@ -21,7 +21,7 @@ enum Form {
 }
 
 /// The message-sequence chart that is wanted.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Drawing {
     /// Draw a message-sequence chart: text or svg
     #[arg(long, value_name = "FORM", value_enum, hide_possible_values = true)]
@@ -60,6 +60,11 @@ impl Drawing {
     /// Whether there is one.
     pub(crate) fn is_wanted(&self) -> bool {
         self.chart.is_some()
+    }
+
+    /// Whether it takes the place of what is otherwise on standard output.
+    pub(crate) fn is_all(&self) -> bool {
+        self.chart.is_some() && self.to.is_none()
     }
 }
 

@@ -6,18 +6,18 @@
 use raftian_script::{Figure, PEERS, nearest, peers_page};
 use serde::Serialize;
 
-use super::script::wrapped;
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
 use crate::output::Paint;
 use crate::table::{Align, Cell, Table};
+use crate::words::wrapped;
 
 const EXAMPLES: &str = "\
 Examples:
   raftianctl sim peers
   raftianctl sim peers etcd
   raftianctl sim peers toydb__append_pipeline
-  raftianctl sim figure toydb__append_pipeline --chart text
+  raftianctl run toydb__append_pipeline --chart text
 
 A situation holds if this core does what its source expects; if it differs, the reason stands below the table. Either \
 way it passes if all is as its scenario says. Exit code 1 if one fails. docs/peers.md is the page about all of them.";
@@ -59,7 +59,7 @@ struct Situation {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let output = context.output;
     if args.markdown {
-        return output.text(&peers_page()).map(|()| 0);
+        return output.document(&peers_page()).map(|()| 0);
     }
     let prefix = args.name.as_deref().unwrap_or_default();
     let wanted = PEERS.iter().filter(|figure| figure.name.starts_with(prefix));

@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     let settings = settings(args.mutant.as_deref())?;
     let schedule = draw(args.seed);
     if args.script {
-        return context.output.text(&Scenario::of(&schedule, settings.mutant_name()).to_string()).map(|()| 0);
+        return context.output.document(&Scenario::of(&schedule, settings.mutant_name()).to_string()).map(|()| 0);
     }
     hush(&settings);
     let (report, journal) = watch(&schedule, &settings);

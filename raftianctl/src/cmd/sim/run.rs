@@ -30,14 +30,15 @@ const EXAMPLES: &str = "\
 Examples:
   raftianctl sim run
   raftianctl sim run --seeds 1..10000 --jobs 4
+  raftianctl sim run --seeds 1..10000 --coverage
   raftianctl sim run --seeds 17 -o json
 
 A seed draws a cluster, its clients, and everything that goes wrong; then a core is healed and must come to life. \
 The verdict is the last line. Exit code 1 if an invariant was broken: then the shortest script found is printed, for \
-`raftianctl sim script FILE`. Exit code 3 if none was, but some histories were too hard to judge: whether they are \
+`raftianctl run FILE`. Exit code 3 if none was, but some histories were too hard to judge: whether they are \
 linearizable is unknown; -o json names their seeds. The same seeds are too hard on every machine.
 
-What is acknowledged are commands and reads, and reads commit nothing. A transition is a server's role, a kind of \
+With --coverage it says what the seeds reached. What is acknowledged are commands and reads, and reads commit nothing. A transition is a server's role, a kind of \
 message, and what the message did to it: so many different ones were seen. A branch is something rare that a run should \
 have met, such as a crash at the very moment a sync is done; those that no seed met are named. So are the rules of the \
 consensus core that no server followed, but for those that only a broken server would call for. A fault takes effect when \
@@ -68,6 +69,9 @@ pub(crate) struct Args {
     /// Plant this bug (see `raftianctl sim zoo`)
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
+    /// Show what was reached how often: messages, rare branches, rules of the core, faults
+    #[arg(long)]
+    coverage: bool,
     /// How many threads share the seeds
     #[arg(short, long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
@@ -116,7 +120,7 @@ pub(crate) fn run(context: &Context, args: &Args, stop: &AtomicBool) -> Result<u
     let done = tally.seeds;
     let hunt = Hunt { seeds: args.seeds, settings, tally, took, script };
     let output = context.output;
-    output.data(&hunt.json(), |_| hunt.tell(output.colour()))?;
+    output.data(&hunt.json(), |_| hunt.tell(args.coverage, output.colour()))?;
     match was_stopped {
         true => Err(Failure::new(Kind::Interrupted, format!("interrupted after {done} of {count} seeds"))),
         false => Ok(hunt.verdict().exit_code()),
@@ -214,17 +218,19 @@ impl Hunt {
         counted.filter(|(.., count)| *count > 0).collect()
     }
 
-    fn tell(&self, colour: bool) -> String {
+    fn tell(&self, coverage: bool, colour: bool) -> String {
         let Hunt { tally, script, .. } = self;
-        let mut text = self.reached(colour);
-        text.push_str(&self.sums());
+        let mut text = if coverage { format!("{}{}", self.reached(colour), self.sums()) } else { String::new() };
+        text.push_str(&self.idle_faults());
         if let (Some(script), Some((seed, violation))) = (script, tally.violations.first()) {
             let Script { actions, of, text: scenario } = script;
             let invariant = violation.invariant;
             let size = format!("{actions} of {of} actions of seed {seed}, draws {DRAWS}");
             text.push_str(&format!("\nThe shortest script found that breaks {invariant} ({size}):\n\n{scenario}"));
         }
-        text.push('\n');
+        if !text.is_empty() {
+            text.push('\n');
+        }
         for (seed, violation) in tally.violations.iter().take(TOLD) {
             text.push_str(&Paint::Bad.apply(&format!("seed {seed} of draws {DRAWS}: {violation}"), colour));
             text.push('\n');
@@ -257,13 +263,12 @@ impl Hunt {
              transitions  {} of role × message × outcome\n\
              branches     {rare}\n\
              rules        {}\n\
-             faults       {}\n{}",
+             faults       {}\n",
             tally.committed,
             tally.acknowledged,
             tally.coverage.distinct(),
             self.rules(),
-            self.faults(),
-            self.idle_faults()
+            self.faults()
         )
     }
 
@@ -440,7 +445,7 @@ mod tests {
             let told = hunt.json();
             assert_eq!((hunt.verdict().exit_code(), told["verdict"].as_str()), (code, Some(verdict)));
             assert_eq!(told["undecided"], Value::from(hunt.tally.undecided.clone()));
-            let last = hunt.tell(false).lines().last().unwrap().to_owned();
+            let last = hunt.tell(false, false).lines().last().unwrap().to_owned();
             assert!(last.starts_with(summary), "{last}");
         }
     }

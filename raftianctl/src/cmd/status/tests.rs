@@ -98,7 +98,7 @@ n10   killed                                                                    
 f1: partition n1 | n2 for 3 s, 6.2 s left
 players (number:hp, on n2): 1:70 2:100
 ";
-    assert_eq!(page(&status(), false), expected);
+    assert_eq!(page(&status(), false, None), expected);
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn what_a_dead_node_last_said_is_shown_as_old() {
     let mut status = status();
     status.nodes[0].last = node(1, NodeState::Running).server;
     status.nodes[0].last.as_mut().unwrap().snapshot_index = 9;
-    let plain = page(&status, false);
+    let plain = page(&status, false, None);
     assert!(plain.contains("\nn1    failed   was follower     3  n2          14       14   14         9  3fa9c1d2"));
-    assert!(page(&status, true).contains("\x1b[2mwas follower\x1b[0m"), "{plain}");
+    assert!(page(&status, true, None).contains("\x1b[2mwas follower\x1b[0m"), "{plain}");
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_rate_that_nobody_knows_yet_is_not_zero() {
     let mut status = status();
     status.nodes[1].usage = Some(usage(None));
     status.daemon.cpu_percent = None;
-    let page = page(&status, false);
+    let page = page(&status, false, None);
     assert!(page.contains("(daemon: process 99, 12.0 MB)") && page.contains("  3fa9c1d2      –  8.1 MB"), "{page}");
 }
 
@@ -134,7 +134,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
     let columns = |page: &str| -> Vec<Vec<String>> {
         page.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
     };
-    let fresh = page(&status, false);
+    let fresh = page(&status, false, None);
     assert_eq!(columns(&fresh)[4][8..11], ["3fa9c1d2", "–", "1.2"], "{fresh}");
     let game = GameReport {
         scene: Scene::Attack,
@@ -147,7 +147,7 @@ fn frames_per_second_are_shown_where_there_is_a_game() {
         order_us_p50: None,
     };
     status.nodes[1].server.as_mut().unwrap().game = Some(game);
-    let page = page(&status, false);
+    let page = page(&status, false, None);
     let lines = columns(&page);
     assert_eq!(lines[2][8..11], ["DIGEST", "FPS", "CPU"], "{page}");
     assert_eq!(lines[4][8..11], ["3fa9c1d2", "60", "1.2"], "{page}");
@@ -161,7 +161,7 @@ fn a_column_shows_snapshots_and_a_role_who_leaves() {
     status.nodes[1].server.as_mut().unwrap().snapshot_index = 9;
     status.nodes[2] = node(10, NodeState::Running);
     status.nodes[2].standing = Some(Standing::Leaving);
-    let page = page(&status, false);
+    let page = page(&status, false, None);
     assert!(page.contains("  LOG  SNAPSHOT  DIGEST") && page.contains("  14         9  3fa9c1d2"), "{page}");
     assert!(page.contains("n10   running  leaving"), "{page}");
 }
@@ -170,7 +170,7 @@ fn a_column_shows_snapshots_and_a_role_who_leaves() {
 fn a_store_is_told_by_its_size() {
     let mut status = LabStatus { app: Some(AppKind::Kv), ..status() };
     status.nodes[1].server.as_mut().unwrap().state = json!({ "keys": 3, "bytes": 2_048 });
-    assert!(page(&status, false).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
+    assert!(page(&status, false, None).ends_with("store (on n2): 3 keys, 2.0 kB\n"));
 }
 
 #[test]
@@ -182,5 +182,5 @@ fn a_page_is_redrawn_over_a_longer_one() {
 fn a_lab_without_nodes_says_so() {
     let reasons = vec![Note::new("no leader: this lab has no nodes yet").hint(Hint::Start)];
     let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], reasons, ..status() };
-    assert!(page(&empty, false).ends_with("\nno leader: this lab has no nodes yet; `raftianctl start`\n"));
+    assert!(page(&empty, false, None).ends_with("\nno leader: this lab has no nodes yet; `raftianctl start`\n"));
 }
