@@ -6,6 +6,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod disk;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod fault;

@@ -102,6 +102,7 @@ fn concerned(what: &Happening) -> BTreeSet<NodeId> {
         | Happening::NodeResumed { node }
         | Happening::Raft { node, .. }
         | Happening::Host { node, .. }
+        | Happening::Damaged { node, .. }
         | Happening::MemberChanging { node, .. } => [*node].into(),
         Happening::Acted { resolved, .. } | Happening::Transferring { resolved } => resolved.nodes.clone(),
         Happening::Diverged { divergence } => [divergence.one, divergence.other].into(),
