@@ -156,10 +156,14 @@ impl Following {
     }
 }
 
-/// The thread may be at a page; what it reads from now on is kept no more.
+/// What is read from now on is kept no more, so that files can be sealed.
 impl Drop for Following {
     fn drop(&mut self) {
         self.logs.lock().files = None;
+        self.reading.0.cancel();
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.join();
+        }
     }
 }
 

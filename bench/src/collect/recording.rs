@@ -17,6 +17,7 @@ use raftian_rpc::folder::LabFolder;
 use raftian_rpc::secret::Secret;
 use raftian_rpc::{NodeId, connect, files, record};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::cancel::Cancel;
@@ -59,7 +60,7 @@ impl Recording {
         while !cancel.is_cancelled() {
             let addresses = news.borrow_and_update().addresses.clone();
             for (node, address) in addresses {
-                if !self.nodes.contains_key(&node) && self.switch(address, true).await {
+                if !self.nodes.contains_key(&node) && switch(address, &self.secret, true).await {
                     self.open(node);
                 }
             }
@@ -70,24 +71,19 @@ impl Recording {
             }
         }
         let addresses = news.borrow().addresses.clone();
+        let mut ending: JoinSet<()> = JoinSet::new();
         for (node, address) in addresses {
-            if !self.switch(address, false).await {
-                // Where the node does not run, it records no more when there is no file.
-                let _ = fs::remove_file(self.file_of(node));
-            }
+            let (secret, file) = (self.secret.clone(), self.file_of(node));
+            ending.spawn(async move {
+                if !switch(address, &secret, false).await {
+                    // Where the node does not run, it records no more when there is no file.
+                    let _ = fs::remove_file(file);
+                }
+            });
         }
+        while ending.join_next().await.is_some() {}
         self.copy();
         self.error.map_or(Ok(()), Err)
-    }
-
-    /// Whether the node records anew, or no more.
-    async fn switch(&self, address: SocketAddr, on: bool) -> bool {
-        let Ok(client) = connect::http(address, &self.secret, PATIENCE) else { return false };
-        let asked = async {
-            client.record(false).await?;
-            if on { client.record(true).await } else { Ok(()) }
-        };
-        timeout(PATIENCE, asked).await.is_ok_and(|answer| answer.is_ok())
     }
 
     fn file_of(&self, node: NodeId) -> PathBuf {
@@ -113,4 +109,14 @@ impl Recording {
     fn note(&mut self, error: io::Error) {
         self.error.get_or_insert(error);
     }
+}
+
+/// Whether the node records anew, or no more.
+async fn switch(address: SocketAddr, secret: &Secret, on: bool) -> bool {
+    let Ok(client) = connect::http(address, secret, PATIENCE) else { return false };
+    let asked = async {
+        client.record(false).await?;
+        if on { client.record(true).await } else { Ok(()) }
+    };
+    timeout(PATIENCE, asked).await.is_ok_and(|answer| answer.is_ok())
 }

@@ -313,7 +313,7 @@ fn refuse_unfit(context: &Context, pieces: &mut Vec<Piece>) -> Result<(), Failur
 fn refuse_unrecorded(engine: On, pieces: &[Piece]) -> Result<(), Failure> {
     let why = match engine {
         On::Sim => {
-            "the simulator records no messages: `raftianctl sim script` draws them; leave out --record".to_owned()
+            "the simulator records no messages: `raftianctl run --chart svg` draws them; leave out --record".to_owned()
         }
         On::Processes => match pieces.iter().find(|piece| is_by_hand(&piece.scenario)) {
             Some(piece) => format!("{} moves nodes by hand, which record no messages; leave out --record", piece.name),
