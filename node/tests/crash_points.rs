@@ -35,6 +35,16 @@ fn ask(cluster: &Cluster, node: NodeId, client: &str) {
     tokio::spawn(async move { client.submit(command, Some(60_000), None).await });
 }
 
+/// Has an entry committed that a follower has acknowledged, so that all that it wrote before is synced.
+async fn acknowledged(cluster: &Cluster, leader: NodeId, follower: NodeId) {
+    let index = cluster.attack(leader, "first", 1).await.unwrap().index;
+    let is_known = |all: &[NodeStatus]| {
+        let peers = all.iter().flat_map(|status| &status.peers);
+        peers.filter(|peer| peer.node == follower).any(|peer| peer.match_index >= index)
+    };
+    cluster.wait_until("an acknowledgement", is_known).await;
+}
+
 /// Waits until a node has crashed at this point, by its first fault: the index that it says, and what it said before.
 async fn crashed(cluster: &mut Cluster, node: NodeId, point: CrashPoint) -> (Index, Vec<NodeNotice>) {
     let (code, said) = cluster.gone(node).await;
@@ -76,10 +86,9 @@ async fn a_follower_that_crashes_after_its_append_still_has_it_and_had_not_ackno
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.leader().await;
     let follower = cluster.follower().await;
-    let before = cluster.attack(leader, "a", 1).await.unwrap().index;
-    cluster.agree(before).await;
+    acknowledged(&cluster, leader, follower).await;
     cluster.set_inside(follower, &[crash(CrashPoint::AfterAppend)]).await;
-    let last = cluster.attack(leader, "a", 2).await.unwrap().index;
+    let last = cluster.attack(leader, "a", 1).await.unwrap().index;
     let (index, _) = crashed(&mut cluster, follower, CrashPoint::AfterAppend).await;
     assert_eq!(index, last);
     let peers = cluster.status(leader).await.peers;
@@ -116,6 +125,7 @@ async fn a_vote_outlives_a_crash_right_after_it() {
     let leader = cluster.leader().await;
     let voter = cluster.follower().await;
     let term = cluster.status(leader).await.term;
+    acknowledged(&cluster, leader, voter).await;
     cluster.set_inside(voter, &[crash(CrashPoint::AfterVote)]).await;
     cluster.kill(leader);
     let (_, said) = crashed(&mut cluster, voter, CrashPoint::AfterVote).await;
