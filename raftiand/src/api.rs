@@ -11,9 +11,9 @@ use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
     ActReport, ActRequest, ClearReport, DamageReport, DamageRequest, Event, Fault, FaultId, FaultReport, FaultRequest,
-    Hello, LabServer, LabStatus, LogReport, MemberReport, MemberRequest, NodeFaultRequest, PartitionRequest, Question,
-    Resolution, SnapshotReport, SnapshotRequest, StartReport, StartRequest, StopReport, TransferReport,
-    TransferRequest, WaitReport, WhyReport,
+    Hello, LabServer, LabStatus, LogReport, MemberReport, MemberRequest, NetworkRequest, NodeFaultRequest,
+    PartitionRequest, Question, Resolution, SnapshotReport, SnapshotRequest, StartReport, StartRequest, StopReport,
+    TransferReport, TransferRequest, WaitReport, WhyReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -72,6 +72,10 @@ impl LabServer for Api {
 
     async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport> {
         Ok(self.lab.carry_out(|lab| async move { lab.fault_add(request).await }).await?)
+    }
+
+    async fn network(&self, request: NetworkRequest) -> RpcResult<FaultReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.network(request).await }).await?)
     }
 
     async fn node_fault_add(&self, request: NodeFaultRequest) -> RpcResult<FaultReport> {

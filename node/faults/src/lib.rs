@@ -18,6 +18,7 @@ mod damage;
 mod effect;
 mod filter;
 mod node_effect;
+mod profile;
 pub mod proof;
 
 pub use crash_point::CrashPoint;
@@ -25,3 +26,4 @@ pub use damage::{Damage, DamagedPart};
 pub use effect::{Effect, InvalidEffect, MAX_DELAY_MS};
 pub use filter::{Filter, Link, Rule, Verdict};
 pub use node_effect::{CLOCK_RATES, MAX_JUMP_MS, NodeEffect, NodePart};
+pub use profile::{GEO_PLACES, Profile};

@@ -30,8 +30,8 @@ use crate::{AppKind, Configuration, Index, NodeId, Term};
 pub use damage::{DamageReport, DamageRequest};
 pub use divergence::{Difference, Divergence};
 pub use fault::{
-    ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NodeFaultRequest,
-    PartitionRequest, Proof,
+    ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NetworkRequest,
+    NodeFaultRequest, PartitionRequest, Proof,
 };
 pub use journal::{Event, Happening};
 pub use member::{
@@ -85,6 +85,10 @@ pub trait Lab {
     /// Adds a fault to links.
     #[method(name = "fault_add")]
     async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport>;
+
+    /// Puts all nodes into a network by name.
+    #[method(name = "network")]
+    async fn network(&self, request: NetworkRequest) -> RpcResult<FaultReport>;
 
     /// Adds a fault inside nodes.
     #[method(name = "node_fault_add")]

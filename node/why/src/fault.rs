@@ -26,7 +26,7 @@ fn seen(sight: Sight<'_>, fault: &Fault) -> Option<Note> {
             format!("seen {ago}: {} ({})", proof.seen.join("; "), proof.outcome)
         }
         (None, FaultKind::Nodes { .. }) => "nothing was seen of it yet: it had no occasion to show".to_owned(),
-        (None, FaultKind::Links { .. }) => return None,
+        (None, FaultKind::Links { .. } | FaultKind::Network { .. }) => return None,
     };
     Some(Note::new(text))
 }
@@ -35,7 +35,7 @@ fn seen(sight: Sight<'_>, fault: &Fault) -> Option<Note> {
 pub(crate) fn inside(sight: Sight<'_>, node: NodeId) -> impl Iterator<Item = Note> {
     let is_inside = move |fault: &&Fault| match &fault.what {
         FaultKind::Nodes { nodes, .. } => nodes.contains(&node.name()),
-        FaultKind::Links { .. } => false,
+        FaultKind::Links { .. } | FaultKind::Network { .. } => false,
     };
     let faults = sight.status.faults.iter().filter(is_inside);
     faults.map(move |fault| in_force(sight, fault).hint(Hint::ClearFault { id: fault.id }))
