@@ -48,7 +48,8 @@ impl Unpacked {
     /// # Errors
     /// [`NotARun`](super::NotARun) when it is none; else when it cannot be read, or there is no room.
     pub fn of(archive: &Path) -> anyhow::Result<Unpacked> {
-        let folder = Scratch::new(&std::env::temp_dir(), "raftian-run-")?;
+        // No lab is called so: those of single commands lie beside it.
+        let folder = Scratch::new(&std::env::temp_dir(), "raftian-unpacked-")?;
         let id = unpack(archive, folder.path())?;
         Ok(Unpacked { run: Run::open(&folder.path().join(id.as_str()))?, _folder: folder })
     }
