@@ -32,7 +32,7 @@ struct Open {
     /// What was measured of it.
     seen: Vec<String>,
     /// The links that it cuts, while the cut of the way back may follow.
-    cut: Vec<(NodeId, NodeId)>,
+    cut: BTreeSet<(NodeId, NodeId)>,
 }
 
 /// What was broken, in order of its beginning.
@@ -57,7 +57,7 @@ pub(super) fn windows(events: &[&Event], axis: Axis) -> Vec<FaultWindow> {
             }
             what => match (opened(what), closed(what)) {
                 (Some((key, label)), _) => {
-                    open.push(Open { key, from_ns: event.at_ns, label, seen: Vec::new(), cut: Vec::new() });
+                    open.push(Open { key, from_ns: event.at_ns, label, seen: Vec::new(), cut: BTreeSet::new() });
                 }
                 (None, Some(key)) => {
                     let (ended, still) = open.into_iter().partition(|other| other.key == key);
@@ -87,10 +87,10 @@ fn seen(proof: &Proof) -> Vec<String> {
 
 /// A fault of links begins. Two that cut the same links in both directions, right after each other, are a partition.
 fn add(open: &mut Vec<Open>, fault: &Fault, at_ns: u64) {
-    let cut = if fault.is_cut() { fault.links().to_vec() } else { Vec::new() };
+    let cut = if fault.is_cut() { fault.links() } else { BTreeSet::new() };
     let is_reverse = |other: &Open| {
         let back: BTreeSet<_> = other.cut.iter().map(|(from, to)| (*to, *from)).collect();
-        at_ns - other.from_ns <= TOGETHER_NS && !cut.is_empty() && cut.iter().copied().collect::<BTreeSet<_>>() == back
+        at_ns - other.from_ns <= TOGETHER_NS && !cut.is_empty() && cut == back
     };
     if let Some(other) = open.iter_mut().find(|other| is_reverse(other)) {
         let side = |end: fn(&(NodeId, NodeId)) -> NodeId| {
