@@ -204,7 +204,7 @@ fn a_file_that_processes_cannot_play_is_refused_before_anything_starts() {
     for (line, says) in [
         ("n2 log 1 1", "`n2 log 1 1`: a real process has a log to start with only when the lab begins"),
         ("app n1 takes 20ms", "real processes take the time that they take"),
-        ("disk n1 flips entry 1", "the disks of real processes are the machine's"),
+        ("kill n2 at boundary 2", "real processes do not count the boundaries that they cross"),
     ] {
         fs::write(lab.home().join("mine.scenario"), format!("servers 3\nkill n1\n{line}\n")).unwrap();
         let ran = temporary.run(&lab, "run mine.scenario --engine processes");

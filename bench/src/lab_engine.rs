@@ -291,6 +291,6 @@ fn timing(plan: &Plan) -> Timing {
 
 /// Has something go wrong on the links from some nodes to others, until it is cleared.
 async fn disturb(lab: &Lab, effect: Effect, from: Selector, to: Selector) -> anyhow::Result<FaultId> {
-    let request = FaultRequest { effect, from, to, one_way: true, for_ms: None };
+    let request = FaultRequest { effect, from, to, one_way: true, for_ms: None, no_wait: true };
     Ok(told(lab.client.fault_add(request).await)?.fault.id)
 }

@@ -26,14 +26,14 @@ impl Lab {
     /// # Errors
     /// Usage for values out of range or a node that there is not, Conflict when a selector names what is not there.
     pub(crate) async fn node_fault_add(self: &Arc<Lab>, request: NodeFaultRequest) -> Result<FaultReport, LabError> {
-        let NodeFaultRequest { effect, on, for_ms } = request;
+        let NodeFaultRequest { effect, on, for_ms, no_wait } = request;
         check_for_ms(for_ms)?;
         effect.validate().map_err(|error| LabError::usage(error.to_string()))?;
         let facts = self.facts(&[&on]).await?;
         let resolved = resolve(on, &facts, &mut self.luck())?;
         let nodes = by_name(&resolved.nodes);
         let title = title(effect, &nodes);
-        self.bring_into_force(title, FaultKind::Nodes { effect, nodes }, for_ms, vec![resolved]).await
+        self.bring_into_force(title, FaultKind::Nodes { effect, nodes }, for_ms, vec![resolved], no_wait).await
     }
 
     /// A node has ended by itself: a fault of its disk that ends nodes is seen by that. A sync fails once, so that fault has

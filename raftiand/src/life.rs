@@ -29,6 +29,7 @@ impl Lab {
         what: FaultKind,
         for_ms: Option<u64>,
         resolved: Vec<Resolution>,
+        no_wait: bool,
     ) -> Result<FaultReport, LabError> {
         let (fault, mut notes) = self.change(|state| match state.closing {
             true => Err(closing()),
@@ -42,7 +43,12 @@ impl Lab {
         self.journal.record_at(fault.since_ns, Happening::FaultAdded { fault: fault.clone() });
         self.expire_in_time(&fault);
         let confirmed = self.push_network().await;
-        self.look_at(fault.id).await;
+        let (lab, id) = (Arc::clone(self), fault.id);
+        let look = tokio::spawn(async move { lab.look_at(id).await });
+        if !no_wait {
+            // It ends by itself in any case.
+            let _ = look.await;
+        }
         let fault = self.state().faults.get(fault.id).cloned().unwrap_or(fault);
         Ok(FaultReport { fault, resolved, confirmed, leader: None, notes })
     }

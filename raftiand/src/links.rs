@@ -48,7 +48,7 @@ impl Lab {
         let facts = self.facts(&named).await?;
         let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.luck())?;
         let what = FaultKind::Links { effect: Effect::CUT, links: cut.links };
-        let report = self.bring_into_force(cut.title, what, request.for_ms, resolved).await?;
+        let report = self.bring_into_force(cut.title, what, request.for_ms, resolved, false).await?;
         Ok(self.with_leader(report).await)
     }
 
@@ -83,7 +83,7 @@ impl Lab {
         }
         let title = title(request.effect, &ends.0, &ends.1, request.one_way);
         let what = FaultKind::Links { effect: request.effect, links };
-        self.bring_into_force(title, what, request.for_ms, vec![from, to]).await
+        self.bring_into_force(title, what, request.for_ms, vec![from, to], request.no_wait).await
     }
 
     /// Puts all nodes into a network by name.
@@ -102,7 +102,7 @@ impl Lab {
             other => format!("profile {other}"),
         };
         let what = FaultKind::Network { profile: request.profile, effects };
-        let mut report = self.bring_into_force(title, what, request.for_ms, Vec::new()).await?;
+        let mut report = self.bring_into_force(title, what, request.for_ms, Vec::new(), false).await?;
         if request.profile == Profile::Geo && self.state().election_max_ms() < GEO_FIT_MS {
             let text = "round trips are up to 327 ms, and election time-outs are not much longer: leaders do not last";
             report.notes.push(Note::new(text));

@@ -126,7 +126,7 @@ async fn requests_that_make_no_sense_are_refused() {
     assert_says(&lab_error(client.partition(partition(Some(0))).await.unwrap_err()), &["cannot last 0 ms"]);
     assert_says(&lab_error(client.partition(partition(None)).await.unwrap_err()), &["no nodes yet"]);
     let (from, to) = ("n1".parse().unwrap(), "n2".parse().unwrap());
-    let fault = FaultRequest { effect: Effect::CUT, from, to, one_way: true, for_ms: None };
+    let fault = FaultRequest { effect: Effect::CUT, from, to, one_way: true, for_ms: None, no_wait: false };
     assert_says(&lab_error(client.fault_add(fault).await.unwrap_err()), &["no nodes yet"]);
     assert_says(&lab_error(client.wait(Condition::Leader, 50).await.unwrap_err()), &["no nodes yet"]);
     let unknown = lab_error(client.fault_clear("f9".parse().ok()).await.unwrap_err());

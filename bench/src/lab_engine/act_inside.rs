@@ -120,6 +120,6 @@ pub(super) async fn set_clocks(lab: &Lab, per_mille: &[u64]) -> anyhow::Result<(
 
 /// Has something go wrong inside a node, until it is cleared.
 async fn disturb_inside(lab: &Lab, node: NodeId, effect: NodeEffect) -> anyhow::Result<FaultId> {
-    let request = NodeFaultRequest { effect, on: Selector::node(node), for_ms: None };
+    let request = NodeFaultRequest { effect, on: Selector::node(node), for_ms: None, no_wait: true };
     Ok(told(lab.client.node_fault_add(request).await)?.fault.id)
 }

@@ -56,6 +56,9 @@ pub struct FaultRequest {
     pub one_way: bool,
     /// Clear after this many milliseconds; never if `None`.
     pub for_ms: Option<u64>,
+    /// Whether to return when the nodes have confirmed it, without waiting until something is seen of it.
+    #[serde(default)]
+    pub no_wait: bool,
 }
 
 /// The number of a fault in the registry; written `f3`.
@@ -81,6 +84,9 @@ pub struct NodeFaultRequest {
     pub on: Selector,
     /// Clear after this many milliseconds; never if `None`.
     pub for_ms: Option<u64>,
+    /// Whether to return when the nodes have confirmed it, without waiting until something is seen of it.
+    #[serde(default)]
+    pub no_wait: bool,
 }
 
 /// A fault in force. Its life: it is set up here, injected into the nodes, seen to be in effect, lifted, and seen to be gone.

@@ -133,7 +133,7 @@ pub(super) async fn add(context: &Context, what: InNodes) -> Result<(FaultReport
         }
     };
     effect.validate().map_err(out_of_range)?;
-    let request = NodeFaultRequest { effect, on, for_ms: life.lasting.map(words::millis) };
+    let request = NodeFaultRequest { effect, on, for_ms: life.lasting.map(words::millis), no_wait: false };
     let daemon = context.daemon().await?;
     Ok((daemon.ask(async |lab: Http| lab.node_fault_add(request).await).await?, life.lasting))
 }

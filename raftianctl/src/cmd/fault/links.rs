@@ -127,7 +127,7 @@ pub(super) async fn add(context: &Context, what: OnLinks) -> Result<(FaultReport
     };
     let Links { from, to, one_way, lasting } = links;
     let effect = effect.map_err(out_of_range)?;
-    let request = FaultRequest { effect, from, to, one_way, for_ms: lasting.map(words::millis) };
+    let request = FaultRequest { effect, from, to, one_way, for_ms: lasting.map(words::millis), no_wait: false };
     let daemon = context.daemon().await?;
     Ok((daemon.ask(async |lab: Http| lab.fault_add(request).await).await?, lasting))
 }
