@@ -336,7 +336,7 @@ impl Cluster {
             secret: self.secret.clone(),
             seed: self.seed,
             app: AppKind::Attack,
-            players: PLAYERS,
+            app_options: PLAYERS.into(),
             timing,
             // The judges read whole logs.
             compaction: Compaction { log_bytes: None, ..Compaction::default() },

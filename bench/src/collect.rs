@@ -162,9 +162,9 @@ impl Evidence {
 
 fn setup(status: &LabStatus, history_is_complete: bool) -> anyhow::Result<Setup> {
     let app = status.app.context("this lab was never started, so there is nothing to judge")?;
-    let players = status.players.context("the daemon does not say how many players the game began with")?;
+    let app_options = status.app_options.context("the daemon does not say what the application began with")?;
     let nodes = status.nodes.iter().map(|report| report.node).collect();
-    Ok(Setup { app, players, nodes, history_is_complete })
+    Ok(Setup { app, app_options, nodes, history_is_complete })
 }
 
 /// The log of one node from its pages, each asked for by its first index; the inner error says why the node does not
@@ -241,7 +241,8 @@ mod tests {
         }
         let acknowledged = r#"{"client":"a","serial":1,"op":{"attack":1},"invoked_ns":1,"completed_ns":2,
             "outcome":{"ok":{"index":5,"response":{"outcome":"hit","player":1,"hp":70}}}}"#;
-        let setup = Setup { app: Default::default(), players: 5, nodes, history_is_complete: true };
+        let setup =
+            Setup { app: Default::default(), app_options: Default::default(), nodes, history_is_complete: true };
         let report = judge_after(None, &[serde_json::from_str(acknowledged).unwrap()], &replicas, &setup);
         assert_eq!(report.verdict, Verdict::Unknown, "{:?}", report.findings);
     }

@@ -168,7 +168,7 @@ async fn play(
     }
     let machine = Machine::this(&hello.folder);
     let nodes = NodeId::first(NODES).collect();
-    kept.on(Cluster { app: AppKind::Attack, players: NODES, nodes, ..Cluster::default() })?;
+    kept.on(Cluster { app: AppKind::Attack, app_options: NODES.into(), nodes, ..Cluster::default() })?;
     let journal = Journal::follow(lab, Some(kept.events()?)).await?;
     let story = Story { tell, start_ns: monotonic_ns(), steps: RefCell::default() };
     start(lab, options, &story).await?;
@@ -240,7 +240,7 @@ fn load_options(options: &DemoOptions) -> LoadOptions {
         clients: options.clients,
         duration: LONGEST_LOAD,
         seed: options.seed,
-        players: NODES,
+        app_options: NODES.into(),
         // The longest election time-out: by then a lost leader should have a successor, and asking again makes sense.
         attempt_timeout: Duration::from_millis(300),
         give_up_after: Duration::from_secs(10),

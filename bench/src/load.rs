@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use raftian_check::Operation;
+use raftian_check::apps::MAX_BATCH_PX;
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::{AppKind, NodeId};
+use raftian_rpc::{AppKind, AppOptions, NodeId};
 use tokio::task::JoinSet;
 
 pub use self::recorder::{OutcomeKind, Sample, Tally};
@@ -58,10 +59,12 @@ pub struct LoadOptions {
     pub seed: u64,
     /// The application whose commands are sent.
     pub app: AppKind,
-    /// The players of the lab: commands of the game name 1 to this many.
-    pub players: u16,
+    /// What the lab's application was started with: commands of the game name its players, those of a canvas are on it.
+    pub app_options: AppOptions,
     /// How many keys of the store are read and written, from `k0` on: at least one.
     pub keys: u32,
+    /// How many pixels a command paints on a canvas: 1 to [`MAX_BATCH_PX`].
+    pub stroke_px: usize,
     /// How long the op of a command is at least, in bytes, at most [`MAX_OP_BYTES`]: shorter ones are filled up with
     /// JSON white space, which means nothing to the application.
     pub op_bytes: usize,
@@ -126,7 +129,8 @@ pub struct Load {
 pub struct LiveLoad(Arc<Shared>);
 
 impl Default for LoadOptions {
-    /// 500 commands/s from 8 clients for 30 s on a lab of the game with five players, or of the store with 100 keys.
+    /// 500 commands/s from 8 clients for 30 s on a lab of the game with five players, of the store with 100 keys, or of a
+    /// canvas of 64×64 with strokes of one pixel.
     fn default() -> LoadOptions {
         LoadOptions {
             rate_per_s: Some(500.0),
@@ -134,8 +138,9 @@ impl Default for LoadOptions {
             duration: Duration::from_secs(30),
             seed: 1,
             app: AppKind::Attack,
-            players: 5,
+            app_options: AppOptions::default(),
             keys: 100,
+            stroke_px: 1,
             op_bytes: 0,
             attempt_timeout: Duration::from_secs(1),
             give_up_after: Duration::from_secs(5),
@@ -158,11 +163,14 @@ impl LoadOptions {
         if !(1..=MAX_CLIENTS).contains(&self.clients) {
             return Err(format!("{} clients are out of range; use 1 to {MAX_CLIENTS}", self.clients));
         }
-        if self.players == 0 {
+        if self.app_options.players == 0 {
             return Err("a load needs at least one player to attack".into());
         }
         if self.keys == 0 {
             return Err("a load needs at least one key to read and write".into());
+        }
+        if !(1..=MAX_BATCH_PX).contains(&self.stroke_px) {
+            return Err(format!("strokes of {} pixels are out of range; use 1 to {MAX_BATCH_PX}", self.stroke_px));
         }
         if self.op_bytes > MAX_OP_BYTES {
             return Err(format!("ops of {} bytes are too long; use at most {MAX_OP_BYTES}", self.op_bytes));

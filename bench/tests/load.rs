@@ -285,5 +285,5 @@ async fn nonsense_options_are_refused_in_words() {
     assert!(bad(|o| o.rate_per_s = Some(f64::NAN)).contains("rate"));
     assert!(bad(|o| o.clients = 0).contains("clients"));
     assert!(bad(|o| o.duration = Duration::ZERO).contains("duration"));
-    assert!(bad(|o| o.players = 0).contains("player"));
+    assert!(bad(|o| o.app_options.players = 0).contains("player"));
 }

@@ -48,7 +48,7 @@ async fn nodes_that_cannot_share_a_process_are_refused_and_one_that_fails_ends_a
         let mut locked = first.clone();
         locked.trim.global_lock = true;
         assert!(failure(vec![second.clone(), locked], placement).await.starts_with("n1 shares a process"));
-        let crowded = NodeConfig { players: u16::MAX, ..second.clone() };
+        let crowded = NodeConfig { app_options: u16::MAX.into(), ..second.clone() };
         assert!(failure(vec![first.clone(), crowded], placement).await.starts_with("n2: "));
     }
 }

@@ -212,6 +212,7 @@ pub(crate) fn other_app(is: AppKind, wanted: AppKind) -> Failure {
     let named = |app| match app {
         AppKind::Attack => "the attack game",
         AppKind::Kv => "the key-value store",
+        AppKind::Canvas => "a canvas",
     };
     let why = format!(
         "this lab replicates {}, not {}; start one that does with `raftianctl start --app {wanted} --lab NAME`",

@@ -66,6 +66,7 @@ pub(crate) enum Verb {
     Attack(cmd::attack::Args),
     Player(cmd::player::Args),
     Kv(cmd::kv::Args),
+    Canvas(cmd::canvas::Args),
     Play(cmd::play::Args),
     Screenshot(cmd::screenshot::Args),
     Load(cmd::load::Args),
@@ -91,7 +92,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("Look", &["status", "why", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "disk", "heal"]),
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
-    ("Use", &["play", "screenshot", "attack", "player", "kv", "load"]),
+    ("Use", &["play", "screenshot", "attack", "player", "kv", "canvas", "load"]),
     ("Measure", &["bench", "plot"]),
     ("Play scenarios, and simulate", &["run", "nemesis", "sim"]),
     ("What was done before", &["runs", "check", "timeline"]),
@@ -110,7 +111,7 @@ Examples:
 
 Exit codes:
   0    done, verdict valid
-  1    failed, verdict violated, or the answer is no (kv get, cas, incr)
+  1    failed, verdict violated, or the answer is no (get, cas, incr)
   2    wrong usage: what was typed makes no sense, or names what is not there
   3    verdict unknown: nothing wrong was seen, but not all could be judged
   4    no lab is running

@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod attack;
 pub(crate) mod bench;
+pub(crate) mod canvas;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;

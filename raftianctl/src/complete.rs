@@ -14,6 +14,7 @@ use clap::builder::ValueHint;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use raftian_bench::experiments;
 use raftian_bench::run::Store;
+use raftian_rpc::AppKind;
 use raftian_rpc::connect::Http;
 use raftian_rpc::folder::{LabFolder, home};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeReport};
@@ -65,7 +66,9 @@ fn completed(arg: clap::Arg) -> clap::Arg {
         (Some("EXPERIMENT"), _) => ArgValueCompleter::new(all_experiments),
         (Some("QUESTION"), _) => ArgValueCompleter::new(questions),
         (_, "lab") => ArgValueCompleter::new(all_labs),
-        (_, "app") => ArgValueCompleter::new(|typed: &OsStr| beginning(typed, [("kv", ""), ("attack", "")])),
+        (_, "app") => {
+            ArgValueCompleter::new(|typed: &OsStr| beginning(typed, AppKind::ALL.map(|app| (app.name(), ""))))
+        }
         (Some("NAME"), "profile") => ArgValueCompleter::new(profiles),
         _ => return arg,
     };

@@ -111,6 +111,8 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Snapshot(args) => cmd::snapshot::run(context, args).await,
         // Its exit code tells whether a swap found what it expected.
         Verb::Kv(args) => return cmd::kv::run(context, args).await,
+        // Its exit code tells whether a pixel was painted.
+        Verb::Canvas(args) => return cmd::canvas::run(context, args).await,
         Verb::Attack(args) => cmd::attack::run(context, args).await,
         Verb::Player(args) => cmd::player::run(context, args).await,
         Verb::Play(args) => cmd::play::run(context, args).await,
@@ -144,7 +146,9 @@ fn farewell(verb: &Verb) -> &'static str {
         | Verb::Member(_)
         | Verb::TransferLeader(_)
         | Verb::Snapshot(_) => "interrupted; what the daemon was asked to do goes on, see `raftianctl status`",
-        Verb::Attack(_) | Verb::Player(_) | Verb::Kv(_) => "interrupted; the command may still be applied",
+        Verb::Attack(_) | Verb::Player(_) | Verb::Kv(_) | Verb::Canvas(_) => {
+            "interrupted; the command may still be applied"
+        }
         _ => "",
     }
 }

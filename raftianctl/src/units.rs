@@ -127,6 +127,20 @@ pub(crate) fn player_count(text: &str) -> Result<u16, String> {
     up_to(text, max).ok_or_else(|| format!("`{text}` is not a number of players; write one from 1 to {max}: 5"))
 }
 
+/// How many pixels one command paints.
+pub(crate) fn batch(text: &str) -> Result<usize, String> {
+    let most = raftian_check::apps::MAX_BATCH_PX;
+    whole(text)
+        .and_then(|count| usize::try_from(count).ok())
+        .filter(|count| (1..=most).contains(count))
+        .ok_or_else(|| format!("`{text}` is not a number of pixels for one command; write one from 1 to {most}: 64"))
+}
+
+/// The size of a canvas.
+pub(crate) fn canvas_size(text: &str) -> Result<raftian_rpc::Size, String> {
+    text.parse().map_err(|error: raftian_check::apps::ParseSizeError| error.to_string())
+}
+
 /// An integer of 64 bits, which may be less than 0.
 pub(crate) fn integer(text: &str) -> Result<i64, String> {
     let digits = text.strip_prefix('-').unwrap_or(text);

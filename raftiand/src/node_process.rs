@@ -246,7 +246,7 @@ fn assignment(lab: &Lab, id: NodeId) -> Result<Assignment, String> {
         secret: lab.secret.clone(),
         seed: settings.seed,
         app: settings.app,
-        players: settings.players,
+        app_options: settings.app_options,
         timing: settings.timing,
         compaction: settings.compaction(),
         reads: settings.reads,

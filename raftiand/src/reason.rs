@@ -72,7 +72,7 @@ impl Lab {
             lab: self.name.clone(),
             folder: self.folder.path().to_owned(),
             app: state.settings.map(|settings| settings.app),
-            players: state.settings.map(|settings| settings.players),
+            app_options: state.settings.map(|settings| settings.app_options),
             game: state.settings.map_or_else(Default::default, |settings| settings.game),
             seed: state.settings.map_or(0, |settings| settings.seed),
             timing: state.settings.map(|settings| settings.timing).unwrap_or_default(),

@@ -14,7 +14,7 @@ use raftian_rpc::error::LabError;
 use raftian_rpc::hint::Hint;
 use raftian_rpc::lab::{GameChoice, StartRequest};
 use raftian_rpc::selector::names;
-use raftian_rpc::{AppKind, Index, MAX_NODES, MAX_PLAYERS, NodeId, files};
+use raftian_rpc::{AppKind, AppOptions, Index, MAX_NODES, MAX_PLAYERS, NodeId, files};
 use raftian_supervise::Identity;
 use serde::{Deserialize, Serialize};
 
@@ -50,8 +50,9 @@ pub(crate) struct Settings {
     pub(crate) nodes: u16,
     /// The replicated application.
     pub(crate) app: AppKind,
-    /// How many players an attack game starts with.
-    pub(crate) players: u16,
+    /// What the application starts with.
+    #[serde(flatten)]
+    pub(crate) app_options: AppOptions,
     /// The seed of the run.
     pub(crate) seed: u64,
     /// Election and heartbeat times.
@@ -172,6 +173,9 @@ impl Settings {
         {
             return Err(LabError::usage(format!("the app {app} has no players and no game to draw; leave them out")));
         }
+        if app != AppKind::Canvas && request.size.is_some() {
+            return Err(LabError::usage(format!("the app {app} has no size; leave it out, or ask for the app canvas")));
+        }
         match saved {
             Some(saved) => saved.agrees_with(request, nodes_now).map(|()| *saved),
             None => {
@@ -181,7 +185,10 @@ impl Settings {
                     cluster,
                     nodes,
                     app: request.app.unwrap_or_default(),
-                    players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
+                    app_options: AppOptions {
+                        players: request.players.unwrap_or(nodes.min(MAX_PLAYERS)),
+                        size: request.size.unwrap_or_default(),
+                    },
                     seed: request.seed.unwrap_or(1),
                     timing: request.timing.unwrap_or_default(),
                     snapshot_bytes: request.snapshot_bytes.or(Compaction::default().log_bytes).unwrap_or(0),
@@ -222,7 +229,8 @@ impl Settings {
                 format!("{now} node{several}{began}, not {asked} (members are added and removed one by one)")
             }),
             differs(request.app, self.app).map(|(is, asked)| format!("the app {is}, not {asked}")),
-            differs(request.players, self.players).map(|(is, asked)| format!("{is} players, not {asked}")),
+            differs(request.players, self.app_options.players).map(|(is, asked)| format!("{is} players, not {asked}")),
+            differs(request.size, self.app_options.size).map(|(is, asked)| format!("a canvas of {is}, not {asked}")),
             differs(request.seed, self.seed).map(|(is, asked)| format!("the seed {is}, not {asked}")),
             differs(request.timing, self.timing)
                 .map(|(is, asked)| format!("the times {}, not {}", timing(is), timing(asked))),
@@ -293,10 +301,10 @@ mod tests {
     #[test]
     fn a_new_lab_gets_what_is_asked_for_and_defaults_for_the_rest() {
         let settings = five();
-        assert_eq!((settings.nodes, settings.players, settings.seed), (5, 5, 1));
+        assert_eq!((settings.nodes, settings.app_options.players, settings.seed), (5, 5, 1));
         assert_eq!((settings.timing, settings.compaction()), (Timing::default(), Compaction::default()));
         let settings = Settings::merge(&ask(Some(3), None, Some(9)), None, &first(0)).unwrap();
-        assert_eq!((settings.nodes, settings.players, settings.seed), (3, 3, 9));
+        assert_eq!((settings.nodes, settings.app_options.players, settings.seed), (3, 3, 9));
     }
 
     #[test]
@@ -355,7 +363,8 @@ mod tests {
         let saved = Settings::merge(&store, None, &first(0)).unwrap();
         for request in [
             StartRequest { game, ..store.clone() },
-            StartRequest { players: Some(3), ..store },
+            StartRequest { players: Some(3), ..store.clone() },
+            StartRequest { size: Some("8x8".parse().unwrap()), ..store },
             StartRequest { game, ..StartRequest::default() },
         ] {
             assert!(
@@ -363,6 +372,19 @@ mod tests {
                 "{request:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_canvas_has_a_size_and_keeps_it() {
+        let size = |text: &str| Some(text.parse().unwrap());
+        let canvas = StartRequest { app: Some(AppKind::Canvas), ..StartRequest::default() };
+        let request = StartRequest { size: size("8x9"), ..canvas.clone() };
+        let saved = Settings::merge(&request, None, &first(0)).unwrap();
+        assert_eq!(Some(saved.app_options.size), request.size);
+        assert_eq!(Settings::merge(&canvas, Some(&saved), &first(5)), Ok(saved));
+        let other = StartRequest { size: size("9x8"), ..canvas };
+        let refused = Settings::merge(&other, Some(&saved), &first(5)).unwrap_err().to_string();
+        assert!(refused.contains("a canvas of 8x9, not 9x8"), "{refused}");
     }
 
     #[test]

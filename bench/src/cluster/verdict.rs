@@ -37,7 +37,8 @@ impl Cluster {
             replicas.extend(read_log(*node, page).await?);
         }
         let nodes = self.voters.clone();
-        let setup = Setup { app: AppKind::Attack, players: PLAYERS, nodes, history_is_complete: is_complete };
+        let setup =
+            Setup { app: AppKind::Attack, app_options: PLAYERS.into(), nodes, history_is_complete: is_complete };
         let report = judge(history, &replicas, &setup);
         Ok(match (report.verdict, report.findings.first()) {
             (Verdict::Valid, _) if converged => Verdict::Valid.to_string(),

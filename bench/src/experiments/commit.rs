@@ -35,7 +35,7 @@ pub(super) fn options(rate_per_s: Option<f64>, clients: usize, seed: u64) -> Loa
         rate_per_s,
         clients,
         seed,
-        players: PLAYERS,
+        app_options: PLAYERS.into(),
         targets: Targeting::One(first()),
         give_up_after: Duration::from_secs(2),
         ..LoadOptions::default()

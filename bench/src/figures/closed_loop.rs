@@ -48,7 +48,8 @@ pub async fn closed_loop(
 
 async fn trial_of(command: &LabCommand, clients: usize, seed: u64, duration: Duration) -> anyhow::Result<LoadOutcome> {
     let running = command.start(NODES, 1).await?;
-    let options = LoadOptions { rate_per_s: None, clients, duration, seed, players: NODES, ..LoadOptions::default() };
+    let options =
+        LoadOptions { rate_per_s: None, clients, duration, seed, app_options: NODES.into(), ..LoadOptions::default() };
     let (_canceller, never) = cancel_pair();
     let load = Load::prepare(&Whereabouts::of(&running.lab).await?, options, None)?;
     let outcome = load.run(&|_| {}, &never).await?;

@@ -78,11 +78,13 @@ impl Hands {
 }
 
 impl LabEngine {
-    /// Gives a node a command that adds one to the key of this name; where there are no keys, it attacks.
+    /// Gives a node a command that adds one to the key of this name; where there are no keys, it attacks or
+    /// paints.
     pub(super) async fn propose(&mut self, at: NodeId, name: &str) -> Asked {
         let op = match self.app {
             AppKind::Kv => format!(r#"{{"incr":["{name}",1]}}"#),
             AppKind::Attack => r#"{"attack":1}"#.to_owned(),
+            AppKind::Canvas => r#"{"paint":[[0,0,1]]}"#.to_owned(),
         };
         let client = self.next_client();
         self.hands.commands.insert(name.to_owned(), (client.clone(), op.clone()));
@@ -105,7 +107,10 @@ impl LabEngine {
             reads.len() - 1
         };
         let client = self.next_client();
-        let op = r#"{"get":"k0"}"#.to_owned();
+        let op = match self.app {
+            AppKind::Canvas => r#"{"pixel":[0,0]}"#.to_owned(),
+            AppKind::Kv | AppKind::Attack => r#"{"get":"k0"}"#.to_owned(),
+        };
         let outcome = self.ask(at, Question { client, op, read: Some(place), is_again: false }).await?;
         if outcome.is_err() {
             // One that was refused is none, and has no number; it has been answered, and no later one is on its way.

@@ -41,7 +41,7 @@ impl LabEngine {
         self.clients.end().await;
         // A cluster that lives answers; and the judges have something to judge, whatever was asked before.
         let probe = match self.app {
-            AppKind::Kv => self.read(leader).await?,
+            AppKind::Kv | AppKind::Canvas => self.read(leader).await?,
             AppKind::Attack => self.propose(leader, "last").await?,
         };
         if let Err(why) = probe {

@@ -7,9 +7,15 @@
 //! The key-value store: of twenty ops ten read a random key, four set it, three swap what the session last saw there for
 //! something else, two add to it and one deletes it. No value is set twice, so that a read tells which write it saw.
 //!
+//! The canvas: of four ops one reads a random pixel and three paint a stroke, a straight line of so many pixels in one
+//! colour that goes on at the other side where the canvas ends. All of it is in the first 64×64 pixels, so that painters meet.
+//! A session takes its colours one after another, begun so that others take others for as long as possible: a read then
+//! tells which stroke it saw, or nearly always.
+//!
 //! Invariant: the same seed, session and answers give the same ops.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use fastrand::Rng;
 use raftian_check::apps::{KvOp, KvReply, KvReplyKind};
@@ -39,7 +45,17 @@ enum App {
         /// The next value to set: no other session sets it, and this one only once.
         next_value: i64,
     },
+    Canvas {
+        /// The part that is painted on.
+        size: (u16, u16),
+        stroke_px: usize,
+        /// The last colour.
+        colour: u32,
+    },
 }
+
+/// The longest side of the part of a canvas that is painted on.
+const PART_PX: u16 = 64;
 
 /// Something to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +69,17 @@ pub(crate) struct Op {
 impl Workload {
     /// The ops of session number `session`.
     pub(crate) fn new(options: &LoadOptions, session: usize) -> Workload {
-        let LoadOptions { seed, players, op_bytes, app, keys, .. } = *options;
+        let LoadOptions { seed, app_options, op_bytes, app, keys, stroke_px, .. } = *options;
         // Neighbouring seeds must not give neighbouring streams.
         let mixed = (seed ^ (session as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)).wrapping_mul(0xD134_2543_DE82_EF95);
         let app = match app {
-            AppKind::Attack => App::Attack { players },
+            AppKind::Attack => App::Attack { players: app_options.players },
             AppKind::Kv => App::Kv { keys, seen: HashMap::new(), next_value: (session as i64 + 1) << 32 },
+            AppKind::Canvas => {
+                let size = (app_options.size.width().min(PART_PX), app_options.size.height().min(PART_PX));
+                // Far apart, whatever their number: the golden section of all colours.
+                App::Canvas { size, stroke_px, colour: (session as u32).wrapping_mul(0x9e_3779) }
+            }
         };
         Workload { random: Rng::with_seed(mixed), op_bytes, app }
     }
@@ -67,6 +88,7 @@ impl Workload {
     pub(crate) fn next_op(&mut self) -> Op {
         let (mut text, is_read) = match &mut self.app {
             App::Attack { players } => (attack(&mut self.random, *players), false),
+            App::Canvas { size, stroke_px, colour } => canvas(&mut self.random, *size, *stroke_px, colour),
             App::Kv { keys, seen, next_value } => kv(&mut self.random, *keys, seen, next_value),
         };
         // White space inside the braces belongs to the op, so it is carried and kept like any other byte of it.
@@ -124,12 +146,34 @@ fn kv(random: &mut Rng, keys: u32, seen: &HashMap<String, Option<String>>, next_
     }
 }
 
+fn canvas(random: &mut Rng, (width, height): (u16, u16), stroke_px: usize, colour: &mut u32) -> (String, bool) {
+    let (x, y) = (random.u16(0..width), random.u16(0..height));
+    if random.u8(0..4) == 0 {
+        return (format!(r#"{{"pixel":[{x},{y}]}}"#), true);
+    }
+    *colour = colour.wrapping_add(1) & 0xff_ffff;
+    let (right, down) = [(1, 0), (0, 1), (1, 1)][random.usize(0..3)];
+    let mut text = String::from(r#"{"paint":["#);
+    let along = |from: u16, step: usize, side: u16| (usize::from(from) + step) % usize::from(side);
+    for step in 0..stroke_px {
+        let (x, y) = (along(x, right * step, width), along(y, down * step, height));
+        let comma = if step == 0 { "" } else { "," };
+        let _ = write!(text, "{comma}[{x},{y},{colour}]");
+    }
+    (text + "]}", false)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use raftian_check::apps::CanvasOp;
+    use raftian_rpc::AppOptions;
+
     use super::*;
 
     fn workload(app: AppKind, seed: u64, session: usize, op_bytes: usize) -> Workload {
-        let options = LoadOptions { app, seed, players: 3, keys: 4, op_bytes, ..LoadOptions::default() };
+        let options = LoadOptions { app, seed, app_options: 3.into(), keys: 4, op_bytes, ..LoadOptions::default() };
         Workload::new(&options, session)
     }
 
@@ -171,6 +215,31 @@ mod tests {
             let player = op.as_object().unwrap().values().next().unwrap().as_u64().unwrap();
             assert!((1..=3).contains(&player), "{op}");
         }
+    }
+
+    #[test]
+    fn a_stroke_has_so_many_pixels_in_one_colour_and_all_on_the_canvas() {
+        let size: raftian_rpc::Size = "5x1000".parse().unwrap();
+        let app_options = AppOptions { size, ..AppOptions::default() };
+        let options = LoadOptions { app: AppKind::Canvas, app_options, stroke_px: 7, ..LoadOptions::default() };
+        let mut workload = Workload::new(&options, 3);
+        let mut colours = HashSet::new();
+        let (mut paints, mut reads) = (0, 0);
+        for _ in 0..400 {
+            match CanvasOp::parse(&raw(&workload.next_op())).unwrap() {
+                CanvasOp::Pixel(x, y) => {
+                    reads += 1;
+                    assert!(x < 5 && y < 64, "{x} {y}");
+                }
+                CanvasOp::Paint(pixels) => {
+                    paints += 1;
+                    assert!(pixels.len() == 7 && pixels.iter().all(|(x, y, _)| *x < 5 && *y < 64), "{pixels:?}");
+                    assert!(pixels.iter().all(|(.., colour)| *colour == pixels[0].2), "{pixels:?}");
+                    assert!(colours.insert(pixels[0].2), "no colour is used twice");
+                }
+            }
+        }
+        assert!(paints > 2 * reads && reads > 50, "{paints} paints and {reads} reads");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //!
 //! A key of the store is a register: `get` is `:read`, `set` is `:write`, `del` is `:write` of nil, `cas` is `:cas`, and the
 //! value is a tuple of the key and what Jepsen has there for one register (`jepsen.independent`). `incr`, which a register
-//! does not have, and the ops of the game keep their names; their value is `[object argument answer]`.
+//! does not have, and the ops of the game keep their names; their value is `[object argument answer]`. A pixel is a register
+//! too, with its place for a key, if the command paints one; a batch of several is a `:txn` of writes (Elle's
+//! `[[:w [3 4] 255] …]`), which a checker of registers leaves out.
+//!
+//! What one painted out of the canvas was refused as a whole: `:fail`.
 //!
 //! Invariant: a process has one operation at a time, and none after one of which the outcome is unknown: its client goes on
 //! as another process.
@@ -103,7 +107,7 @@ impl Register {
             function: function.to_owned(),
             asked: value.clone(),
             answered: value,
-            is_refused: answer["outcome"] == "mismatch",
+            is_refused: answer["outcome"] == "mismatch" || answer["outcome"] == "out_of_range",
         };
         let key = edn(argument);
         match name {
@@ -113,6 +117,17 @@ impl Register {
             },
             "set" => same("write", format!("[{} {}]", part(0), part(1))),
             "del" if argument.is_string() => same("write", format!("[{key} nil]")),
+            "pixel" => Register {
+                answered: format!("[{key} {}]", edn(&answer["colour"])),
+                ..same("read", format!("[{key} nil]"))
+            },
+            "paint" => match argument.as_array().map(Vec::as_slice) {
+                Some([one]) => same("write", pixel(one)),
+                many => {
+                    let writes = many.unwrap_or_default().iter().map(|one| format!("[:w {}", &pixel(one)[1..]));
+                    same("txn", format!("[{}]", writes.collect::<Vec<_>>().join(" ")))
+                }
+            },
             "cas" => same("cas", format!("[{} [{} {}]]", part(0), part(1), part(2))),
             other => {
                 let asked = match argument {
@@ -124,6 +139,12 @@ impl Register {
             }
         }
     }
+}
+
+/// `[3,4,255]` as `[[3 4] 255]`.
+fn pixel(one: &Value) -> String {
+    let part = |place: usize| edn(one.get(place).unwrap_or(&Value::Null));
+    format!("[[{} {}] {}]", part(0), part(1), part(2))
 }
 
 /// JSON as EDN.
@@ -186,6 +207,29 @@ mod tests {
                 r#"{:index 7, :time 8, :process 0, :type :ok, :f :write, :value ["k" nil]}"#,
                 r#"{:index 8, :time 9, :process 0, :type :invoke, :f :incr, :value ["n" 5 nil]}"#,
                 r#"{:index 9, :time 10, :process 0, :type :ok, :f :incr, :value ["n" 5 {"outcome" "incremented", "value" "5"}]}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pixel_is_a_register_and_a_batch_of_several_a_transaction() {
+        let painted = ok(r#"{"outcome":"painted"}"#);
+        let history = [
+            operation("a", (1, 2), r#"{"paint":[[3,4,255]]}"#, &painted),
+            operation("a", (3, 4), r#"{"pixel":[3,4]}"#, &ok(r#"{"outcome":"found","colour":255,"index":2}"#)),
+            operation("a", (5, 6), r#"{"paint":[[3,4,1],[5,6,2]]}"#, &painted),
+            operation("a", (7, 8), r#"{"paint":[[99,4,1]]}"#, &ok(r#"{"outcome":"out_of_range","size":"64x64"}"#)),
+            operation("a", (9, 10), r#"{"pixel":[0,0]}"#, &ok(r#"{"outcome":"unpainted"}"#)),
+        ];
+        let completed: Vec<String> = lines(&history).into_iter().skip(1).step_by(2).collect();
+        assert_eq!(
+            completed,
+            [
+                "{:index 1, :time 2, :process 0, :type :ok, :f :write, :value [[3 4] 255]}",
+                "{:index 3, :time 4, :process 0, :type :ok, :f :read, :value [[3 4] 255]}",
+                "{:index 5, :time 6, :process 0, :type :ok, :f :txn, :value [[:w [3 4] 1] [:w [5 6] 2]]}",
+                "{:index 7, :time 8, :process 0, :type :fail, :f :write, :value [[99 4] 1]}",
+                "{:index 9, :time 10, :process 0, :type :ok, :f :read, :value [[0 0] nil]}",
             ]
         );
     }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use raftian_check::Setup;
 use raftian_rpc::clock::monotonic_ns;
-use raftian_rpc::{AppKind, NodeId};
+use raftian_rpc::{AppKind, AppOptions, NodeId};
 use serde::{Deserialize, Serialize};
 
 use super::RunId;
@@ -103,8 +103,9 @@ pub struct Offered {
 pub struct Cluster {
     /// The application.
     pub app: AppKind,
-    /// The players it began with.
-    pub players: u16,
+    /// What it began with.
+    #[serde(flatten)]
+    pub app_options: AppOptions,
     /// The nodes that took part.
     pub nodes: Vec<NodeId>,
     /// Of these, those that had been removed when it ended, so that their logs may have gone on unread.
@@ -162,8 +163,8 @@ impl Manifest {
 impl Cluster {
     /// What the judges must know of it.
     pub(crate) fn setup(&self, history_is_complete: bool) -> Setup {
-        let Cluster { app, players, nodes, .. } = self;
-        Setup { app: *app, players: *players, nodes: nodes.clone(), history_is_complete }
+        let Cluster { app, app_options, nodes, .. } = self;
+        Setup { app: *app, app_options: *app_options, nodes: nodes.clone(), history_is_complete }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use raftian_check::apps::{AppKind, Entry, Machine, Payload};
+use raftian_check::apps::{AppKind, AppOptions, Entry, Machine, Payload};
 use raftian_check::{LogRecord, Operation, Outcome, Standing, Verdict};
 use raftian_rpc::NodeId;
 use serde_json::value::RawValue;
@@ -56,7 +56,13 @@ pub(super) fn small(folder: &Path) -> RunWriter {
     let mut run = RunWriter::in_folder(folder, began()).unwrap();
     let nodes: Vec<NodeId> = NodeId::first(3).collect();
     let converged = Some(Ok(5));
-    let cluster = Cluster { app: AppKind::Attack, players: 5, nodes: nodes.clone(), converged, ..Cluster::default() };
+    let cluster = Cluster {
+        app: AppKind::Attack,
+        app_options: AppOptions::default(),
+        nodes: nodes.clone(),
+        converged,
+        ..Cluster::default()
+    };
     run.on(cluster).unwrap();
     fs::write(folder.join("events.jsonl"), "").unwrap();
     let history = run.history().unwrap();

@@ -121,7 +121,7 @@ impl RunWriter {
         let setup = &evidence.setup;
         self.manifest.cluster = Some(Cluster {
             app: setup.app,
-            players: setup.players,
+            app_options: setup.app_options,
             nodes: setup.nodes.clone(),
             removed: evidence.replicas.iter().filter(|log| log.is_partial).map(|log| log.node).collect(),
             silent: evidence.silent.clone(),

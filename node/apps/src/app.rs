@@ -6,14 +6,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use raftian_raft::Index;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::attack::{Attack, PlayersOutOfRange};
+use crate::canvas::{Canvas, CanvasOp};
 use crate::digest::Digest;
 use crate::kv::{Kv, KvOp};
+use crate::options::AppOptions;
 use crate::response::Response;
 
 /// A replicated state machine.
@@ -21,9 +24,9 @@ pub trait App: fmt::Debug + Send {
     /// Which application this is.
     fn kind(&self) -> AppKind;
 
-    /// Carries out one op and says what came of it. An op that [`AppKind::validate`] would have refused changes
+    /// Carries out the op of the entry at this index and says what came of it. An op that [`AppKind::validate`] would have refused changes
     /// nothing and is answered `{"error":"unknown_op"}`.
-    fn apply(&mut self, op: &RawValue) -> Response;
+    fn apply(&mut self, index: Index, op: &RawValue) -> Response;
 
     /// Answers a read from the present state, as [`apply`](App::apply) would.
     ///
@@ -53,6 +56,8 @@ pub enum AppKind {
     Attack,
     /// A key-value store.
     Kv,
+    /// A canvas that many paint at once.
+    Canvas,
 }
 
 /// A text that names no application.
@@ -82,13 +87,14 @@ pub struct NotARead {
 
 impl AppKind {
     /// Every application.
-    pub const ALL: [AppKind; 2] = [AppKind::Attack, AppKind::Kv];
+    pub const ALL: [AppKind; 3] = [AppKind::Attack, AppKind::Kv, AppKind::Canvas];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             AppKind::Attack => "attack",
             AppKind::Kv => "kv",
+            AppKind::Canvas => "canvas",
         }
     }
 
@@ -101,6 +107,7 @@ impl AppKind {
         match self {
             AppKind::Attack => Attack::validate(op),
             AppKind::Kv => Kv::validate(op),
+            AppKind::Canvas => Canvas::validate(op),
         }
     }
 
@@ -109,14 +116,16 @@ impl AppKind {
         match self {
             AppKind::Attack => false,
             AppKind::Kv => matches!(KvOp::parse(op), Ok(KvOp::Get(_))),
+            AppKind::Canvas => matches!(CanvasOp::parse(op), Ok(CanvasOp::Pixel(..))),
         }
     }
 
-    /// The application in its first state; `players` is for those that have players.
-    pub(crate) fn start(self, players: u16) -> Result<Box<dyn App>, PlayersOutOfRange> {
+    /// The application in its first state.
+    pub(crate) fn start(self, options: AppOptions) -> Result<Box<dyn App>, PlayersOutOfRange> {
         match self {
-            AppKind::Attack => Ok(Box::new(Attack::new(players)?)),
+            AppKind::Attack => Ok(Box::new(Attack::new(options.players)?)),
             AppKind::Kv => Ok(Box::new(Kv::default())),
+            AppKind::Canvas => Ok(Box::new(Canvas::new(options.size))),
         }
     }
 
@@ -125,6 +134,7 @@ impl AppKind {
         match self {
             AppKind::Attack => Some(Box::new(Attack::load(state)?)),
             AppKind::Kv => Some(Box::new(Kv::load(state)?)),
+            AppKind::Canvas => Some(Box::new(Canvas::load(state)?)),
         }
     }
 }
@@ -187,13 +197,15 @@ mod tests {
         for op in [r#"{"set":["k","v"]}"#, r#"{"incr":["k",0]}"#, r#"{"del":"k"}"#, r#"{"get":""}"#, "1"] {
             assert!(!is_read(AppKind::Kv, op), "{op}");
         }
+        assert!(is_read(AppKind::Canvas, r#"{"pixel":[1,2]}"#));
+        assert!(!is_read(AppKind::Canvas, r#"{"paint":[[1,2,3]]}"#));
         assert!(!is_read(AppKind::Attack, r#"{"attack":1}"#));
     }
 
     #[test]
     fn an_unknown_app_is_told_which_exist() {
         let error = "chess".parse::<AppKind>().unwrap_err();
-        assert_eq!(error.to_string(), "there is no app `chess`; the apps are: attack, kv");
+        assert_eq!(error.to_string(), "there is no app `chess`; the apps are: attack, kv, canvas");
     }
 
     #[test]

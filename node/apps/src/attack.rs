@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use raftian_raft::Index;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -181,7 +182,7 @@ impl App for Attack {
         AppKind::Attack
     }
 
-    fn apply(&mut self, op: &RawValue) -> Response {
+    fn apply(&mut self, _: Index, op: &RawValue) -> Response {
         self.play(op).map_or_else(Response::unknown_op, |reply| Response::of(&reply))
     }
 
@@ -226,7 +227,7 @@ mod tests {
     fn check(script: &[(&str, &str)]) -> Attack {
         let mut game = Attack::new(DEFAULT_PLAYERS).unwrap();
         for (op, response) in script {
-            assert_eq!(game.apply(&raw(op)).get(), *response, "to {op}");
+            assert_eq!(game.apply(1, &raw(op)).get(), *response, "to {op}");
         }
         game
     }
@@ -280,7 +281,7 @@ mod tests {
         ] {
             assert!(Attack::validate(&raw(op)).is_err(), "{op}");
             let mut game = fresh.clone();
-            assert_eq!(game.apply(&raw(op)), Response::unknown_op(), "{op}");
+            assert_eq!(game.apply(1, &raw(op)), Response::unknown_op(), "{op}");
             assert_eq!(game, fresh, "{op}");
         }
     }

@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use raftian_raft::Index;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
@@ -251,7 +252,7 @@ impl App for Kv {
         AppKind::Kv
     }
 
-    fn apply(&mut self, op: &RawValue) -> Response {
+    fn apply(&mut self, _: Index, op: &RawValue) -> Response {
         match KvOp::parse(op) {
             Ok(op) => Response::of(&self.carry_out(&op)),
             Err(_) => Response::unknown_op(),
@@ -324,7 +325,7 @@ mod tests {
     fn check(script: &[(&str, &str)]) -> Kv {
         let mut store = Kv::default();
         for (op, response) in script {
-            assert_eq!(store.apply(&raw(op)).get(), *response, "to {op}");
+            assert_eq!(store.apply(1, &raw(op)).get(), *response, "to {op}");
         }
         store
     }
@@ -426,7 +427,7 @@ mod tests {
             assert!(Kv::validate(&raw(op)).is_err(), "{shown}");
             let mut store = check(&[(r#"{"set":["k","v"]}"#, r#"{"outcome":"set"}"#)]);
             let digest = store.digest();
-            assert_eq!(store.apply(&raw(op)), Response::unknown_op(), "{shown}");
+            assert_eq!(store.apply(1, &raw(op)), Response::unknown_op(), "{shown}");
             assert_eq!((store.digest(), store.view()), (digest, json!({"keys": 1, "bytes": 2})), "{shown}");
         }
         let (key, value) = (text(MAX_KEY_BYTES), text(MAX_VALUE_BYTES));

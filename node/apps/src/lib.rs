@@ -12,6 +12,7 @@
 mod app;
 mod attack;
 mod board;
+mod canvas;
 mod command;
 mod compact;
 mod digest;
@@ -19,6 +20,7 @@ mod kv;
 mod limits;
 mod machine;
 mod mutant;
+mod options;
 mod response;
 mod session;
 mod snapshot;
@@ -28,6 +30,10 @@ pub use attack::{
     Attack, AttackOp, DAMAGE_HP, DEFAULT_PLAYERS, FULL_HP, MAX_PLAYERS, PlayersOutOfRange, Reply, ReplyKind,
 };
 pub use board::{BOARD_PX, HEADER_PX, SQUARE_PX, WINDOW_HEIGHT_PX, WINDOW_WIDTH_PX, position};
+pub use canvas::{
+    Canvas, CanvasOp, CanvasRead, CanvasRegion, CanvasReply, CanvasReplyKind, Colour, MAX_BATCH_PX, MAX_SIDE_PX,
+    NotAColour, ParseSizeError, Size,
+};
 pub use command::{Command, CommandError, MAX_CLIENT_BYTES, MAX_COMMAND_BYTES, MAX_OP_BYTES};
 pub use digest::{Digest, ParseDigestError};
 pub use kv::{Kv, KvList, KvListed, KvOp, KvReply, KvReplyKind, MAX_KEY_BYTES, MAX_LISTED_KEYS, MAX_VALUE_BYTES};
@@ -35,6 +41,7 @@ pub use limits::Limits;
 pub use machine::{Applied, Effect, Machine};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use options::AppOptions;
 pub use response::{Refusal, Response};
 pub use snapshot::{SNAPSHOT_VERSION, Snapshot, SnapshotError};
 

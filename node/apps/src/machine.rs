@@ -16,6 +16,7 @@ use crate::limits::Limits;
 #[cfg(feature = "mutants")]
 use crate::mutant::Mutant;
 use crate::mutant::Planted;
+use crate::options::AppOptions;
 use crate::response::Response;
 use crate::session::{Session, Sessions, Standing};
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -61,12 +62,12 @@ pub enum Effect {
 }
 
 impl Machine {
-    /// The first state of this application, before any entry; `players` is for those that have players.
+    /// The first state of this application, before any entry.
     ///
     /// # Errors
     /// When the application's board does not hold that many.
-    pub fn new(app: AppKind, players: u16) -> Result<Machine, PlayersOutOfRange> {
-        let (app, sessions) = (app.start(players)?, Sessions::default());
+    pub fn new(app: AppKind, options: impl Into<AppOptions>) -> Result<Machine, PlayersOutOfRange> {
+        let (app, sessions) = (app.start(options.into())?, Sessions::default());
         Ok(Machine { app, sessions, last_applied: 0, limits: Limits::default(), planted: Planted::NONE })
     }
 
@@ -155,10 +156,10 @@ impl Machine {
         let (client, serial) = (command.client(), command.serial());
         match self.sessions.standing(client, serial) {
             Standing::Stale { .. } | Standing::Repeated(_) if self.planted.ignores_sessions() => {
-                Effect::Executed(self.app.apply(command.op()))
+                Effect::Executed(self.app.apply(index, command.op()))
             }
             Standing::New => {
-                let response = self.app.apply(command.op());
+                let response = self.app.apply(index, command.op());
                 let session = Session { client: client.into(), serial, index, response: response.clone() };
                 self.sessions.record(session, &self.limits);
                 Effect::Executed(response)

@@ -26,6 +26,9 @@ fn random_payload(app: AppKind, random: &mut fastrand::Rng) -> Payload {
         (AppKind::Kv, 3) => format!(r#"{{"del":"k{key}"}}"#),
         (AppKind::Kv, 4) => format!(r#"{{"cas":["k{key}",null,"{value}"]}}"#),
         (AppKind::Kv, _) => format!(r#"{{"incr":["k{key}",{value}]}}"#),
+        (AppKind::Canvas, 2) => format!(r#"{{"pixel":[{key},{serial}]}}"#),
+        (AppKind::Canvas, 3) => r#"{"paint":[[1,1,1],[999,0,1]]}"#.to_owned(),
+        (AppKind::Canvas, _) => format!(r#"{{"paint":[[{key},{serial},{}],[1,1,7]]}}"#, value.unsigned_abs()),
     };
     Payload::Command(format!(r#"{{"client":"c{client}","serial":{serial},"op":{op}}}"#).into())
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use raftian_apps::{AppKind, Effect, Machine, NodeId, Snapshot};
+use raftian_apps::{AppKind, AppOptions, Effect, Machine, NodeId, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use crate::committed::CommittedLog;
@@ -22,8 +22,9 @@ use crate::{digests, evidence, exactly_once, log_agreement, real_time};
 pub struct Setup {
     /// The application that was replicated.
     pub app: AppKind,
-    /// The players it started with.
-    pub players: u16,
+    /// What it started with.
+    #[serde(flatten)]
+    pub app_options: AppOptions,
     /// The nodes that took part: each must have left a log.
     pub nodes: Vec<NodeId>,
     /// Whether the history holds *every* operation of each client it names, so that another command of theirs in the
@@ -150,7 +151,7 @@ pub fn judge_after(
 /// The state before the first entry of the log.
 fn first_state(snapshot: Option<&Snapshot>, setup: &Setup) -> Result<Machine, String> {
     match snapshot {
-        None => Machine::new(setup.app, setup.players).map_err(|error| error.to_string()),
+        None => Machine::new(setup.app, setup.app_options).map_err(|error| error.to_string()),
         Some(snapshot) => Machine::restore(setup.app, snapshot.clone()).map_err(|error| error.to_string()),
     }
 }

@@ -1,7 +1,7 @@
 //! Linearizability, judged from outside: whether the operations of a history can be put in an order that respects time
 //! and explains what their clients saw (Herlihy and Wing). No log is needed, and none is believed.
 //!
-//! Each object of the history (a key, a player) has a search of its own. An operation with unknown outcome
+//! Each object of the history (a key, a player, a pixel) has a search of its own. An operation with unknown outcome
 //! may have taken effect at any time after it was invoked, or never; one that failed or was refused never did. A read
 //! that may be stale has no place in such a history.
 //!
@@ -12,13 +12,14 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
+use std::iter::once;
 
-use raftian_apps::{AppKind, Machine};
+use raftian_apps::{AppKind, Machine, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Operation, Outcome};
 use crate::judge::Setup;
-use crate::model::{attack, kv};
+use crate::model::{attack, canvas, kv};
 use crate::objects::{self, Object, Objects};
 use crate::replay::Replay;
 use crate::search::window::{self, Window};
@@ -54,7 +55,7 @@ pub struct Linearizability {
 /// A window of a history that shows that it has no order: narrow, so that neither end of it can go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// The object: `key "k"`, `player 3`.
+    /// The object: `key "k"`, `player 3`, `pixel 3,4`.
     pub object: String,
     /// When the first operation of the window was invoked.
     pub from_ns: u64,
@@ -102,7 +103,7 @@ impl Linearizability {
     }
 }
 
-/// Judges a history that has every operation of every client. Of the setup only the application and its players matter.
+/// Judges a history that has every operation of every client. Of the setup only the application and what it started with matter.
 pub fn linearizability(history: &[Operation], setup: &Setup, bounds: Bounds) -> Linearizability {
     let all: Vec<&Operation> = history.iter().collect();
     judge_beside_log(&all, setup, bounds, None, None)
@@ -121,20 +122,30 @@ pub(crate) fn judge_beside_log<'a>(
     match setup.app {
         AppKind::Attack => {
             let initial = |player: &u8| match first {
-                None => attack::initial(*player, setup.players),
+                None => attack::initial(*player, setup.app_options.players),
                 Some(machine) => attack::on_board(*player, &machine.view()),
             };
-            let objects = objects::cut(setup.app, history, replay, attack::read, initial);
+            let objects =
+                objects::cut(setup.app, history, replay, |op, response| attack::read(op, response).map(once), initial);
             judge.judge(objects, |player| format!("player {player}"))
         }
         AppKind::Kv => {
             let reader = RefCell::new(kv::Reader::default());
-            let read = |op, response| reader.borrow_mut().read(op, response);
+            let read = |op, response| reader.borrow_mut().read(op, response).map(once);
             let initial = |key: &Cow<'a, str>| {
                 first.map_or(kv::Value::Absent, |machine| reader.borrow_mut().in_store(key, machine))
             };
             let objects = objects::cut(setup.app, history, replay, read, initial);
             judge.judge(objects, |key| format!("key {:?}", excerpt(key)))
+        }
+        AppKind::Canvas => {
+            let reader = canvas::Reader::new(setup.app_options.size, history);
+            let initial = |place: &canvas::Place| {
+                first.map_or(canvas::Pixel::Unpainted, |machine| reader.on_canvas(*place, machine))
+            };
+            let read = |op, response: Option<&Response>| reader.read(op, response);
+            let objects = objects::cut(setup.app, history, replay, read, initial);
+            judge.judge(objects, |(x, y)| format!("pixel {x},{y}"))
         }
     }
 }

@@ -32,13 +32,13 @@ pub(crate) struct Objects<K, T: Transition> {
     pub(crate) undecided: Vec<Undecided>,
 }
 
-/// Cuts a history. `read` says which object an op touches and what it did, without a response if that is unknown; `initial`
-/// is the state in which an object began.
-pub(crate) fn cut<'a, K: Eq + Hash, T: Transition>(
+/// Cuts a history. `read` says which objects an op touches and what it did to each, without a response if that is unknown;
+/// `initial` is the state in which an object began.
+pub(crate) fn cut<'a, K: Eq + Hash, T: Transition, Touched: IntoIterator<Item = (K, T)>>(
     app: AppKind,
     history: &[&'a Operation],
     replay: Option<&'a Replay>,
-    mut read: impl FnMut(&'a RawValue, Option<&'a Response>) -> Option<(K, T)>,
+    mut read: impl FnMut(&'a RawValue, Option<&'a Response>) -> Option<Touched>,
     initial: impl Fn(&K) -> T::State,
 ) -> Objects<K, T> {
     let mut objects = Objects { by_key: HashMap::new(), operations: 0, undecided: Vec::new() };
@@ -55,16 +55,20 @@ pub(crate) fn cut<'a, K: Eq + Hash, T: Transition>(
         let invoked_ns = operation.invoked_ns;
         if completed_ns.is_some_and(|completed_ns| completed_ns < invoked_ns) {
             objects.give_up(operation, "it completed before it was invoked");
-        } else if let Some((key, transition)) = read(&operation.op, response) {
+        } else if let Some(touched) = read(&operation.op, response) {
             let source = u32::try_from(place).expect("fewer than 2³² operations fit in memory");
             let hint = hint.unwrap_or(Index::MAX);
-            objects.add(key, Call { source, invoked_ns, completed_ns, hint, transition }, &initial);
+            let mut touched = touched.into_iter().peekable();
+            objects.operations += u64::from(touched.peek().is_some());
+            for (key, transition) in touched {
+                objects.add(key, Call { source, invoked_ns, completed_ns, hint, transition }, &initial);
+            }
         } else {
             objects.give_up(operation, "its op is none of the application");
         }
     }
     for other in replay.into_iter().flat_map(|replay| &replay.others).filter(|other| other.is_executed) {
-        if let Some((key, transition)) = read(other.command.op(), None) {
+        for (key, transition) in read(other.command.op(), None).into_iter().flatten() {
             objects.add_other(&key, other.index, transition);
         }
     }
@@ -73,7 +77,6 @@ pub(crate) fn cut<'a, K: Eq + Hash, T: Transition>(
 
 impl<K: Eq + Hash, T: Transition> Objects<K, T> {
     fn add(&mut self, key: K, call: Call<T>, initial: impl Fn(&K) -> T::State) {
-        self.operations += 1;
         let begin = |key: &K| Object { initial: initial(key), calls: Vec::new(), begins: Index::MAX };
         let object = self.by_key.entry(key).or_insert_with_key(begin);
         object.begins = object.begins.min(call.hint);

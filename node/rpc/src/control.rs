@@ -27,7 +27,7 @@ use crate::faults::Rule;
 use crate::game::GameReport;
 use crate::host_event::HostEvent;
 use crate::secret::Secret;
-use crate::{AppKind, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
+use crate::{AppKind, AppOptions, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
 pub use fault::{ClockReading, Damaged, Measured, NodeFault, NodeFaultStatus};
@@ -147,8 +147,9 @@ pub struct NodeConfig {
     pub seed: u64,
     /// The replicated application.
     pub app: AppKind,
-    /// How many players an attack game starts with.
-    pub players: u16,
+    /// What the application starts with.
+    #[serde(flatten)]
+    pub app_options: AppOptions,
     /// Election and heartbeat times.
     pub timing: Timing,
     /// When it takes snapshots by itself.

@@ -25,7 +25,7 @@ use crate::control::{ByHand, LogPage, NodeStatus, ReadMode, Standing, Timing};
 use crate::game::Scene;
 use crate::hint::Note;
 use crate::selector::Selector;
-use crate::{AppKind, Configuration, Index, NodeId, Term};
+use crate::{AppKind, AppOptions, Configuration, Index, NodeId, Size, Term};
 
 pub use damage::{DamageReport, DamageRequest};
 pub use divergence::{Difference, Divergence};
@@ -168,6 +168,8 @@ pub struct StartRequest {
     pub app: Option<AppKind>,
     /// How many players an attack game has; by default one per node.
     pub players: Option<u16>,
+    /// How large a canvas is; by default 64×64.
+    pub size: Option<Size>,
     /// The seed of the run; by default 1.
     pub seed: Option<u64>,
     /// Election and heartbeat times; by default the paper's.
@@ -272,8 +274,9 @@ pub struct LabStatus {
     pub folder: PathBuf,
     /// The replicated application; `None` for a lab that was never started.
     pub app: Option<AppKind>,
-    /// How many players an attack game was started with; judges replay the log from there.
-    pub players: Option<u16>,
+    /// What the application was started with; judges replay the log from there.
+    #[serde(flatten)]
+    pub app_options: Option<AppOptions>,
     /// The game beside each server; none in a lab that was never started.
     #[serde(default)]
     pub game: GameChoice,

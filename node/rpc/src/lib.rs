@@ -34,7 +34,7 @@ pub mod secret;
 pub mod selector;
 pub mod serve;
 
-pub use raftian_apps::{AppKind, Command, MAX_PLAYERS, Response};
+pub use raftian_apps::{AppKind, AppOptions, Command, MAX_PLAYERS, MAX_SIDE_PX, Response, Size};
 pub use raftian_faults as faults;
 pub use raftian_raft::{Configuration, Event as RaftEvent, Index, NodeId, RoleKind, Term};
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use raftian_apps::MAX_SIDE_PX;
 use raftian_raft::{Change, NodeId};
 
 use crate::plan::ServerSettings;
@@ -13,9 +14,10 @@ use crate::server;
 use crate::words::{Micros, Unreadable, Words};
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(crate) const VERBS: [&str; 17] = [
+pub(crate) const VERBS: [&str; 18] = [
     "app",
     "attack",
+    "canvas",
     "client",
     "clock",
     "clog",
@@ -34,7 +36,7 @@ pub(crate) const VERBS: [&str; 17] = [
 ];
 
 /// What a client can do.
-pub(crate) const CLIENT: [&str; 3] = ["kv", "attack", "player"];
+pub(crate) const CLIENT: [&str; 4] = ["kv", "attack", "player", "canvas"];
 
 /// What it can do to the key-value store.
 pub(crate) const KV: [&str; 5] = ["set", "get", "cas", "incr", "del"];
@@ -44,6 +46,9 @@ pub(crate) const MEMBER: [&str; 4] = ["add", "promote", "remove", "set"];
 
 /// How a clock can go.
 pub(crate) const CLOCKS: [&str; 4] = ["rate", "freeze", "true", "jump"];
+
+/// What a colour reads like: a `#` would begin a comment.
+const COLOUR: &str = "a colour such as ff8000 or red";
 
 /// The records in which a bit can flip.
 pub(crate) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
@@ -62,7 +67,7 @@ pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
             Action::Op { client, op: op(verb, words)? }
         }
         "clock" => Action::Clock { node: words.node()?, goes: clock(words)? },
-        "kv" | "attack" | "player" => Action::Op { client: 0, op: op(verb, words)? },
+        "kv" | "attack" | "player" | "canvas" => Action::Op { client: 0, op: op(verb, words)? },
         "kill" => kill(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
         "restart" => restart(words)?,
@@ -178,7 +183,7 @@ pub(crate) fn members(words: &mut Words<'_>) -> Result<BTreeSet<NodeId>, Unreada
     if words.eat("none") { Ok(BTreeSet::new()) } else { Ok(words.some_nodes()?.into_iter().collect()) }
 }
 
-/// `kv set k1 7`, `attack 3` or `player add 3`.
+/// `kv set k1 7`, `attack 3`, `player add 3` or `canvas set 3 4 red`.
 fn op(verb: &str, words: &mut Words<'_>) -> Result<Op, Unreadable> {
     Ok(match verb {
         "kv" => match words.one_of(&KV)? {
@@ -198,6 +203,10 @@ fn op(verb: &str, words: &mut Words<'_>) -> Result<Op, Unreadable> {
             _ => Op::Del(key(words)?),
         },
         "attack" => Op::Attack(player(words)?),
+        "canvas" => match words.one_of(&["set", "get"])? {
+            "set" => Op::Paint(coordinate(words)?, coordinate(words)?, words.parsed(COLOUR, |text| text.parse().ok())?),
+            _ => Op::Pixel(coordinate(words)?, coordinate(words)?),
+        },
         _ => match words.one_of(&["add", "del"])? {
             "add" => Op::Add(player(words)?),
             _ => Op::Leave(player(words)?),
@@ -215,6 +224,10 @@ fn value(words: &mut Words<'_>) -> Result<u32, Unreadable> {
 
 fn player(words: &mut Words<'_>) -> Result<u8, Unreadable> {
     words.number("the number of a player")
+}
+
+fn coordinate(words: &mut Words<'_>) -> Result<u16, Unreadable> {
+    words.parsed("a column or a row from 0 to 999", |text| text.parse().ok().filter(|place| *place < MAX_SIDE_PX))
 }
 
 fn kill(words: &mut Words<'_>) -> Result<Action, Unreadable> {
@@ -387,6 +400,8 @@ impl fmt::Display for Op {
             Op::Attack(player) => write!(f, "attack {player}"),
             Op::Add(player) => write!(f, "player add {player}"),
             Op::Leave(player) => write!(f, "player del {player}"),
+            Op::Pixel(x, y) => write!(f, "canvas get {x} {y}"),
+            Op::Paint(x, y, colour) => write!(f, "canvas set {x} {y} {colour:#}"),
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use fastrand::Rng;
-use raftian_apps::AppKind;
+use raftian_apps::{AppKind, Colour};
 
 use crate::schedule::Op;
 
@@ -16,6 +16,9 @@ pub const MAX_LOAD_PER_S: u32 = 10_000;
 
 /// How many keys a load uses: few, so that clients meet at each.
 const KEYS: u8 = 16;
+
+/// The pixels along a side of what a load paints on a canvas.
+const SIDE_PX: u16 = 4;
 
 /// The players of an attack game.
 const PLAYERS: u8 = raftian_apps::DEFAULT_PLAYERS as u8;
@@ -78,6 +81,12 @@ impl Iterator for LoadOps {
                     _ => Op::Cas(key, random.bool().then(|| random.u32(0..=self.value)), self.value),
                 }
             }
+            AppKind::Canvas => {
+                self.value += 1;
+                let [_, colour @ ..] = self.value.to_be_bytes();
+                let (x, y) = (u16::from(key) % SIDE_PX, u16::from(key) / SIDE_PX);
+                if random.bool() { Op::Pixel(x, y) } else { Op::Paint(x, y, Colour::from_rgb(colour)) }
+            }
         })
     }
 }
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_seed_draws_the_same_operations_of_the_application() {
-        for app in [AppKind::Kv, AppKind::Attack] {
+        for app in AppKind::ALL {
             let draw = |seed| LoadOps::new(seed, app).take(200).collect::<Vec<_>>();
             assert_eq!(draw(7), draw(7));
             assert_ne!(draw(7), draw(8));

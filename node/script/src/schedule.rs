@@ -2,7 +2,7 @@
 //!
 //! Invariant: all of it is fixed before a run begins, so that one action can be taken out and the others stay.
 
-use raftian_apps::AppKind;
+use raftian_apps::{AppKind, Colour};
 use raftian_raft::{Change, Index, NodeId};
 
 use crate::plan::{Plan, ServerSettings};
@@ -201,7 +201,7 @@ pub enum Whom {
     },
 }
 
-/// What a client wants. Keys and values are numbers; on the attack game the key is a player.
+/// What a client wants. Keys and values are numbers; on the attack game the key is a player, on a canvas two say a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Read a key without an entry in the log.
@@ -222,6 +222,10 @@ pub enum Op {
     Add(u8),
     /// Take a player off the board.
     Leave(u8),
+    /// Read a pixel without an entry in the log.
+    Pixel(u16, u16),
+    /// Paint a pixel.
+    Paint(u16, u16, Colour),
 }
 
 impl Op {
@@ -237,6 +241,8 @@ impl Op {
             Op::Attack(player) => format!(r#"{{"attack":{player}}}"#),
             Op::Add(player) => format!(r#"{{"add":{player}}}"#),
             Op::Leave(player) => format!(r#"{{"del":{player}}}"#),
+            Op::Pixel(x, y) => format!(r#"{{"pixel":[{x},{y}]}}"#),
+            Op::Paint(x, y, colour) => format!(r#"{{"paint":[[{x},{y},{}]]}}"#, colour.number()),
         }
     }
 
@@ -245,11 +251,12 @@ impl Op {
         match self {
             Op::Attack(_) | Op::Add(_) | Op::Leave(_) => AppKind::Attack,
             Op::Read(_) | Op::Get(_) | Op::Set(..) | Op::Cas(..) | Op::Incr(..) | Op::Del(_) => AppKind::Kv,
+            Op::Pixel(..) | Op::Paint(..) => AppKind::Canvas,
         }
     }
 
     /// Whether it goes by a confirmed index instead of the log.
     pub fn is_read(self) -> bool {
-        matches!(self, Op::Read(_))
+        matches!(self, Op::Read(_) | Op::Pixel(..))
     }
 }

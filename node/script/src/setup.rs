@@ -74,6 +74,11 @@ pub(crate) fn is_setting(words: &Words<'_>) -> bool {
     words.peek().is_some_and(|word| WORDS.contains(&word) && (word != "app" || !of_server()))
 }
 
+fn app(words: &mut Words<'_>) -> Result<AppKind, Unreadable> {
+    let names = AppKind::ALL.map(AppKind::name);
+    words.one_of(&names).map(|name| AppKind::ALL.into_iter().find(|app| app.name() == name).unwrap_or_default())
+}
+
 /// Reads a setting into a scenario that has no steps yet. `servers` has come before, unless this is it.
 pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -> Result<(), Unreadable> {
     let plan = &mut scenario.plan;
@@ -86,7 +91,7 @@ pub(crate) fn read(word: &str, words: &mut Words<'_>, scenario: &mut Scenario) -
         "mutant" => scenario.mutant = Some(words.take("the name of a planted bug")?.text.to_owned()),
         "servers" => plan.founders = count(words, 1, MAX_NODES - usize::from(plan.joiners))?,
         "joiners" => plan.joiners = count(words, 0, MAX_NODES - usize::from(plan.founders))?,
-        "app" => plan.app = if words.one_of(&["kv", "attack"])? == "kv" { AppKind::Kv } else { AppKind::Attack },
+        "app" => plan.app = app(words)?,
         "election" => plan.election_timeout = election(words)?,
         "heartbeat" => plan.heartbeat_interval = Duration::from_micros(positive(words)?),
         "pre_vote" => plan.pre_vote = words.switch()?,

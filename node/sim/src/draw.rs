@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fastrand::Rng;
-use raftian_apps::{AppKind, DEFAULT_PLAYERS, Limits};
+use raftian_apps::{AppKind, Colour, DEFAULT_PLAYERS, Limits};
 use raftian_faults::Effect;
 use raftian_raft::{Change, Lease, NodeId};
 use raftian_script::{Action, Crashes, LinkEffect, Op, Part, Plan, Schedule, Timed, Whom};
@@ -238,10 +238,19 @@ impl Drawing<'_> {
             [Op::Attack(player), Op::Attack(player), Op::Attack(player), Op::Add(player), Op::Leave(player)]
                 [random.usize(0..5)]
         };
+        // What is drawn has no canvas; a plan that a person made may.
+        let paint = |random: &mut Rng| match random.bool() {
+            true => Op::Pixel(random.u16(0..2), 0),
+            false => Op::Paint(random.u16(0..2), 0, Colour::from_rgb([random.u8(..), random.u8(..), 0])),
+        };
         (0..count)
             .map(|_| {
                 let (at_us, client) = (random.u64(0..self.end_us), random.usize(0..plan.clients));
-                let op = if plan.app == AppKind::Kv { op(&mut random) } else { game(&mut random) };
+                let op = match plan.app {
+                    AppKind::Kv => op(&mut random),
+                    AppKind::Attack => game(&mut random),
+                    AppKind::Canvas => paint(&mut random),
+                };
                 Timed { at_us, action: Action::Op { client, op } }
             })
             .collect()

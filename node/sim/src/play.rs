@@ -409,13 +409,14 @@ impl Stage {
         Ok(())
     }
 
-    /// A command of a client of its own. Each time it takes effect, it adds one to the key of its name; on the attack game
-    /// there are no keys, and it attacks.
+    /// A command of a client of its own. Each time it takes effect, it adds one to the key of its name; where there are
+    /// no keys, it attacks or paints.
     fn command(&mut self, name: &str, app: AppKind) -> Result<Command, Halt> {
         self.proposed += 1;
         let op = match app {
             AppKind::Kv => format!(r#"{{"incr":["{name}",1]}}"#),
             AppKind::Attack => r#"{"attack":1}"#.to_owned(),
+            AppKind::Canvas => r#"{"paint":[[0,0,1]]}"#.to_owned(),
         };
         let op = RawValue::from_string(op).map_err(|error| Halt::Failed(error.to_string()))?;
         Command::new(format!("by-hand-{}", self.proposed), 1, op).map_err(|error| Halt::Failed(error.to_string()))

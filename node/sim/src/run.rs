@@ -6,7 +6,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use raftian_apps::{AppKind, DEFAULT_PLAYERS};
+use raftian_apps::{AppKind, AppOptions};
 use raftian_check::{Bounds, Operation, Setup, Verdict, linearizability};
 use raftian_raft::RuleSet;
 use raftian_script::{Invariant, Schedule};
@@ -136,7 +136,7 @@ pub(crate) fn wind_up(world: &mut World) -> Result<bool, Violation> {
 /// # Errors
 /// Why it has no order.
 fn judge(history: &[Operation], app: AppKind) -> Result<bool, String> {
-    let setup = Setup { app, players: DEFAULT_PLAYERS, nodes: Vec::new(), history_is_complete: true };
+    let setup = Setup { app, app_options: AppOptions::default(), nodes: Vec::new(), history_is_complete: true };
     let found = linearizability(history, &setup, BOUNDS);
     match found.violations.first() {
         Some(violation) => Err(violation.to_string()),

@@ -1,6 +1,6 @@
 //! What holds for all runs, and what a [`Plan`] means to the parts of a node.
 
-use raftian_apps::{DEFAULT_PLAYERS, Machine};
+use raftian_apps::{AppOptions, Machine};
 use raftian_driver::{Compaction, Links};
 #[cfg(feature = "mutants")]
 use raftian_planted::Mutant;
@@ -148,6 +148,6 @@ impl Settings {
 
 /// The application before any entry.
 pub(crate) fn first_machine(plan: &Plan) -> Machine {
-    let machine = Machine::new(plan.app, DEFAULT_PLAYERS).expect("the board holds the default players");
+    let machine = Machine::new(plan.app, AppOptions::default()).expect("the board holds the default players");
     machine.with_limits(plan.limits)
 }

@@ -50,6 +50,18 @@ fn what_comes_with_the_program_reads_back_as_written() {
 }
 
 #[test]
+fn a_canvas_is_painted_and_judged_through_a_crash() {
+    let statements =
+        "app canvas\nclients 2\nload 100/s\nadvance 1s\nclient 0 canvas set 3 4 ff8000\nclient 1 canvas get 3 4
+kill @leader or n1\nadvance 2s\nrestart all\nat 4s finish\nexpect acknowledged >= 100";
+    assert_eq!(played(statements), None);
+    assert!(refused("servers 1\napp canvas\nclient 0 canvas set 1000 0 red").contains("a row from 0 to 999"));
+    assert!(
+        refused("servers 1\napp canvas\nclient 0 canvas set 1 0 reddish").contains("a colour such as ff8000 or red")
+    );
+}
+
+#[test]
 fn every_statement_and_condition_reads_back_as_written() {
     let text = include_str!("every_statement.scenario");
     let scenario = read(text);

@@ -316,7 +316,7 @@ fn snapshot_of(entries: &[Entry], config: &NodeConfig) -> Result<Option<Snapshot
 /// # Errors
 /// A message for people, when it cannot start.
 pub(crate) fn first_machine(config: &NodeConfig) -> Result<Machine, String> {
-    let machine = Machine::new(config.app, config.players).map_err(|error| error.to_string())?;
+    let machine = Machine::new(config.app, config.app_options).map_err(|error| error.to_string())?;
     let machine = planted().in_machine(machine);
     Ok(match &config.by_hand {
         Some(ByHand { tuning, .. }) => {

@@ -19,7 +19,7 @@ use crate::parent;
 /// A message for people, when one of them cannot start, or cannot continue.
 pub(crate) fn run(config: NodeConfig, listener: TcpListener, game: GameConfig) -> Result<(), String> {
     let (game_port, server_port) = port::pair(GlobalLock::default());
-    let game = Game::new(&game, config.players, Some(Hosting::Async), Some(game_port), Stop::default())?;
+    let game = Game::new(&game, config.app_options.players, Some(Hosting::Async), Some(game_port), Stop::default())?;
     let mailbox = Mailbox::new();
     parent::on_shutdown(mailbox.shutdown())?;
     runtime::on_this_thread(&GlobalLock::default())?.block_on(async {

@@ -37,7 +37,7 @@ pub(crate) fn run(config: NodeConfig, listener: TcpListener, game: GameConfig) -
     let tell = Box::new(move |command| commands.send(command).is_ok());
     let port = GamePort { tell, orders, lock: GlobalLock::default() };
     let stop = Stop::when_parent_leaves()?;
-    let game = Game::new(&game, config.players, Some(Hosting::Process), Some(port), stop)?;
+    let game = Game::new(&game, config.app_options.players, Some(Hosting::Process), Some(port), stop)?;
 
     let cannot = |error: io::Error| format!("cannot start the server's process: {error}");
     let (own, childs) = UnixStream::pair().map_err(cannot)?;

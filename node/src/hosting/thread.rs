@@ -21,7 +21,7 @@ use crate::parent;
 pub(crate) fn run(config: NodeConfig, listener: TcpListener, game: GameConfig) -> Result<(), String> {
     let lock = if config.trim.global_lock { GlobalLock::new() } else { GlobalLock::default() };
     let (game_port, server_port) = port::pair(lock.clone());
-    let game = Game::new(&game, config.players, Some(Hosting::Thread), Some(game_port), Stop::default())?;
+    let game = Game::new(&game, config.app_options.players, Some(Hosting::Thread), Some(game_port), Stop::default())?;
     let mailbox = Mailbox::new();
     parent::on_shutdown(mailbox.shutdown())?;
     let serve = move || {

@@ -437,7 +437,7 @@ pub(crate) fn config(node: NodeId, voters: &[NodeId], folder: &Path, secret: &Se
         secret: secret.clone(),
         seed: 1,
         app: AppKind::Attack,
-        players: 5,
+        app_options: raftian_rpc::AppOptions::default(),
         timing: Timing::default(),
         compaction: Compaction::default(),
         reads: ReadMode::default(),

@@ -39,13 +39,15 @@ Examples:
   raftianctl load --closed --clients 1000 --for 10s
   raftianctl load --rate 100/s --to n3 --out my-run
   raftianctl --lab store load --keys 10 --rate 1000/s --for 10s
+  raftianctl --lab art load --closed --clients 64 --pixels 64 --for 10s
 
 Latency counts from the moment a command was due, so a stall shows; the percentiles are over all commands, and one that
 failed or had no answer counts with the time until it was given up. A command without an answer is unknown: neither
 acknowledged nor failed. After --for, answers are waited for, up to 6 s, and then the nodes to agree, up to 15 s.
 
 A load on the game attacks, adds and deletes players, and leaves the board as it is then; one on the key-value store has
-as many linearizable reads as writes of all kinds. All logs are read while the load runs and after it, and judged; the
+as many linearizable reads as writes of all kinds; one on a canvas paints strokes, and reads a pixel every fourth time.
+All logs are read while the load runs and after it, and judged; the
 exit code tells the verdict. History, logs, journal and verdict are kept as a run (`raftianctl runs`).";
 
 /// How long the nodes may take to agree after the load.
@@ -73,6 +75,9 @@ pub(crate) struct Args {
     /// How many keys of a key-value store are read and written: the fewer, the more clients meet at each
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     keys: u32,
+    /// How many pixels a command paints on a canvas
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = units::batch)]
+    pixels: usize,
     /// Commands per second, in all
     #[arg(long, value_name = "RATE", default_value = "500/s", value_parser = units::rate_per_s, allow_hyphen_values = true)]
     rate: f64,
@@ -209,7 +214,7 @@ fn begin(
 
 async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<(LoadOptions, Cluster), Failure> {
     let status = daemon.ask(async |lab: Http| lab.status().await).await?;
-    let (Some(app), Some(players)) = (status.app, status.players) else {
+    let (Some(app), Some(app_options)) = (status.app, status.app_options) else {
         let why = format!("lab `{}` has no nodes; start some with `raftianctl start`", daemon.lab);
         return Err(Failure::new(Kind::Conflict, why));
     };
@@ -226,8 +231,9 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<(Loa
         duration: args.lasting,
         seed: args.seed,
         app,
-        players,
+        app_options,
         keys: args.keys,
+        stroke_px: args.pixels,
         targets,
         ..LoadOptions::default()
     };
@@ -246,7 +252,7 @@ async fn options(context: &Context, daemon: &Daemon, args: &Args) -> Result<(Loa
         context.output.note(&warning);
     }
     let nodes = status.nodes.iter().map(|report| report.node).collect();
-    Ok((options, Cluster { app, players, nodes, ..Cluster::default() }))
+    Ok((options, Cluster { app, app_options, nodes, ..Cluster::default() }))
 }
 
 /// A warning where nodes cannot answer: commands sent to them take long, and without their logs there is no verdict.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use raftian_check::apps::{Command, KvOp};
+use raftian_check::apps::{CanvasOp, Command, KvOp};
 use raftian_rpc::Index;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{LogLine, LogPage};
@@ -208,9 +208,10 @@ fn text(entry: &LogLine) -> String {
         (_, Some(_)) => "members".to_owned(),
         (None, None) => "no-op".to_owned(),
         (Some(raw), None) => match Command::parse(raw.get().as_bytes()) {
-            Ok(command) => match KvOp::parse(command.op()) {
-                Ok(op) => spelt(&op),
-                Err(_) => short(command.op().get()),
+            Ok(command) => match (KvOp::parse(command.op()), CanvasOp::parse(command.op())) {
+                (Ok(op), _) => spelt(&op),
+                (_, Ok(op)) => painted(&op),
+                _ => short(command.op().get()),
             },
             Err(_) => shortened(raw.get(), COMMAND_CHARS),
         },
@@ -239,6 +240,18 @@ fn spelt(op: &KvOp<'_>) -> String {
         KvOp::Cas(_, None, new) => format!("cas {key}: no value → {}", quoted(new)),
         KvOp::Cas(_, Some(old), new) => format!("cas {key}: {} → {}", quoted(old), quoted(new)),
         KvOp::Incr(_, by) => format!("incr {key} by {by}"),
+    }
+}
+
+/// An op of a canvas as people say it: `paint 3,4 #ff0000`, of a batch the first pixel and how many there are.
+fn painted(op: &CanvasOp) -> String {
+    match op {
+        CanvasOp::Pixel(x, y) => format!("pixel {x},{y}"),
+        CanvasOp::Paint(pixels) => {
+            let first = pixels.first().map(|(x, y, colour)| format!("{x},{y} {colour}")).unwrap_or_default();
+            let others = if pixels.len() == 1 { String::new() } else { format!(" and {} more", pixels.len() - 1) };
+            format!("paint {first}{others}")
+        }
     }
 }
 

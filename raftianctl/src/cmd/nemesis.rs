@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// How many nodes, 3 to 64
     #[arg(short, long, value_name = "COUNT", default_value_t = 5, value_parser = units::node_count, allow_hyphen_values = true)]
     nodes: u16,
-    /// The application: kv or attack
+    /// The application: kv, attack or canvas
     #[arg(long, value_name = "NAME", default_value_t = AppKind::Kv)]
     app: AppKind,
     /// Operations per second, in all

@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 /// Whether a file of this name can hold one: a name without an ending can.
-fn is_picture(file: &Path) -> Result<(), Failure> {
+pub(super) fn is_picture(file: &Path) -> Result<(), Failure> {
     let usage = |why| Err(Failure::new(Kind::Usage, why));
     match file.extension() {
         _ if file == Path::new("-") => {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use raftian_rpc::AppKind;
 use raftian_rpc::assignment::Hosting;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{ReadMode, Timing};
 use raftian_rpc::game::Scene;
 use raftian_rpc::lab::{Action, GameChoice, LabClient as _, StartReport, StartRequest};
 use raftian_rpc::selector::Selector;
+use raftian_rpc::{AppKind, Size};
 
 use crate::cli::Context;
 use crate::cmd::{act, stop};
@@ -42,7 +42,7 @@ const DEFAULT_FPS_CAP: u32 = 60;
 pub(crate) struct Args {
     /// Only these, of a lab that is up: those that run are left alone [default: all]
     #[arg(value_name = "SELECTOR", conflicts_with_all = [
-        "nodes", "app", "players", "seed", "election_timeout", "heartbeat", "snapshot_bytes", "read_leases", "hosting",
+        "nodes", "app", "players", "size", "seed", "election_timeout", "heartbeat", "snapshot_bytes", "read_leases", "hosting",
     ])]
     only: Option<Selector>,
     /// How many nodes, 1 to 64; of a lab that exists, as many as it has now [default: 5]
@@ -54,6 +54,9 @@ pub(crate) struct Args {
     /// How many players the attack game has, 1 to 64 [default: one per node]
     #[arg(long, value_name = "COUNT", value_parser = units::player_count, allow_hyphen_values = true)]
     players: Option<u16>,
+    /// How large the canvas is, at most 1000x1000 [default: 64x64]
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = units::canvas_size, allow_hyphen_values = true)]
+    size: Option<Size>,
     /// A number that each node draws its election time-outs from: same seed, same time-outs [default: 1]
     #[arg(long, value_name = "NUMBER", value_parser = units::seed)]
     seed: Option<u64>,
@@ -153,6 +156,7 @@ impl Args {
             nodes: self.nodes,
             app: self.app,
             players: self.players,
+            size: self.size,
             seed: self.seed,
             timing: self.timing().map_err(|why| Failure::new(Kind::Usage, why))?,
             snapshot_bytes: self.snapshot_bytes,

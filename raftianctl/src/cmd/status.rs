@@ -9,7 +9,7 @@ use std::time::Duration;
 use raftian_rpc::connect::Http;
 use raftian_rpc::control::{NodeStatus, Standing};
 use raftian_rpc::lab::{GameChoice, LabClient as _, LabStatus, NodeReport, NodeState};
-use raftian_rpc::{AppKind, NodeId, RoleKind};
+use raftian_rpc::{AppKind, NodeId, RoleKind, Size};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -242,6 +242,11 @@ fn state(status: &LabStatus) -> Option<String> {
                 keys => format!("{keys} keys"),
             };
             Some(format!("store (on {node}): {keys}, {}\n", words::bytes(count("bytes")?)))
+        }
+        AppKind::Canvas => {
+            let size: Size = server.state.get("size")?.as_str()?.parse().ok()?;
+            let painted = server.state.get("painted")?.as_u64()?;
+            Some(format!("canvas (on {node}): {size}, {painted} of {} pixels painted\n", size.pixels()))
         }
     }
 }

@@ -28,6 +28,7 @@ fn step(app: AppKind, state: &State, op: &Value) -> (Value, State) {
     match app {
         AppKind::Attack => play(state, name, argument.as_u64().expect("a player")),
         AppKind::Kv => access(state, name, argument),
+        AppKind::Canvas => paint(state, name, argument),
     }
 }
 
@@ -91,13 +92,38 @@ fn access(state: &State, name: &str, argument: &Value) -> (Value, State) {
     (answer, after)
 }
 
+/// On a canvas of 64×64.
+fn paint(state: &State, name: &str, argument: &Value) -> (Value, State) {
+    let mut after = state.clone();
+    let pixels = if name == "pixel" { std::slice::from_ref(argument) } else { argument.as_array().expect("pixels") };
+    let coordinate = |pixel: &Value, place: usize| pixel[place].as_u64().expect("a number");
+    if pixels.iter().any(|pixel| coordinate(pixel, 0) > 63 || coordinate(pixel, 1) > 63) {
+        return (json!({"outcome": "out_of_range", "size": "64x64"}), after);
+    }
+    let key = |pixel: &Value| format!("{},{}", pixel[0], pixel[1]);
+    if name == "pixel" {
+        let colour = state.get(&key(argument)).map(|colour| colour.parse::<u32>().expect("a colour"));
+        let answer = colour.map(|colour| json!({"outcome": "found", "colour": colour}));
+        return (answer.unwrap_or(json!({"outcome": "unpainted"})), after);
+    }
+    for pixel in pixels {
+        after.insert(key(pixel), pixel[2].to_string());
+    }
+    (json!({"outcome": "painted"}), after)
+}
+
 /// An operation as both other judges see it: what was asked, and what was answered if it is known.
 type Seen = (Value, Option<Value>);
 
 fn seen(operation: &Operation) -> Seen {
     let op = serde_json::from_str(operation.op.get()).expect("JSON");
     let answer = match &operation.outcome {
-        Outcome::Ok { response, .. } => Some(serde_json::from_str(response.get()).expect("JSON")),
+        Outcome::Ok { response, .. } => {
+            let mut answer: Value = serde_json::from_str(response.get()).expect("JSON");
+            // The entry that painted a pixel: only a log can tell.
+            answer.as_object_mut().expect("an answer has fields").remove("index");
+            Some(answer)
+        }
         Outcome::Unknown { .. } | Outcome::Failed { .. } => None,
     };
     (op, answer)
@@ -237,8 +263,13 @@ fn trying_every_order_agrees_on_a_game_with_unknown_outcomes() {
     compare(plans(AppKind::Attack, 1000, 7, 40), every_order);
 }
 
+#[test]
+fn trying_every_order_agrees_on_a_canvas_with_unknown_outcomes() {
+    compare(plans(AppKind::Canvas, 1000, 7, 40), every_order);
+}
+
 fn every_order(history: &[Operation], setup: &Setup) -> bool {
-    has_order(setup.app, &start(setup.app, setup.players), &history.iter().collect::<Vec<_>>())
+    has_order(setup.app, &start(setup.app, setup.app_options.players), &history.iter().collect::<Vec<_>>())
 }
 
 #[test]
@@ -274,7 +305,7 @@ fn what_nobody_was_told_is_found_where_it_is_needed_without_a_log_to_go_by() {
 #[test]
 fn an_order_is_found_without_anything_to_go_by() {
     let plan = Plan { operations: 5_000, ..plans(AppKind::Kv, 1, 0, 0).next().expect("one plan") };
-    for (app, clients) in [(AppKind::Kv, 16), (AppKind::Attack, 16)] {
+    for (app, clients) in [(AppKind::Kv, 16), (AppKind::Attack, 16), (AppKind::Canvas, 16)] {
         let run = Plan { app, clients, objects: 1, ..plan }.run();
         assert!(has_found_order(&run.without_indexes(), &run.setup));
     }

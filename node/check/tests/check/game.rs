@@ -400,7 +400,7 @@ fn a_history_that_contradicts_itself_is_not_held_against_the_servers() {
 #[test]
 fn a_setup_that_no_application_takes_leaves_the_verdict_unknown() {
     let mut run = valid();
-    run.setup.players = 65;
+    run.setup.app_options.players = 65;
     run.finds(&[Invariant::Evidence]);
 }
 

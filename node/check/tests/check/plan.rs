@@ -82,7 +82,11 @@ impl Plan {
         }
         let nodes: Vec<NodeId> = NodeId::first(3).collect();
         let replicas = nodes.iter().map(|node| replica(*node, &entries, machine.digest())).collect();
-        Run { history, replicas, setup: Setup { app: self.app, players, nodes, history_is_complete: true } }
+        Run {
+            history,
+            replicas,
+            setup: Setup { app: self.app, app_options: players.into(), nodes, history_is_complete: true },
+        }
     }
 
     fn op(&self, random: &mut fastrand::Rng) -> String {
@@ -98,6 +102,10 @@ impl Plan {
             (AppKind::Kv, 17) => format!(r#"{{"cas":["k{object}",null,"{value}"]}}"#),
             (AppKind::Kv, 18) => format!(r#"{{"cas":["k{object}","{}","{value}"]}}"#, random.u32(..self.values)),
             (AppKind::Kv, _) => format!(r#"{{"incr":["k{object}",{}]}}"#, random.i32(-2..=2)),
+            (AppKind::Canvas, 0..10) => format!(r#"{{"pixel":[{object},1]}}"#),
+            (AppKind::Canvas, 10..12) => format!(r#"{{"paint":[[{object},1,{value}],[64,1,1]]}}"#),
+            (AppKind::Canvas, 12..15) => format!(r#"{{"paint":[[{object},0,{value}],[{object},1,{value}]]}}"#),
+            (AppKind::Canvas, _) => format!(r#"{{"paint":[[{object},1,{value}]]}}"#),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A run written by hand: what its clients saw and what its servers committed.
 
-use raftian_check::apps::{AppKind, Digest, Entry, Machine, NodeId, Payload, Response, Term};
+use raftian_check::apps::{AppKind, AppOptions, Digest, Entry, Machine, NodeId, Payload, Response, Term};
 use raftian_check::{Invariant, Operation, Outcome, ReplicaLog, Report, Setup, Verdict, judge};
 use serde_json::value::RawValue;
 
@@ -14,7 +14,12 @@ pub(crate) struct Run {
 impl Run {
     /// Five players, if the application has players, and a history that is complete.
     pub(crate) fn new(app: AppKind, history: Vec<Operation>, log: &[Entry]) -> Run {
-        let setup = Setup { app, players: 5, nodes: NodeId::first(3).collect(), history_is_complete: true };
+        let setup = Setup {
+            app,
+            app_options: AppOptions::default(),
+            nodes: NodeId::first(3).collect(),
+            history_is_complete: true,
+        };
         // n3 lacks the last two entries, and has not applied the last of those it has.
         let (end, behind) = (log.len(), log.len().saturating_sub(2));
         let replica = |node, log: &[Entry], applied| replica(app, node, log, applied);

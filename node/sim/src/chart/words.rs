@@ -138,6 +138,8 @@ pub(super) fn op(op: Op) -> String {
         Op::Attack(player) => format!("attack {player}"),
         Op::Add(player) => format!("add player {player}"),
         Op::Leave(player) => format!("remove player {player}"),
+        Op::Pixel(x, y) => format!("read pixel {x},{y}"),
+        Op::Paint(x, y, colour) => format!("paint pixel {x},{y} {colour}"),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use fastrand::Rng;
-use raftian_apps::{AppKind, DEFAULT_PLAYERS};
+use raftian_apps::{AppKind, Colour, DEFAULT_PLAYERS};
 use raftian_faults::Effect;
 use raftian_raft::{Change, NodeId};
 use raftian_script::{Action, Op, Timed, Whom};
@@ -237,7 +237,8 @@ impl Drawing<'_> {
         match (self.plan.app, random.u8(0..3)) {
             (AppKind::Kv, 0) => Op::Set(0, random.u32(..)),
             (AppKind::Kv, _) => Op::Read(0),
-            (AppKind::Attack, _) => self.writes(random),
+            (AppKind::Canvas, 0) | (AppKind::Attack, _) => self.writes(random),
+            (AppKind::Canvas, _) => Op::Pixel(0, 0),
         }
     }
 
@@ -246,6 +247,7 @@ impl Drawing<'_> {
         match self.plan.app {
             AppKind::Kv => Op::Set(0, random.u32(1_000_000..10_000_000)),
             AppKind::Attack => Op::Attack(random.u8(1..=DEFAULT_PLAYERS as u8)),
+            AppKind::Canvas => Op::Paint(0, 0, Colour::from_rgb([200, random.u8(100..), random.u8(100..)])),
         }
     }
 }

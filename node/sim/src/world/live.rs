@@ -3,7 +3,7 @@
 //! Invariant: the core is a quorum of every configuration that anybody uses, of nodes that run, so nothing but a bug
 //! keeps it from working. A node that did not start, because its disk is damaged, stays out.
 
-use raftian_apps::AppKind;
+use raftian_apps::{AppKind, Colour};
 use raftian_check::Operation;
 use raftian_faults::Effect;
 use raftian_raft::{Configuration, RoleKind};
@@ -45,6 +45,7 @@ impl World {
         let (write, read) = match self.plan.app {
             AppKind::Kv => (Op::Set(0, 1), Op::Read(0)),
             AppKind::Attack => (Op::Attack(1), Op::Attack(2)),
+            AppKind::Canvas => (Op::Paint(0, 0, Colour::default()), Op::Pixel(0, 0)),
         };
         let goal = self.history.acknowledged + 2;
         self.clients[probe].wishes.extend([write, read]);

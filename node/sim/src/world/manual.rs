@@ -4,7 +4,7 @@
 //! ready as soon as they are sent, so they wait for [`World::deliver`] or the next [`World::step`], whichever comes.
 
 use bytes::Bytes;
-use raftian_apps::Command;
+use raftian_apps::{AppKind, Command};
 use raftian_driver::{Driver, Route};
 use raftian_raft::{Body, Change, ChangeRefused, Index, Message, NodeId, Proposed, Recovered, TransferRefused};
 use raftian_script::{Action, Op, Plan, Schedule};
@@ -255,13 +255,14 @@ impl World {
         })
     }
 
-    /// A read of the key-value store is put to a server; says the number of its ticket if the server takes it, and `None` if it is down or paused. What
+    /// A read is put to a server; says the number of its ticket if the server takes it, and `None` if it is down or paused. What
     /// becomes of the read is in the journal.
     ///
     /// # Errors
     /// The invariant that this broke.
     pub fn read(&mut self, id: NodeId) -> Result<Option<Option<u64>>, Violation> {
-        let op = RawValue::from_string(r#"{"get":"k0"}"#.to_owned()).expect("ops are JSON");
+        let op = if self.plan.app == AppKind::Canvas { Op::Pixel(0, 0) } else { Op::Read(0) };
+        let op = RawValue::from_string(op.json()).expect("ops are JSON");
         self.ask_server(id, |world, at| world.read_at(at, op, Route::Forwarded, Asker::HAND))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is done here that disturbs a cluster which follows the rules; so all that moves is waste, or a bug.
 
-use raftian_apps::{AppKind, Machine};
+use raftian_apps::{AppKind, Colour, Machine};
 use raftian_raft::{Body, Message, Request, RoleKind, Server};
 use raftian_script::{Action, Invariant, Op, Whom};
 
@@ -99,7 +99,11 @@ impl World {
     fn fall_behind(&mut self, at: usize, leader: usize, probe: usize, timeout_us: u64) -> Result<(), Violation> {
         let crashed = self.crash_at(at, 0);
         self.conclude(crashed)?;
-        let write = if self.plan.app == AppKind::Kv { Op::Set(0, 2) } else { Op::Attack(1) };
+        let write = match self.plan.app {
+            AppKind::Kv => Op::Set(0, 2),
+            AppKind::Attack => Op::Attack(1),
+            AppKind::Canvas => Op::Paint(0, 0, Colour::default()),
+        };
         let (every_us, patience_us) = (timeout_us / 40, u64::from(PATIENCE) * timeout_us);
         self.clients[probe].wishes.extend([write; MISSED]);
         let what = "writes while one server was down";

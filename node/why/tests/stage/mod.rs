@@ -40,7 +40,7 @@ impl Stage {
             lab: "default".into(),
             folder: "/x".into(),
             app: None,
-            players: None,
+            app_options: None,
             game: GameChoice::None,
             seed: 1,
             timing: Timing::default(),

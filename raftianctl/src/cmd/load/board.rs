@@ -20,7 +20,7 @@ impl Board {
         status.app.filter(|app| *app == AppKind::Attack)?;
         let servers = status.nodes.iter().filter_map(|report| report.server.as_ref());
         let furthest = servers.max_by_key(|server| server.last_applied)?;
-        Board::read(&furthest.state, status.players?)
+        Board::read(&furthest.state, status.app_options?.players)
     }
 
     fn read(state: &Value, players: u16) -> Option<Board> {

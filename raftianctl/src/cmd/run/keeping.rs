@@ -36,8 +36,7 @@ pub(super) fn begin(playing: &Playing, piece: &Piece) -> Result<Option<RunWriter
     run.scenario(&piece.played())?;
     if engine == Engine::Processes {
         let nodes = NodeId::first(plan.founders).collect();
-        let players = raftian_check::apps::DEFAULT_PLAYERS;
-        run.on(Cluster { app: plan.app, players, nodes, ..Cluster::default() })?;
+        run.on(Cluster { app: plan.app, nodes, ..Cluster::default() })?;
     }
     Ok(Some(run))
 }

@@ -60,7 +60,7 @@ fn status() -> LabStatus {
         lab: "default".into(),
         folder: "/x".into(),
         app: Some(AppKind::Attack),
-        players: Some(2),
+        app_options: Some(2.into()),
         game: GameChoice::None,
         seed: 1,
         timing: Timing::default(),
@@ -181,6 +181,6 @@ fn a_page_is_redrawn_over_a_longer_one() {
 #[test]
 fn a_lab_without_nodes_says_so() {
     let reasons = vec![Note::new("no leader: this lab has no nodes yet").hint(Hint::Start)];
-    let empty = LabStatus { app: None, players: None, leader: None, nodes: vec![], reasons, ..status() };
+    let empty = LabStatus { app: None, app_options: None, leader: None, nodes: vec![], reasons, ..status() };
     assert!(page(&empty, false, None).ends_with("\nno leader: this lab has no nodes yet; `raftianctl start`\n"));
 }
