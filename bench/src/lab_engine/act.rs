@@ -101,12 +101,12 @@ impl LabEngine {
             | Action::SyncTakes { .. }
             | Action::SyncFails(_)
             | Action::DiskFull { .. }
-            | Action::Clock { .. }
+            | Action::Clock { .. } => self.act_inside(action).await,
+            Action::CrashAtBoundary { .. }
             | Action::FlipBit { .. }
             | Action::Wipe(_)
             | Action::KeepDisk(_)
-            | Action::PutBackDisk(_) => self.act_inside(action).await,
-            Action::CrashAtBoundary { .. }
+            | Action::PutBackDisk(_)
             | Action::RestartWith { .. }
             | Action::Cut { .. }
             | Action::Clog { .. }

@@ -1,4 +1,4 @@
-//! What goes wrong inside the nodes of a lab, and with the files of those that are down.
+//! What goes wrong inside the nodes of a lab.
 //!
 //! Invariant: what holds of a disk or a clock from now on, in a scenario, is one fault of the lab, which takes the place of the
 //! one before it.
@@ -6,13 +6,13 @@
 use std::convert::Infallible;
 
 use raftian_rpc::NodeId;
-use raftian_rpc::faults::{CrashPoint, Damage, DamagedPart, NodeEffect};
-use raftian_rpc::lab::{DamageRequest, FaultId, LabClient as _, NodeFaultRequest};
+use raftian_rpc::faults::{CrashPoint, NodeEffect};
+use raftian_rpc::lab::{FaultId, LabClient as _, NodeFaultRequest};
 use raftian_rpc::selector::Selector;
-use raftian_script::{Action, ClockGoes, Part, Performed};
+use raftian_script::{Action, ClockGoes, Performed};
 
+use super::LabEngine;
 use super::act::not_done;
-use super::{LabEngine, failed};
 use crate::lab::{Lab, told};
 
 /// What can hold of a node from one moment on.
@@ -24,7 +24,7 @@ pub(super) enum Lasting {
 }
 
 impl LabEngine {
-    /// Does an action inside a node, or to its files.
+    /// Does an action inside a node.
     pub(super) async fn act_inside(&mut self, action: &Action) -> Performed<Infallible> {
         match *action {
             Action::SyncTakes { node, us } => {
@@ -53,17 +53,6 @@ impl LabEngine {
                 let effect = NodeEffect::Crash { at: CrashPoint::MidInstall, from_index: None, power_loss: false };
                 self.once(node, effect).await
             }
-            Action::FlipBit { node, part } => {
-                let part = match part {
-                    Part::Entry(index) => DamagedPart::Entry(index),
-                    Part::HardState => DamagedPart::HardState,
-                    Part::Snapshot => DamagedPart::Snapshot,
-                };
-                self.damage(node, Damage::Flips(part)).await
-            }
-            Action::Wipe(node) => self.damage(node, Damage::Wiped).await,
-            Action::KeepDisk(node) => self.damage(node, Damage::Kept).await,
-            Action::PutBackDisk(node) => self.damage(node, Damage::PutBack).await,
             _ => unreachable!("no action inside a node"),
         }
     }
@@ -91,17 +80,6 @@ impl LabEngine {
         match disturb_inside(&self.lab, node, effect).await {
             Ok(_) => Ok(None),
             Err(error) => not_done(error),
-        }
-    }
-
-    async fn damage(&self, node: NodeId, damage: Damage) -> Performed<Infallible> {
-        let request = DamageRequest { on: Selector::node(node), damage };
-        match told(self.lab.client.damage(request).await) {
-            Ok(_) => Ok(None),
-            Err(error) => match error.downcast::<raftian_rpc::error::LabError>() {
-                Ok(why) => Ok(Some(format!("not done: {why}"))),
-                Err(error) => Err(failed(error)),
-            },
         }
     }
 }

@@ -167,8 +167,17 @@ const BY_HAND: &str = "without clients, nodes are moved by hand";
 
 /// What nodes that are moved by hand can do as well, where no client waits for an answer.
 fn better_by_hand(statement: &Statement, plan: &Plan) -> Option<&'static str> {
-    let is_slow_disk = matches!(statement, Statement::Do(Action::SyncTakes { .. }));
-    (is_slow_disk && plan.clients == 0).then_some(BY_HAND)
+    let is_inside = matches!(
+        statement,
+        Statement::Do(
+            Action::SyncTakes { .. }
+                | Action::SyncFails(_)
+                | Action::DiskFull { .. }
+                | Action::Clock { .. }
+                | Action::CrashAtInstall { .. }
+        )
+    );
+    (is_inside && plan.clients == 0).then_some(BY_HAND)
 }
 
 /// Why a client cannot want this of the application.
@@ -187,6 +196,9 @@ fn refused_action(action: &Action) -> Option<&'static str> {
         Action::CrashAtInstall { keep: 1.., .. } => {
             Some("a process that is killed loses nothing that it had written; leave out `keeping`")
         }
+        Action::FlipBit { .. } | Action::Wipe(_) | Action::KeepDisk(_) | Action::PutBackDisk(_) => Some(
+            "the files of a real node change only while it is down, and nothing spares a quorum; see `raftianctl disk`",
+        ),
         Action::RestartWith { .. } => Some("the nodes of a lab have no settings of their own"),
         Action::Clog { .. } => Some("a link between real processes cannot be held up"),
         Action::ApplyTakes { .. } => Some("real processes take the time that they take"),
@@ -199,10 +211,6 @@ fn refused_action(action: &Action) -> Option<&'static str> {
         | Action::SyncFails(_)
         | Action::DiskFull { .. }
         | Action::Clock { .. }
-        | Action::FlipBit { .. }
-        | Action::Wipe(_)
-        | Action::KeepDisk(_)
-        | Action::PutBackDisk(_)
         | Action::Restart(_)
         | Action::RestartAll
         | Action::Pause(_)
@@ -281,6 +289,8 @@ mod tests {
     #[test]
     fn what_real_processes_cannot_do_is_refused_with_its_line_and_the_reason() {
         for (line, told_of) in [
+            ("disk n1 flips entry 3", "only while it is down"),
+            ("disk n1 wiped", "nothing spares a quorum"),
             ("kill n1 at boundary 2", "do not count the boundaries"),
             ("kill n1 at install keeping 2", "leave out `keeping`"),
             ("kill n1 keeping 2", "leave out `keeping`"),
@@ -354,8 +364,7 @@ mod tests {
                    patience 400ms\nattempts 8\nelect n1\npropose n1 x\nclient 1 kv set k1 7\nkill @leader or n2\n\
                    partition n1 n2,n3\nheal\nmember add n4 --learner\ncut n1 -> n4\nmember promote n4 via n1\n\
                    at 9s transfer-leader n2\nclock n2 rate 1.1\nclock n2 freeze\nclock n2 true\ndisk n3 takes 20ms\n\
-                   disk n3 full\ndisk n3 has_room\ndisk @leader or n1 fails\nkill n3 at install\ndisk n3 kept\n\
-                   disk n3 flips entry 3\ndisk n3 put_back\ndisk n3 wiped\nsnapshot n1 keep 2\nread n2\nexpect read 1 served\nexpect log n1 1 1\n\
+                   disk n3 full\ndisk n3 has_room\ndisk @leader or n1 fails\nkill n3 at install\nsnapshot n1 keep 2\nread n2\nexpect read 1 served\nexpect log n1 1 1\n\
                    expect acknowledged >= 1\nfinish";
         assert_eq!(told(fit), None);
         assert!(!is_by_hand(&fit.parse().unwrap()));
