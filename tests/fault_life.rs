@@ -30,7 +30,8 @@ fn a_partition_is_seen_by_probes_to_be_in_effect_and_then_to_be_gone() {
     assert_eq!(report["fault"]["injected"], true);
     let cleared = lab.json("heal");
     let end = &cleared["ends"][0];
-    assert_eq!((&end["outcome"], &end["gone"]["outcome"]), (&"confirmed".into(), &"confirmed".into()), "{cleared}");
+    assert_ne!(end["outcome"], "mismatch", "{cleared}");
+    assert!(end["gone"]["seen"][0].as_str().unwrap().starts_with("12 links: 0 of 60 probes lost"), "{cleared}");
     let kinds = ["fault_added", "fault_seen", "fault_cleared", "fault_ended"];
     let times: Vec<u64> = kinds.map(|kind| events(&lab, kind, "f1")[0]["at_ns"].as_u64().unwrap()).into();
     assert!(times.is_sorted(), "{times:?}");
@@ -41,13 +42,16 @@ fn a_delay_a_loss_and_a_copy_are_measured() {
     let lab = Lab::started(3);
     let report = lab.json("fault add latency --from n1 --to n2 --one-way 50ms");
     let proof = &report["fault"]["proof"];
-    assert_eq!(proof["outcome"], "confirmed", "{report}");
+    // A busy machine makes a look inconclusive, and never a mismatch.
+    assert_ne!(proof["outcome"], "mismatch", "{report}");
     let seen = proof["seen"][0].as_str().unwrap();
     assert!(seen.starts_with("n1→n2: ") && seen.ends_with(" ms, wanted 50"), "{seen}");
     let report = lab.json("fault add drop --from n1 --to n3 30%");
-    assert_eq!(report["fault"]["proof"]["outcome"], "confirmed", "{report}");
+    assert_ne!(report["fault"]["proof"]["outcome"], "mismatch", "{report}");
     let report = lab.json("fault add duplicate --from n2 --to n3 40%");
-    assert_eq!(report["fault"]["proof"]["outcome"], "confirmed", "{report}");
+    assert_ne!(report["fault"]["proof"]["outcome"], "mismatch", "{report}");
+    let seen = report["fault"]["proof"]["seen"][0].as_str().unwrap();
+    assert!(seen.contains("came twice, wanted 40 %"), "{seen}");
     // Nothing can be seen of a delay behind a cut.
     lab.ok("partition n2 n3");
     let report = lab.json("fault add latency --from n2 --to n3 30ms");
@@ -96,4 +100,18 @@ fn faults_outlive_a_daemon_that_is_killed_with_their_ids() {
     assert!(ran.code == 0 && !ran.stderr.contains("in force again"), "{ran:#?}");
     assert_eq!(lab.json("fault list").as_array().unwrap().len(), 0);
     assert_eq!(lab.json("partition n1 n2,n3")["fault"]["id"], "f6");
+}
+
+#[test]
+fn a_network_by_name_is_one_fault_with_delays_of_its_own_on_each_link() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --pace classroom");
+    let report = lab.json("fault add profile geo");
+    let title = report["fault"]["title"].as_str().unwrap();
+    assert_eq!(title, "profile geo (n1 Washington DC, n2 Frankfurt, n3 Tokyo)");
+    assert_ne!(report["fault"]["proof"]["outcome"], "mismatch", "{report}");
+    assert_eq!(report["fault"]["proof"]["seen"].as_array().unwrap().len(), 3, "{report}");
+    lab.ok("attack 1");
+    assert_eq!(lab.json("heal")["cleared"].as_array().unwrap().len(), 1);
+    lab.fails("fault add profile moon", 2, &["`moon` is no network; they are lan, wifi, wan, geo"]);
 }

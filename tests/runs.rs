@@ -163,6 +163,29 @@ fn a_run_is_drawn_as_a_page_a_chart_and_a_trace_and_so_is_the_lab() {
 }
 
 #[test]
+fn recorded_messages_are_flows_of_the_trace_and_a_dropped_one_ends_at_its_fault() {
+    let lab = Lab::started(3);
+    let load = lab.begin("load --rate 100/s --for 3s --record messages --quiet");
+    let of_n3 = |run: &str| fs::metadata(PathBuf::from(run).join("logs/n3.messages.jsonl"));
+    let is_recorded = |run: &str| of_n3(run).is_ok_and(|file| file.len() > 0);
+    eventually("n3 records its messages", || lab.json("runs")[0]["folder"].as_str().is_some_and(is_recorded));
+    lab.ok("partition n3 n1,n2");
+    lab.ok("heal");
+    assert_eq!(ended(load).code, 0);
+    assert_eq!(lab.json("check last")["verdict"], "valid");
+
+    assert!(lab.json("timeline last --to trace.json")["messages"].as_u64() > Some(10));
+    let trace: Value = serde_json::from_str(&fs::read_to_string(lab.home().join("trace.json")).unwrap()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let flows = |phase: &str| events.iter().filter(|event| event["cat"] == "message" && event["ph"] == phase).count();
+    assert!(flows("s") > 10 && flows("s") == flows("f"));
+    assert!(events.iter().any(|event| event["name"] == "dropped by f1"));
+    // Nothing is recorded any more.
+    let of_node = |number| lab.home().join(format!("default/nodes/n{number}"));
+    assert!((1..=3).all(|number| of_node(number).is_dir() && !of_node(number).join("messages.jsonl").exists()));
+}
+
+#[test]
 fn what_was_changed_in_a_run_is_never_valid_and_never_speaks_to_the_terminal() {
     let lab = Lab::new();
     lab.ok("run split_brain");

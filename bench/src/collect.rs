@@ -10,6 +10,7 @@
 mod first;
 mod follow;
 mod followed;
+mod recording;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,7 +87,7 @@ impl Following {
     /// Those of [`collect()`].
     pub async fn collect(self, lab: &Lab, history_is_complete: bool, timeout: Duration) -> anyhow::Result<Evidence> {
         let converged = converged(lab, timeout).await;
-        read_all(lab, self.end(), history_is_complete, converged).await
+        read_all(lab, self.end().await?, history_is_complete, converged).await
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod act;
 mod act_by_hand;
+mod act_inside;
 mod ask;
 mod by_hand;
 mod clients;
@@ -19,6 +20,7 @@ mod history;
 mod look;
 mod view;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ use raftian_script::{
 };
 use tokio::time::Instant;
 
+use self::act_inside::{Lasting, set_clocks};
 use self::ask::Hands;
 use self::by_hand::ByHand;
 use self::clients::Clients;
@@ -67,6 +70,8 @@ pub struct LabEngine {
     app: AppKind,
     /// The cuts in force, which `heal` takes away; what links do to messages by the settings stays.
     cuts: Vec<FaultId>,
+    /// What holds of disks and clocks at the moment.
+    inside: BTreeMap<(NodeId, Lasting), FaultId>,
     clients: Clients,
     hands: Hands,
     /// What was seen of the nodes.
@@ -127,6 +132,9 @@ impl LabEngine {
         for LinkEffect { from, to, effect } in plan_of_links.iter().flat_map(|plan| &plan.link_effects) {
             disturb(&lab, *effect, Selector::node(*from), Selector::node(*to)).await?;
         }
+        if by_hand.is_none() {
+            set_clocks(&lab, &plan.clock_permille).await?;
+        }
         let whereabouts = Whereabouts::of(&lab).await?;
         let mut log_files = kept.map(RunWriter::logs);
         let logs = match by_hand {
@@ -144,6 +152,7 @@ impl LabEngine {
             app: plan.app,
             began: Instant::now(),
             cuts: Vec::new(),
+            inside: BTreeMap::new(),
             ending: None,
             by_hand,
             logs,

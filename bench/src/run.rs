@@ -9,6 +9,7 @@
 //!   history.jsonl      what the clients did and saw, an operation per line
 //!   logs/nX.jsonl      the log of a node as it was read, and how far the node was then
 //!   logs/first.json    the snapshot that the logs begin after, if they do
+//!   logs/nX.messages.jsonl  the messages of a node, if they were recorded
 //!   verdict.json       what the judges said when it ended
 //! ```
 //!
@@ -27,8 +28,10 @@ mod jepsen;
 mod judgement;
 mod logs;
 mod manifest;
+mod messages;
 mod porcupine;
 mod read;
+mod scratch;
 mod store;
 mod timeline;
 mod writer;
@@ -42,8 +45,11 @@ pub use id::RunId;
 pub use judgement::{Judgement, Played};
 pub use logs::LogFiles;
 pub use manifest::{Began, Cluster, Ended, Engine, FORMAT, How, Maker, Manifest, Offered};
+pub(crate) use messages::messages_of;
+pub use messages::{Message, Messages};
 pub use read::{NotARun, Run, spelt};
-pub use store::{KEPT, KEPT_BYTES, Listed, State, Store};
+pub use scratch::remove_all as remove_unfinished;
+pub use store::{KEPT, KEPT_BYTES, Listed, State, Store, Unread};
 pub use timeline::lab_timeline;
 pub use writer::RunWriter;
 

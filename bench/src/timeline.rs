@@ -9,11 +9,13 @@ mod elections;
 mod marks;
 mod points;
 mod trace;
+mod trace_messages;
+mod windows;
 
 use std::collections::BTreeMap;
 
 use raftian_check::Verdict;
-use raftian_rpc::lab::{Event, FaultId, Happening, NodeState};
+use raftian_rpc::lab::{Event, Happening};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,7 @@ use crate::summary::Summary;
 pub use self::elections::{Candidacy, Election};
 pub use self::marks::{Mark, MarkKind};
 pub(crate) use self::points::points;
+pub use self::trace_messages::MOST_CALLS;
 
 /// The shortest bin of the throughput.
 const SHORTEST_BIN_S: f64 = 0.1;
@@ -51,6 +54,9 @@ pub struct TimelineData {
     pub marks: Vec<Mark>,
     /// The statistics of the load.
     pub summary: Summary,
+    /// Where the axis begins, on the monotonic clock.
+    #[serde(default)]
+    pub start_ns: u64,
     /// What the judges said, if they were asked.
     pub verdict: Option<Verdict>,
     /// Machine, seed and version, for the footer.
@@ -104,6 +110,9 @@ pub struct FaultWindow {
     pub to_s: f64,
     /// What it was: `kill n2`, `pause n4`, `partition n5 | rest`.
     pub label: String,
+    /// What was measured of its effect, or what did not come of it: `n1→n2: 52 ms, wanted 50`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
 }
 
 /// One operation.
@@ -142,13 +151,14 @@ impl TimelineData {
         TimelineData {
             duration_s,
             lanes: lanes(&events, axis),
-            windows: windows(&events, axis),
+            windows: windows::windows(&events, axis),
             bin_s,
             throughput_per_s: throughput(run.samples, axis, bin_s),
             dots: dots(run.samples, axis),
             elections: elections::elections(&events, axis),
             marks: marks::marks(&events, axis),
             summary,
+            start_ns: axis.start_ns,
             verdict,
             provenance,
         }
@@ -256,81 +266,6 @@ fn concerned(what: &Happening) -> Option<NodeId> {
     }
 }
 
-/// What a window is known by until it closes.
-#[derive(Clone, Copy, PartialEq)]
-enum Key {
-    Down(NodeId),
-    Paused(NodeId),
-    Disk(NodeId),
-    Fault(FaultId),
-}
-
-fn windows(events: &[&Event], axis: Axis) -> Vec<FaultWindow> {
-    let mut open: Vec<(Key, u64, String)> = Vec::new();
-    let mut windows = Vec::new();
-    for event in events {
-        match opened(&event.what) {
-            Some((key, label)) => open.push((key, event.at_ns, label)),
-            None => {
-                let Some(key) = closed(&event.what) else { continue };
-                let (ended, still) = open.into_iter().partition(|(other, ..)| *other == key);
-                open = still;
-                windows.extend(Vec::into_iter(ended).map(|(_, from_ns, label)| (from_ns, event.at_ns, label)));
-            }
-        }
-    }
-    windows.extend(open.into_iter().map(|(_, from_ns, label)| (from_ns, axis.end_ns, label)));
-    windows.sort_by_key(|(from_ns, ..)| *from_ns);
-    let seen = |(from_ns, to_ns, label): (u64, u64, String)| {
-        let (from_s, to_s) = (axis.at(from_ns), axis.at(to_ns));
-        (to_s > from_s).then_some(FaultWindow { from_s, to_s, label })
-    };
-    windows.into_iter().filter_map(seen).collect()
-}
-
-fn opened(what: &Happening) -> Option<(Key, String)> {
-    match what {
-        Happening::NodeExited { node, state, .. } => {
-            let label = match state {
-                NodeState::Killed => format!("kill {node}"),
-                NodeState::Stopped => format!("stop {node}"),
-                _ => format!("{node} failed"),
-            };
-            Some((Key::Down(*node), label))
-        }
-        Happening::NodePaused { node } => Some((Key::Paused(*node), format!("pause {node}"))),
-        Happening::Raft { node, event: RaftEvent::DiskSilent } => {
-            Some((Key::Disk(*node), format!("the disk of {node} is silent")))
-        }
-        Happening::FaultAdded { fault } => Some((Key::Fault(fault.id), short_title(&fault.title))),
-        _ => None,
-    }
-}
-
-fn closed(what: &Happening) -> Option<Key> {
-    match what {
-        Happening::NodeReady { node, .. } => Some(Key::Down(*node)),
-        Happening::NodeResumed { node } => Some(Key::Paused(*node)),
-        Happening::Raft { node, event: RaftEvent::DiskAnswered { .. } } => Some(Key::Disk(*node)),
-        Happening::FaultCleared { id, .. } => Some(Key::Fault(*id)),
-        _ => None,
-    }
-}
-
-/// `partition n5 | n1,n2,n3,n4` → `partition n5 | rest`: the larger of two groups needs no list.
-fn short_title(title: &str) -> String {
-    let Some(groups) = title.strip_prefix("partition ") else { return title.to_owned() };
-    let Some((left, right)) = groups.split_once('|').filter(|(_, right)| !right.contains('|')) else {
-        return title.to_owned();
-    };
-    let size = |group: &str| group.split(',').count();
-    match (size(left), size(right)) {
-        (few, many) if many > few && many > 2 => format!("partition {} | rest", left.trim()),
-        (many, few) if many > few && many > 2 => format!("partition {} | rest", right.trim()),
-        _ => title.to_owned(),
-    }
-}
-
 fn throughput(samples: &[Sample], axis: Axis, bin_s: f64) -> Vec<f64> {
     // A last bin that is cut short would look like a drop.
     let bins = (axis.duration_s() / bin_s + 1e-9).floor() as usize;
@@ -355,8 +290,7 @@ fn dots(samples: &[Sample], axis: Axis) -> Vec<Dot> {
 
 #[cfg(test)]
 mod tests {
-    use raftian_rpc::faults::Effect;
-    use raftian_rpc::lab::{Fault, FaultKind};
+    use raftian_rpc::lab::NodeState;
 
     use super::*;
 
@@ -429,39 +363,6 @@ mod tests {
         let data = timeline(&[event(1, ready(1)), event(15, killed(1)), event(12, role(1, RoleKind::Leader, 1))]);
         let states: Vec<LaneState> = spans(&data, 0).into_iter().map(|span| span.2).collect();
         assert_eq!(states, [LaneState::Follower, LaneState::Leader, LaneState::Down]);
-    }
-
-    #[test]
-    fn windows_open_and_close_and_the_open_ones_last_to_the_end() {
-        let fault = Fault {
-            id: FaultId(1),
-            title: "partition n5 | n1,n2,n3,n4".into(),
-            what: FaultKind::Links { effect: Effect::CUT, links: Vec::new() },
-            since_ns: 0,
-            until_ns: None,
-            injected: true,
-            proof: None,
-        };
-        let data = timeline(&[
-            event(5, killed(3)),
-            event(6, ready(3)),
-            event(11, killed(2)),
-            event(12, Happening::NodePaused { node: node(4) }),
-            event(13, ready(2)),
-            event(14, Happening::FaultAdded { fault }),
-            event(16, Happening::FaultCleared { id: FaultId(1), expired: false }),
-        ]);
-        let windows: Vec<(f64, f64, &str)> =
-            data.windows.iter().map(|window| (window.from_s, window.to_s, window.label.as_str())).collect();
-        assert_eq!(windows, [(1.0, 3.0, "kill n2"), (2.0, 10.0, "pause n4"), (4.0, 6.0, "partition n5 | rest")]);
-    }
-
-    #[test]
-    fn the_larger_of_two_groups_is_the_rest() {
-        assert_eq!(short_title("partition n1,n2,n3,n4 | n5"), "partition n5 | rest");
-        assert_eq!(short_title("partition n1 | n2"), "partition n1 | n2");
-        assert_eq!(short_title("partition n1 | n2,n3 | n4,n5"), "partition n1 | n2,n3 | n4,n5");
-        assert_eq!(short_title("latency 50 ms"), "latency 50 ms");
     }
 
     #[test]

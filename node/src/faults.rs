@@ -9,7 +9,7 @@
 //! | `tally` | how long syncs took |
 //!
 //! Invariants: while no fault is in effect, an operation of the disk costs one relaxed load more, and nothing is kept. A
-//! fault is known by its id: it comes into effect once, however often the node is told of it.
+//! fault is known by its id: it comes into effect once, however often it is configured.
 //!
 //! Deliberately absent: faults of links, which the driver's links have; and damage to the files of a node that is down
 //! (`damage`).
@@ -18,6 +18,8 @@ mod crash;
 mod disk;
 pub(crate) mod server_clock;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod unsynced;
 
 use std::path::PathBuf;

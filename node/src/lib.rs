@@ -7,6 +7,8 @@
 //! | `net` | what the node asks of others (`peers`), and what others ask of it (`service`) |
 //! | `game`, `game_link` | the game, and the two queues between it and its server |
 //! | `hosting` | where the server runs relative to the game; `server` is all of a server as one future |
+//! | `faults` | the faults in effect inside the node: at its disk, its clock, its process |
+//! | `damage` | damage to the files of a node that is down |
 //! | `experiment`, `planted` | what only measurements put into a node, and what only tests of the judges do |
 //! | `node`, `parent`, `notices`, `trace`, `timer` | the process, and what all rooms use |
 //!
@@ -27,6 +29,7 @@
 //! Deliberately absent: consensus rules (`raftian-raft`), what is to be done around them (`raftian-driver`), and what a
 //! command means (`raftian-apps`).
 
+mod damage;
 mod experiment;
 mod faults;
 mod game;
@@ -41,4 +44,5 @@ mod planted;
 mod timer;
 mod trace;
 
+pub use damage::damage;
 pub use node::run;

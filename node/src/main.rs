@@ -11,6 +11,10 @@ Not to be started by hand: the daemon `raftiand` starts a process per node, tell
 hears on standard output how it fares. The folder of the lab has what each node says.
 
 Usage: raftian-node
+       raftian-node damage FOLDER WORDS
+
+The second form damages the files of a node that is down, and says where in JSON: `flips entry 3`, `flips hard_state`,
+`flips snapshot`, `torn` (the log ends with an unfinished write), `wiped`, `kept` (a copy is made) or `put_back`.
 
 Options:
   -h, --help     Print help
@@ -21,6 +25,7 @@ fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
         Some("-h" | "--help") => said(HELP),
         Some("-V" | "--version") => said(concat!("raftian-node ", env!("CARGO_PKG_VERSION"), "\n")),
+        Some("damage") => raftian_node::damage(std::env::args_os().skip(2)),
         _ => raftian_node::run(),
     }
 }

@@ -47,7 +47,7 @@ async fn other_leader(cluster: &Cluster, former: NodeId, term: u64) -> NodeStatu
 }
 
 #[tokio::test]
-async fn a_clock_that_runs_fast_is_measured_and_its_follower_disturbs_nobody() {
+async fn a_clock_that_runs_fast_is_measured_and_its_follower_causes_no_election() {
     let mut cluster = Cluster::start_with(3, store).await;
     let leader = cluster.leader().await;
     let follower = cluster.follower().await;
@@ -79,7 +79,7 @@ async fn a_follower_whose_clock_jumps_asks_for_pre_votes_and_gets_none() {
     assert!(status.clock.shown_ns >= 10_000_000_000);
     let last = set(&cluster, leader, "a", "x").await.unwrap();
     for status in cluster.agree(last).await {
-        assert_eq!((status.term, status.leader), (term, Some(leader)), "nobody has voted for it");
+        assert_eq!((status.term, status.leader), (term, Some(leader)), "no vote was granted");
     }
 }
 
@@ -158,6 +158,6 @@ async fn a_node_that_is_moved_by_hand_has_no_clock_that_could_be_wrong() {
     let faults = vec![NodeFault { id: FaultId(1), effect: NodeEffect::ClockFreeze }];
     let network = Network { version: 9, addresses: cluster.addresses.clone(), rules: vec![], faults };
     let refused = cluster.client(id(1)).configure(network).await.map_err(node_error).unwrap_err();
-    let why = "n1 is moved by hand, so its clock shows what it is told, and can have no fault".to_owned();
+    let why = "n1 is moved by hand, so its clock shows the time of the last step, and can have no fault".to_owned();
     assert_eq!(refused, NodeError::BadRequest { why });
 }

@@ -9,7 +9,7 @@ use raftian_rpc::control::{Compaction, ControlClient as _, Measured, NodeConfig,
 use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::FaultId;
 use raftian_rpc::{Index, NodeId, RaftEvent};
-use raftian_wal::{RealDisk, Wal};
+use raftian_wal::{RealDisk, Recovered, Wal};
 use serde_json::value::RawValue;
 use support::Cluster;
 
@@ -17,8 +17,15 @@ fn on_demand(config: &mut NodeConfig) {
     config.compaction = Compaction { log_bytes: None, keep_entries: 0 };
 }
 
+/// A crash with the power, so that what is there afterwards was synced.
 fn crash(at: CrashPoint) -> NodeEffect {
-    NodeEffect::Crash { at, from_index: None, power_loss: false }
+    NodeEffect::Crash { at, from_index: None, power_loss: true }
+}
+
+/// What is on the disk of a node that is down.
+fn recovered(cluster: &Cluster, node: NodeId) -> Recovered {
+    let disk = RealDisk::open(cluster.node_folder(node).join("wal")).unwrap();
+    Wal::open(disk, node).unwrap().1
 }
 
 /// A client that asks a node for something and does not care for the answer.
@@ -26,6 +33,16 @@ fn ask(cluster: &Cluster, node: NodeId, client: &str) {
     let command = format!(r#"{{"client":"{client}","serial":1,"op":{{"attack":3}}}}"#);
     let (client, command) = (cluster.client(node), RawValue::from_string(command).unwrap());
     tokio::spawn(async move { client.submit(command, Some(60_000), None).await });
+}
+
+/// Has an entry committed that a follower has acknowledged, so that all that it wrote before is synced.
+async fn acknowledged(cluster: &Cluster, leader: NodeId, follower: NodeId) {
+    let index = cluster.attack(leader, "first", 1).await.unwrap().index;
+    let is_known = |all: &[NodeStatus]| {
+        let peers = all.iter().flat_map(|status| &status.peers);
+        peers.filter(|peer| peer.node == follower).any(|peer| peer.match_index >= index)
+    };
+    cluster.wait_until("an acknowledgement", is_known).await;
 }
 
 /// Waits until a node has crashed at this point, by its first fault: the index that it says, and what it said before.
@@ -38,8 +55,8 @@ async fn crashed(cluster: &mut Cluster, node: NodeId, point: CrashPoint) -> (Ind
         }
         _ => None,
     };
-    let told: Vec<_> = said.iter().filter_map(crashing).collect();
-    let &[(of, fault, at, index)] = &told[..] else { panic!("{said:?}") };
+    let found: Vec<_> = said.iter().filter_map(crashing).collect();
+    let &[(of, fault, at, index)] = &found[..] else { panic!("{said:?}") };
     assert_eq!((of, fault, at), (node, FaultId(1), point));
     (index, said)
 }
@@ -69,24 +86,25 @@ async fn a_follower_that_crashes_after_its_append_still_has_it_and_had_not_ackno
     let mut cluster = Cluster::start(3).await;
     let leader = cluster.leader().await;
     let follower = cluster.follower().await;
-    let before = cluster.attack(leader, "a", 1).await.unwrap().index;
-    cluster.agree(before).await;
+    acknowledged(&cluster, leader, follower).await;
     cluster.set_inside(follower, &[crash(CrashPoint::AfterAppend)]).await;
-    let last = cluster.attack(leader, "a", 2).await.unwrap().index;
+    let last = cluster.attack(leader, "a", 1).await.unwrap().index;
     let (index, _) = crashed(&mut cluster, follower, CrashPoint::AfterAppend).await;
     assert_eq!(index, last);
     let peers = cluster.status(leader).await.peers;
     let known = peers.iter().find(|peer| peer.node == follower).unwrap();
     assert!(known.match_index < last, "{known:?}");
+    assert_eq!(recovered(&cluster, follower).entries.last().map(|entry| entry.index), Some(last));
     cluster.restart(follower).await;
-    assert!(cluster.status(follower).await.last_index >= last);
     cluster.agree(last).await;
 }
 
 #[tokio::test]
-async fn a_leader_that_crashes_after_its_append_has_answered_nobody() {
+async fn a_leader_that_crashes_after_its_append_has_sent_no_answer() {
     let mut cluster = Cluster::start(1).await;
     let node = cluster.leader().await;
+    // Its no-op is on the disk, so that the next sync is that of the command.
+    cluster.agree(1).await;
     cluster.set_inside(node, &[crash(CrashPoint::AfterAppend)]).await;
     let unknown = {
         let client = cluster.client(node);
@@ -107,6 +125,7 @@ async fn a_vote_outlives_a_crash_right_after_it() {
     let leader = cluster.leader().await;
     let voter = cluster.follower().await;
     let term = cluster.status(leader).await.term;
+    acknowledged(&cluster, leader, voter).await;
     cluster.set_inside(voter, &[crash(CrashPoint::AfterVote)]).await;
     cluster.kill(leader);
     let (_, said) = crashed(&mut cluster, voter, CrashPoint::AfterVote).await;
@@ -115,9 +134,7 @@ async fn a_vote_outlives_a_crash_right_after_it() {
         _ => None,
     };
     let (term_voted, candidate) = said.iter().rev().find_map(voted).unwrap();
-    let disk = RealDisk::open(cluster.node_folder(voter).join("wal")).unwrap();
-    let (_, recovered) = Wal::open(disk, voter).unwrap();
-    let durable = recovered.hard_state;
+    let durable = recovered(&cluster, voter).hard_state;
     assert_eq!((durable.term, durable.voted_for), (term_voted, Some(candidate)));
     cluster.spawn(voter).await;
     assert!(cluster.status(voter).await.term > term, "its vote has a term");
@@ -151,7 +168,7 @@ async fn a_follower_that_crashes_amid_an_install_is_sent_the_snapshot_again() {
     cluster.kill(follower);
     let last = cluster.attack(leader, "a", 1).await.unwrap().index;
     cluster.client(leader).snapshot(0).await.unwrap();
-    // It is not sent anything before it has been told of the fault.
+    // It is not sent anything before the fault is in effect there.
     cluster.set_rules(&[(leader, follower)]).await;
     cluster.spawn(follower).await;
     cluster.set_inside(follower, &[crash(CrashPoint::MidInstall)]).await;

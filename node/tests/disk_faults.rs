@@ -8,7 +8,7 @@ use raftian_faults::NodeEffect;
 use raftian_rpc::client::{ClientClient as _, Submitted};
 use raftian_rpc::control::{Compaction, ControlClient as _, Measured, NodeConfig, NodeNotice, NodeStatus};
 use raftian_rpc::error::NodeError;
-use raftian_rpc::host_event::HostEvent;
+use raftian_rpc::host_event::{HostEvent, SLOW_SYNC_US};
 use raftian_rpc::{AppKind, NodeId, RaftEvent, RoleKind};
 use serde_json::value::RawValue;
 use support::{Cluster, id, node_error};
@@ -142,6 +142,11 @@ async fn a_follower_with_a_slow_disk_lags_and_keeps_hearing_its_leader() {
         set(&cluster, leader, serial, "x").await.unwrap();
     }
     let last = set(&cluster, leader, 4, "x").await.unwrap().index;
+    let slow = |notice| match notice {
+        NodeNotice::Host { event: HostEvent::DiskSlow { sync_us }, .. } => Some(sync_us),
+        _ => None,
+    };
+    assert!(cluster.nodes.get_mut(&follower).unwrap().told(slow).await >= SLOW_SYNC_US);
     let has_it = |all: &[NodeStatus]| all.iter().all(|s| s.last_applied >= last);
     cluster.wait_until("a follower that has caught up", has_it).await;
     let is_measured = |all: &[NodeStatus]| all.iter().any(|s| !s.faults.is_empty() && s.disk.pending_ms.is_none());
@@ -158,26 +163,39 @@ async fn a_follower_with_a_slow_disk_lags_and_keeps_hearing_its_leader() {
     assert!(cluster.status(follower).await.faults.is_empty());
 }
 
-#[tokio::test]
-async fn a_leader_whose_sync_never_returns_says_so_and_hands_over() {
-    let mut cluster = Cluster::start_with(3, store).await;
-    let leader = cluster.leader().await;
-    let before = set(&cluster, leader, 1, "x").await.unwrap().index;
+/// A leader that has this fault commits on the disks of the others, says that its own is silent, and hands over. Who leads
+/// then.
+async fn hands_over(cluster: &mut Cluster, leader: NodeId, effect: NodeEffect) -> NodeId {
+    let before = set(cluster, leader, 1, "x").await.unwrap().index;
     cluster.agree(before).await;
-    cluster.set_inside(leader, &[NodeEffect::HangSync]).await;
-    assert_eq!(measured(&cluster, leader).await, Measured::Hanging { syncs: 0, longest_ms: None });
-    // The others have it on their disks, so it is committed.
-    set(&cluster, leader, 2, "y").await.unwrap();
+    cluster.set_inside(leader, &[effect]).await;
+    set(cluster, leader, 2, "y").await.unwrap();
     let silent = |notice| match notice {
         NodeNotice::Raft { event: RaftEvent::DiskSilent, .. } => Some(()),
         _ => None,
     };
     cluster.nodes.get_mut(&leader).unwrap().told(silent).await;
+    let leads = |s: &NodeStatus| s.role == RoleKind::Leader && s.node != leader;
+    let all = cluster.wait_until("another leader", |all| all.iter().any(leads)).await;
+    all.into_iter().find(leads).unwrap().node
+}
+
+#[tokio::test]
+async fn a_leader_whose_syncs_take_longer_than_its_patience_says_so_and_hands_over() {
+    let mut cluster = Cluster::start_with(3, store).await;
+    let leader = cluster.leader().await;
+    let next = hands_over(&mut cluster, leader, NodeEffect::SlowSync { takes_ms: 1_500.0 }).await;
+    let last = set(&cluster, next, 3, "z").await.unwrap().index;
+    cluster.agree(last).await;
+}
+
+#[tokio::test]
+async fn a_leader_whose_sync_never_returns_says_so_and_hands_over() {
+    let mut cluster = Cluster::start_with(3, store).await;
+    let leader = cluster.leader().await;
+    let next = hands_over(&mut cluster, leader, NodeEffect::HangSync).await;
     let hangs = measured(&cluster, leader).await;
     assert!(matches!(hangs, Measured::Hanging { syncs: 1, longest_ms: Some(1000..) }), "{hangs:?}");
-    let other = |all: &[NodeStatus]| all.iter().any(|s| s.role == RoleKind::Leader && s.node != leader);
-    let all = cluster.wait_until("another leader", other).await;
-    let next = all.iter().find(|s| s.role == RoleKind::Leader && s.node != leader).unwrap().node;
     let last = set(&cluster, next, 3, "z").await.unwrap().index;
 
     cluster.set_inside(leader, &[]).await;
@@ -202,6 +220,16 @@ async fn a_write_whose_sync_hangs_is_not_acknowledged_and_a_power_loss_discards_
     assert!(pending.await.unwrap().is_err());
     cluster.spawn(node).await;
     assert_eq!(cluster.status(node).await.last_index, before);
+}
+
+#[tokio::test]
+async fn a_power_loss_without_another_fault_is_a_kill() {
+    let mut cluster = alone().await;
+    let node = id(1);
+    let last = set(&cluster, node, 1, "x").await.unwrap().index;
+    assert_eq!(lose_power(&mut cluster, node).await, 0);
+    cluster.spawn(node).await;
+    assert_eq!(cluster.status(node).await.last_index, last);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ pub(crate) mod canvas;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod disk;
 pub(crate) mod doctor;
 pub(crate) mod events;
 pub(crate) mod fault;

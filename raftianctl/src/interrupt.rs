@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use raftian_bench::cancel::Canceller;
+use raftian_bench::run::remove_unfinished;
 use raftian_rpc::clock::monotonic_ns;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -90,6 +91,7 @@ fn watch() -> io::Result<()> {
                 tokio::time::sleep(PATIENCE).await;
                 let taken_in_ns = TAKEN_IN_NS.load(Ordering::Relaxed);
                 if taken_in_ns + u64::try_from(LATER.as_nanos()).unwrap_or(u64::MAX) < heard_ns {
+                    remove_unfinished();
                     std::process::exit(Kind::Interrupted.exit_code().into());
                 }
             }

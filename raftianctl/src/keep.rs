@@ -2,10 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
+
 use raftian_bench::run::{Began, RunId, RunWriter, Store};
 use serde::Serialize;
 
 use crate::failure::{Failure, Kind};
+
+/// What a run keeps only when it is asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Recorded {
+    /// What nodes say to each other.
+    Messages,
+}
 
 /// A run that is kept.
 #[derive(Clone, Debug, Serialize)]

@@ -104,6 +104,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Act(verb) => cmd::act::run(context, verb).await,
         Verb::Partition(args) => cmd::partition::run(context, args).await,
         Verb::Fault(args) => cmd::fault::run(context, args).await,
+        Verb::Disk(args) => cmd::disk::run(context, args).await,
         Verb::Heal(args) => cmd::heal::run(context, args).await,
         Verb::Member(args) => cmd::member::run(context, args).await,
         Verb::TransferLeader(args) => cmd::transfer::run(context, args).await,
@@ -140,6 +141,7 @@ fn farewell(verb: &Verb) -> &'static str {
         | Verb::Act(_)
         | Verb::Partition(_)
         | Verb::Fault(_)
+        | Verb::Disk(_)
         | Verb::Heal(_)
         | Verb::Member(_)
         | Verb::TransferLeader(_)

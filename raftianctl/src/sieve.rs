@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use raftian_rpc::NodeId;
 use raftian_rpc::connect::Http;
+use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::{Event, Happening, LabClient as _};
 use raftian_rpc::selector::Selector;
+use raftian_rpc::{NodeId, RaftEvent};
+use raftian_script::nearest;
 use serde_json::Value;
 
 use crate::connect::Daemon;
@@ -20,7 +22,7 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "SELECTOR")]
     node: Option<Selector>,
     /// Only of this type, as `-o json` names it: acted, fault_added, node_exited, raft, role, voted, …
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<String>,
     /// Only what happened within this time
     #[arg(long, value_name = "TIME", value_parser = units::duration, allow_hyphen_values = true)]
@@ -47,8 +49,36 @@ impl Wanted {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, words::millis);
         let since_unix_ms = self.since.map_or(0, |since| now.saturating_sub(words::millis(since)));
-        Ok(Sieve { nodes, kind: self.kind.map(|kind| kind.replace('-', "_")), since_unix_ms })
+        Ok(Sieve { nodes, kind: self.kind, since_unix_ms })
     }
+}
+
+/// A type of events, as JSON names it; `-` is as good as `_`.
+fn kind(text: &str) -> Result<String, String> {
+    let wanted = text.replace('-', "_");
+    let all = all_kinds();
+    if all.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let near = nearest(&wanted, all.iter().map(String::as_str));
+    Err(near.map_or_else(
+        || format!("there are no events of this type; the types are {}", all.join(", ")),
+        |near| format!("there are no events of this type; did you mean `{near}`?"),
+    ))
+}
+
+/// The types of events. What reads them knows their names, and says them of one that it does not know.
+fn all_kinds() -> Vec<String> {
+    let none = |tag: &str| Value::from_iter([(tag.to_owned(), Value::from(""))]);
+    let refusals = [
+        serde_json::from_value::<Happening>(none("type")).err(),
+        serde_json::from_value::<RaftEvent>(none("event")).err(),
+        serde_json::from_value::<HostEvent>(none("event")).err(),
+    ];
+    let names = |refusal: serde_json::Error| -> Vec<String> {
+        refusal.to_string().split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    };
+    refusals.into_iter().flatten().flat_map(names).collect()
 }
 
 impl Sieve {
@@ -72,6 +102,7 @@ fn concerned(what: &Happening) -> BTreeSet<NodeId> {
         | Happening::NodeResumed { node }
         | Happening::Raft { node, .. }
         | Happening::Host { node, .. }
+        | Happening::Damaged { node, .. }
         | Happening::MemberChanging { node, .. } => [*node].into(),
         Happening::Acted { resolved, .. } | Happening::Transferring { resolved } => resolved.nodes.clone(),
         Happening::Diverged { divergence } => [divergence.one, divergence.other].into(),
@@ -93,9 +124,18 @@ fn kinds(event: &Event) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use raftian_rpc::RaftEvent;
-
     use super::*;
+
+    #[test]
+    fn a_type_that_there_is_not_is_refused_with_the_nearest() {
+        assert_eq!((kind("fault-added"), kind("voted")), (Ok("fault_added".into()), Ok("voted".into())));
+        assert!(all_kinds().iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+        assert!(
+            all_kinds().len() > 20 && ["acted", "role"].iter().all(|name| all_kinds().contains(&(*name).to_owned()))
+        );
+        assert!(kind("fault_aded").unwrap_err().ends_with("did you mean `fault_added`?"));
+        assert!(kind("zebra").unwrap_err().contains("the types are daemon_started, "));
+    }
 
     #[test]
     fn events_are_chosen_by_node_type_and_time() {

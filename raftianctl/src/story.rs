@@ -4,6 +4,7 @@ use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::{FaultEnd, Happening, MemberVerb, NodeState, Proof};
 use raftian_rpc::{RaftEvent, RoleKind};
 
+use crate::cmd::disk;
 use crate::words;
 
 /// A time of day in UTC, to the millisecond: `20:53:22.123Z`.
@@ -55,6 +56,7 @@ pub(crate) fn happening(what: &Happening) -> String {
         },
         Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
         Happening::Diverged { divergence } => format!("ALARM: {divergence}"),
+        Happening::Damaged { node, damaged } => format!("{node}: disk {}", disk::done(damaged)),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
         Happening::FaultSeen { id, proof: Proof { outcome, seen, .. } } => {
             format!("{id} {}: {}", words::in_effect(*outcome), seen.join("; "))

@@ -61,3 +61,32 @@ fn the_list_has_groups_and_says_for_each_scenario_what_can_play_it() {
         assert!(!is_by_hand || listed["by_hand"] == true, "{listed}");
     }
 }
+
+#[test]
+fn what_ended_before_its_run_began_is_listed_as_unfinished_and_can_be_removed() {
+    let folder = std::path::Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/run/runs/00c0ffee"));
+    // The store is made by its first run.
+    expect(&["run", "split_brain"], 0);
+    std::fs::create_dir_all(folder).unwrap();
+    let (out, _) = expect(&["runs"], 0);
+    let line = out.lines().find(|line| line.starts_with("00c0ffee")).expect("its line");
+    assert!(line.contains("unfinished"), "{out}");
+    expect(&["runs", "rm", "00c0ffee"], 0);
+    assert!(!folder.exists());
+}
+
+#[test]
+fn messages_are_recorded_of_processes_that_move_by_themselves_only() {
+    let (_, err) = expect(&["run", "split_brain", "--record", "messages"], 2);
+    assert!(err.contains("the simulator records no messages: `raftianctl run --chart svg` draws them"), "{err}");
+    let (_, err) = expect(&["run", "fig8_d", "--engine", "processes", "--record", "messages"], 2);
+    assert!(err.contains("fig8_d moves nodes by hand, which record no messages"), "{err}");
+}
+
+#[test]
+fn what_a_nemesis_draws_is_printed_as_json_where_that_is_wanted() {
+    let (out, _) = expect(&["nemesis", "--print", "--seed", "3", "-o", "json"], 0);
+    let printed: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&printed["profile"], &printed["seed"]), (&"gentle".into(), &3.into()));
+    assert!(printed["scenario"].as_str().is_some_and(|text| text.contains("\nfinish\n")), "{out}");
+}

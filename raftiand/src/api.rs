@@ -10,9 +10,10 @@ use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
-    ActReport, ActRequest, ClearReport, Event, Fault, FaultId, FaultReport, FaultRequest, Hello, LabServer, LabStatus,
-    LogReport, MemberReport, MemberRequest, NodeFaultRequest, PartitionRequest, Question, Resolution, SnapshotReport,
-    SnapshotRequest, StartReport, StartRequest, StopReport, TransferReport, TransferRequest, WaitReport, WhyReport,
+    ActReport, ActRequest, ClearReport, DamageReport, DamageRequest, Event, Fault, FaultId, FaultReport, FaultRequest,
+    Hello, LabServer, LabStatus, LogReport, MemberReport, MemberRequest, NetworkRequest, NodeFaultRequest,
+    PartitionRequest, Question, Resolution, SnapshotReport, SnapshotRequest, StartReport, StartRequest, StopReport,
+    TransferReport, TransferRequest, WaitReport, WhyReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -73,6 +74,10 @@ impl LabServer for Api {
         Ok(self.lab.carry_out(|lab| async move { lab.fault_add(request).await }).await?)
     }
 
+    async fn network(&self, request: NetworkRequest) -> RpcResult<FaultReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.network(request).await }).await?)
+    }
+
     async fn node_fault_add(&self, request: NodeFaultRequest) -> RpcResult<FaultReport> {
         Ok(self.lab.carry_out(|lab| async move { lab.node_fault_add(request).await }).await?)
     }
@@ -83,6 +88,10 @@ impl LabServer for Api {
 
     async fn fault_clear(&self, id: Option<FaultId>) -> RpcResult<ClearReport> {
         Ok(self.lab.carry_out(move |lab| async move { lab.fault_clear(id).await }).await?)
+    }
+
+    async fn damage(&self, request: DamageRequest) -> RpcResult<DamageReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.damage(request).await }).await?)
     }
 
     async fn wait(&self, condition: Condition, timeout_ms: u64) -> RpcResult<WaitReport> {

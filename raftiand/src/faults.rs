@@ -83,20 +83,18 @@ impl Faults {
 
     /// What goes wrong on a link, but for one fault.
     pub(crate) fn effects_on(&self, link: (NodeId, NodeId), but: FaultId) -> Vec<Effect> {
-        let on_link = self.in_force.values().filter(|fault| fault.id != but && fault.links().contains(&link));
-        on_link.filter_map(Fault::link_effect).collect()
+        let others = self.in_force.values().filter(|fault| fault.id != but);
+        others.flat_map(|fault| fault.effects_on(link)).collect()
     }
 
     /// The other faults on the same links, or on the same part of the same nodes.
     pub(crate) fn overlapping(&self, fault: &Fault) -> Vec<&Fault> {
         let meets = |other: &&Fault| match (&fault.what, &other.what) {
-            (FaultKind::Links { links, .. }, FaultKind::Links { links: others, .. }) => {
-                links.iter().any(|link| others.contains(link))
-            }
             (FaultKind::Nodes { effect, nodes }, FaultKind::Nodes { effect: other, nodes: others }) => {
                 effect.part() == other.part() && !nodes.is_disjoint(others)
             }
-            _ => false,
+            // Those inside nodes have no links.
+            _ => !fault.links().is_disjoint(&other.links()),
         };
         self.in_force.values().filter(|other| other.id != fault.id).filter(meets).collect()
     }
@@ -104,7 +102,7 @@ impl Faults {
     /// The directed links over which nothing gets through, by the names of their ends.
     pub(crate) fn cut_links(&self) -> BTreeSet<(NodeId, NodeId)> {
         let cuts = self.in_force.values().filter(|fault| fault.is_cut());
-        cuts.flat_map(|fault| fault.links().iter().copied()).collect()
+        cuts.flat_map(Fault::links).collect()
     }
 
     /// Brings a fault into force from `since_ns` on.
@@ -165,8 +163,8 @@ impl Faults {
 }
 
 fn rules_of(fault: &Fault) -> Vec<Rule> {
-    let FaultKind::Links { effect, links } = &fault.what else { return Vec::new() };
-    links.iter().map(|(from, to)| Rule { from: from.number(), to: to.number(), effect: *effect }).collect()
+    let rule = |(from, to, effect): (NodeId, NodeId, Effect)| Rule { from: from.number(), to: to.number(), effect };
+    fault.on_links().into_iter().map(rule).collect()
 }
 
 /// Checks for how long a fault is wanted.

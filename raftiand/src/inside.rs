@@ -6,9 +6,13 @@
 
 use std::sync::Arc;
 
+use raftian_rpc::NodeId;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::control::NodeFault;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::NodeEffect;
-use raftian_rpc::lab::{FaultKind, FaultReport, NodeFaultRequest};
+use raftian_rpc::faults::proof::Outcome;
+use raftian_rpc::lab::{FaultKind, FaultReport, NodeFaultRequest, Proof};
 use raftian_rpc::selector::names;
 
 use crate::faults::check_for_ms;
@@ -30,6 +34,23 @@ impl Lab {
         let nodes = by_name(&resolved.nodes);
         let title = title(effect, &nodes);
         self.bring_into_force(title, FaultKind::Nodes { effect, nodes }, for_ms, vec![resolved]).await
+    }
+
+    /// A node has ended by itself: a fault of its disk that ends nodes is seen by that. A sync fails once, so that fault has
+    /// done what it does.
+    pub(crate) fn failed_by_fault(self: &Arc<Lab>, node: NodeId, reason: &str) {
+        let inside = self.state().faults.inside(node);
+        let seen = format!("{node} has stopped: {reason}");
+        for NodeFault { id, effect } in inside {
+            match effect {
+                NodeEffect::FailSync => self.struck(id, seen.clone()),
+                NodeEffect::Full => {
+                    let proof = Proof { at_ns: monotonic_ns(), outcome: Outcome::Confirmed, seen: vec![seen.clone()] };
+                    self.saw(id, proof);
+                }
+                _ => {}
+            }
+        }
     }
 }
 

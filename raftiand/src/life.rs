@@ -175,7 +175,7 @@ fn overlap(fault: &Fault, others: &[&Fault]) -> Option<Note> {
     let named: Vec<String> = others.iter().map(|other| format!("{} ({})", other.id, other.title)).collect();
     let is = if others.len() == 1 { "is" } else { "are" };
     let (place, rule) = match &fault.what {
-        FaultKind::Links { .. } => {
+        FaultKind::Links { .. } | FaultKind::Network { .. } => {
             ("links", "delays add up, each loses and doubles its own share, and a cut hides the others")
         }
         FaultKind::Nodes { effect, .. } => match effect.part() {

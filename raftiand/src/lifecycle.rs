@@ -8,11 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use raftian_rpc::NodeId;
+use raftian_rpc::clock::monotonic_ns;
+use raftian_rpc::connect::Http;
+use raftian_rpc::control::ControlClient as _;
 use raftian_rpc::error::LabError;
 use raftian_rpc::hint::Note;
-use raftian_rpc::lab::{Happening, NodeState};
+use raftian_rpc::host_event::HostEvent;
+use raftian_rpc::lab::{Event, Happening, NodeState};
 use raftian_rpc::selector::names;
 use rustix::process::Signal;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::lab::{Lab, State};
@@ -64,6 +69,44 @@ impl Lab {
     pub(crate) async fn kill_nodes(&self, ids: &BTreeSet<NodeId>) -> Result<(), LabError> {
         self.kill_all(ids, Intent::Kill);
         self.gone(ids, Instant::now() + REAP).await.map_err(stuck)
+    }
+
+    /// Has these running nodes discard what is known not to be synced and end at once, and waits until they are gone: what a
+    /// person should know.
+    ///
+    /// # Errors
+    /// Failed when the kernel does not end one of them.
+    pub(crate) async fn cut_power(&self, ids: &BTreeSet<NodeId>) -> Result<Vec<Note>, LabError> {
+        self.intend(ids, Intent::Kill);
+        let began_ns = monotonic_ns();
+        let clients: Vec<Http> = {
+            let state = self.state();
+            ids.iter().filter_map(|id| state.nodes[id].client.clone()).collect()
+        };
+        let calls: JoinSet<()> = clients
+            .into_iter()
+            .map(|client| async move {
+                // No answer comes from a node that is gone.
+                drop(tokio::time::timeout(REAP, client.power_loss()).await);
+            })
+            .collect();
+        calls.join_all().await;
+        // One that did not hear of it is killed, and has lost nothing.
+        self.signal_all(ids, Signal::KILL);
+        self.gone(ids, Instant::now() + REAP).await.map_err(stuck)?;
+        let lost = |event: &Event| match event.what {
+            Happening::Host { node, event: HostEvent::PowerLost { discarded_bytes } } if event.at_ns >= began_ns => {
+                Some((node, discarded_bytes))
+            }
+            _ => None,
+        };
+        let lost: BTreeMap<NodeId, u64> = self.journal.read(|events| events.iter().filter_map(lost).collect());
+        let told = ids.iter().map(|id| match lost.get(id) {
+            Some(0) => format!("{id} lost nothing: all that it had written was synced, as far as is known"),
+            Some(bytes) => format!("{id} lost {} that were not synced", raftian_why::words::bytes(*bytes)),
+            None => format!("{id} did not hear of it, and was killed: it has what it had written"),
+        });
+        Ok(told.map(Note::from).collect())
     }
 
     /// Asks these nodes to leave, paused or not, waits until they are gone, and returns those that had to be killed.

@@ -8,19 +8,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use raftian_rpc::NodeId;
 use raftian_rpc::error::LabError;
-use raftian_rpc::faults::Effect;
-use raftian_rpc::lab::{FaultKind, FaultReport, FaultRequest, Layout, PartitionRequest, Resolution};
+use raftian_rpc::faults::{Effect, GEO_PLACES, Profile};
+use raftian_rpc::hint::Note;
+use raftian_rpc::lab::{FaultKind, FaultReport, FaultRequest, Layout, NetworkRequest, PartitionRequest, Resolution};
 use raftian_rpc::selector::{Facts, Selector, names};
 use tokio::time::Instant;
 
 use crate::faults::{check_for_ms, title};
 use crate::lab::Lab;
 use crate::observe::resolve;
-use crate::partition::{self, Cut, by_name};
+use crate::partition::{self, Cut, Group, by_name};
 
 /// How long a partition waits for a leader on the side that can have one, at the least.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Election time-outs that end before this are hardly longer than the round trips of `geo`.
+const GEO_FIT_MS: u64 = 1_000;
 
 /// So many of the longest election time-outs it waits where these are long.
 const ELECTIONS: u64 = 3;
@@ -80,6 +85,50 @@ impl Lab {
         let what = FaultKind::Links { effect: request.effect, links };
         self.bring_into_force(title, what, request.for_ms, vec![from, to]).await
     }
+
+    /// Puts all nodes into a network by name.
+    ///
+    /// # Errors
+    /// Conflict when the lab has no two nodes.
+    pub(crate) async fn network(self: &Arc<Lab>, request: NetworkRequest) -> Result<FaultReport, LabError> {
+        check_for_ms(request.for_ms)?;
+        let nodes = by_name(&self.facts(&[]).await?.nodes);
+        let effects = laid_out(request.profile, &nodes);
+        if effects.is_empty() {
+            return Err(LabError::conflict("this lab has one node, and so no links"));
+        }
+        let title = match request.profile {
+            Profile::Geo => format!("profile geo ({})", places(&nodes)),
+            other => format!("profile {other}"),
+        };
+        let what = FaultKind::Network { profile: request.profile, effects };
+        let mut report = self.bring_into_force(title, what, request.for_ms, Vec::new()).await?;
+        if request.profile == Profile::Geo && self.state().election_max_ms() < GEO_FIT_MS {
+            let text = "round trips are up to 327 ms, and election time-outs are not much longer: leaders do not last";
+            report.notes.push(Note::new(text));
+        }
+        Ok(report)
+    }
+}
+
+/// What happens on each link of a network, in which the nodes stand at its places by their order.
+fn laid_out(profile: Profile, nodes: &Group) -> Vec<(NodeId, NodeId, Effect)> {
+    let placed = || nodes.iter().enumerate();
+    let pairs = placed().flat_map(|from| placed().map(move |to| (from, to))).filter(|(from, to)| from.0 != to.0);
+    let effects = pairs.flat_map(|((place, from), (other, to))| {
+        profile.effects(place, other).into_iter().map(|effect| (*from, *to, effect))
+    });
+    effects.collect()
+}
+
+/// Which node stands where in `geo`: `n1,n6 Washington DC, n2 Frankfurt`.
+fn places(nodes: &Group) -> String {
+    let at = |place: usize| -> Group {
+        nodes.iter().enumerate().filter(|(number, _)| number % GEO_PLACES.len() == place).map(|(_, id)| *id).collect()
+    };
+    let taken = GEO_PLACES.iter().enumerate().map(|(place, name)| (at(place), name));
+    let spelled = taken.filter(|(nodes, _)| !nodes.is_empty()).map(|(nodes, name)| format!("{} {name}", names(&nodes)));
+    spelled.collect::<Vec<_>>().join(", ")
 }
 
 /// The links that a layout cuts, and what its selectors named.

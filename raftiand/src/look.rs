@@ -73,7 +73,10 @@ impl Lab {
     /// Looks at a fault that has just come into force, unless that would take long.
     pub(crate) async fn look_at(&self, id: FaultId) {
         let fault = self.state().faults.get(id).cloned();
-        let is_soon = |fault: &Fault| fault.link_effect().is_none_or(|effect| longest_delay_ms(&[effect]) <= LATER_MS);
+        let longest_ms = |fault: &Fault| {
+            fault.links().iter().map(|link| longest_delay_ms(&fault.effects_on(*link))).fold(0.0, f64::max)
+        };
+        let is_soon = |fault: &Fault| longest_ms(fault) <= LATER_MS;
         if let Some(fault) = fault.filter(is_soon) {
             self.look(&fault, OCCASION).await;
         }
@@ -81,31 +84,32 @@ impl Lab {
 
     async fn look(&self, fault: &Fault, patience: Duration) {
         let seen = match &fault.what {
-            FaultKind::Links { effect, links } => self.look_at_links(fault.id, *effect, links).await,
             FaultKind::Nodes { effect, nodes } => {
                 self.look_inside(NodeFault { id: fault.id, effect: *effect }, nodes, Instant::now() + patience).await
             }
+            FaultKind::Links { .. } | FaultKind::Network { .. } => self.look_at_links(fault).await,
         };
         if let Some((outcome, seen)) = seen {
             self.saw(fault.id, Proof { at_ns: monotonic_ns(), outcome, seen });
         }
     }
 
-    async fn look_at_links(&self, id: FaultId, effect: Effect, links: &[Ends]) -> Option<(Outcome, Vec<String>)> {
+    async fn look_at_links(&self, fault: &Fault) -> Option<(Outcome, Vec<String>)> {
+        let (id, links) = (fault.id, fault.links());
         for _ in 0..LOOKS {
             let version = self.state().faults.version();
-            let with = |link: &Ends| [self.state().faults.effects_on(*link, id), vec![effect]].concat();
+            let with = |link: &Ends| [self.state().faults.effects_on(*link, id), fault.effects_on(*link)].concat();
             if let Some(link) = links.iter().find(|link| longest_delay_ms(&with(link)) > TOO_LONG_MS) {
                 let why = format!("{}→{}: messages are too late to be waited for", link.0, link.1);
                 return Some((Outcome::Inconclusive, vec![why]));
             }
-            let count = probes_per_link(&[effect], links.len());
-            let measured = self.probe(&links.iter().map(|link| (*link, count)).collect()).await;
+            let count = |link: &Ends| probes_per_link(&fault.effects_on(*link), links.len());
+            let measured = self.probe(&links.iter().map(|link| (*link, count(link))).collect()).await;
             let state = self.state();
             if state.faults.version() == version {
                 let looks = links.iter().map(|link| {
                     let others = state.faults.effects_on(*link, id);
-                    (*link, [&others[..], &[effect]].concat(), others)
+                    (*link, [others.clone(), fault.effects_on(*link)].concat(), others)
                 });
                 return compare(looks, &measured);
             }
@@ -117,11 +121,10 @@ impl Lab {
     pub(crate) async fn look_whether_gone(&self, lifted: &[Fault]) -> Vec<Proof> {
         let mut wanted: BTreeMap<Ends, u32> = BTreeMap::new();
         for fault in lifted {
-            let Some(effect) = fault.link_effect() else { continue };
-            let count = probes_per_link(&[effect], fault.links().len());
-            for link in fault.links() {
+            let links = fault.links();
+            for link in &links {
                 let most = wanted.entry(*link).or_default();
-                *most = count.max(*most);
+                *most = probes_per_link(&fault.effects_on(*link), links.len()).max(*most);
             }
         }
         let slow = |link: &Ends, state: &crate::lab::State| {
@@ -137,15 +140,15 @@ impl Lab {
                 let running: BTreeSet<NodeId> = state.running().iter().map(|id| id.name()).collect();
                 let gone = lifted.iter().map(|fault| {
                     let (outcome, seen) = match &fault.what {
-                        FaultKind::Links { effect, links } => {
-                            let looks = links.iter().map(|link| {
-                                let rules = state.faults.effects_on(*link, fault.id);
-                                let others = [&rules[..], &[*effect]].concat();
-                                (*link, rules, others)
+                        FaultKind::Nodes { nodes, .. } => seen_inside::gone(fault.id, nodes, &running, &statuses),
+                        FaultKind::Links { .. } | FaultKind::Network { .. } => {
+                            let looks = fault.links().into_iter().map(|link| {
+                                let rules = state.faults.effects_on(link, fault.id);
+                                let others = [rules.clone(), fault.effects_on(link)].concat();
+                                (link, rules, others)
                             });
                             compare(looks, &measured).unwrap_or_else(|| nothing("no two of its nodes run"))
                         }
-                        FaultKind::Nodes { nodes, .. } => seen_inside::gone(fault.id, nodes, &running, &statuses),
                     };
                     Proof { at_ns: monotonic_ns(), outcome, seen }
                 });

@@ -13,6 +13,7 @@ mod agreement;
 mod api;
 mod change;
 mod daemon;
+mod damage;
 mod faults;
 mod fit;
 mod inside;

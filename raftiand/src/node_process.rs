@@ -189,6 +189,7 @@ impl Watcher {
         });
         if state == NodeState::Failed {
             tracing::warn!("{} failed: {reason}", self.id);
+            self.lab.failed_by_fault(self.id, &reason);
         }
         self.lab.journal.record(Happening::NodeExited { node: self.id, state, reason });
     }

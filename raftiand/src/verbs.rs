@@ -266,6 +266,11 @@ impl Lab {
                 notes.extend(self.start_nodes(ids, deadline).await?);
                 Ok(())
             }
+            Action::PowerLoss => {
+                notes.extend(self.cut_power(ids).await?);
+                Ok(())
+            }
+            Action::RollingRestart => self.restart_one_by_one(ids, deadline, notes).await,
             Action::Restart => {
                 let killed = self.stop_nodes(ids).await?;
                 notes.extend(by_force(&killed));
@@ -273,6 +278,25 @@ impl Lab {
                 Ok(())
             }
         }
+    }
+
+    /// Restarts nodes one after another, the leader last; the next one only when there is a leader again.
+    async fn restart_one_by_one(
+        self: &Arc<Lab>,
+        ids: &BTreeSet<NodeId>,
+        deadline: Instant,
+        notes: &mut Vec<Note>,
+    ) -> Result<(), LabError> {
+        let leader = leader_told(&self.state().nodes, ids).map(|(leader, _)| leader);
+        let others = ids.iter().copied().filter(|id| Some(*id) != leader);
+        for id in others.chain(leader) {
+            let one = BTreeSet::from([id]);
+            let began_ns = monotonic_ns();
+            notes.extend(by_force(&self.stop_nodes(&one).await?));
+            notes.extend(self.start_nodes(&one, deadline).await?);
+            self.await_leader(began_ns, deadline, &mut Vec::new()).await?;
+        }
+        Ok(())
     }
 
     /// Waits for a leader among the running nodes, unless they cannot have one, which is noted.
@@ -318,7 +342,8 @@ fn sort_out(action: Action, states: &BTreeMap<NodeId, NodeState>) -> (BTreeSet<N
     match action {
         Action::Kill | Action::Stop => (pick(&alive), BTreeSet::new()),
         Action::Start => (pick(&|state| !alive(state)), BTreeSet::new()),
-        Action::Restart => (pick(&|_| true), BTreeSet::new()),
+        Action::Restart | Action::RollingRestart => (pick(&|_| true), BTreeSet::new()),
+        Action::PowerLoss => (pick(&|state| state == NodeState::Running), pick(&|state| state != NodeState::Running)),
         Action::Pause => (pick(&|state| state == NodeState::Running), pick(&|state| !alive(state))),
         Action::Resume => (pick(&|state| state == NodeState::Paused), pick(&|state| !alive(state))),
     }
@@ -342,6 +367,8 @@ mod tests {
             (Action::Stop, "n1,n2", ""),
             (Action::Start, "n3,n4", ""),
             (Action::Restart, "n1,n2,n3,n4", ""),
+            (Action::RollingRestart, "n1,n2,n3,n4", ""),
+            (Action::PowerLoss, "n1", "n2,n3,n4"),
             (Action::Pause, "n1", "n3,n4"),
             (Action::Resume, "n2", "n3,n4"),
         ] {

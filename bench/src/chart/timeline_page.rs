@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::canvas::color;
 use super::timeline::{counts, takeaway};
-use crate::timeline::{Candidacy, Election, Lane, LaneState, MarkKind, TimelineData, points};
+use crate::timeline::{Candidacy, Election, FaultWindow, Lane, LaneState, MarkKind, TimelineData, points};
 
 const PAGE: &str = include_str!("page/timeline.html");
 const SCRIPT: &str = include_str!("page/timeline.js");
@@ -66,7 +66,7 @@ fn value(data: &TimelineData) -> Value {
         "axis": "seconds since the start",
         "duration": round(data.duration_s),
         "lanes": data.lanes.iter().map(|lane| lane_value(lane, shortest_s)).collect::<Vec<_>>(),
-        "windows": data.windows.iter().map(|w| json!([round(w.from_s), round(w.to_s), w.label])).collect::<Vec<_>>(),
+        "windows": data.windows.iter().map(|w| json!([round(w.from_s), round(w.to_s), told(w)])).collect::<Vec<_>>(),
         "bin": round(data.bin_s),
         "rates": data.throughput_per_s.iter().map(|rate| rate.round()).collect::<Vec<_>>(),
         "points": points
@@ -80,6 +80,11 @@ fn value(data: &TimelineData) -> Value {
             .collect::<Vec<_>>(),
         "elections": data.elections.iter().map(election).collect::<Vec<_>>(),
     })
+}
+
+/// What a fault was, and what was measured of it.
+fn told(window: &FaultWindow) -> String {
+    [window.label.as_str()].into_iter().chain(window.seen.iter().map(String::as_str)).collect::<Vec<_>>().join(" · ")
 }
 
 fn lane_value(lane: &Lane, shortest_s: f64) -> Value {
@@ -150,13 +155,13 @@ fn round(number: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::chart::timeline::tests::sample;
-    use crate::timeline::{Dot, FaultWindow, Mark};
+    use crate::timeline::{Dot, Mark};
 
     #[test]
     fn the_page_is_whole_and_takes_no_text_for_markup() {
         let mut data = sample();
         let evil = "</script><script>alert(1)</script>";
-        data.windows.push(FaultWindow { from_s: 1.0, to_s: 2.0, label: evil.to_owned() });
+        data.windows.push(FaultWindow { from_s: 1.0, to_s: 2.0, label: evil.to_owned(), seen: Vec::new() });
         data.provenance = evil.to_owned();
         let node = data.lanes[0].node;
         data.marks.push(Mark { at_s: 1.0, node, kind: MarkKind::Vote, text: evil.to_owned() });
@@ -186,6 +191,7 @@ mod tests {
             from_s: f64::from(at) * 2.0,
             to_s: f64::from(at) * 2.0 + 1.5,
             label: format!("partition n{at} | n1,n2,n3,n4"),
+            seen: Vec::new(),
         };
         data.windows = (0..300).map(window).collect();
         let page = timeline_html(&data);

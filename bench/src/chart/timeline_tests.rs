@@ -53,7 +53,7 @@ pub(crate) fn sample() -> TimelineData {
         .map(|(number, spans)| Lane { node: raftian_rpc::NodeId::new(number).unwrap(), spans })
         .collect();
     data.windows = [(2.0, 5.02, "kill n2"), (8.0, 11.0, "pause n4"), (14.0, 18.0, "partition n5 | rest")]
-        .map(|(from_s, to_s, label)| FaultWindow { from_s, to_s, label: label.into() })
+        .map(|(from_s, to_s, label)| FaultWindow { from_s, to_s, label: label.into(), seen: Vec::new() })
         .into();
     data
 }
@@ -102,6 +102,7 @@ fn many_overlapping_faults_get_rows_of_their_own() {
             from_s: 20.0 + 0.1 * f64::from(k),
             to_s: 24.0,
             label: format!("latency 50 ms on {k} links"),
+            seen: Vec::new(),
         })
         .collect();
     let layout = Layout::of(&data);

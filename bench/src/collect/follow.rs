@@ -9,6 +9,7 @@
 //! Deliberately absent: the end of the run; see [`collect`](super).
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -19,6 +20,7 @@ use raftian_check::apps::Snapshot;
 use raftian_rpc::NodeId;
 use raftian_rpc::connect::{self, Http};
 use raftian_rpc::control::{Compaction, ControlClient as _, MAX_LOG_PAGE};
+use raftian_rpc::folder::LabFolder;
 use raftian_rpc::secret::Secret;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -26,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::first;
 use super::followed::{Followed, Wanted};
+use super::recording::Recording;
 use crate::cancel::{Cancel, Canceller, cancel_pair};
 use crate::run::LogFiles;
 use crate::whereabouts::{News, Whereabouts};
@@ -51,7 +54,9 @@ pub struct Following {
     snapshot: Option<Snapshot>,
     logs: Arc<Logs>,
     whereabouts: Whereabouts,
-    _reading: Reading,
+    reading: Reading,
+    /// The end of the thread that reads, and whether messages could be recorded.
+    ended: Option<thread::JoinHandle<io::Result<()>>>,
 }
 
 /// The thread that reads: dropping it ends that.
@@ -87,24 +92,41 @@ struct Reader {
 }
 
 impl Following {
-    /// Begins to read the logs of all nodes, those that are added later too, and to keep them in files if there are any.
+    /// Begins to read the logs of all nodes, those that are added later too, and to keep them in files if there are any;
+    /// with messages, if these are to be kept.
     ///
     /// # Errors
     /// When the daemon does not answer, or the system has no thread for it.
     pub async fn begin(whereabouts: &Whereabouts, files: Option<LogFiles>) -> anyhow::Result<Following> {
         let lab = whereabouts.lab();
-        let snapshot = first::snapshot(&lab.status().await?);
+        let status = lab.status().await?;
+        let snapshot = first::snapshot(&status);
         if let (Some(files), Some(snapshot)) = (&files, &snapshot) {
             files.begin_after(snapshot)?;
         }
+        let recording = files.as_ref().and_then(LogFiles::for_messages);
+        let recording = recording
+            .map(|folder| Recording::new(LabFolder::at(&status.folder), lab.secret.clone(), folder.to_owned()));
         let logs = Arc::new(Logs(Mutex::new(Kept { logs: BTreeMap::new(), files })));
         let (canceller, cancel) = cancel_pair();
         let following = follow_all(whereabouts.news(), lab.secret.clone(), Arc::clone(&logs));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("the system gives us no event queue")?;
-        let read = move || runtime.block_on(until(cancel, following));
-        thread::Builder::new().name("log-reader".into()).spawn(read).context("the system gives us no thread")?;
-        Ok(Following { snapshot, logs, whereabouts: whereabouts.clone(), _reading: Reading(canceller) })
+        let news = whereabouts.news();
+        let recording = {
+            let cancel = cancel.clone();
+            async {
+                match recording {
+                    Some(recording) => recording.run(news, cancel).await,
+                    None => Ok(()),
+                }
+            }
+        };
+        let read = move || runtime.block_on(async { tokio::join!(until(cancel, following), recording).1 });
+        let ended =
+            thread::Builder::new().name("log-reader".into()).spawn(read).context("the system gives us no thread")?;
+        let (whereabouts, reading) = (whereabouts.clone(), Reading(canceller));
+        Ok(Following { snapshot, logs, whereabouts, reading, ended: Some(ended) })
     }
 
     /// Reads what a node has committed, as far as it answers in time. This is for a node that is to discard its log.
@@ -118,16 +140,30 @@ impl Following {
     }
 
     /// Ends it, and gives what was read.
-    pub(super) fn end(mut self) -> Read {
+    ///
+    /// # Errors
+    /// When messages were to be recorded, and could not be kept.
+    pub(super) async fn end(mut self) -> anyhow::Result<Read> {
+        self.reading.0.cancel();
+        if let Some(ended) = self.ended.take() {
+            let ended = tokio::task::spawn_blocking(|| ended.join()).await?;
+            ended
+                .map_err(|_| anyhow::anyhow!("the reader of logs broke down; this is a defect"))?
+                .context("the messages could not be kept")?;
+        }
         let Kept { logs, files } = std::mem::take(&mut *self.logs.lock());
-        Read { snapshot: self.snapshot.take(), logs, files }
+        Ok(Read { snapshot: self.snapshot.take(), logs, files })
     }
 }
 
-/// The thread may be at a page; what it reads from now on is kept no more.
+/// What is read from now on is kept no more, so that files can be sealed.
 impl Drop for Following {
     fn drop(&mut self) {
         self.logs.lock().files = None;
+        self.reading.0.cancel();
+        if let Some(ended) = self.ended.take() {
+            let _ = ended.join();
+        }
     }
 }
 

@@ -97,7 +97,20 @@ impl LabEngine {
                 let reasons = taken.refused.into_values().chain(taken.failed.into_values());
                 Ok(reasons.map(|why| format!("not done: {why}")).next())
             }
-            _ => unreachable!("refused before anything started"),
+            Action::CrashAtInstall { .. }
+            | Action::SyncTakes { .. }
+            | Action::SyncFails(_)
+            | Action::DiskFull { .. }
+            | Action::Clock { .. }
+            | Action::FlipBit { .. }
+            | Action::Wipe(_)
+            | Action::KeepDisk(_)
+            | Action::PutBackDisk(_) => self.act_inside(action).await,
+            Action::CrashAtBoundary { .. }
+            | Action::RestartWith { .. }
+            | Action::Cut { .. }
+            | Action::Clog { .. }
+            | Action::ApplyTakes { .. } => unreachable!("refused before anything started, or done by line"),
         }
     }
 
@@ -120,7 +133,7 @@ impl LabEngine {
     }
 
     /// Who is meant.
-    async fn whom(&self, whom: Whom) -> Result<NodeId, Halt<Infallible>> {
+    pub(super) async fn whom(&self, whom: Whom) -> Result<NodeId, Halt<Infallible>> {
         Ok(match whom {
             Whom::Node(id) => id,
             Whom::Leader { or } => self.view().await?.leader().map_or(or, |(leader, _)| leader),
@@ -267,7 +280,7 @@ fn ms(time: Duration) -> u64 {
 ///
 /// # Errors
 /// What is wrong with the lab itself.
-fn not_done(error: anyhow::Error) -> Performed<Infallible> {
+pub(super) fn not_done(error: anyhow::Error) -> Performed<Infallible> {
     match error.downcast::<LabError>() {
         Ok(LabError::Conflict(why) | LabError::Usage(why) | LabError::TimedOut(why)) => {
             Ok(Some(format!("not done: {why}")))

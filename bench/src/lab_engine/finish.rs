@@ -30,6 +30,7 @@ impl LabEngine {
     pub(super) async fn finish(&mut self) -> Performed<Infallible> {
         told(self.lab.client.fault_clear(None).await).map_err(failed)?;
         self.cuts.clear();
+        self.inside.clear();
         let leader = match self.by_hand {
             Some(_) => {
                 self.hand().mend().await?;

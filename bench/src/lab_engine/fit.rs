@@ -51,7 +51,8 @@ fn unfit_by_itself(scenario: &Scenario) -> Option<Unfit> {
     setting(scenario).or_else(|| {
         let mut present: BTreeSet<NodeId> = NodeId::first(scenario.plan.founders).collect();
         scenario.steps.iter().find_map(|step| {
-            let why = refusal(&step.statement).map(str::to_owned).or_else(|| absence(step, &present));
+            let why = refusal(&step.statement).or_else(|| better_by_hand(&step.statement, &scenario.plan));
+            let why = why.map(str::to_owned).or_else(|| absence(step, &present));
             let why = why.map(elsewhere).or_else(|| other_app(step, &scenario.plan));
             present.extend(newcomer(&step.statement));
             why.map(|why| Unfit { line: step.line, statement: step.to_string(), why })
@@ -127,7 +128,7 @@ fn setting(scenario: &Scenario) -> Option<Unfit> {
         ("jobs", plan.job_us != quiet.job_us, OWN),
         ("news", plan.news_us != quiet.news_us, OWN),
         ("call_timeout", plan.call_timeout, NONE),
-        ("clocks", !plan.clock_permille.is_empty(), "real processes share the clock of the machine"),
+        ("clocks", !plan.clock_permille.is_empty() && plan.clients == 0, BY_HAND),
         ("stubborn", plan.stubborn_clients > 0, NONE),
         ("loss", plan.client_loss_percent > 0, "clients reach the nodes of a lab without loss"),
         (
@@ -161,6 +162,15 @@ fn refusal(statement: &Statement) -> Option<&'static str> {
     }
 }
 
+/// Without clients, all that happens is by hand, and so is this: then nothing depends on the speed of the machine.
+const BY_HAND: &str = "without clients, nodes are moved by hand";
+
+/// What nodes that are moved by hand can do as well, where no client waits for an answer.
+fn better_by_hand(statement: &Statement, plan: &Plan) -> Option<&'static str> {
+    let is_slow_disk = matches!(statement, Statement::Do(Action::SyncTakes { .. }));
+    (is_slow_disk && plan.clients == 0).then_some(BY_HAND)
+}
+
 /// Why a client cannot want this of the application.
 fn other_app(step: &Step, plan: &Plan) -> Option<String> {
     let Statement::Do(Action::Op { op, .. }) = &step.statement else { return None };
@@ -169,25 +179,30 @@ fn other_app(step: &Step, plan: &Plan) -> Option<String> {
 }
 
 fn refused_action(action: &Action) -> Option<&'static str> {
-    const DISK: &str = "the disks of real processes are the machine's";
     match action {
         Action::Crash { keep, .. } | Action::CrashAll { keep } if *keep > 0 => {
             Some("a process that is killed loses nothing that it had written; leave out `keeping`")
         }
-        Action::CrashAtBoundary { .. } | Action::CrashAtInstall { .. } => {
-            Some("real processes are killed at a time, not at a point of their program")
+        Action::CrashAtBoundary { .. } => Some("real processes do not count the boundaries that they cross"),
+        Action::CrashAtInstall { keep: 1.., .. } => {
+            Some("a process that is killed loses nothing that it had written; leave out `keeping`")
         }
         Action::RestartWith { .. } => Some("the nodes of a lab have no settings of their own"),
         Action::Clog { .. } => Some("a link between real processes cannot be held up"),
         Action::ApplyTakes { .. } => Some("real processes take the time that they take"),
-        Action::SyncTakes { .. } | Action::SyncFails(_) | Action::DiskFull { .. } | Action::FlipBit { .. } => {
-            Some(DISK)
-        }
-        Action::Wipe(_) | Action::KeepDisk(_) | Action::PutBackDisk(_) => Some(DISK),
         Action::Change(change) => refused_change(change),
         Action::Op { .. }
         | Action::Crash { .. }
         | Action::CrashAll { .. }
+        | Action::CrashAtInstall { .. }
+        | Action::SyncTakes { .. }
+        | Action::SyncFails(_)
+        | Action::DiskFull { .. }
+        | Action::Clock { .. }
+        | Action::FlipBit { .. }
+        | Action::Wipe(_)
+        | Action::KeepDisk(_)
+        | Action::PutBackDisk(_)
         | Action::Restart(_)
         | Action::RestartAll
         | Action::Pause(_)
@@ -266,8 +281,8 @@ mod tests {
     #[test]
     fn what_real_processes_cannot_do_is_refused_with_its_line_and_the_reason() {
         for (line, told_of) in [
-            ("disk n1 flips entry 3", "the machine's"),
-            ("kill n1 at boundary 2", "not at a point"),
+            ("kill n1 at boundary 2", "do not count the boundaries"),
+            ("kill n1 at install keeping 2", "leave out `keeping`"),
             ("kill n1 keeping 2", "leave out `keeping`"),
             ("restart n1 pre_vote off", "settings of their own"),
             ("cut n1 -> n4", "n4 does not run before `member add n4 --learner`"),
@@ -326,7 +341,7 @@ mod tests {
 
     #[test]
     fn settings_that_a_lab_does_not_have_are_refused_with_their_line() {
-        for setting in ["clocks 1000 900", "turns 3ms", "pre_vote off", "crashes torn", "batch 1", "n2 pre_vote off"] {
+        for setting in ["turns 3ms", "pre_vote off", "crashes torn", "batch 1", "n2 pre_vote off"] {
             let told = told(&format!("servers 3\n{setting}\nclients 1\nkv set k1 7")).expect(setting);
             assert!(told.starts_with("line 2: `"), "{told}");
         }
@@ -338,7 +353,9 @@ mod tests {
         let fit = "servers 3\njoiners 1\nseed 7\napp kv\nelection 300ms..600ms\nheartbeat 50ms\nlease 10%\nclients 2\n\
                    patience 400ms\nattempts 8\nelect n1\npropose n1 x\nclient 1 kv set k1 7\nkill @leader or n2\n\
                    partition n1 n2,n3\nheal\nmember add n4 --learner\ncut n1 -> n4\nmember promote n4 via n1\n\
-                   at 9s transfer-leader n2\nsnapshot n1 keep 2\nread n2\nexpect read 1 served\nexpect log n1 1 1\n\
+                   at 9s transfer-leader n2\nclock n2 rate 1.1\nclock n2 freeze\nclock n2 true\ndisk n3 takes 20ms\n\
+                   disk n3 full\ndisk n3 has_room\ndisk @leader or n1 fails\nkill n3 at install\ndisk n3 kept\n\
+                   disk n3 flips entry 3\ndisk n3 put_back\ndisk n3 wiped\nsnapshot n1 keep 2\nread n2\nexpect read 1 served\nexpect log n1 1 1\n\
                    expect acknowledged >= 1\nfinish";
         assert_eq!(told(fit), None);
         assert!(!is_by_hand(&fit.parse().unwrap()));

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use super::read::not_a_run;
+use super::scratch::Scratch;
 use super::{LOGS, Run, RunId, State, Store};
 use crate::suite::manifest::hex;
 
@@ -38,7 +39,7 @@ const MOST_SUMS_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Unpacked {
     run: Run,
-    folder: PathBuf,
+    _folder: Scratch,
 }
 
 impl Unpacked {
@@ -47,24 +48,15 @@ impl Unpacked {
     /// # Errors
     /// [`NotARun`](super::NotARun) when it is none; else when it cannot be read, or there is no room.
     pub fn of(archive: &Path) -> anyhow::Result<Unpacked> {
-        let folder = std::env::temp_dir().join(format!("raftian-run-{:08x}", fastrand::u32(..)));
-        DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let run = unpack(archive, &folder).and_then(|id| Run::open(&folder.join(id.as_str())));
-        let run = run.inspect_err(|_| {
-            let _ = fs::remove_dir_all(&folder);
-        })?;
-        Ok(Unpacked { run, folder })
+        // No lab is called so: those of single commands lie beside it.
+        let folder = Scratch::new(&std::env::temp_dir(), "raftian-unpacked-")?;
+        let id = unpack(archive, folder.path())?;
+        Ok(Unpacked { run: Run::open(&folder.path().join(id.as_str()))?, _folder: folder })
     }
 
     /// The run.
     pub fn run(&self) -> &Run {
         &self.run
-    }
-}
-
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -107,16 +99,9 @@ impl Store {
     /// [`NotARun`](super::NotARun) when it is none, or is here already; else when it cannot be read or written.
     pub fn import(&self, archive: &Path) -> anyhow::Result<PathBuf> {
         self.prepare()?;
-        let scratch = self.folder().join(format!(".import-{:08x}", fastrand::u32(..)));
-        DirBuilder::new().mode(0o700).create(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-        let taken = self.take_in(archive, &scratch);
-        let _ = fs::remove_dir_all(&scratch);
-        taken
-    }
-
-    fn take_in(&self, archive: &Path, scratch: &Path) -> anyhow::Result<PathBuf> {
-        let id = unpack(archive, scratch)?;
-        let unpacked = scratch.join(id.as_str());
+        let scratch = Scratch::new(self.folder(), ".import-")?;
+        let id = unpack(archive, scratch.path())?;
+        let unpacked = scratch.path().join(id.as_str());
         let run = Run::open(&unpacked)?;
         let named = &run.manifest().id;
         if *named != id {

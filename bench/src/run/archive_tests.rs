@@ -39,7 +39,11 @@ fn a_run_comes_back_as_it_was_and_once() {
     assert!(imported.unwrap_err().to_string().contains("is here already"));
     assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 1, "nothing else is left there");
 
+    // The lab of a command lies there too.
+    let lab = std::env::temp_dir().join(format!("raftian-run-{:08x}", std::process::id()));
+    fs::create_dir(&lab).unwrap();
     let unpacked = Unpacked::of(&scratch.path().join("file.run")).unwrap();
+    fs::remove_dir(&lab).expect("it is there still");
     let folder = unpacked.run().folder().to_owned();
     assert!(folder.is_dir() && unpacked.run().check().is_ok());
     drop(unpacked);

@@ -29,11 +29,18 @@ pub struct LogFiles {
     folder: PathBuf,
     files: BTreeMap<NodeId, BufWriter<File>>,
     error: Option<io::Error>,
+    /// Whether messages are to be kept beside them.
+    with_messages: bool,
 }
 
 impl LogFiles {
-    pub(super) fn new(folder: PathBuf) -> LogFiles {
-        LogFiles { folder, files: BTreeMap::new(), error: None }
+    pub(super) fn new(folder: PathBuf, with_messages: bool) -> LogFiles {
+        LogFiles { folder, files: BTreeMap::new(), error: None, with_messages }
+    }
+
+    /// Where messages are to be kept, if they are.
+    pub(crate) fn for_messages(&self) -> Option<&Path> {
+        self.with_messages.then_some(self.folder.as_path())
     }
 
     /// Keeps what the logs begin after.

@@ -60,6 +60,9 @@ pub struct Began {
     pub seed: u64,
     /// The load that was offered.
     pub load: Option<Offered>,
+    /// Whether the messages of the nodes were recorded, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub records_messages: bool,
 }
 
 /// A command that makes runs.

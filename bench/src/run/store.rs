@@ -18,7 +18,7 @@ use raftian_rpc::folder::{RUNS, home};
 use serde::Serialize;
 
 use super::read::not_a_run;
-use super::{Began, How, Manifest, Run, RunId, RunWriter, id};
+use super::{Began, How, MANIFEST, Manifest, Run, RunId, RunWriter, id};
 
 /// How many runs of each engine are kept.
 pub const KEPT: usize = 50;
@@ -52,6 +52,21 @@ pub struct Listed {
     pub holds: Option<bool>,
     /// What it is.
     pub manifest: Manifest,
+}
+
+/// A folder in the store that has the name of a run, and is none that can be read here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unread {
+    /// Its name.
+    pub id: RunId,
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whether what made it ended, or was ended, before the run had begun.
+    pub unfinished: bool,
+    /// How much room it takes, in bytes.
+    pub bytes: u64,
+    /// Why it cannot be read.
+    pub why: String,
 }
 
 /// How far a run is.
@@ -167,6 +182,17 @@ impl Store {
         Some(Listed { id, folder, state, bytes, verdict, holds, manifest: run.into_manifest() })
     }
 
+    /// What has the name of a run, and cannot be read as one. What is being begun just now is none of it.
+    pub fn unread(&self) -> Vec<Unread> {
+        let unread = |id: RunId| {
+            let folder = self.folder.join(id.as_str());
+            let why = Run::open(&folder).err().filter(|_| !is_locked(&folder))?.to_string();
+            let unfinished = !folder.join(MANIFEST).exists();
+            Some(Unread { id, unfinished, bytes: size(&folder), why, folder })
+        };
+        self.ids().into_iter().filter_map(unread).collect()
+    }
+
     /// The folders that have the name of a run.
     fn ids(&self) -> Vec<RunId> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
@@ -201,6 +227,14 @@ impl Store {
             return Ok(PathBuf::from(name));
         }
         Err(not_a_run(format!("there is no run `{name}`; `raftianctl runs` lists those there are")))
+    }
+
+    /// Removes what cannot be read as a run.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_unread(&self, unread: &Unread) -> anyhow::Result<()> {
+        fs::remove_dir_all(&unread.folder).with_context(|| format!("{} cannot be removed", unread.folder.display()))
     }
 
     /// Removes a run of the store.
@@ -310,6 +344,22 @@ mod tests {
         assert_eq!(too_many(&runs).len(), 0, "one does not displace the others");
         runs = (0..6).map(|_| listed(KEPT_BYTES / 4, State::Completed)).collect();
         assert_eq!(too_many(&runs).len(), 2, "the room is taken");
+    }
+
+    #[test]
+    fn what_ended_before_its_run_began_and_runs_of_other_formats_are_told_and_can_be_removed() {
+        let scratch = Scratch::new("store-unread");
+        let store = Store::at(scratch.path().join("runs"));
+        make(&store, "aa000000");
+        fs::write(make(&store, "bb000000").join(MANIFEST), r#"{"format":99}"#).unwrap();
+        let begun = File::open(make(&store, "cc000000")).unwrap();
+        begun.try_lock().unwrap();
+        let unread = store.unread();
+        let told: Vec<_> = unread.iter().map(|one| (one.id.as_str(), one.unfinished)).collect();
+        assert_eq!(told, [("aa000000", true), ("bb000000", false)]);
+        assert!(unread[1].why.contains("format 99"), "{}", unread[1].why);
+        unread.iter().for_each(|one| store.remove_unread(one).unwrap());
+        assert!(store.unread().is_empty() && store.list().is_empty());
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(super) fn began() -> Began {
         lab: Some("default".to_owned()),
         scenario: None,
         seed: 1,
+        records_messages: false,
         load: Some(Offered { rate_per_s: None, clients: 1 }),
     }
 }

@@ -48,7 +48,8 @@ impl Run {
     fn span(&self, events: &[Event], samples: &[Sample]) -> (u64, u64) {
         let manifest = self.manifest();
         let due = || samples.iter().map(|sample| sample.intended_ns);
-        if let (Some(_), Some(first), Some(last)) = (manifest.began.load, due().min(), due().max()) {
+        let is_load = manifest.began.load.is_some() && manifest.began.scenario.is_none();
+        if let (true, Some(first), Some(last)) = (is_load, due().min(), due().max()) {
             return (first, last);
         }
         let times = samples.iter().map(|sample| sample.completed_ns).chain(events.iter().map(|event| event.at_ns));

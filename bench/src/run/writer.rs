@@ -105,7 +105,7 @@ impl RunWriter {
 
     /// The files of the logs.
     pub fn logs(&self) -> LogFiles {
-        LogFiles::new(self.folder.join(LOGS))
+        LogFiles::new(self.folder.join(LOGS), self.manifest.began.records_messages)
     }
 
     /// Keeps a file that is derived from the others, such as a chart.

@@ -3,7 +3,7 @@
 //! Invariant: a vote that is shown was granted. That one was not given is told with what is known of its voter then, and
 //! with no reason where none is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raftian_rpc::lab::{Event, FaultId, Happening};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
@@ -40,7 +40,7 @@ pub struct Candidacy {
 /// Finds them in events that are in order of time.
 pub(super) fn elections(events: &[&Event], axis: Axis) -> Vec<Election> {
     let mut known: BTreeMap<NodeId, Known> = BTreeMap::new();
-    let mut cuts: BTreeMap<FaultId, &[(NodeId, NodeId)]> = BTreeMap::new();
+    let mut cuts: BTreeMap<FaultId, BTreeSet<(NodeId, NodeId)>> = BTreeMap::new();
     let mut by_term: BTreeMap<Term, Election> = BTreeMap::new();
     for event in events {
         match &event.what {
@@ -81,9 +81,14 @@ pub(super) fn elections(events: &[&Event], axis: Axis) -> Vec<Election> {
 }
 
 /// What is known at the time of why a node does not vote for a candidate.
-fn reason(known: Known, cuts: &BTreeMap<FaultId, &[(NodeId, NodeId)]>, candidate: NodeId, voter: NodeId) -> String {
+fn reason(
+    known: Known,
+    cuts: &BTreeMap<FaultId, BTreeSet<(NodeId, NodeId)>>,
+    candidate: NodeId,
+    voter: NodeId,
+) -> String {
     let (one, other) = (candidate.name(), voter.name());
-    let between = |links: &[(NodeId, NodeId)]| links.contains(&(one, other)) || links.contains(&(other, one));
+    let between = |links: &BTreeSet<(NodeId, NodeId)>| links.contains(&(one, other)) || links.contains(&(other, one));
     match (known.shown(), cuts.iter().find(|(_, links)| between(links))) {
         ((LaneState::Down, _), _) => "it was down".to_owned(),
         ((LaneState::Paused, _), _) => "it was paused".to_owned(),

@@ -1,17 +1,19 @@
 //! The timeline in the Trace Event format, which Perfetto and speedscope open: a process per node with its role, its term
-//! and what happened to it, a process of the faults, and one of the clients with counters.
+//! and what happened to it, a process of the faults, and one of the clients with counters. Messages, where they were
+//! recorded, are flows (`trace_messages`).
 //!
-//! Votes are flows from the voter to the candidate. Deliberately absent: messages, which no run records yet, and
-//! operations that were acknowledged: the counters tell of those.
+//! Votes are flows from the voter to the candidate. Deliberately absent: operations that were acknowledged, of which the
+//! counters tell; and what disks and applications do all the time, which nothing records.
 
 use raftian_rpc::NodeId;
 use serde_json::{Value, json};
 
 use super::{Election, LaneState, MarkKind, TimelineData};
 use crate::load::OutcomeKind;
+use crate::run::Message;
 
 /// Processes that are no nodes. Those of nodes are numbered from 1 on.
-const FAULTS: usize = 10_000;
+pub(super) const FAULTS: usize = 10_000;
 const CLIENTS: usize = 10_001;
 
 /// The tracks of a node.
@@ -23,18 +25,19 @@ const EVENTS: usize = 3;
 const MOST_UNANSWERED: usize = 5_000;
 
 impl TimelineData {
-    /// The timeline as a trace.
-    pub fn trace(&self) -> String {
+    /// The timeline as a trace, with the messages that were recorded.
+    pub fn trace(&self, messages: &[Message]) -> String {
         let mut events = Vec::new();
         self.nodes(&mut events);
         self.flows(&mut events);
         self.faults(&mut events);
         self.clients(&mut events);
+        self.messages(messages, &mut events);
         json!({ "traceEvents": events, "displayTimeUnit": "ms", "otherData": { "provenance": self.provenance } })
             .to_string()
     }
 
-    fn pid(&self, node: NodeId) -> Option<usize> {
+    pub(super) fn pid(&self, node: NodeId) -> Option<usize> {
         self.lanes.iter().position(|lane| lane.node == node).map(|place| place + 1)
     }
 
@@ -109,7 +112,13 @@ impl TimelineData {
                 Some(end) => *end = window.to_s,
                 None => ends.push(window.to_s),
             }
-            events.push(slice(&window.label, FAULTS, tid + 1, (window.from_s, window.to_s), json!({})));
+            events.push(slice(
+                &window.label,
+                FAULTS,
+                tid + 1,
+                (window.from_s, window.to_s),
+                json!({ "seen": window.seen }),
+            ));
         }
     }
 
@@ -136,16 +145,16 @@ impl TimelineData {
     }
 }
 
-fn named(what: &str, pid: usize, tid: usize, name: &str) -> Value {
+pub(super) fn named(what: &str, pid: usize, tid: usize, name: &str) -> Value {
     json!({ "name": what, "ph": "M", "pid": pid, "tid": tid, "args": { "name": name } })
 }
 
-fn slice(name: &str, pid: usize, tid: usize, (from_s, to_s): (f64, f64), args: Value) -> Value {
+pub(super) fn slice(name: &str, pid: usize, tid: usize, (from_s, to_s): (f64, f64), args: Value) -> Value {
     let (ts, dur) = (micros(from_s), micros(to_s) - micros(from_s));
     json!({ "name": name, "ph": "X", "pid": pid, "tid": tid, "ts": ts, "dur": dur, "args": args })
 }
 
-fn micros(at_s: f64) -> f64 {
+pub(super) fn micros(at_s: f64) -> f64 {
     (at_s * 1e7).round() / 10.0
 }
 
@@ -164,7 +173,7 @@ mod tests {
         let candidacy =
             Candidacy { node: candidate, at_s: 14.2, voters: vec![candidate, voter], won_after_ms: Some(100.0) };
         data.elections.push(Election { term: 3, at_s: 14.2, candidates: vec![candidacy], without_vote: Vec::new() });
-        let trace: Value = serde_json::from_str(&data.trace()).unwrap();
+        let trace: Value = serde_json::from_str(&data.trace(&[])).unwrap();
         let events = trace["traceEvents"].as_array().unwrap();
         let count = |key: &str, value: &str| events.iter().filter(|event| event[key] == value).count();
         assert_eq!(count("name", "process_name"), data.lanes.len() + 2, "the nodes, the faults, the clients");

@@ -1,6 +1,7 @@
 //! What can go wrong: on a link, rules in and verdicts out; inside a node, the words for it.
 //!
 //! A [`NodeEffect`] says what is wrong with the disk, the clock or the process of a node, which carries it out itself.
+//! A [`Damage`] is done to the files of one that is down.
 //!
 //! A [`Link`] is *directed*: what happens from `n1` to `n2` says nothing about the way back, so one-way partitions
 //! are as easy to state as symmetric ones. A [`Rule`] puts an [`Effect`] on one link. A [`Filter`] holds the rules in
@@ -13,12 +14,16 @@
 //! Deliberately absent: input, output and time (a delay is only *named* here; who asked for the verdict must wait).
 
 mod crash_point;
+mod damage;
 mod effect;
 mod filter;
 mod node_effect;
+mod profile;
 pub mod proof;
 
 pub use crash_point::CrashPoint;
+pub use damage::{Damage, DamagedPart};
 pub use effect::{Effect, InvalidEffect, MAX_DELAY_MS};
 pub use filter::{Filter, Link, Rule, Verdict};
 pub use node_effect::{CLOCK_RATES, MAX_JUMP_MS, NodeEffect, NodePart};
+pub use profile::{GEO_PLACES, Profile};

@@ -30,7 +30,7 @@ use crate::secret::Secret;
 use crate::{AppKind, AppOptions, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
 pub use by_hand::{ByHand, DiskContent, Durable, Move, Sent, Settled, Step, Tuning};
-pub use fault::{ClockReading, Measured, NodeFault, NodeFaultStatus};
+pub use fault::{ClockReading, Damaged, Measured, NodeFault, NodeFaultStatus};
 pub use members::{ChangeBegun, MemberChange, Membership, PeerProgress, Standing};
 pub use probe::{MAX_PROBE_PATIENCE_MS, MAX_PROBES, Probed, Probes};
 pub use timing::Timing;
@@ -92,6 +92,14 @@ pub trait Control {
     /// `NotLeader`; `NotNow` while another transfer is under way; or `Refused`.
     #[method(name = "transfer")]
     async fn transfer(&self, to: NodeId) -> RpcResult<()>;
+
+    /// Begins to record the node's messages in a file of its folder, across restarts too; or ends that and removes the
+    /// file. See [`record`](crate::record).
+    ///
+    /// # Errors
+    /// [`NodeError::Failed`](crate::error::NodeError::Failed) when the file cannot be written or removed.
+    #[method(name = "record")]
+    async fn record(&self, on: bool) -> RpcResult<()>;
 
     /// Moves a node that is moved by hand. Answers when all that this causes in the node is done.
     ///
@@ -243,7 +251,7 @@ pub struct Network {
     pub addresses: BTreeMap<NodeId, SocketAddr>,
     /// The faults of links in force.
     pub rules: Vec<Rule>,
-    /// The faults in force inside the node that this is told to. Those that are missing have ended.
+    /// The faults in force inside the node that receives this. Those that are missing have ended.
     #[serde(default)]
     pub faults: Vec<NodeFault>,
 }

@@ -4,6 +4,7 @@
 //! is true, or fails with a [`LabError`](crate::error::LabError) that names what is missing; calling it again when
 //! all is so already succeeds and says so.
 
+mod damage;
 mod divergence;
 mod fault;
 mod journal;
@@ -26,10 +27,11 @@ use crate::hint::Note;
 use crate::selector::Selector;
 use crate::{AppKind, AppOptions, Configuration, Index, NodeId, Size, Term};
 
+pub use damage::{DamageReport, DamageRequest};
 pub use divergence::{Difference, Divergence};
 pub use fault::{
-    ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NodeFaultRequest,
-    PartitionRequest, Proof,
+    ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NetworkRequest,
+    NodeFaultRequest, PartitionRequest, Proof,
 };
 pub use journal::{Event, Happening};
 pub use member::{
@@ -84,6 +86,10 @@ pub trait Lab {
     #[method(name = "fault_add")]
     async fn fault_add(&self, request: FaultRequest) -> RpcResult<FaultReport>;
 
+    /// Puts all nodes into a network by name.
+    #[method(name = "network")]
+    async fn network(&self, request: NetworkRequest) -> RpcResult<FaultReport>;
+
     /// Adds a fault inside nodes.
     #[method(name = "node_fault_add")]
     async fn node_fault_add(&self, request: NodeFaultRequest) -> RpcResult<FaultReport>;
@@ -95,6 +101,10 @@ pub trait Lab {
     /// Clears one fault; without an id, all of them (heal).
     #[method(name = "fault_clear")]
     async fn fault_clear(&self, id: Option<FaultId>) -> RpcResult<ClearReport>;
+
+    /// Damages the files of nodes that are down.
+    #[method(name = "damage")]
+    async fn damage(&self, request: DamageRequest) -> RpcResult<DamageReport>;
 
     /// Waits until a condition holds.
     #[method(name = "wait")]
@@ -372,6 +382,10 @@ pub enum Action {
     Start,
     /// Stop it if it runs, then start it with what is on its disk.
     Restart,
+    /// The same, one after another, the leader last, and each waits for a leader.
+    RollingRestart,
+    /// A crash that takes with it what is known not to be synced.
+    PowerLoss,
     /// SIGTERM: leave in order.
     Stop,
 }

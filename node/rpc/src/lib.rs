@@ -29,6 +29,7 @@ pub mod host_event;
 pub mod lab;
 pub mod process;
 pub mod raft;
+pub mod record;
 pub mod secret;
 pub mod selector;
 pub mod serve;

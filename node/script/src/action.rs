@@ -9,16 +9,17 @@ use raftian_apps::MAX_SIDE_PX;
 use raftian_raft::{Change, NodeId};
 
 use crate::plan::ServerSettings;
-use crate::schedule::{Action, Op, Part, Whom};
+use crate::schedule::{Action, ClockGoes, Op, Part, Whom};
 use crate::server;
 use crate::words::{Micros, Unreadable, Words};
 
 /// The words that an action begins with, but for `disk`, of which there is more than actions.
-pub(crate) const VERBS: [&str; 17] = [
+pub(crate) const VERBS: [&str; 18] = [
     "app",
     "attack",
     "canvas",
     "client",
+    "clock",
     "clog",
     "cut",
     "heal",
@@ -46,6 +47,9 @@ pub(crate) const MEMBER: [&str; 4] = ["add", "promote", "remove", "set"];
 /// What a colour reads like: a `#` would begin a comment.
 const COLOUR: &str = "a colour such as ff8000 or red";
 
+/// How a clock can go.
+pub(crate) const CLOCKS: [&str; 4] = ["rate", "freeze", "true", "jump"];
+
 /// The records in which a bit can flip.
 pub(crate) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
 
@@ -62,6 +66,7 @@ pub(crate) fn read(verb: &str, words: &mut Words<'_>) -> Result<Vec<Action>, Unr
             let verb = words.one_of(&CLIENT)?;
             Action::Op { client, op: op(verb, words)? }
         }
+        "clock" => Action::Clock { node: words.node()?, goes: clock(words)? },
         "kv" | "attack" | "player" | "canvas" => Action::Op { client: 0, op: op(verb, words)? },
         "kill" => kill(words)?,
         "restart" if words.eat("all") => Action::RestartAll,
@@ -121,6 +126,20 @@ pub(crate) fn read_disk(node: Whom, what: &str, words: &mut Words<'_>) -> Result
         "put_back" => Ok(Action::PutBackDisk(id)),
         _ => Ok(Action::DiskFull { node: id, is_full: what == "full" }),
     }
+}
+
+/// `rate 1.1`, `freeze`, `true` or `jump 2s`.
+fn clock(words: &mut Words<'_>) -> Result<ClockGoes, Unreadable> {
+    Ok(match words.one_of(&CLOCKS)? {
+        "rate" => {
+            let rate = |text: &str| text.parse::<f64>().ok().filter(|rate| (0.1..=10.0).contains(rate));
+            let rate = words.parsed("the rate of a clock, from 0.1 to 10", rate)?;
+            ClockGoes::AtRate((rate * 1e3).round() as u32)
+        }
+        "freeze" => ClockGoes::Frozen,
+        "true" => ClockGoes::True,
+        _ => ClockGoes::Ahead(words.time_us()?),
+    })
 }
 
 /// `entry 3`, `hard_state` or `snapshot`.
@@ -306,6 +325,17 @@ impl fmt::Display for Part {
     }
 }
 
+impl fmt::Display for ClockGoes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClockGoes::AtRate(per_mille) => write!(f, "rate {}", f64::from(*per_mille) / 1e3),
+            ClockGoes::Frozen => f.write_str("freeze"),
+            ClockGoes::True => f.write_str("true"),
+            ClockGoes::Ahead(us) => write!(f, "jump {}", Micros(*us)),
+        }
+    }
+}
+
 impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -341,6 +371,7 @@ impl fmt::Display for Action {
             Action::SyncFails(whom) => write!(f, "disk {whom} fails"),
             Action::DiskFull { node, is_full: true } => write!(f, "disk {node} full"),
             Action::DiskFull { node, is_full: false } => write!(f, "disk {node} has_room"),
+            Action::Clock { node, goes } => write!(f, "clock {node} {goes}"),
             Action::FlipBit { node, part } => write!(f, "disk {node} flips {part}"),
             Action::Wipe(id) => write!(f, "disk {id} wiped"),
             Action::KeepDisk(id) => write!(f, "disk {id} kept"),

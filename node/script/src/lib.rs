@@ -42,7 +42,7 @@ pub use plan::{Crashes, LinkEffect, MAX_INCARNATIONS, MAX_NODES, Plan, ServerSet
 pub use raftian_raft::Change;
 pub use run::{Moment, News, Stopped, Unwatched, Watch, run, run_at_once};
 pub use scenario::{Class, Fate, Label, Lines, Scenario, Statement, Step, Which, Wish};
-pub use schedule::{Action, Op, Part, Schedule, Timed, Whom};
+pub use schedule::{Action, ClockGoes, Op, Part, Schedule, Timed, Whom};
 pub use view::{Life, MAX_ENTRIES_SEEN, NodeView};
 pub use words::{Micros, Unreadable, nearest};
 pub use write::Resolved;

@@ -14,7 +14,7 @@ use raftian_raft::{Change, NodeId};
 
 use crate::load::Load;
 use crate::scenario::{Statement, Step};
-use crate::schedule::{Action, Whom};
+use crate::schedule::{Action, ClockGoes, Whom};
 use crate::words::Micros;
 
 /// How hard it strikes, and where.
@@ -22,8 +22,13 @@ use crate::words::Micros;
 pub enum Profile {
     /// One fault at a time, with a majority left that hears itself, and quiet in between.
     Gentle,
-    /// Faults that meet: crashes of several and of all, pauses, partitions of any shape, links that are cut one way.
+    /// Faults that meet: crashes of several and of all, pauses, partitions of any shape, links that are cut one way, disks
+    /// and clocks.
     Hard,
+    /// Disks that are slow or full, or fail, of one node and of several, while leaders are cut off.
+    Disks,
+    /// Clocks that run at other rates, stand still or jump, while nodes crash and are cut off.
+    Clocks,
     /// Nodes leave and join, and the leader hands over, while others crash and are cut off.
     Membership,
 }
@@ -49,8 +54,13 @@ pub struct Nemesis {
 
 impl Profile {
     /// All of them, by their names.
-    pub const NAMES: [(&'static str, Profile); 3] =
-        [("gentle", Profile::Gentle), ("hard", Profile::Hard), ("membership", Profile::Membership)];
+    pub const NAMES: [(&'static str, Profile); 5] = [
+        ("gentle", Profile::Gentle),
+        ("hard", Profile::Hard),
+        ("disks", Profile::Disks),
+        ("clocks", Profile::Clocks),
+        ("membership", Profile::Membership),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -71,6 +81,7 @@ impl Nemesis {
             is_down: false,
             is_paused: false,
             is_cut: false,
+            sick: BTreeSet::new(),
             end_us,
             lines: Vec::new(),
             at_us: 1_000_000,
@@ -79,6 +90,8 @@ impl Nemesis {
             match profile {
                 Profile::Gentle => hand.strike_gently(),
                 Profile::Hard => hand.strike_hard(),
+                Profile::Disks => hand.strike_at_disks(),
+                Profile::Clocks => hand.strike_at_clocks(),
                 Profile::Membership => hand.strike_at_members(),
             }
         }
@@ -104,12 +117,25 @@ struct Hand {
     is_down: bool,
     is_paused: bool,
     is_cut: bool,
+    /// The disks and clocks that are not as they should be.
+    sick: BTreeSet<(NodeId, Organ)>,
     /// When all of it ends.
     end_us: u64,
     lines: Vec<String>,
     /// The time of the next fault.
     at_us: u64,
 }
+
+/// What is not as it should be in a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Organ {
+    Speed,
+    Room,
+    Clock,
+}
+
+/// A disk that is fast again.
+const FAST_US: u64 = 100;
 
 impl Hand {
     fn act(&mut self, action: Action) {
@@ -173,7 +199,7 @@ impl Hand {
 
     /// Draws one. Says whether it can do something: what mends nothing is not done.
     fn strikes_hard(&mut self) -> bool {
-        match self.random.u8(0..20) {
+        match self.random.u8(0..25) {
             0..4 => {
                 let node = self.whom();
                 self.act(Action::Crash { node, keep: 0 });
@@ -212,12 +238,109 @@ impl Hand {
                 let node = self.node();
                 self.act(Action::Transfer(node));
             }
-            _ => {
+            19 => {
                 let node = self.whom();
                 self.act(Action::Compact { node, keep: 100 });
             }
+            20..22 => self.harm_disk(),
+            22 | 23 => self.harm_clock(),
+            _ => return self.cure(),
         }
         true
+    }
+
+    /// A disk becomes slow or full, or fails.
+    fn harm_disk(&mut self) {
+        let node = self.node();
+        match self.random.u8(0..4) {
+            0 => {
+                let or = node;
+                let whom = if self.random.bool() { Whom::Leader { or } } else { Whom::Node(or) };
+                self.act(Action::SyncFails(whom));
+                self.is_down = true;
+            }
+            1 => {
+                self.act(Action::DiskFull { node, is_full: true });
+                self.sick.insert((node, Organ::Room));
+                // It ends where it has no room for its log.
+                self.is_down = true;
+            }
+            _ => {
+                let us = self.random.u64(20..1_500) * 1_000;
+                self.act(Action::SyncTakes { node, us });
+                self.sick.insert((node, Organ::Speed));
+            }
+        }
+    }
+
+    /// A clock runs at another rate, stands still, or jumps.
+    fn harm_clock(&mut self) {
+        let node = self.node();
+        let goes = match self.random.u8(0..5) {
+            0 => ClockGoes::Frozen,
+            1 => ClockGoes::Ahead(self.random.u64(50..5_000) * 1_000),
+            _ => ClockGoes::AtRate(self.random.u32(10..40) * 50),
+        };
+        self.act(Action::Clock { node, goes });
+        if !matches!(goes, ClockGoes::Ahead(_)) {
+            self.sick.insert((node, Organ::Clock));
+        }
+    }
+
+    /// All disks and clocks are as they should be.
+    fn cure(&mut self) -> bool {
+        let sick = std::mem::take(&mut self.sick);
+        for (node, organ) in &sick {
+            let node = *node;
+            self.act(match organ {
+                Organ::Speed => Action::SyncTakes { node, us: FAST_US },
+                Organ::Room => Action::DiskFull { node, is_full: false },
+                Organ::Clock => Action::Clock { node, goes: ClockGoes::True },
+            });
+        }
+        !sick.is_empty()
+    }
+
+    /// One disk after another, or several at once, is not as it should be, and now and then a leader is cut off amid that.
+    fn strike_at_disks(&mut self) {
+        for _ in 0..self.random.u8(1..3) {
+            self.harm_disk();
+            self.wait(200..900);
+        }
+        self.isolate_now_and_then();
+        self.wait(500..2_500);
+        self.cure();
+        self.restart_all();
+        self.wait(1_000..2_500);
+    }
+
+    /// The same of clocks; and nodes crash meanwhile.
+    fn strike_at_clocks(&mut self) {
+        for _ in 0..self.random.u8(1..4) {
+            self.harm_clock();
+            self.wait(200..900);
+        }
+        if self.random.u8(0..3) == 0 {
+            let node = self.whom();
+            self.act(Action::Crash { node, keep: 0 });
+            self.is_down = true;
+            self.wait(300..1_500);
+        }
+        self.isolate_now_and_then();
+        self.restart_all();
+        self.wait(500..2_500);
+        if self.random.bool() {
+            self.cure();
+        }
+        self.wait(500..1_500);
+    }
+
+    fn isolate_now_and_then(&mut self) {
+        if self.random.u8(0..3) == 0 {
+            self.act(Action::IsolateLeader);
+            self.wait(500..1_500);
+            self.act(Action::Heal);
+        }
     }
 
     fn restart_all(&mut self) -> bool {
@@ -250,7 +373,7 @@ impl Hand {
         if self.random.u8(0..8) > 0 {
             return;
         }
-        let mended = [self.heal(), self.resume_all(), self.restart_all()];
+        let mended = [self.cure(), self.heal(), self.resume_all(), self.restart_all()];
         if mended.contains(&true) {
             self.wait(1_500..4_000);
         }

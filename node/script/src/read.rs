@@ -428,6 +428,7 @@ mod tests {
             &action::KV,
             &action::MEMBER,
             &action::PARTS,
+            &action::CLOCKS,
         ];
         let said = said.into_iter().chain([&BY_HAND[..], &DISKS, &CONDITIONS, &CLASSES]).flatten().copied();
         let all = said.chain(names).chain(fates).chain(MEASURES.map(|(name, _)| name));

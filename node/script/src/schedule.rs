@@ -128,6 +128,13 @@ pub enum Action {
         /// Whether it is full.
         is_full: bool,
     },
+    /// A clock goes another way from now on.
+    Clock {
+        /// Whose clock.
+        node: NodeId,
+        /// Which way.
+        goes: ClockGoes,
+    },
     /// A bit flips on a disk. Its node finds out when it starts, and does not start then. Not done where a configuration
     /// would lose its quorum for good; nor is a change of the members, later, by which one would.
     FlipBit {
@@ -156,6 +163,19 @@ pub enum Action {
         /// How many.
         keep: u64,
     },
+}
+
+/// How a clock goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockGoes {
+    /// At this rate, in thousandths of the true one; from 100 to 10,000.
+    AtRate(u32),
+    /// It stands still.
+    Frozen,
+    /// At the true rate, from what it shows.
+    True,
+    /// It jumps ahead by so many microseconds, once, and goes on as before.
+    Ahead(u64),
 }
 
 /// A part of a log.

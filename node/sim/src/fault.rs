@@ -88,6 +88,7 @@ impl Fault {
             Action::CrashAtInstall { .. } => Some(Fault::CrashAtInstall),
             Action::Pause(_) => Some(Fault::Pause),
             Action::SyncTakes { .. } => Some(Fault::SlowSync),
+            Action::Clock { .. } => Some(Fault::Skew),
             Action::SyncFails(_) => Some(Fault::SyncFails),
             Action::DiskFull { is_full: true, .. } => Some(Fault::DiskFull),
             Action::FlipBit { .. } => Some(Fault::FlipBit),

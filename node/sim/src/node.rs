@@ -116,26 +116,36 @@ pub(crate) struct Calls {
 pub(crate) struct Clock {
     /// How much it advances in a second of the world, in milliseconds.
     pub(crate) rate_permille: u64,
-    /// How far it has jumped ahead, in microseconds.
-    pub(crate) ahead_us: u64,
+    /// How far it is ahead of that, in microseconds: it may have jumped, and its rate may have been another one.
+    pub(crate) ahead_us: i64,
 }
 
 impl Clock {
     /// What it shows.
     pub(crate) fn time(self, now_us: u64) -> Time {
-        Time(Duration::from_micros(now_us * self.rate_permille / 1000 + self.ahead_us))
+        Time(Duration::from_micros((now_us * self.rate_permille / 1000).saturating_add_signed(self.ahead_us)))
     }
 
     /// When it will show this much at the earliest, on the clock of the world.
     pub(crate) fn when(self, time: Time) -> u64 {
         let local_us = time.0.as_nanos().div_ceil(1000) as u64;
-        (local_us.saturating_sub(self.ahead_us) * 1000).div_ceil(self.rate_permille)
+        match self.rate_permille {
+            0 => u64::MAX,
+            rate => (local_us.saturating_add_signed(-self.ahead_us) * 1000).div_ceil(rate),
+        }
     }
 
     /// It jumps ahead to this time, unless it shows a later one.
     pub(crate) fn jump(&mut self, time: Time, now_us: u64) {
         let ahead = time.0.saturating_sub(self.time(now_us).0);
-        self.ahead_us += ahead.as_nanos().div_ceil(1000) as u64;
+        self.ahead_us += ahead.as_nanos().div_ceil(1000) as i64;
+    }
+
+    /// It goes on at another rate from what it shows.
+    pub(crate) fn set_rate(&mut self, rate_permille: u64, now_us: u64) {
+        let shown_us = self.time(now_us).0.as_micros() as i64;
+        self.rate_permille = rate_permille;
+        self.ahead_us = shown_us - (now_us * rate_permille / 1000) as i64;
     }
 }
 
@@ -288,6 +298,19 @@ mod tests {
         assert_eq!(clock.time(70_001), Time(Duration::from_micros(200_001)));
         clock.jump(Time(Duration::from_millis(100)), 80_001);
         assert_eq!(clock.time(80_001).since(clock.time(70_001)), Duration::from_micros(9_530));
+    }
+
+    #[test]
+    fn a_clock_of_another_rate_goes_on_from_what_it_shows() {
+        let mut clock = Clock { rate_permille: 1_000, ahead_us: 0 };
+        let shown = |clock: Clock, now_us| clock.time(now_us).0.as_micros();
+        for (rate, now_us) in [(2_000, 1_000), (500, 2_000), (0, 3_000), (1_000, 9_000)] {
+            let before = shown(clock, now_us);
+            clock.set_rate(rate, now_us);
+            assert_eq!(shown(clock, now_us), before);
+            assert_eq!(shown(clock, now_us + 100), before + 100 * u128::from(rate) / 1_000);
+        }
+        assert_eq!(Clock { rate_permille: 0, ahead_us: 5 }.when(Time(Duration::from_micros(9))), u64::MAX);
     }
 
     #[test]

@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::experiment::global_lock::GlobalLock;
 use crate::experiment::xml;
+use crate::net::recorder::Recorder;
 use crate::planted::planted;
 use crate::timer;
 
@@ -50,9 +51,10 @@ pub(crate) struct Peers {
     /// The CPU time that each message is to cost besides, and the lock under which it does; see `Trim`.
     work: Duration,
     lock: GlobalLock,
-    /// Whether the node is moved by hand, and is told the time.
+    /// Whether the node is moved by hand, and has the time of the last step.
     is_by_hand: bool,
     network: Mutex<Known>,
+    pub(super) recorder: Recorder,
     pub(crate) calls: AtomicU64,
     pub(crate) dropped: AtomicU64,
 }
@@ -97,6 +99,7 @@ impl Peers {
             lock,
             is_by_hand: config.by_hand.is_some(),
             network: Mutex::new(Known { links, clients: BTreeMap::new() }),
+            recorder: Recorder::new(config.folder.clone()),
             calls: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
         }
@@ -117,8 +120,10 @@ impl Peers {
             return Err(NodeError::BadRequest { why });
         }
         if self.is_by_hand && network.faults.iter().any(|fault| fault.effect.part() == NodePart::Clock) {
-            let why =
-                format!("{} is moved by hand, so its clock shows what it is told, and can have no fault", self.own);
+            let why = format!(
+                "{} is moved by hand, so its clock shows the time of the last step, and can have no fault",
+                self.own
+            );
             return Err(NodeError::BadRequest { why });
         }
         // Nodes that are gone are not called any more.
@@ -183,6 +188,7 @@ impl Peers {
     pub(crate) async fn call(self: &Arc<Self>, request: Message) -> Option<Message> {
         let peer = request.to;
         self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut noted = self.recorder.sends(&request);
         let exchange = async {
             self.work();
             let copy = || {
@@ -190,14 +196,19 @@ impl Peers {
                 async move { peers.exchange(request).await }
             };
             let verdict = self.network().links.request_leaves(peer);
+            noted.leaves(verdict);
             self.send_copy(verdict, copy);
             self.travel(verdict).await;
             let reply = self.exchange(request).await?;
-            self.reply_returns(peer).await;
+            let verdict = self.network().links.reply_returns(peer);
+            noted.returns(verdict);
+            self.travel(verdict).await;
             self.work();
             Some(reply)
         };
-        tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten()
+        let reply = tokio::time::timeout(self.call_timeout, exchange).await.ok().flatten();
+        self.recorder.ended(noted, reply.is_some());
+        reply
     }
 
     /// Passes a client's question on to the leader, and waits for the outcome until `deadline`. `call` is given the

@@ -25,6 +25,7 @@ use raftian_rpc::control::{
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
+use raftian_rpc::record::FILE;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -153,6 +154,13 @@ impl Service {
     /// Hands a peer's request to the core and waits for its reply, as long as the peer does: an answer may wait for a disk
     /// that never answers, and calls that are given up must not gather here meanwhile.
     async fn deliver(&self, head: Head, request: Request) -> Result<Message, NodeError> {
+        let arrived_ns = self.peers.recorder.arrival();
+        let reply = self.reply_to(head, request).await;
+        self.peers.recorder.served(arrived_ns, head, reply.is_ok());
+        reply
+    }
+
+    async fn reply_to(&self, head: Head, request: Request) -> Result<Message, NodeError> {
         // The host counts what arrives, refused or not. One that has ended counts nothing.
         self.arrives(head.from, head.to).inspect_err(|_| drop(self.inbox.send(Input::TurnedAway)))?;
         let patience = self.peers.call_timeout();
@@ -317,6 +325,10 @@ impl ControlServer for Service {
 
     async fn transfer(&self, to: NodeId) -> RpcResult<()> {
         Ok(self.ask(|answer| Input::Transfer(to, answer)).await??)
+    }
+
+    async fn record(&self, on: bool) -> RpcResult<()> {
+        self.peers.recorder.switch(on).map_err(|error| NodeError::Failed { why: format!("{FILE}: {error}") }.into())
     }
 
     async fn step(&self, step: Step) -> RpcResult<Settled> {

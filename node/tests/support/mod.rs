@@ -267,7 +267,7 @@ impl Cluster {
         self.configure().await;
     }
 
-    /// Tells a node what is wrong inside it.
+    /// Sets the faults inside a node.
     pub(crate) async fn set_inside(&mut self, node: NodeId, effects: &[NodeEffect]) {
         let fault = |(id, effect): (u64, &NodeEffect)| NodeFault { id: FaultId(id), effect: *effect };
         self.inside.insert(node, (1..).zip(effects).map(fault).collect());

@@ -116,6 +116,19 @@ impl RealDisk {
     }
 }
 
+impl RealDisk {
+    /// The path of a file, if it is one or is not there yet: opening a FIFO would wait for ever.
+    fn regular(&self, file: &str) -> io::Result<PathBuf> {
+        let path = self.path.join(file);
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file; remove it"))
+            }
+            _ => Ok(path),
+        }
+    }
+}
+
 impl Disk for RealDisk {
     type File = File;
 
@@ -127,17 +140,17 @@ impl Disk for RealDisk {
     }
 
     fn read(&self, file: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.path.join(file))
+        fs::read(self.regular(file)?)
     }
 
     fn create(&mut self, file: &str) -> io::Result<File> {
-        let created = writable().create(true).truncate(true).open(self.path.join(file))?;
+        let created = writable().create(true).truncate(true).open(self.regular(file)?)?;
         self.directory.sync_all()?;
         Ok(created)
     }
 
     fn open(&mut self, file: &str) -> io::Result<File> {
-        writable().open(self.path.join(file))
+        writable().open(self.regular(file)?)
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

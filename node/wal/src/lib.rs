@@ -114,7 +114,7 @@ mod wal;
 
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::WalError;
-pub use locate::{Located, Part, locate};
+pub use locate::{Located, Part, locate, owner};
 pub use mem_disk::{MemDisk, MemFile};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;

@@ -80,9 +80,8 @@ impl Places {
 /// Those of opening the log, by the node to which it belongs.
 pub fn locate<D: Disk>(disk: &D, part: Part) -> Result<Option<Located>, WalError> {
     let numbers = segment_numbers(disk)?;
-    let first = numbers.first().map_or(Ok(Bytes::new()), |&number| read(disk, &segment::file_name(number)))?;
     // A file that names no node gives the same error for every node.
-    let owner = segment::owner(&first).or(NodeId::new(1)).expect("1 names a node");
+    let owner = owner(disk)?.or(NodeId::new(1)).expect("1 names a node");
     let plan = recovery::plan(disk, owner, &Options::default())?;
     let mut places = Places::default();
     for number in numbers {
@@ -109,6 +108,15 @@ pub fn locate<D: Disk>(disk: &D, part: Part) -> Result<Option<Located>, WalError
         length: (end - at.offset).into(),
         vouched: Some(at) < vouched,
     }))
+}
+
+/// The node that a log names as its owner, whether it can be opened or not. `None` when there is no log, or it names none.
+///
+/// # Errors
+/// When the disk fails.
+pub fn owner<D: Disk>(disk: &D) -> Result<Option<NodeId>, WalError> {
+    let Some(&first) = segment_numbers(disk)?.first() else { return Ok(None) };
+    Ok(segment::owner(&read(disk, &segment::file_name(first))?))
 }
 
 /// The numbers of the segments in order.

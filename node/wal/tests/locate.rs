@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use raftian_raft::{Discard, NodeId, Storage, Write};
-use raftian_wal::{Disk, DiskFile, Located, MemDisk, Part, Wal, locate};
+use raftian_wal::{Disk, DiskFile, Located, MemDisk, Part, Wal, locate, owner};
 
 fn found(disk: &MemDisk, part: Part) -> Located {
     locate(disk, part).unwrap().unwrap_or_else(|| panic!("there is no {part:?}"))
@@ -143,4 +143,16 @@ fn locating_a_record_changes_nothing() {
     disk.set_changes_left(Some(0));
     assert_eq!(found(&disk, Part::Entry(99)).part, Part::Entry(57));
     assert_eq!(disk.files(), files);
+}
+
+#[test]
+fn a_log_names_its_owner_also_where_it_is_damaged() {
+    let disk = MemDisk::new();
+    assert_eq!(owner(&disk).unwrap(), None);
+    let node = NodeId::of(3, 2).unwrap();
+    Wal::open(disk.clone(), node).unwrap().0.close().unwrap();
+    assert_eq!(owner(&disk).unwrap(), Some(node));
+    disk.flip_bit("00000001.wal", 40, 0);
+    assert!(Wal::open(disk.clone(), node).is_err());
+    assert_eq!(owner(&disk).unwrap(), Some(node));
 }

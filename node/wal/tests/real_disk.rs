@@ -133,3 +133,14 @@ fn a_snapshot_is_a_file_for_people_too_and_makes_room() {
     let found = open(RealDisk::open(directory.path()).unwrap()).unwrap().1;
     assert_eq!((found.hard_state, found.snapshot), (hard_state(2, 1), Some(snapshot(1, 100))));
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let directory = TempDir::new();
+    let mut disk = RealDisk::open(directory.path()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(directory.path().join("fifo")).status().unwrap().success());
+    let refused = [disk.read("fifo").err(), disk.open("fifo").err(), disk.create("fifo").err()];
+    for error in refused {
+        assert_eq!(error.map(|error| error.kind()), Some(io::ErrorKind::InvalidInput));
+    }
+}

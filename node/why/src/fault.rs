@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use raftian_rpc::NodeId;
 use raftian_rpc::hint::{Hint, Note};
-use raftian_rpc::lab::{Fault, FaultId, Happening};
+use raftian_rpc::lab::{Fault, FaultId, FaultKind, Happening};
 
 use crate::{Sight, lead, words};
 
@@ -15,7 +15,30 @@ use crate::{Sight, lead, words};
 pub(crate) fn fault(sight: Sight<'_>, id: FaultId) -> Result<Vec<Note>, String> {
     let Some(fault) = sight.status.faults.iter().find(|fault| fault.id == id) else { return gone(sight, id) };
     let first = in_force(sight, fault).hint(Hint::ClearFault { id });
-    Ok(std::iter::once(first).chain(apart(sight, fault)).collect())
+    Ok([first].into_iter().chain(apart(sight, fault)).chain(seen(sight, fault)).collect())
+}
+
+/// What was seen of a fault; of one inside nodes, also that nothing was yet.
+fn seen(sight: Sight<'_>, fault: &Fault) -> Option<Note> {
+    let text = match (&fault.proof, &fault.what) {
+        (Some(proof), _) => {
+            let ago = words::ago(sight.ms_since(proof.at_ns));
+            format!("seen {ago}: {} ({})", proof.seen.join("; "), proof.outcome)
+        }
+        (None, FaultKind::Nodes { .. }) => "nothing was seen of it yet: it had no occasion to show".to_owned(),
+        (None, FaultKind::Links { .. } | FaultKind::Network { .. }) => return None,
+    };
+    Some(Note::new(text))
+}
+
+/// The faults inside a node.
+pub(crate) fn inside(sight: Sight<'_>, node: NodeId) -> impl Iterator<Item = Note> {
+    let is_inside = move |fault: &&Fault| match &fault.what {
+        FaultKind::Nodes { nodes, .. } => nodes.contains(&node.name()),
+        FaultKind::Links { .. } | FaultKind::Network { .. } => false,
+    };
+    let faults = sight.status.faults.iter().filter(is_inside);
+    faults.map(move |fault| in_force(sight, fault).hint(Hint::ClearFault { id: fault.id }))
 }
 
 /// `f2: latency 50 ms n1 → n2 for 4 s, 12 s left`.

@@ -8,7 +8,7 @@ use raftian_rpc::lab::NodeState;
 use raftian_rpc::{NodeId, RoleKind};
 
 use crate::quorum::impossible;
-use crate::{Sight, lead, slow, words};
+use crate::{Sight, fault, lead, slow, words};
 
 /// Why a node is as it is.
 ///
@@ -37,6 +37,7 @@ pub(crate) fn node(sight: Sight<'_>, id: NodeId) -> Result<Vec<Note>, String> {
             }
         }
     }
+    notes.extend(fault::inside(sight, id));
     Ok(notes)
 }
 

@@ -80,7 +80,7 @@ impl<'a> Sight<'a> {
         let matches = match went.state {
             NodeState::Killed => action == Action::Kill,
             NodeState::Paused => action == Action::Pause,
-            NodeState::Stopped => matches!(action, Action::Stop | Action::Restart),
+            NodeState::Stopped => matches!(action, Action::Stop | Action::Restart | Action::RollingRestart),
             _ => false,
         };
         // That n3 went by `kill n3` goes without saying.

@@ -1,8 +1,10 @@
 //! Why commands take long: disks, delays on links, too few to choose from, too many elections.
 
 use raftian_rpc::control::{DiskStatus, NodeStatus};
+use raftian_rpc::faults::NodeEffect;
 use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::host_event::SLOW_SYNC_US;
+use raftian_rpc::lab::FaultId;
 
 use crate::{Sight, fault, lead, node, words};
 
@@ -49,7 +51,8 @@ pub fn disk_trouble(server: &NodeStatus) -> Option<Note> {
 /// A disk that does not answer.
 pub(crate) fn hung_disk(server: &NodeStatus) -> Option<Note> {
     let ms = server.disk.pending_ms.filter(|ms| *ms >= HUNG_DISK_MS)?;
-    Some(Note::new(format!("{}: its disk has not answered for {:.1} s", server.node, ms as f64 / 1e3)))
+    let text = format!("{}: its disk has not answered for {:.1} s", server.node, ms as f64 / 1e3);
+    Some(by_fault(server, text, |effect| matches!(effect, NodeEffect::HangSync | NodeEffect::SlowSync { .. })))
 }
 
 /// A disk that answers late.
@@ -57,8 +60,21 @@ pub(crate) fn slow_disk(server: &NodeStatus) -> Option<Note> {
     let DiskStatus { sync_us, .. } = server.disk;
     let is_slow = hung_disk(server).is_none() && sync_us >= SLOW_SYNC_US;
     is_slow.then(|| {
-        Note::new(format!("{}: its disk is slow, a sync takes {}", server.node, words::spell_ms(sync_us / 1_000)))
+        let text = format!("{}: its disk is slow, a sync takes {}", server.node, words::spell_ms(sync_us / 1_000));
+        by_fault(server, text, |effect| matches!(effect, NodeEffect::SlowSync { .. }))
     })
+}
+
+/// A sentence on the disk of a node, and the faults in it that are the cause, if some are.
+fn by_fault(server: &NodeStatus, text: String, is_cause: impl Fn(&NodeEffect) -> bool) -> Note {
+    let causes = server.faults.iter().filter(|known| is_cause(&known.fault.effect)).map(|known| known.fault.id);
+    let causes: Vec<FaultId> = causes.collect();
+    if causes.is_empty() {
+        return Note::new(text);
+    }
+    let names = causes.iter().map(FaultId::to_string).collect::<Vec<_>>().join(" and ");
+    let hints = causes.into_iter().map(|id| Hint::ClearFault { id }).collect();
+    Note { text: format!("{text}: it is held by {names}"), hints }
 }
 
 /// Commands that wait for a quorum to store them. There is a limit to their bytes, at which the leader takes no more.

@@ -74,6 +74,8 @@ pub fn typed(action: Action) -> &'static str {
         Action::Resume => "resume",
         Action::Start => "start",
         Action::Restart => "restart",
+        Action::RollingRestart => "restart --rolling",
+        Action::PowerLoss => "kill --power-loss",
         Action::Stop => "stop",
     }
 }

@@ -17,9 +17,11 @@ use crate::{progress, units, words};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Crash nodes (SIGKILL), and wait until there is a leader again
-    #[command(after_help = "Examples:\n  raftianctl kill @leader\n  raftianctl kill @minority\n  raftianctl kill n1-2")]
+    #[command(
+        after_help = "Examples:\n  raftianctl kill @leader\n  raftianctl kill @minority\n  raftianctl kill n2 --power-loss"
+    )]
     #[command(visible_alias = "crash")]
-    Kill(Args),
+    Kill(KillArgs),
     /// Freeze nodes (SIGSTOP): they stay connected and fall silent
     #[command(after_help = "Examples:\n  raftianctl pause @leader\n  raftianctl pause @any:2")]
     Pause(Args),
@@ -27,8 +29,8 @@ pub(crate) enum Verb {
     #[command(visible_alias = "unpause", after_help = "Examples:\n  raftianctl resume\n  raftianctl resume n3")]
     Resume(ResumeArgs),
     /// Start nodes again from their disks, those that run as well
-    #[command(after_help = "Examples:\n  raftianctl restart @all\n  raftianctl restart n2")]
-    Restart(Args),
+    #[command(after_help = "Examples:\n  raftianctl restart n2\n  raftianctl restart @all --rolling")]
+    Restart(RestartArgs),
 }
 
 /// What every verb takes.
@@ -43,6 +45,26 @@ pub(crate) struct Args {
     /// How long it may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration, allow_hyphen_values = true)]
     timeout: Duration,
+}
+
+/// What `kill` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    args: Args,
+    /// What is known not to be synced is lost, too; known as long as a fault is on the disk, such as `disk n2 lies`
+    #[arg(long)]
+    power_loss: bool,
+}
+
+/// What `restart` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RestartArgs {
+    #[command(flatten)]
+    args: Args,
+    /// One after another, the leader last, each when there is a leader again
+    #[arg(long)]
+    rolling: bool,
 }
 
 /// What `resume` takes.
@@ -62,12 +84,14 @@ pub(crate) struct ResumeArgs {
 /// Carries out a verb.
 pub(crate) async fn run(context: &Context, verb: Verb) -> Result<(), Failure> {
     let (action, args) = match verb {
-        Verb::Kill(args) => (Action::Kill, args),
+        Verb::Kill(KillArgs { args, power_loss: true }) => (Action::PowerLoss, args),
+        Verb::Kill(KillArgs { args, .. }) => (Action::Kill, args),
         Verb::Pause(args) => (Action::Pause, args),
         Verb::Resume(ResumeArgs { selector, no_wait, timeout }) => {
             (Action::Resume, Args { selector, no_wait, timeout })
         }
-        Verb::Restart(args) => (Action::Restart, args),
+        Verb::Restart(RestartArgs { args, rolling: true }) => (Action::RollingRestart, args),
+        Verb::Restart(RestartArgs { args, .. }) => (Action::Restart, args),
     };
     perform(context, request(action, args.selector, args.no_wait, args.timeout), args.timeout).await
 }
@@ -93,6 +117,8 @@ fn summary(report: &ActReport) -> String {
         Action::Resume => ("resumed", "already running"),
         Action::Start => ("started", "already running"),
         Action::Restart => ("restarted", "already running"),
+        Action::RollingRestart => ("restarted one by one", "already running"),
+        Action::PowerLoss => ("killed, power lost", "already dead"),
         Action::Stop => ("stopped", "already stopped"),
     };
     let told: BTreeSet<NodeId> = report.changed.union(&report.unfit).copied().collect();

@@ -13,7 +13,7 @@ use crate::cli::Context;
 use crate::cmd::load;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
-use crate::keep;
+use crate::keep::{self, Recorded};
 use crate::stage::with_lab;
 use crate::{progress, units};
 
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// The seed of the lab and of the load
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = units::seed)]
     seed: u64,
+    /// Keep this, too: messages, which `timeline --to trace.json` shows
+    #[arg(long, value_name = "WHAT", value_enum, hide_possible_values = true)]
+    record: Option<Recorded>,
 }
 
 /// Runs the demo. The exit code is the verdict's.
@@ -44,7 +47,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     let (canceller, cancel) = cancel_pair();
     let spinner = progress::spinner(context.output);
     let options = DemoOptions { seed: args.seed, ..DemoOptions::default() };
-    let kept = keep::begin(args.out.as_deref(), began(&options))?;
+    let kept = keep::begin(args.out.as_deref(), began(&options, args.record))?;
     let tell = |line: &str| {
         spinner.suspend(|| match context.output.is_json() {
             true => context.output.note(line),
@@ -71,7 +74,7 @@ pub(crate) async fn run(context: &Context, args: Args, mut interrupt: Interrupt)
     }
 }
 
-fn began(options: &DemoOptions) -> Began {
+fn began(options: &DemoOptions, record: Option<Recorded>) -> Began {
     Began {
         maker: Maker::Demo,
         command: std::env::args().collect(),
@@ -80,6 +83,7 @@ fn began(options: &DemoOptions) -> Began {
         scenario: None,
         seed: options.seed,
         load: Some(Offered { rate_per_s: Some(options.rate_per_s), clients: options.clients }),
+        records_messages: record.is_some(),
     }
 }
 

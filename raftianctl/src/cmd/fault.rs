@@ -64,6 +64,8 @@ enum Add {
     OnLinks(links::OnLinks),
     #[command(flatten)]
     InNodes(inside::InNodes),
+    #[command(flatten)]
+    Network(links::Network),
 }
 
 /// Adds, lists or clears.
@@ -71,6 +73,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     match args.verb {
         Verb::Add(Add::OnLinks(what)) => added(context, links::add(context, what).await?),
         Verb::Add(Add::InNodes(what)) => added(context, inside::add(context, what).await?),
+        Verb::Add(Add::Network(what)) => added(context, links::network(context, what).await?),
         Verb::List => {
             let daemon = context.daemon().await?;
             let faults = daemon.ask(async |lab: Http| lab.fault_list().await).await?;

@@ -29,7 +29,7 @@ use crate::cli::Context;
 use crate::connect::{Daemon, QUICK};
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
-use crate::keep::{self, KeptAt};
+use crate::keep::{self, KeptAt, Recorded};
 use crate::output::Output;
 use crate::units;
 
@@ -102,6 +102,9 @@ pub(crate) struct Args {
     /// Keep nothing of it
     #[arg(long, conflicts_with = "out")]
     no_keep: bool,
+    /// Keep this, too: messages, which `timeline --to trace.json` shows
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with_all = ["no_keep", "no_check"], hide_possible_values = true)]
+    record: Option<Recorded>,
     /// Do not read and judge the logs afterwards
     #[arg(long)]
     no_check: bool,
@@ -202,6 +205,7 @@ fn begin(
         scenario: None,
         seed: args.seed,
         load: Some(Offered { rate_per_s: options.rate_per_s, clients: options.clients }),
+        records_messages: args.record.is_some(),
     };
     let mut run = keep::begin(args.out.as_deref(), began)?;
     run.on(cluster)?;

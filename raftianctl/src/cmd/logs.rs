@@ -26,6 +26,7 @@ use crate::{story, units};
 
 const EXAMPLES: &str = "\
 Examples:
+  raftianctl logs
   raftianctl logs n2
   raftianctl logs n2 -f -n 50
   raftianctl logs @leader --type voted --since 1m
@@ -42,9 +43,9 @@ const TAIL_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which nodes: n3, n1-3, n1,n4, @leader and the like
+    /// Which nodes: n3, n1-3, n1,n4, @leader and the like [default: all]
     #[arg(value_name = "SELECTOR")]
-    nodes: Selector,
+    nodes: Option<Selector>,
     /// Go on with new lines as they come
     #[arg(short, long)]
     follow: bool,
@@ -96,11 +97,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if !folder.path().exists() {
         return Err(no_daemon(&context.lab, &folder));
     }
-    let nodes = match args.nodes.as_node() {
-        Some(named) => BTreeSet::from([selector::meant(named, &folder.nodes()).unwrap_or(named)]),
-        None => {
+    let nodes = match (args.nodes.as_ref().and_then(Selector::as_node), args.nodes) {
+        // What is in the folder can be read without a daemon.
+        (Some(named), _) => BTreeSet::from([selector::meant(named, &folder.nodes()).unwrap_or(named)]),
+        (None, None) => folder.nodes().into_iter().collect(),
+        (None, Some(selector)) => {
             let daemon = context.daemon().await?;
-            daemon.ask(async |lab: Http| lab.resolve(args.nodes).await).await?.nodes
+            daemon.ask(async |lab: Http| lab.resolve(selector).await).await?.nodes
         }
     };
     let since_ns = args

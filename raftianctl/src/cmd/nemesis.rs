@@ -17,20 +17,22 @@ const EXAMPLES: &str = "\
 Examples:
   raftianctl nemesis
   raftianctl nemesis --profile hard --seed 7 --for 10m
+  raftianctl nemesis --profile disks --seed 3
   raftianctl nemesis --profile membership --for 1m -o json
   raftianctl nemesis --profile hard --seed 7 --print > mine.scenario
 
 Nodes crash, pause, are cut off from each other, leave and join, while clients ask for things all the time; at the end \
 all is mended, the nodes must agree, and histories and logs are judged. The same seed draws the same faults: --print \
 shows them as a scenario, which `raftianctl run` plays, too. gentle has one fault at a time; in hard faults meet; \
-membership has nodes leave and join. It is kept as a run (`raftianctl runs`). The exit code tells the verdict: 0 valid, 1 \
+disks has slow, full and failing disks; clocks has clocks at other rates, that stand still, or jump; membership has nodes \
+leave and join. It is kept as a run (`raftianctl runs`). The exit code tells the verdict: 0 valid, 1 \
 violated, or the cluster did not come to life; 3 unknown.";
 
 /// Strike a cluster under load with drawn faults, and judge it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How hard: gentle, hard, or membership
+    /// How hard, and where: gentle, hard, disks, clocks or membership
     #[arg(long, value_name = "NAME", default_value = "gentle", value_parser = profile)]
     profile: Profile,
     /// What decides which faults come when, and what clients ask for

@@ -28,6 +28,7 @@ use crate::cmd::sim;
 use crate::cmd::sim::chart::Drawing;
 use crate::failure::{Failure, Kind};
 use crate::interrupt::Interrupt;
+use crate::keep::Recorded;
 use crate::output::Output;
 use crate::stage::with_lab;
 use crate::{progress, units, words};
@@ -132,6 +133,9 @@ pub(crate) struct Keeping {
     /// Keep nothing of it
     #[arg(long, conflicts_with = "out")]
     no_keep: bool,
+    /// Keep this, too: messages, which `timeline --to trace.json` shows
+    #[arg(long, value_name = "WHAT", value_enum, conflicts_with = "no_keep", hide_possible_values = true)]
+    record: Option<Recorded>,
 }
 
 /// How scenarios are played.
@@ -242,6 +246,9 @@ pub(crate) async fn play(
     if playing.engine == On::Processes {
         refuse_unfit(context, &mut runs)?;
     }
+    if playing.keeping.record.is_some() {
+        refuse_unrecorded(playing.engine, &runs)?;
+    }
     // A bug that this program cannot plant is refused before anything starts, too.
     for piece in &runs {
         sim::hush(&sim::settings(piece.scenario.mutant.as_deref())?);
@@ -300,6 +307,20 @@ fn refuse_unfit(context: &Context, pieces: &mut Vec<Piece>) -> Result<(), Failur
     pieces.retain(|piece| refused(piece).is_none());
     reasons.iter().for_each(|why| context.output.note(&format!("left out: {why}")));
     Ok(())
+}
+
+/// Refuses to record messages where that cannot be.
+fn refuse_unrecorded(engine: On, pieces: &[Piece]) -> Result<(), Failure> {
+    let why = match engine {
+        On::Sim => {
+            "the simulator records no messages: `raftianctl run --chart svg` draws them; leave out --record".to_owned()
+        }
+        On::Processes => match pieces.iter().find(|piece| is_by_hand(&piece.scenario)) {
+            Some(piece) => format!("{} moves nodes by hand, which record no messages; leave out --record", piece.name),
+            None => return Ok(()),
+        },
+    };
+    Err(Failure::new(Kind::Usage, why))
 }
 
 /// The scenario with one seed after another.

@@ -2,10 +2,10 @@
 
 mod export;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use raftian_bench::run::{Engine, Judgement, Listed, Manifest, Run, State, Store};
+use raftian_bench::run::{Engine, Judgement, Listed, Manifest, Run, RunId, State, Store, Unread};
 use raftian_check::Verdict;
 use serde::Serialize;
 
@@ -73,6 +73,37 @@ enum What {
     },
 }
 
+/// What is listed and removed.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    Run(Box<Listed>),
+    Unread(Unread),
+}
+
+impl Row {
+    fn id(&self) -> &RunId {
+        match self {
+            Row::Run(run) => &run.id,
+            Row::Unread(unread) => &unread.id,
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Row::Run(run) => &run.folder,
+            Row::Unread(unread) => &unread.folder,
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Row::Run(run) => run.bytes,
+            Row::Unread(unread) => unread.bytes,
+        }
+    }
+}
+
 /// A run in detail.
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -100,12 +131,17 @@ pub(crate) fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 fn list(context: &Context, store: &Store) -> Result<(), Failure> {
-    let runs = store.list();
-    context.output.report(&runs, |runs| table(runs, store, context.output.colour()))
+    let rows: Vec<Row> = rows(store.list(), store.unread()).collect();
+    context.output.report(&rows, |rows| table(rows, store, context.output.colour()))
 }
 
-fn table(runs: &[Listed], store: &Store, colour: bool) -> String {
-    if runs.is_empty() {
+/// Runs, and what cannot be read as one.
+fn rows(runs: Vec<Listed>, unread: Vec<Unread>) -> impl Iterator<Item = Row> {
+    runs.into_iter().map(|run| Row::Run(Box::new(run))).chain(unread.into_iter().map(Row::Unread))
+}
+
+fn table(rows: &[Row], store: &Store, colour: bool) -> String {
+    if rows.is_empty() {
         return format!(
             "no runs yet; `load`, `demo`, `run` and `nemesis` keep theirs in {}\n",
             store.folder().display()
@@ -120,7 +156,16 @@ fn table(runs: &[Listed], store: &Store, colour: bool) -> String {
         ("VERDICT", Align::Left),
         ("SIZE", Align::Right),
     ]);
-    for run in runs {
+    for row in rows {
+        let run = match row {
+            Row::Run(run) => run,
+            Row::Unread(unread) => {
+                let none = || Cell::from("–");
+                let size = words::bytes(unread.bytes).into();
+                table.row([unread.id.as_str().into(), none(), none(), none(), none(), unread_word(unread), size]);
+                continue;
+            }
+        };
         table.row([
             Cell::from(run.id.as_str()),
             format!("{} ago", words::age(age(&run.manifest))).into(),
@@ -131,9 +176,14 @@ fn table(runs: &[Listed], store: &Store, colour: bool) -> String {
             words::bytes(run.bytes).into(),
         ]);
     }
-    let total = runs.iter().map(|run| run.bytes).sum();
-    let count = if runs.len() == 1 { "1 run".to_owned() } else { format!("{} runs", runs.len()) };
-    format!("{}{count}, {} in {}\n", table.render(colour), words::bytes(total), store.folder().display())
+    let total = rows.iter().map(Row::bytes).sum();
+    let count = if rows.len() == 1 { "1 run".to_owned() } else { format!("{} runs", rows.len()) };
+    let whys = rows.iter().filter_map(|row| match row {
+        Row::Unread(Unread { id, unfinished: false, why, .. }) => Some(format!("{id}: {why}\n")),
+        _ => None,
+    });
+    let whys: String = whys.collect();
+    format!("{}{whys}{count}, {} in {}\n", table.render(colour), words::bytes(total), store.folder().display())
 }
 
 /// How long ago a run began.
@@ -165,6 +215,13 @@ fn outcome(run: &Listed) -> Cell {
         (State::Completed, None) => "not judged".into(),
         (State::Interrupted(_), None) => Cell::painted("interrupted", Paint::Warn),
         (State::CutOff, None) => Cell::painted("cut off", Paint::Warn),
+    }
+}
+
+fn unread_word(unread: &Unread) -> Cell {
+    match unread.unfinished {
+        true => Cell::painted("unfinished", Paint::Warn),
+        false => Cell::painted("unreadable", Paint::Warn),
     }
 }
 
@@ -214,28 +271,31 @@ fn state_words(state: &State, lasted_s: Option<f64>) -> String {
     }
 }
 
-fn meant(store: &Store, names: &[String], older_than: Option<Duration>, all: bool) -> Result<Vec<Listed>, Failure> {
+fn meant(store: &Store, names: &[String], older_than: Option<Duration>, all: bool) -> Result<Vec<Row>, Failure> {
     let mut listed = store.list();
     if all || older_than.is_some() {
         listed.retain(|run| run.state != State::Running && older_than.is_none_or(|time| age(&run.manifest) >= time));
-        return Ok(listed);
+        // When what cannot be read began is not known.
+        return Ok(rows(listed, if all { store.unread() } else { Vec::new() }).collect());
     }
     let folders: Vec<_> = names.iter().map(|name| store.find(name)).collect::<Result<_, _>>()?;
     if let Some(place) = folders.iter().position(|folder| folder.parent() != Some(store.folder())) {
         let why = format!("{} is not in the store of runs; remove the folder yourself", names[place]);
         return Err(Failure::new(Kind::Usage, why));
     }
-    listed.retain(|run| folders.contains(&run.folder));
-    Ok(listed)
+    Ok(rows(listed, store.unread()).filter(|row| folders.iter().any(|folder| folder == row.folder())).collect())
 }
 
-fn remove(context: &Context, store: &Store, runs: &[Listed]) -> Result<(), Failure> {
-    runs.iter().try_for_each(|run| store.remove(run))?;
-    context.output.report(&runs, |runs| {
-        let total = runs.iter().map(|run| run.bytes).sum();
+fn remove(context: &Context, store: &Store, rows: &[Row]) -> Result<(), Failure> {
+    rows.iter().try_for_each(|row| match row {
+        Row::Run(run) => store.remove(run),
+        Row::Unread(unread) => store.remove_unread(unread),
+    })?;
+    context.output.report(&rows, |runs| {
+        let total = runs.iter().map(Row::bytes).sum();
         match runs {
             [] => "nothing to remove\n".to_owned(),
-            [one] => format!("removed run {}, {}\n", one.id, words::bytes(total)),
+            [one] => format!("removed run {}, {}\n", one.id(), words::bytes(total)),
             several => format!("removed {} runs, {}\n", several.len(), words::bytes(total)),
         }
     })

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use raftian_bench::chart::{timeline_html, timeline_svg, to_png};
 use raftian_bench::lab::Lab;
-use raftian_bench::run::{Run, Unpacked, lab_timeline};
-use raftian_bench::timeline::TimelineData;
+use raftian_bench::run::{Message, Messages, Run, Unpacked, lab_timeline};
+use raftian_bench::timeline::{MOST_CALLS, TimelineData};
 use raftian_rpc::files::write_private;
 use serde::Serialize;
 
@@ -28,7 +28,8 @@ Examples:
 
 Roles and terms of every node, faults, elections with who voted for whom, throughput, latencies, and operations that \
 failed or are unknown. The page is one file that loads nothing: the wheel zooms, dragging moves, and what is under the \
-mouse says what it is. A trace (Trace Event format) opens in Perfetto (ui.perfetto.dev) and speedscope. Without a run, the \
+mouse says what it is. A trace (Trace Event format) opens in Perfetto (ui.perfetto.dev) and speedscope, and shows the \
+messages, too, if they were recorded (`load --record messages`). Without a run, the \
 last 60 s of the lab are drawn, which has no history of its clients.";
 
 /// Draw a run, or the last minute of the lab, over time
@@ -61,13 +62,26 @@ struct Drawn {
     faults: usize,
     elections: usize,
     operations: u64,
+    /// The calls that were recorded, where they are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<usize>,
     #[serde(skip)]
     what: String,
 }
 
+/// What is drawn.
+struct Source {
+    data: TimelineData,
+    messages: Messages,
+    /// What it is, in words.
+    what: String,
+    /// How its file is called.
+    name: String,
+}
+
 /// Draws it.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    let (data, what, name) = match &args.run {
+    let Source { data, messages, what, name } = match &args.run {
         Some(run) => of_run(context, run)?,
         None => of_lab(context).await?,
     };
@@ -75,7 +89,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let form = form(&file)?;
     let spinner = progress::spinner(context.output);
     spinner.set_message("drawing");
-    let drawn = draw(&data, form);
+    let drawn = draw(&data, &messages.calls, form);
     spinner.finish_and_clear();
     let drawn = drawn?;
     write_private(&file, &drawn)
@@ -86,6 +100,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         faults: data.windows.len(),
         elections: data.elections.len(),
         operations: data.summary.n,
+        messages: (form == Form::Json && !messages.calls.is_empty()).then_some(messages.calls.len()),
         what,
         file,
     };
@@ -93,10 +108,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 fn told(drawn: &Drawn) -> String {
-    let Drawn { file, bytes, nodes, faults, elections, operations, what } = drawn;
+    let Drawn { file, bytes, nodes, faults, elections, operations, messages, what } = drawn;
     let count = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
+    let messages = match messages {
+        Some(all) if *all > MOST_CALLS => format!(", at most {MOST_CALLS} of {all} calls between nodes"),
+        Some(all) => format!(", {} between nodes", count(*all, "call")),
+        None => String::new(),
+    };
     format!(
-        "{}, {}: {what}; {}, {}, {} with a candidate, {}\n",
+        "{}, {}: {what}; {}, {}, {} with a candidate, {}{messages}\n",
         file.display(),
         words::bytes(*bytes),
         words::nodes(*nodes),
@@ -106,7 +126,7 @@ fn told(drawn: &Drawn) -> String {
     )
 }
 
-fn of_run(context: &Context, name: &str) -> Result<(TimelineData, String, String), Failure> {
+fn of_run(context: &Context, name: &str) -> Result<Source, Failure> {
     let file = Path::new(name);
     let unpacked = if file.is_file() { Some(Unpacked::of(file)?) } else { None };
     let run = match &unpacked {
@@ -114,16 +134,18 @@ fn of_run(context: &Context, name: &str) -> Result<(TimelineData, String, String
         None => Run::open(&store()?.find(name)?)?,
     };
     let (data, cuts) = run.timeline()?;
-    cuts.iter().for_each(|cut| context.output.note(&format!("warning: {cut}")));
+    let messages = run.messages()?;
+    cuts.iter().chain(&messages.cuts).for_each(|cut| context.output.note(&format!("warning: {cut}")));
     let id = run.manifest().id.to_string();
-    Ok((data, format!("run {id}"), id))
+    Ok(Source { data, messages, what: format!("run {id}"), name: id })
 }
 
-async fn of_lab(context: &Context) -> Result<(TimelineData, String, String), Failure> {
+async fn of_lab(context: &Context) -> Result<Source, Failure> {
     let daemon = context.daemon().await?;
     let lab = Lab::at(daemon.address, daemon.secret.clone())?;
     let data = lab_timeline(&lab, LAST).await?;
-    Ok((data, format!("the last {} s of lab `{}`", LAST.as_secs(), context.lab), context.lab.clone()))
+    let what = format!("the last {} s of lab `{}`", LAST.as_secs(), context.lab);
+    Ok(Source { data, messages: Messages::default(), what, name: context.lab.clone() })
 }
 
 fn form(file: &Path) -> Result<Form, Failure> {
@@ -134,12 +156,12 @@ fn form(file: &Path) -> Result<Form, Failure> {
     })
 }
 
-fn draw(data: &TimelineData, form: Form) -> Result<Vec<u8>, Failure> {
+fn draw(data: &TimelineData, messages: &[Message], form: Form) -> Result<Vec<u8>, Failure> {
     Ok(match form {
         Form::Html => timeline_html(data).into_bytes(),
         Form::Svg => timeline_svg(data).into_bytes(),
         Form::Png => to_png(&timeline_svg(data))?,
-        Form::Json => data.trace().into_bytes(),
+        Form::Json => data.trace(messages).into_bytes(),
     })
 }
 

@@ -72,6 +72,7 @@ fn refused_action(action: &Action) -> Option<&'static str> {
             Some("real processes are killed at a time, not at a point of their program")
         }
         Action::RestartWith { .. } => Some("the nodes of a lab keep their settings"),
+        Action::Clock { .. } => Some("the clocks of nodes that are moved by hand are set by `clocks`"),
         Action::ApplyTakes { .. } => Some("real processes take the time that they take"),
         Action::SyncFails(_) | Action::DiskFull { .. } | Action::FlipBit { .. } => Some(DISK),
         Action::Wipe(_) | Action::KeepDisk(_) | Action::PutBackDisk(_) => Some(DISK),

@@ -5,13 +5,16 @@
 //!
 //! Deliberately absent: whether an effect is proved by it, which the daemon decides.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use crate::faults::NodeEffect;
+use crate::faults::{Damage, NodeEffect};
 use crate::lab::FaultId;
 
 /// A fault inside a node. The same id is the same fault: what happens once for a fault (a jump, a failing sync) happens
-/// once for its id in each process.
+/// once for its id in each process. A process starts without faults, reads its log, and has them from the first
+/// `control.configure` on: one that has struck and is still in force strikes again in the next process.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeFault {
     /// Its number in the daemon's registry.
@@ -86,6 +89,19 @@ pub enum Measured {
         /// How many times it passed the point, before the index that the fault waits for.
         passed: u64,
     },
+}
+
+/// What was done to the files of a node that is down: what `raftian-node damage` says on its standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damaged {
+    /// What.
+    pub damage: Damage,
+    /// In which file, where it is a part of one.
+    pub file: Option<PathBuf>,
+    /// Where the record begins that was damaged, in bytes.
+    pub offset: Option<u64>,
+    /// Its length in bytes.
+    pub length: Option<u64>,
 }
 
 /// The node's clock, which its time-outs and leases rest on, beside the machine's monotonic clock. Two readings of one

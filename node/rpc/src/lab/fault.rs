@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Leadership, Resolution};
 use crate::NodeId;
 use crate::faults::proof::Outcome;
-use crate::faults::{Effect, NodeEffect};
+use crate::faults::{Effect, NodeEffect, Profile};
 use crate::hint::Note;
 use crate::selector::Selector;
 
@@ -63,6 +63,15 @@ pub struct FaultRequest {
 #[serde(into = "String", try_from = "String")]
 pub struct FaultId(pub u64);
 
+/// A network by name that all nodes are to be in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NetworkRequest {
+    /// The network.
+    pub profile: Profile,
+    /// Clear after this many milliseconds; never if `None`.
+    pub for_ms: Option<u64>,
+}
+
 /// A fault to be added inside some nodes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeFaultRequest {
@@ -107,6 +116,13 @@ pub enum FaultKind {
         effect: Effect,
         /// The directed links concerned, by the names of their ends.
         links: Vec<(NodeId, NodeId)>,
+    },
+    /// On links, each with effects of its own: a network by name.
+    Network {
+        /// The network.
+        profile: Profile,
+        /// What goes wrong on each directed link, by the names of its ends.
+        effects: Vec<(NodeId, NodeId, Effect)>,
     },
     /// Inside nodes.
     Nodes {
@@ -165,32 +181,35 @@ pub struct FaultEnd {
 }
 
 impl Fault {
-    /// The links it is on; none if it is inside nodes.
-    pub fn links(&self) -> &[(NodeId, NodeId)] {
+    /// The directed links it is on, with what it does there; none if it is inside nodes.
+    pub fn on_links(&self) -> Vec<(NodeId, NodeId, Effect)> {
         match &self.what {
-            FaultKind::Links { links, .. } => links,
-            FaultKind::Nodes { .. } => &[],
+            FaultKind::Links { effect, links } => links.iter().map(|(from, to)| (*from, *to, *effect)).collect(),
+            FaultKind::Network { effects, .. } => effects.clone(),
+            FaultKind::Nodes { .. } => Vec::new(),
         }
     }
 
-    /// What it does to links, if it is on links.
-    pub fn link_effect(&self) -> Option<Effect> {
-        match self.what {
-            FaultKind::Links { effect, .. } => Some(effect),
-            FaultKind::Nodes { .. } => None,
-        }
+    /// The directed links it is on.
+    pub fn links(&self) -> BTreeSet<(NodeId, NodeId)> {
+        self.on_links().into_iter().map(|(from, to, _)| (from, to)).collect()
+    }
+
+    /// What it does to messages on a link.
+    pub fn effects_on(&self, link: (NodeId, NodeId)) -> Vec<Effect> {
+        self.on_links().into_iter().filter(|(from, to, _)| (*from, *to) == link).map(|(_, _, effect)| effect).collect()
     }
 
     /// Whether it lets nothing through.
     pub fn is_cut(&self) -> bool {
-        self.link_effect() == Some(Effect::CUT)
+        matches!(self.what, FaultKind::Links { effect: Effect::CUT, .. })
     }
 
     /// The names of all nodes concerned: those it is in, or the ends of its links.
     pub fn nodes(&self) -> BTreeSet<NodeId> {
         match &self.what {
-            FaultKind::Links { links, .. } => links.iter().flat_map(|(from, to)| [*from, *to]).collect(),
             FaultKind::Nodes { nodes, .. } => nodes.clone(),
+            _ => self.links().into_iter().flat_map(|(from, to)| [from, to]).collect(),
         }
     }
 }

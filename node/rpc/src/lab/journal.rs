@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Divergence, Fault, FaultEnd, FaultId, MemberVerb, NodeState, Proof, Resolution};
+use crate::control::Damaged;
 use crate::host_event::HostEvent;
 use crate::{Index, NodeId, RaftEvent};
 
@@ -126,6 +127,13 @@ pub enum Happening {
     Diverged {
         /// Which, and where.
         divergence: Divergence,
+    },
+    /// The files of a node that is down were damaged on purpose.
+    Damaged {
+        /// The node.
+        node: NodeId,
+        /// What was done to them, and where.
+        damaged: Damaged,
     },
     /// A fault came into force.
     FaultAdded {

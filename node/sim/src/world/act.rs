@@ -4,7 +4,7 @@
 //! whatever was taken out of it.
 
 use raftian_raft::{Change, NodeId, Server};
-use raftian_script::{Action, Whom};
+use raftian_script::{Action, ClockGoes, Whom};
 
 use super::{Budget, World};
 use crate::coverage::Rare;
@@ -71,6 +71,7 @@ impl World {
                 self.nodes[at].storage.health.fails = self.nodes[at].is_up();
             }
             Action::DiskFull { node, is_full } => self.nodes[place(node)].storage.health.is_full = is_full,
+            Action::Clock { node, goes } => self.set_clock(place(node), goes),
             Action::FlipBit { node, part } => self.flip_bit(place(node), part),
             Action::Wipe(node) => self.wipe(place(node)),
             Action::KeepDisk(node) => self.keep_disk(place(node)),
@@ -87,6 +88,29 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn set_clock(&mut self, at: usize, goes: ClockGoes) {
+        let now_us = self.now_us;
+        let node = &mut self.nodes[at];
+        match goes {
+            ClockGoes::AtRate(per_mille) => node.clock.set_rate(per_mille.into(), now_us),
+            ClockGoes::Frozen => node.clock.set_rate(0, now_us),
+            ClockGoes::True => node.clock.set_rate(1_000, now_us),
+            ClockGoes::Ahead(us) => node.clock.ahead_us += us.cast_signed(),
+        }
+        node.wind();
+    }
+
+    /// Every clock goes at the rate of the plan.
+    pub(super) fn mend_clocks(&mut self) {
+        for at in 0..self.nodes.len() {
+            let rate = self.plan.clock_permille.get(at).copied().unwrap_or(1_000);
+            if self.nodes[at].clock.rate_permille != rate {
+                self.nodes[at].clock.set_rate(rate, self.now_us);
+                self.nodes[at].wind();
+            }
+        }
     }
 
     fn stop_from_outside(&mut self, at: usize, keep: usize) -> Check {

@@ -35,6 +35,7 @@ impl World {
     /// not stay as it is then.
     pub fn come_to_life(&mut self) -> Result<(), Violation> {
         self.coverage.end_faults();
+        self.mend_clocks();
         let healed = self.heal_core();
         let core = self.conclude(healed)?;
         let slowest = self.nodes.iter().map(|node| node.clock.rate_permille).min().unwrap_or(1000);

@@ -4,13 +4,22 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use raftian_rpc::connect::Http;
-use raftian_rpc::faults::{Effect, InvalidEffect};
-use raftian_rpc::lab::{FaultReport, FaultRequest, LabClient as _};
+use raftian_rpc::faults::{Effect, InvalidEffect, Profile};
+use raftian_rpc::lab::{FaultReport, FaultRequest, LabClient as _, NetworkRequest};
 use raftian_rpc::selector::Selector;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
 use crate::{units, words};
+
+const PROFILE_EXAMPLES: &str = "\
+Examples:
+  raftianctl fault add profile wan
+  raftianctl fault add profile geo --for 1m
+
+lan: 0.25 ms each way. wifi: 3 ms, give or take 2, and 1 % is lost. wan: 20 ms, give or take 2, and 0.1 % is lost. geo: the \
+nodes stand in turn in Washington DC, Frankfurt, Tokyo, Sydney and São Paulo, and have the average round trips that IBM \
+Cloud publishes. A lab for that has long time-outs: `raftianctl start --pace classroom`.";
 
 const LATENCY_EXAMPLES: &str = "\
 Examples:
@@ -76,6 +85,21 @@ pub(super) enum OnLinks {
     },
 }
 
+/// The networks that have names.
+#[derive(Debug, Subcommand)]
+pub(super) enum Network {
+    /// Put all nodes into a network: lan, wifi, wan, or geo with round trips between continents
+    #[command(after_help = PROFILE_EXAMPLES)]
+    Profile {
+        /// Which: lan, wifi, wan or geo
+        #[arg(value_name = "NAME")]
+        profile: Profile,
+        /// Clear by itself after this time
+        #[arg(long = "for", value_name = "TIME", value_parser = units::duration, allow_hyphen_values = true)]
+        lasting: Option<Duration>,
+    },
+}
+
 /// Which links, and for how long.
 #[derive(Debug, clap::Args)]
 pub(super) struct Links {
@@ -106,6 +130,14 @@ pub(super) async fn add(context: &Context, what: OnLinks) -> Result<(FaultReport
     let request = FaultRequest { effect, from, to, one_way, for_ms: lasting.map(words::millis) };
     let daemon = context.daemon().await?;
     Ok((daemon.ask(async |lab: Http| lab.fault_add(request).await).await?, lasting))
+}
+
+/// Puts all nodes into a network.
+pub(super) async fn network(context: &Context, what: Network) -> Result<(FaultReport, Option<Duration>), Failure> {
+    let Network::Profile { profile, lasting } = what;
+    let request = NetworkRequest { profile, for_ms: lasting.map(words::millis) };
+    let daemon = context.daemon().await?;
+    Ok((daemon.ask(async |lab: Http| lab.network(request).await).await?, lasting))
 }
 
 /// A value that no effect has.

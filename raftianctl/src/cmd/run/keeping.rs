@@ -4,7 +4,7 @@
 //! scenario and seed, with what came of it. Where it is played there several times, those are kept that did not hold.
 
 use raftian_bench::lab_engine::Ending;
-use raftian_bench::run::{Began, Cluster, Engine, How, Judgement, Played, RunWriter};
+use raftian_bench::run::{Began, Cluster, Engine, How, Judgement, Offered, Played, RunWriter};
 use raftian_check::Verdict;
 use raftian_rpc::NodeId;
 
@@ -29,7 +29,8 @@ pub(super) fn begin(playing: &Playing, piece: &Piece) -> Result<Option<RunWriter
         lab: None,
         scenario: Some(piece.name.clone()),
         seed: piece.scenario.seed,
-        load: None,
+        load: plan.load.map(|load| Offered { rate_per_s: Some(load.per_s.into()), clients: plan.clients }),
+        records_messages: playing.keeping.record.is_some(),
     };
     let mut run = keep::begin(playing.keeping.out.as_deref(), began)?;
     run.scenario(&piece.played())?;
