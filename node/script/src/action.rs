@@ -44,11 +44,11 @@ pub(crate) const KV: [&str; 5] = ["set", "get", "cas", "incr", "del"];
 /// What can be done to the members.
 pub(crate) const MEMBER: [&str; 4] = ["add", "promote", "remove", "set"];
 
-/// How a clock can go.
-pub(crate) const CLOCKS: [&str; 4] = ["rate", "freeze", "true", "jump"];
-
 /// What a colour reads like: a `#` would begin a comment.
 const COLOUR: &str = "a colour such as ff8000 or red";
+
+/// How a clock can go.
+pub(crate) const CLOCKS: [&str; 4] = ["rate", "freeze", "true", "jump"];
 
 /// The records in which a bit can flip.
 pub(crate) const PARTS: [&str; 3] = ["entry", "hard_state", "snapshot"];
