@@ -40,8 +40,8 @@ Examples:
   raftianctl fault add crash --on n2 --at after-vote --power-loss
   raftianctl fault add crash --on @leader --at before-sync --when 'index>=7'
 
-Points: before-sync, after-append, after-vote, mid-snapshot, mid-install. The first node that gets there ends as if it was \
-killed there, and with that the fault ends.";
+Points: before-sync, after-append, after-vote, mid-snapshot, mid-install. A node that gets there ends as if it was killed \
+there. The fault ends with the first one; others on which it is may get there before they hear of that.";
 
 /// The effects inside nodes.
 #[derive(Debug, Subcommand)]
