@@ -166,3 +166,15 @@ fn logs_of_large_values_are_shown_in_full_however_many_nodes_are_asked() {
     let shown = lab.ok("log @all -n 20");
     assert!((1..=6).all(|key| shown.contains(&format!("set k{key} = "))), "{shown}");
 }
+
+/// What lists keys is a read like any other: no older than the question, unless it may be.
+#[test]
+fn a_list_of_keys_is_not_answered_by_a_leader_without_a_quorum() {
+    let lab = Lab::new();
+    lab.ok("start -n 3 --app kv");
+    lab.ok("kv set a 1");
+    lab.ok("kill @followers --no-wait");
+    let refused = lab.run("kv list --timeout 1s");
+    assert_eq!(refused.code, 124, "{refused:#?}");
+    assert_eq!(lab.ok("kv list --stale"), "KEY  BYTES\na        1\n");
+}

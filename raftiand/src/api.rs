@@ -83,7 +83,7 @@ impl LabServer for Api {
     }
 
     async fn fault_list(&self) -> RpcResult<Vec<Fault>> {
-        Ok(self.lab.state().faults.list())
+        Ok(self.lab.faults_as_seen().await)
     }
 
     async fn fault_clear(&self, id: Option<FaultId>) -> RpcResult<ClearReport> {

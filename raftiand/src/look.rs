@@ -70,6 +70,21 @@ impl Lab {
         }
     }
 
+    /// The faults in force, with what is seen of them now: of one inside nodes, what those have measured since.
+    pub(crate) async fn faults_as_seen(&self) -> Vec<Fault> {
+        self.look_at_unseen().await;
+        let mut faults = self.state().faults.list();
+        for fault in &mut faults {
+            if let FaultKind::Nodes { effect, nodes } = &fault.what {
+                let inside = NodeFault { id: fault.id, effect: *effect };
+                let seen = self.look_inside(inside, nodes, Instant::now()).await;
+                let proof = seen.map(|(outcome, seen)| Proof { at_ns: monotonic_ns(), outcome, seen });
+                fault.proof = proof.or(fault.proof.take());
+            }
+        }
+        faults
+    }
+
     /// Looks at a fault that has just come into force, unless that would take long.
     pub(crate) async fn look_at(&self, id: FaultId) {
         let fault = self.state().faults.get(id).cloned();

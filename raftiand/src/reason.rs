@@ -19,7 +19,8 @@ impl Lab {
     /// # Errors
     /// Usage for a node or a fault that the lab never had.
     pub(crate) async fn why(&self, question: Question) -> Result<WhyReport, LabError> {
-        let status = self.status().await;
+        let mut status = self.status().await;
+        status.faults = self.faults_as_seen().await;
         let reasons = self.sight(&status, |sight| raftian_why::answer(sight, question)).map_err(LabError::usage)?;
         Ok(WhyReport { question, reasons })
     }

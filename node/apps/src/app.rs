@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::attack::{Attack, PlayersOutOfRange};
-use crate::canvas::{Canvas, CanvasOp};
+use crate::canvas::{Canvas, CanvasOp, CanvasRead};
 use crate::digest::Digest;
-use crate::kv::{Kv, KvOp};
+use crate::kv::{Kv, KvList, KvOp};
 use crate::options::AppOptions;
 use crate::response::Response;
 
@@ -115,8 +115,13 @@ impl AppKind {
     pub fn is_read(self, op: &RawValue) -> bool {
         match self {
             AppKind::Attack => false,
-            AppKind::Kv => matches!(KvOp::parse(op), Ok(KvOp::Get(_))),
-            AppKind::Canvas => matches!(CanvasOp::parse(op), Ok(CanvasOp::Pixel(..))),
+            AppKind::Kv => {
+                matches!(KvOp::parse(op), Ok(KvOp::Get(_))) || serde_json::from_str::<KvList>(op.get()).is_ok()
+            }
+            AppKind::Canvas => {
+                matches!(CanvasOp::parse(op), Ok(CanvasOp::Pixel(..)))
+                    || serde_json::from_str::<CanvasRead>(op.get()).is_ok()
+            }
         }
     }
 
@@ -198,6 +203,9 @@ mod tests {
             assert!(!is_read(AppKind::Kv, op), "{op}");
         }
         assert!(is_read(AppKind::Canvas, r#"{"pixel":[1,2]}"#));
+        // What is answered from the state and not taken for a read would be answered without asking whether it is stale.
+        assert!(is_read(AppKind::Canvas, r#"{"region":[0,0,2,2]}"#));
+        assert!(is_read(AppKind::Kv, r#"{"list":["",10]}"#));
         assert!(!is_read(AppKind::Canvas, r#"{"paint":[[1,2,3]]}"#));
         assert!(!is_read(AppKind::Attack, r#"{"attack":1}"#));
     }

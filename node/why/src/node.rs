@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use raftian_rpc::control::{NodeStatus, PeerProgress, Standing};
 use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::NodeState;
+use raftian_rpc::selector::meant;
 use raftian_rpc::{NodeId, RoleKind};
 
 use crate::quorum::impossible;
@@ -15,8 +16,10 @@ use crate::{Sight, fault, lead, slow, words};
 /// # Errors
 /// A sentence, for a node that the lab does not have.
 pub(crate) fn node(sight: Sight<'_>, id: NodeId) -> Result<Vec<Note>, String> {
+    let known: BTreeSet<NodeId> = sight.status.nodes.iter().map(|report| report.node).collect();
+    // A bare name means the node that has it now.
+    let id = meant(id, &known).unwrap_or(id);
     let Some(report) = sight.report(id) else {
-        let known: BTreeSet<NodeId> = sight.status.nodes.iter().map(|report| report.node).collect();
         return Err(format!("there is no node {id}; this lab has {}", words::nodes(&known)));
     };
     if report.state != NodeState::Running {

@@ -69,14 +69,23 @@ impl<'a> Sight<'a> {
         })
     }
 
-    /// What was done that ended or paused this node, where that says more than its name: `kill @leader`.
+    /// What ended or paused this node, where that says more than its name: `kill @leader`, or a crash point.
     pub(crate) fn deed(&self, id: NodeId, went: Went<'_>) -> Option<String> {
         let earlier = self.events.iter().rev().filter(|event| event.at_ns <= went.at_ns);
-        let acted = earlier.filter_map(|event| match &event.what {
-            Happening::Acted { action, resolved } if resolved.nodes.contains(&id) => Some((*action, resolved)),
+        // What came before it was started last did not end it.
+        let of_this_life =
+            earlier.take_while(|event| !matches!(&event.what, Happening::NodeSpawned { node, .. } if *node == id));
+        let mut deeds = of_this_life.filter_map(|event| match &event.what {
+            Happening::Host { node, event: HostEvent::Crashing { fault, at, .. } } if *node == id => {
+                Some(Err(format!("crash point {at} of {fault}")))
+            }
+            Happening::Acted { action, resolved } if resolved.nodes.contains(&id) => Some(Ok((*action, resolved))),
             _ => None,
         });
-        let (action, resolved) = acted.take(1).next()?;
+        let (action, resolved) = match deeds.next()? {
+            Ok(act) => act,
+            Err(crash) => return Some(crash),
+        };
         let matches = match went.state {
             NodeState::Killed => action == Action::Kill,
             NodeState::Paused => action == Action::Pause,

@@ -1,10 +1,10 @@
-//! `raftianctl heal`: clears all faults on links, or one.
+//! `raftianctl heal`: clears all faults, or one.
 
 use crate::cli::Context;
 use crate::cmd::fault;
 use crate::failure::Failure;
 
-/// Clear all partitions and link faults, or one of them
+/// Clear all partitions and other faults, or one of them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  raftianctl heal && raftianctl wait converged\n  raftianctl heal f1")]
 pub(crate) struct Args {

@@ -156,8 +156,8 @@ fn clock(what: ClockFault, by: Option<&str>) -> Result<NodeEffect, String> {
         (ClockFault::Freeze, None) => Ok(NodeEffect::ClockFreeze),
         (ClockFault::Freeze, Some(_)) => Err("a clock that stands still takes no number: `freeze`".to_owned()),
         (ClockFault::Rate, by) => {
-            let rate = by.and_then(|by| by.parse::<f64>().ok()).filter(|rate| (0.0..=1e6).contains(rate));
-            let rate = rate.ok_or("say at which rate, as in `rate 1.1`: a tenth too fast")?;
+            let rate = by.and_then(|by| by.parse::<f64>().ok()).filter(|rate| (0.1..=10.0).contains(rate));
+            let rate = rate.ok_or("say at which rate, from 0.1 to 10, as in `rate 1.1`: a tenth too fast")?;
             Ok(NodeEffect::ClockRate { per_mille: (rate * 1e3).round() as u32 })
         }
         (ClockFault::Jump, by) => {
