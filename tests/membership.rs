@@ -211,6 +211,8 @@ fn a_daemon_killed_in_the_middle_of_a_change_leaves_one_that_the_next_start_tell
     let start = lab.run("start");
     assert_eq!(start.code, 0, "{start:#?}");
     assert!(start.stderr.contains("n2 was being promoted"), "{start:#?}");
+    assert!(start.stderr.contains("f1 is in force again"), "{start:#?}");
+    lab.ok("heal");
     lab.ok("member promote n2");
     assert_eq!(standing(&lab, "n2"), "voter");
 }
@@ -289,7 +291,7 @@ fn a_node_whose_configuration_is_old_does_not_win_with_the_votes_of_others_that_
         lab.ok(&format!("partition {name} n1,n6,n7"));
         let removed = lab.run(&format!("member remove {name}"));
         assert!(
-            removed.code == 0 && removed.stderr.contains(&format!("{fault} stays on the links of the name {name}")),
+            removed.code == 0 && removed.stderr.contains(&format!("{fault} stays in force for the name {name}")),
             "{removed:#?}"
         );
     }

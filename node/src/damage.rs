@@ -27,6 +27,7 @@ use crate::parent;
 const LOG: &str = "wal";
 const KEPT: &str = "wal.kept";
 const COPYING: &str = "wal.kept.new";
+const COMING: &str = "wal.put_back.new";
 
 /// The file whose lock means that the log is in use.
 const LOCK: &str = "lock";
@@ -74,7 +75,7 @@ fn run(mut arguments: impl Iterator<Item = OsString>) -> Result<Damaged, String>
             if !kept.is_dir() {
                 return Err(format!("no copy of {} was kept, so none can be put back", log.display()));
             }
-            empty(&log).and_then(|()| copy(&kept, &log)).map_err(failed)?;
+            put_back(&folder).map_err(failed)?;
             None
         }
     };
@@ -139,13 +140,33 @@ fn change(file: &Path, offset: u64, length: u64, change: impl FnOnce(&mut [u8]))
 
 /// Makes a copy of the log beside it.
 fn keep(folder: &Path) -> std::io::Result<()> {
-    let (log, kept, copying) = (folder.join(LOG), folder.join(KEPT), folder.join(COPYING));
-    let remove = |former: &Path| if former.exists() { fs::remove_dir_all(former) } else { Ok(()) };
-    remove(&copying)?;
-    fs::DirBuilder::new().mode(0o700).create(&copying)?;
-    copy(&log, &copying)?;
+    let kept = folder.join(KEPT);
+    let copied = copied(&folder.join(LOG), folder.join(COPYING))?;
     remove(&kept)?;
-    fs::rename(copying, kept)
+    fs::rename(copied, kept)
+}
+
+/// Puts the copy in the place of the log, which is as it was until all of the copy was read.
+fn put_back(folder: &Path) -> std::io::Result<()> {
+    let log = folder.join(LOG);
+    let copied = copied(&folder.join(KEPT), folder.join(COMING))?;
+    empty(&log)?;
+    for name in files(&copied)? {
+        fs::rename(copied.join(&name), log.join(&name))?;
+    }
+    remove(&copied)
+}
+
+/// A copy of a folder's files in a new folder.
+fn copied(from: &Path, to: PathBuf) -> std::io::Result<PathBuf> {
+    remove(&to)?;
+    fs::DirBuilder::new().mode(0o700).create(&to)?;
+    copy(from, &to)?;
+    Ok(to)
+}
+
+fn remove(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() { fs::remove_dir_all(folder) } else { Ok(()) }
 }
 
 /// Copies all files but the lock.
@@ -161,7 +182,16 @@ fn empty(folder: &Path) -> std::io::Result<()> {
     files(folder)?.into_iter().try_for_each(|name| fs::remove_file(folder.join(name)))
 }
 
+/// The names of all files but the lock. What is no regular file is refused: to open a FIFO would take for ever.
 fn files(folder: &Path) -> std::io::Result<Vec<OsString>> {
-    let names = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
-    names.filter(|name| !matches!(name, Ok(name) if name == LOCK)).collect()
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() {
+            let why = format!("{} is no regular file; remove it", entry.path().display());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+        }
+        names.extend(Some(entry.file_name()).filter(|name| name != LOCK));
+    }
+    Ok(names)
 }

@@ -20,7 +20,7 @@ static PLANTED: OnceLock<Planted> = OnceLock::new();
 /// # Errors
 /// A message for people, when there is no such bug, or this program has none.
 pub(crate) fn plant() -> Result<(), String> {
-    if let Some(name) = std::env::var_os(VARIABLE) {
+    if let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) {
         let planted = named(&name.to_string_lossy())?;
         PLANTED.get_or_init(|| planted);
     }

@@ -40,7 +40,7 @@ fn what_is_not_there_is_wrong_usage_with_what_is_near() {
     assert!(err.contains("no/such.scenario cannot be read"), "{err}");
     let (_, err) = expect(&["run", "corrupt_record", "--engine", "processes"], 2);
     assert!(err.contains("corrupt_record, line 13: `disk n2 flips entry 2`: "), "{err}");
-    assert!(err.contains("the disks of real processes are the machine's; play it with `--engine sim`"), "{err}");
+    assert!(err.contains("and nothing spares a quorum; see `raftianctl disk`; play it with `--engine sim`"), "{err}");
     expect(&["run"], 2);
     expect(&["run", "fig7_a", "--repeat", "0"], 2);
 }

@@ -81,7 +81,7 @@ impl Lab {
                     self.state().faults.concerning(node).iter().map(ToString::to_string).collect();
                 if !faults.is_empty() {
                     let (faults, name) = (faults.join(","), node.name());
-                    let text = format!("{faults} stays on the links of the name {name}, for the node that has it next");
+                    let text = format!("{faults} stays in force for the name {name}, and the node that has it next");
                     report.notes.push(Note::new(text).hint(Hint::Heal));
                 }
                 self.player_leaves(node, deadline, &mut report.notes).await;

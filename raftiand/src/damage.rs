@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,17 @@ use raftian_rpc::control::Damaged;
 use raftian_rpc::error::LabError;
 use raftian_rpc::faults::Damage;
 use raftian_rpc::lab::{DamageReport, DamageRequest, Happening};
-use tokio::time::Instant;
+use tokio::process::Command;
+use tokio::time::{Instant, timeout};
 
 use crate::lab::Lab;
 use crate::observe::resolve;
 
 /// How long it waits for others who change processes.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the damage to one node may take. After that it is ended, so that the lab goes on.
+const LIMIT: Duration = Duration::from_secs(20);
 
 impl Lab {
     /// Damages the files of nodes.
@@ -35,12 +38,9 @@ impl Lab {
         self.check_down(&resolved.nodes)?;
         let mut done = BTreeMap::new();
         for node in &resolved.nodes {
-            let lab = Arc::clone(self);
-            let id = *node;
-            let damaged = tokio::task::spawn_blocking(move || lab.damage_node(id, damage)).await;
-            let damaged = damaged.map_err(|error| LabError::failed(error.to_string()))??;
-            self.journal.record(Happening::Damaged { node: id, damaged: damaged.clone() });
-            done.insert(id, damaged);
+            let damaged = self.damage_node(*node, damage).await?;
+            self.journal.record(Happening::Damaged { node: *node, damaged: damaged.clone() });
+            done.insert(*node, damaged);
         }
         Ok(DamageReport { resolved, done })
     }
@@ -59,10 +59,13 @@ impl Lab {
         }
     }
 
-    fn damage_node(&self, id: NodeId, damage: Damage) -> Result<Damaged, LabError> {
+    async fn damage_node(&self, id: NodeId, damage: Damage) -> Result<Damaged, LabError> {
         let mut command = Command::new(&self.program);
-        command.arg("damage").arg(self.folder.node(id)).args(damage.to_string().split(' '));
-        let output = command.output().map_err(|error| LabError::failed(in_words(&self.program.display(), &error)))?;
+        command.arg("damage").arg(self.folder.node(id)).args(damage.to_string().split(' ')).kill_on_drop(true);
+        let output = timeout(LIMIT, command.output()).await.map_err(|_| {
+            LabError::failed(format!("{id}: `{damage}` was not done within {} s, and was ended", LIMIT.as_secs()))
+        })?;
+        let output = output.map_err(|error| LabError::failed(in_words(&self.program.display(), &error)))?;
         match serde_json::from_slice(&output.stdout) {
             Ok(damaged) if output.status.success() => Ok(damaged),
             _ => {

@@ -18,7 +18,7 @@ use raftian_rpc::selector::names;
 use crate::partition::Group;
 
 /// The longest time a fault may be given: a day.
-const MAX_FOR_MS: u64 = 86_400_000;
+pub(crate) const MAX_FOR_MS: u64 = 86_400_000;
 
 /// The faults in force.
 #[derive(Debug, Default)]

@@ -15,10 +15,13 @@ use raftian_rpc::files;
 use raftian_rpc::lab::Fault;
 use serde::{Deserialize, Serialize};
 
-use crate::faults::Faults;
+use crate::faults::{Faults, MAX_FOR_MS};
 
 /// The layout of the file; another one is refused.
 const FORMAT: u32 = 1;
+
+/// No lab has had so many faults.
+const LAST_ID: u64 = 1 << 48;
 
 /// The content of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +89,10 @@ pub(crate) fn load(path: &Path, last_id: u64) -> Result<Restored, String> {
     let damaged = |why: String| format!("{} is damaged ({why}); remove it to go on without faults", path.display());
     let kept: Kept = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     match kept.format {
+        FORMAT if kept.last_id > LAST_ID => Err(damaged(format!("no fault has the id {}", kept.last_id))),
+        FORMAT if kept.faults.iter().any(|kept| kept.fault.title.chars().any(char::is_control)) => {
+            Err(damaged("the title of a fault has control characters".to_owned()))
+        }
         FORMAT => Ok(restored(kept, last_id, &Now::read())),
         other => Err(damaged(format!("its format is {other}, and this daemon knows {FORMAT}"))),
     }
@@ -109,8 +116,12 @@ fn restored(kept: Kept, last_id: u64, now: &Now) -> Restored {
         if kept.boot != now.boot {
             fault.since_ns = now.monotonic_ns;
             let left_ms = |until: u64| until.saturating_sub(now.unix_ms);
-            fault.until_ns = until_unix_ms.map(|until| now.monotonic_ns + left_ms(until) * 1_000_000);
+            fault.until_ns =
+                until_unix_ms.map(|until| now.monotonic_ns.saturating_add(left_ms(until).saturating_mul(1_000_000)));
         }
+        // No fault is given more than that; a longer time is somebody's who wrote in the file.
+        fault.until_ns =
+            fault.until_ns.map(|until_ns| until_ns.min(now.monotonic_ns.saturating_add(MAX_FOR_MS * 1_000_000)));
         match fault.until_ns.is_some_and(|until_ns| until_ns <= now.monotonic_ns) {
             true => expired.push(fault),
             false => in_force.push(fault),

@@ -123,11 +123,13 @@ impl Lab {
     }
 
     async fn lift(self: &Arc<Lab>, id: Option<FaultId>, expired: bool) -> Result<ClearReport, LabError> {
+        // What a fault has done since it was last looked at is not to be lost with it.
+        self.look_inside_unseen().await;
         let cleared = self.change(|state| state.faults.clear(id))?;
         if cleared.is_empty() {
             return Ok(ClearReport { cleared, ends: Vec::new() });
         }
-        self.keep_faults();
+        let unkept = self.keep_faults();
         let confirmed = self.push_network().await;
         for fault in &cleared {
             self.journal.record(Happening::FaultCleared { id: fault.id, expired });
@@ -135,10 +137,13 @@ impl Lab {
         let ends = self.see_them_gone(&cleared).await;
         let running = self.state().running();
         let unsure: BTreeSet<NodeId> = running.difference(&confirmed).copied().collect();
-        match unsure.is_empty() {
-            true => Ok(ClearReport { cleared, ends }),
-            false => {
-                let cleared = cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(",");
+        let names_of =
+            |cleared: &[Fault]| cleared.iter().map(|fault| fault.id.to_string()).collect::<Vec<_>>().join(",");
+        match (unsure.is_empty(), unkept) {
+            (true, None) => Ok(ClearReport { cleared, ends }),
+            (true, Some(why)) => Err(LabError::failed(format!("{} cleared, but {why}", names_of(&cleared)))),
+            (false, _) => {
+                let cleared = names_of(&cleared);
                 let unsure = names(&unsure);
                 let why = format!("{cleared} cleared, but {unsure} did not confirm; the daemon keeps telling it");
                 Err(LabError::failed(why).hint(Hint::ShowStatus))

@@ -70,6 +70,14 @@ impl Lab {
         }
     }
 
+    /// Looks once at those inside nodes of which nothing was seen yet.
+    pub(crate) async fn look_inside_unseen(&self) {
+        let unseen = self.state().faults.list().into_iter().filter(|fault| fault.proof.is_none());
+        for fault in unseen.filter(|fault| matches!(fault.what, FaultKind::Nodes { .. })).collect::<Vec<_>>() {
+            self.look(&fault, Duration::ZERO).await;
+        }
+    }
+
     /// The faults in force, with what is seen of them now: of one inside nodes, what those have measured since.
     pub(crate) async fn faults_as_seen(&self) -> Vec<Fault> {
         self.look_at_unseen().await;
@@ -78,7 +86,8 @@ impl Lab {
             if let FaultKind::Nodes { effect, nodes } = &fault.what {
                 let inside = NodeFault { id: fault.id, effect: *effect };
                 let seen = self.look_inside(inside, nodes, Instant::now()).await;
-                let proof = seen.map(|(outcome, seen)| Proof { at_ns: monotonic_ns(), outcome, seen });
+                let outcome = |outcome| self.alone(fault, outcome);
+                let proof = seen.map(|(is, seen)| Proof { at_ns: monotonic_ns(), outcome: outcome(is), seen });
                 fault.proof = proof.or(fault.proof.take());
             }
         }
@@ -105,7 +114,18 @@ impl Lab {
             FaultKind::Links { .. } | FaultKind::Network { .. } => self.look_at_links(fault).await,
         };
         if let Some((outcome, seen)) = seen {
+            let outcome = self.alone(fault, outcome);
             self.saw(fault.id, Proof { at_ns: monotonic_ns(), outcome, seen });
+        }
+    }
+
+    /// What a look at a fault inside nodes says of it, where others are on the same part of a node: what is not as this one
+    /// wants may be as all of them want.
+    fn alone(&self, fault: &Fault, outcome: Outcome) -> Outcome {
+        let is_inside = matches!(fault.what, FaultKind::Nodes { .. });
+        match outcome == Outcome::Mismatch && is_inside && !self.state().faults.overlapping(fault).is_empty() {
+            true => Outcome::Inconclusive,
+            false => outcome,
         }
     }
 

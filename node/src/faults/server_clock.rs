@@ -19,6 +19,9 @@ use tokio::time::Instant;
 /// The true rate, in millionths of it.
 const TRUE_PPM: u128 = 1_000_000;
 
+/// However many faults there are, no clock is faster: a thousand times.
+const FASTEST_PPM: u128 = 1_000 * TRUE_PPM;
+
 /// A clock that begins at 0.
 #[derive(Debug)]
 pub(crate) struct ServerClock {
@@ -127,8 +130,8 @@ impl ServerClock {
                 jumped_ns: self.base_ns - before_ns,
             });
         }
-        let rate = |rate_ppm, known: &InEffect| match known.fault.effect {
-            NodeEffect::ClockRate { per_mille } => rate_ppm * u128::from(per_mille) / 1000,
+        let rate = |rate_ppm: u128, known: &InEffect| match known.fault.effect {
+            NodeEffect::ClockRate { per_mille } => (rate_ppm * u128::from(per_mille) / 1000).min(FASTEST_PPM),
             NodeEffect::ClockFreeze => 0,
             _ => rate_ppm,
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use raftian_rpc::AppKind;
 use raftian_script::{Load, MAX_LOAD_PER_S, Nemesis, Profile};
+use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cmd::run::{self, On, Piece};
@@ -63,6 +64,14 @@ pub(crate) struct Args {
     keeping: run::Keeping,
 }
 
+/// What is drawn, where it is printed.
+#[derive(Debug, Serialize)]
+struct Printed {
+    profile: &'static str,
+    seed: u64,
+    scenario: String,
+}
+
 /// Plays what is drawn. The exit code is the verdict's.
 pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> Result<u8, Failure> {
     let usage = |why: String| Err(Failure::new(Kind::Usage, why));
@@ -83,7 +92,8 @@ pub(crate) async fn run(context: &Context, args: Args, interrupt: Interrupt) -> 
     };
     let text = drawn.draw();
     if args.print {
-        return context.output.document(&text).map(|()| 0);
+        let printed = Printed { profile: args.profile.name(), seed: args.seed, scenario: text };
+        return context.output.data(&printed, |printed| printed.scenario.clone()).map(|()| 0);
     }
     let scenario = text.parse().map_err(|why| Failure::failed(format!("what was drawn cannot be read: {why}")))?;
     let piece = Piece { name: format!("nemesis_{}", args.profile.name()), text, scenario };
