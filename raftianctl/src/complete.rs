@@ -16,6 +16,7 @@ use raftian_bench::experiments;
 use raftian_bench::run::Store;
 use raftian_rpc::AppKind;
 use raftian_rpc::connect::Http;
+use raftian_rpc::faults::CrashPoint;
 use raftian_rpc::folder::{LabFolder, home};
 use raftian_rpc::lab::{LabClient as _, LabStatus, NodeReport};
 use raftian_script::{FIGURES, Profile};
@@ -63,6 +64,7 @@ fn completed(arg: clap::Arg) -> clap::Arg {
         (Some("ID"), _) => ArgValueCompleter::new(faults),
         (Some("RUN"), _) if !is_path => ArgValueCompleter::new(runs),
         (Some("FILE|NAME"), _) => ArgValueCompleter::new(scenarios),
+        (Some("POINT"), _) => ArgValueCompleter::new(crash_points),
         (Some("EXPERIMENT"), _) => ArgValueCompleter::new(all_experiments),
         (Some("QUESTION"), _) => ArgValueCompleter::new(questions),
         (_, "lab") => ArgValueCompleter::new(all_labs),
@@ -122,11 +124,17 @@ fn runs(typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn scenarios(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let mut all = beginning(typed, FIGURES.iter().map(|figure| (figure.name, figure.scenario().title)));
+    let families = [("fig7", "figure 7 of the paper, all of it"), ("fig8", "figure 8 of the paper, all of it")];
+    let mut all = beginning(typed, families);
+    all.extend(beginning(typed, FIGURES.iter().map(|figure| (figure.name, figure.scenario().title))));
     if all.is_empty() {
         all = PathCompleter::file().complete(typed);
     }
     all
+}
+
+fn crash_points(typed: &OsStr) -> Vec<CompletionCandidate> {
+    beginning(typed, CrashPoint::ALL.map(|(_, name)| (name, "")))
 }
 
 fn all_experiments(typed: &OsStr) -> Vec<CompletionCandidate> {
@@ -189,6 +197,7 @@ mod tests {
         assert_eq!(offered(&["raftianctl", "bench", "run", "E12"]), ["E12"]);
         assert_eq!(offered(&["raftianctl", "nemesis", "--profile", "ge"]), ["gentle"]);
         assert_eq!(offered(&["raftianctl", "why", "no"]), ["no-leader"]);
+        assert_eq!(offered(&["raftianctl", "fault", "add", "crash", "--at", "after-v"]), ["after-vote"]);
         assert_eq!(offered(&["raftianctl", "nemes"]), ["nemesis"]);
     }
 

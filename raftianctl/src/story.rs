@@ -64,7 +64,7 @@ pub(crate) fn happening(what: &Happening) -> String {
         Happening::FaultEnded { end: FaultEnd { id, outcome, gone } } => {
             format!("{id} ends {outcome}; {}: {}", words::gone(gone.outcome), gone.seen.join("; "))
         }
-        Happening::FaultCleared { id, expired: true } => format!("{id} expired"),
+        Happening::FaultCleared { id, expired: true } => format!("{id} ended by itself"),
         Happening::FaultCleared { id, expired: false } => format!("{id} cleared"),
     }
 }

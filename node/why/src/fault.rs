@@ -77,13 +77,25 @@ fn gone(sight: Sight<'_>, id: FaultId) -> Result<Vec<Note>, String> {
         Happening::FaultCleared { id: cleared, expired } if cleared == id => Some((event.at_ns, expired)),
         _ => None,
     });
-    let title = sight.events.iter().rev().find_map(|event| match &event.what {
-        Happening::FaultAdded { fault } if fault.id == id => Some(format!(" ({})", fault.title)),
+    let added = sight.events.iter().rev().find_map(|event| match &event.what {
+        Happening::FaultAdded { fault } if fault.id == id => Some(fault),
+        _ => None,
+    });
+    let seen = sight.events.iter().rev().find_map(|event| match &event.what {
+        Happening::FaultSeen { id: seen, proof } if *seen == id => {
+            Some(format!("; seen of it: {}", proof.seen.join("; ")))
+        }
         _ => None,
     });
     let Some((at_ns, expired)) = cleared else {
         return Err(format!("there is no fault {id}, and the journal knows of none"));
     };
-    let (ago, how) = (words::ago(sight.ms_since(at_ns)), if expired { "it expired" } else { "it was cleared" });
-    Ok(vec![Note::new(format!("{id}{} is not in force: {how} {ago}", title.unwrap_or_default()))])
+    let ago = words::ago(sight.ms_since(at_ns));
+    let how = match (expired, added.is_some_and(|fault| fault.until_ns.is_none())) {
+        (true, true) => "it did what it does once",
+        (true, false) => "it expired",
+        (false, _) => "it was cleared",
+    };
+    let title = added.map(|fault| format!(" ({})", fault.title)).unwrap_or_default();
+    Ok(vec![Note::new(format!("{id}{title} is not in force: {how} {ago}{}", seen.unwrap_or_default()))])
 }

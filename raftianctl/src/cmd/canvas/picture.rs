@@ -3,11 +3,12 @@
 //! Invariant: what a picture takes is known from its header before it is decoded, so that neither a huge one nor one that is
 //! small as a file (a "PNG bomb") takes up memory.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
 
 use raftian_check::apps::{Colour, MAX_SIDE_PX};
+use raftian_rpc::files;
 
 use crate::failure::{Failure, Kind};
 
@@ -33,7 +34,7 @@ impl Picture {
     /// When it is none, or has more pixels along a side than any canvas.
     pub(super) fn read(path: &Path) -> Result<Picture, Failure> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| Failure::unreadable(&name, &error))?;
+        let file = files::open(path).map_err(|error| Failure::unreadable(&name, &error))?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(usage(format!("{name} cannot be drawn: it is a folder; name a PNG file")));
         }
