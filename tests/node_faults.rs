@@ -141,7 +141,7 @@ fn clocks_are_measured_and_time_outs_go_by_them() {
     lab.ok("kv set a 1");
     lab.ok("heal");
     lab.ok("wait converged");
-    lab.fails(&format!("fault add clock {node} rate 99"), 2, &["`per_mille` is 99000"]);
+    lab.fails(&format!("fault add clock {node} rate 99"), 2, &["from 0.1 to 10"]);
 }
 
 #[test]
