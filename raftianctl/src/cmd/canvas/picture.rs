@@ -213,6 +213,6 @@ mod tests {
             assert!(refused.message().contains("a.png is no whole PNG file"), "{}", refused.message());
         }
         assert_eq!(Picture::read(Path::new("/none/a.png")).unwrap_err().kind(), Kind::Usage);
-        assert!(Picture::read(Path::new("/")).unwrap_err().message().contains("it is a folder"));
+        assert!(Picture::read(Path::new("/")).unwrap_err().message().contains("no regular file"));
     }
 }
