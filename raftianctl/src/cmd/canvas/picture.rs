@@ -35,9 +35,6 @@ impl Picture {
     pub(super) fn read(path: &Path) -> Result<Picture, Failure> {
         let name = path.display().to_string();
         let file = files::open(path).map_err(|error| Failure::unreadable(&name, &error))?;
-        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(usage(format!("{name} cannot be drawn: it is a folder; name a PNG file")));
-        }
         Picture::decode(BufReader::new(file), &name)
     }
 
