@@ -126,18 +126,6 @@ struct Notices {
     is_over: bool,
 }
 
-/// What the C library is asked to do with a node's memory, unless its user has asked for something else.
-///
-/// Under load a node allocates and frees some hundred small and large blocks for each command. With the defaults of glibc
-/// every large block that is freed has it merge all the small ones (`malloc_consolidate`), and give the end of the heap back
-/// to the system to get it again at once. So: no list of small blocks that are to be merged later, and up to 16 MiB of free
-/// memory are kept at the end of the heap, which grows by 4 MiB. Another C library does not know the variable.
-fn allocator() -> Option<(&'static str, &'static str)> {
-    const VARIABLE: &str = "GLIBC_TUNABLES";
-    const TUNABLES: &str = "glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=16777216:glibc.malloc.top_pad=4194304";
-    std::env::var_os(VARIABLE).is_none().then_some((VARIABLE, TUNABLES))
-}
-
 impl Process {
     /// Spawns a process. Call this on a thread that stays, with the runtime at hand: the process dies with the thread.
     ///
@@ -157,7 +145,6 @@ impl Process {
             .stdin(Stdio::from(OwnedFd::from(childs)))
             .stdout(Stdio::piped())
             .stderr(stderr)
-            .envs(allocator())
             .envs(launch.environment.iter().copied())
             .process_group(0)
             .spawn()
