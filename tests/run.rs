@@ -121,6 +121,7 @@ fn a_step_by_hand_that_is_not_possible_stops_a_scenario_with_its_line() {
         ("timeout n1\nsync n1", "line 3: `sync n1`, but no write waits for the disk of n1"),
         ("elect n1\npropose n2 x", "line 3: `propose n2 x`, but n2 refuses: "),
         ("timeout n1\nexpect leader n1", "line 3: `expect leader n1`, but there is no leader"),
+        ("clients 1\nelect n1\nkill n2\ndisk n2 fails", "line 5: `disk n2 fails`, but n2 is down"),
         ("timeout n1\nat 1ms heal", "line 3: `at 1ms heal`, but it is 240.981ms already, and time does not go back"),
     ] {
         fs::write(lab.home().join("mine.scenario"), format!("servers 3\n{steps}\n")).unwrap();

@@ -6,6 +6,8 @@
 //! Deliberately absent: drawing; see [`chart`](crate::chart).
 
 mod elections;
+#[cfg(test)]
+mod happened;
 mod marks;
 mod points;
 mod trace;
@@ -292,29 +294,15 @@ fn dots(samples: &[Sample], axis: Axis) -> Vec<Dot> {
 mod tests {
     use raftian_rpc::lab::NodeState;
 
+    use super::happened::{S, event, exited, node, ready};
     use super::*;
-
-    const S: u64 = 1_000_000_000;
-
-    fn node(number: u16) -> NodeId {
-        NodeId::new(number).unwrap()
-    }
-
-    fn event(at_s: u64, what: Happening) -> Event {
-        Event { seq: at_s, at_ns: at_s * S, unix_ms: 0, what }
-    }
-
-    fn ready(number: u16) -> Happening {
-        let address = "127.0.0.1:4000".parse().unwrap();
-        Happening::NodeReady { node: node(number), address, last_index: 0, torn_tail: None }
-    }
 
     fn role(number: u16, role: RoleKind, term: Term) -> Happening {
         Happening::Raft { node: node(number), event: RaftEvent::Role { role, term, leader: None } }
     }
 
     fn killed(number: u16) -> Happening {
-        Happening::NodeExited { node: node(number), state: NodeState::Killed, reason: "SIGKILL".into() }
+        exited(number, NodeState::Killed)
     }
 
     /// The timeline of events whose load ran from second 10 to second 20.

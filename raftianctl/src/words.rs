@@ -48,7 +48,7 @@ pub(crate) fn resolved(resolution: &Resolution) -> String {
 pub(crate) fn in_effect(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Confirmed => "is in effect",
-        Outcome::Inconclusive => "may be in effect, which cannot be told",
+        Outcome::Inconclusive => "may be in effect, which was not to be seen",
         Outcome::Mismatch => "is not in effect as it should be",
     }
 }
@@ -57,7 +57,7 @@ pub(crate) fn in_effect(outcome: Outcome) -> &'static str {
 pub(crate) fn gone(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Confirmed => "it is gone",
-        Outcome::Inconclusive => "it may be gone, which cannot be told",
+        Outcome::Inconclusive => "it may be gone, which was not to be seen",
         Outcome::Mismatch => "it is not gone",
     }
 }

@@ -114,7 +114,7 @@ impl Lab {
             return meant(&self.state(), verb, named);
         }
         let facts = self.facts(&[&selector]).await?;
-        one(&resolve(selector, &facts, &mut self.luck())?)
+        one(&resolve(selector, &facts, &mut self.random())?)
     }
 
     /// Asks the leader of the moment for what is missing, again and again, until nothing is.

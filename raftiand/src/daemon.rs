@@ -23,10 +23,10 @@ use tokio::time::MissedTickBehavior;
 
 use crate::agreement;
 use crate::api::Api;
+use crate::faults::kept;
+use crate::faults::look;
 use crate::journal::Journal;
-use crate::kept_faults;
 use crate::lab::Lab;
-use crate::look;
 use crate::metrics::Metrics;
 use crate::purge;
 use crate::saved::Saved;
@@ -72,7 +72,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let saved = Saved::load(&folder.lab_json()).map_err(|why| anyhow!(why))?;
     let journal = Journal::open(&folder.events()).with_context(|| format!("{}", folder.events().display()))?;
     let orphans = saved.as_ref().map_or_else(Vec::new, end_leftovers);
-    let restored = kept_faults::load(&folder.faults(), journal.last_fault()).map_err(|why| anyhow!(why))?;
+    let restored = kept::load(&folder.faults(), journal.last_fault()).map_err(|why| anyhow!(why))?;
     let metrics = Metrics::new().map_err(|error| anyhow!("cannot look at processes: {error:?}"))?;
     let pid = std::process::id();
     journal.record(Happening::DaemonStarted { pid, orphans });
@@ -176,7 +176,7 @@ fn lock(folder: &LabFolder) -> anyhow::Result<File> {
 }
 
 /// A new secret for each daemon: a stranger may have taken the former one's port when it died, and been shown its secret by a
-/// client that did not know. Nodes die with their daemon, so nobody needs that one any more.
+/// client that did not know. Nodes die with their daemon, so that one is of no more use.
 fn secret(folder: &LabFolder) -> anyhow::Result<Secret> {
     let path = folder.secret();
     let made = Secret::generate().and_then(|secret| secret.save(&path).map(|()| secret));

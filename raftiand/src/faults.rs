@@ -1,10 +1,27 @@
-//! The fault registry: what is wrong, with which links and nodes, until when, and what was seen of it.
+//! The fault registry: what is wrong, with which links and nodes, until when, and what was seen of it; and the room of all
+//! that is done about faults:
+//!
+//! | file | subject |
+//! |---|---|
+//! | `links`, `inside`, `damage` | what is asked for: faults of links, of what is inside nodes, and damage to files |
+//! | `partition` | which links a shape cuts |
+//! | `life` | how a fault comes into force, and ends |
+//! | `look`, `seen_inside` | whether it is in effect, and whether it is gone |
+//! | `kept` | faults over a restart of the daemon |
 //!
 //! Invariant: ids are never given twice in the life of a lab, and the version grows with every change, so that a node which
 //! saw the latest version knows all faults.
 //!
-//! Deliberately absent: telling the nodes (`push.rs`), keeping it over a restart (`kept_faults.rs`), timers (`life.rs`), and
-//! looking whether a fault is in effect (`look.rs`).
+//! Deliberately absent: telling the nodes (`push.rs`), timers, and looking whether a fault is in effect.
+
+mod damage;
+mod inside;
+pub(crate) mod kept;
+mod life;
+mod links;
+pub(crate) mod look;
+mod partition;
+mod seen_inside;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +32,7 @@ use raftian_rpc::faults::{Effect, Rule};
 use raftian_rpc::lab::{Fault, FaultId, FaultKind, Proof};
 use raftian_rpc::selector::names;
 
-use crate::partition::Group;
+use self::partition::Group;
 
 /// The longest time a fault may be given: a day.
 pub(crate) const MAX_FOR_MS: u64 = 86_400_000;

@@ -72,7 +72,7 @@ pub(crate) struct State {
     /// Whether the lab is being stopped, so that nothing new may begin.
     pub(crate) closing: bool,
     /// Draws for `@any` and its like; from the lab's seed, so that the same commands name the same nodes.
-    pub(crate) luck: fastrand::Rng,
+    pub(crate) random: fastrand::Rng,
 }
 
 /// The right to change processes, or the membership, until it is dropped.
@@ -92,7 +92,7 @@ impl Lab {
         let mut state = State::default();
         if let Some(saved) = saved {
             state.settings = Some(saved.settings);
-            state.luck = fastrand::Rng::with_seed(saved.settings.seed);
+            state.random = fastrand::Rng::with_seed(saved.settings.seed);
             state.members = saved.members;
             state.by_hand = saved.by_hand;
             state.nodes = saved.nodes.iter().map(|(id, node)| (*id, Node::restored(node))).collect();
@@ -131,8 +131,8 @@ impl Lab {
     }
 
     /// A generator for one command, the next of the lab's sequence.
-    pub(crate) fn luck(&self) -> fastrand::Rng {
-        self.state().luck.fork()
+    pub(crate) fn random(&self) -> fastrand::Rng {
+        self.state().random.fork()
     }
 
     /// The state, to look at.

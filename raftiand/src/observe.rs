@@ -110,7 +110,7 @@ impl Lab {
     /// When it names nobody, or nothing that is there.
     pub(crate) async fn resolved(&self, selector: Selector) -> Result<Resolution, LabError> {
         let facts = self.facts(&[&selector]).await?;
-        resolve(selector, &facts, &mut self.luck())
+        resolve(selector, &facts, &mut self.random())
     }
 
     /// A page of the logs of some nodes.
@@ -123,7 +123,7 @@ impl Lab {
             return Err(LabError::usage(why));
         }
         let facts = self.facts(&[&selector]).await?;
-        let resolved = resolve(selector, &facts, &mut self.state().luck.clone())?;
+        let resolved = resolve(selector, &facts, &mut self.state().random.clone())?;
         let (clients, mut silent) = {
             let state = self.state();
             let mut clients = running_clients(&state);
@@ -163,12 +163,12 @@ fn fit_together(pages: &mut [LogPage]) {
     }
 }
 
-/// What a selector names now; `luck` decides for those that draw.
+/// What a selector names now; `random` decides for those that draw.
 ///
 /// # Errors
 /// Usage for what can never be meant, Conflict for what the lab's present state does not have.
-pub(crate) fn resolve(selector: Selector, facts: &Facts, luck: &mut fastrand::Rng) -> Result<Resolution, LabError> {
-    let nodes = selector.resolve(facts, luck).map_err(|error| match error {
+pub(crate) fn resolve(selector: Selector, facts: &Facts, random: &mut fastrand::Rng) -> Result<Resolution, LabError> {
+    let nodes = selector.resolve(facts, random).map_err(|error| match error {
         SelectorError::Syntax { .. } | SelectorError::NoSuchNode { .. } => LabError::usage(error.to_string()),
         SelectorError::Empty { .. } if !selector.is_dynamic() => LabError::usage(error.to_string()),
         SelectorError::NoLeader { .. } => LabError::conflict(error.to_string()).hint(Hint::WaitForLeader),

@@ -33,7 +33,7 @@ impl Lab {
     pub(crate) async fn snapshot(self: &Arc<Lab>, request: SnapshotRequest) -> Result<SnapshotReport, LabError> {
         let deadline = deadline(request.timeout_ms)?;
         let facts = self.facts(&[&request.selector]).await?;
-        let resolved = resolve(request.selector, &facts, &mut self.luck())?;
+        let resolved = resolve(request.selector, &facts, &mut self.random())?;
         let mut refused = self.not_running(&resolved.nodes);
         if refused.len() == resolved.nodes.len() {
             let states: Vec<String> = refused.iter().map(|(id, is)| format!("{id} is {is}")).collect();

@@ -28,7 +28,7 @@ impl Lab {
         let received_ns = monotonic_ns();
         let deadline = deadline(request.timeout_ms)?;
         let facts = self.facts(&[&request.to]).await?;
-        let resolved = resolve(request.to, &facts, &mut self.luck())?;
+        let resolved = resolve(request.to, &facts, &mut self.random())?;
         let to = one(&resolved)?;
         let mut from = None;
         loop {

@@ -50,7 +50,7 @@ impl Lab {
         };
         let dead: BTreeSet<NodeId> = self.change(|state| {
             if state.settings.replace(settings).is_none() {
-                state.luck = fastrand::Rng::with_seed(settings.seed);
+                state.random = fastrand::Rng::with_seed(settings.seed);
                 state.members = Members::first(settings.nodes);
                 let founders = NodeId::first(settings.nodes);
                 state.nodes = founders
@@ -122,7 +122,7 @@ impl Lab {
             self.view().await;
         }
         let facts = self.facts(&[&request.selector]).await?;
-        let resolved = resolve(request.selector, &facts, &mut self.luck())?;
+        let resolved = resolve(request.selector, &facts, &mut self.random())?;
         let action = request.action;
         let mut notes = Vec::new();
         let (changed, unfit) = self.concerned(action, &resolved.nodes, &mut notes)?;

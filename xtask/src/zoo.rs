@@ -85,7 +85,7 @@ pub(crate) fn hunt(args: Args) -> anyhow::Result<()> {
     let page = page(&bugs, &controls, &args);
     fs::write(&args.to, page).with_context(|| format!("cannot write {}", args.to.display()))?;
     println!("{}", args.to.display());
-    // The labs are gone; what is left there, if anything is, are runs that nobody wants.
+    // The labs are gone; what is left there, if anything is, are runs of no use.
     if home.exists() { Ok(fs::remove_dir_all(&home)?) } else { Ok(()) }
 }
 

@@ -29,6 +29,7 @@ impl LabEngine {
     pub(super) async fn carry_out(&mut self, line: &[Step]) -> Performed<Infallible> {
         match &line[0].statement {
             Statement::Do(Action::Cut { .. }) => self.cut(links(line)).await,
+            Statement::Do(Action::SyncFails(whom)) => self.fail_sync(*whom, line[0].at_us.is_some()).await,
             Statement::Do(action) => self.act(action).await,
             Statement::Elect(id) => self.elect(*id).await,
             Statement::Ask { at, wish, is_refused } => {
@@ -99,7 +100,6 @@ impl LabEngine {
             }
             Action::CrashAtInstall { .. }
             | Action::SyncTakes { .. }
-            | Action::SyncFails(_)
             | Action::DiskFull { .. }
             | Action::Clock { .. } => self.act_inside(action).await,
             Action::CrashAtBoundary { .. }
@@ -109,6 +109,7 @@ impl LabEngine {
             | Action::PutBackDisk(_)
             | Action::RestartWith { .. }
             | Action::Cut { .. }
+            | Action::SyncFails(_)
             | Action::Clog { .. }
             | Action::ApplyTakes { .. } => unreachable!("refused before anything started, or done by line"),
         }
@@ -267,7 +268,7 @@ fn done_if_it_can(outcome: Result<Option<String>, String>) -> Option<String> {
     outcome.unwrap_or_else(|why| Some(format!("not done: {why}")))
 }
 
-fn is_alive(state: NodeState) -> bool {
+pub(super) fn is_alive(state: NodeState) -> bool {
     matches!(state, NodeState::Starting | NodeState::Running | NodeState::Paused)
 }
 

@@ -9,10 +9,10 @@ use raftian_rpc::NodeId;
 use raftian_rpc::faults::{CrashPoint, NodeEffect};
 use raftian_rpc::lab::{FaultId, LabClient as _, NodeFaultRequest};
 use raftian_rpc::selector::Selector;
-use raftian_script::{Action, ClockGoes, Performed};
+use raftian_script::{Action, ClockGoes, Halt, Performed, Whom};
 
 use super::LabEngine;
-use super::act::not_done;
+use super::act::{is_alive, not_done};
 use crate::lab::{Lab, told};
 
 /// What can hold of a node from one moment on.
@@ -45,15 +45,23 @@ impl LabEngine {
                     self.once(node, NodeEffect::ClockJump { by_ms }).await
                 }
             },
-            Action::SyncFails(whom) => {
-                let node = self.whom(whom).await?;
-                self.once(node, NodeEffect::FailSync).await
-            }
             Action::CrashAtInstall { node, .. } => {
                 let effect = NodeEffect::Crash { at: CrashPoint::MidInstall, from_index: None, power_loss: false };
                 self.once(node, effect).await
             }
             _ => unreachable!("no action inside a node"),
+        }
+    }
+
+    /// The next sync of a node fails. One that is down has none: as in the simulator, that is a failure of the scenario where
+    /// no time is given for it.
+    pub(super) async fn fail_sync(&self, whom: Whom, is_timed: bool) -> Performed<Infallible> {
+        let node = self.whom(whom).await?;
+        let is_up = self.view().await?.that_are(is_alive).contains(&node);
+        match (is_up, is_timed) {
+            (true, _) => self.once(node, NodeEffect::FailSync).await,
+            (false, true) => Ok(Some(format!("not done: {node} is down"))),
+            (false, false) => Err(Halt::Failed(format!("{node} is down"))),
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// A new folder whose name begins so, for its owner alone; others of that name that nobody uses are removed.
+    /// A new folder whose name begins so, for its owner alone; others of that name that no process uses are removed.
     pub(super) fn new(parent: &Path, prefix: &str) -> anyhow::Result<Scratch> {
         sweep(parent, prefix);
         let path = parent.join(format!("{prefix}{:08x}", fastrand::u32(..)));

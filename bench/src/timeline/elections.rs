@@ -120,11 +120,8 @@ mod tests {
     use raftian_rpc::faults::Effect;
     use raftian_rpc::lab::{Fault, FaultKind, NodeState};
 
+    use super::super::happened::node;
     use super::*;
-
-    fn node(number: u16) -> NodeId {
-        NodeId::new(number).unwrap()
-    }
 
     fn raft(at_ms: u64, number: u16, event: RaftEvent) -> Event {
         let what = Happening::Raft { node: node(number), event };

@@ -155,26 +155,8 @@ mod tests {
     use raftian_rpc::faults::Effect;
     use raftian_rpc::lab::FaultKind;
 
+    use super::super::happened::{S, event, exited, node, ready};
     use super::*;
-
-    const S: u64 = 1_000_000_000;
-
-    fn node(number: u16) -> NodeId {
-        NodeId::new(number).unwrap()
-    }
-
-    fn event(at_s: u64, what: Happening) -> Event {
-        Event { seq: at_s, at_ns: at_s * S, unix_ms: 0, what }
-    }
-
-    fn ready(number: u16) -> Happening {
-        let address = "127.0.0.1:4000".parse().unwrap();
-        Happening::NodeReady { node: node(number), address, last_index: 0, torn_tail: None }
-    }
-
-    fn exited(number: u16, state: NodeState) -> Happening {
-        Happening::NodeExited { node: node(number), state, reason: "SIGKILL".into() }
-    }
 
     fn fault(id: u64, title: &str, links: &[(u16, u16)]) -> Happening {
         let links = links.iter().map(|(from, to)| (node(*from), node(*to))).collect();

@@ -4,7 +4,7 @@
 //! Invariant: pure, and never more certain than its numbers. What fits both is [`Outcome::Inconclusive`]; what a busy
 //! machine may have caused is never a [`Outcome::Mismatch`].
 //!
-//! Deliberately absent: sending probes; that is for whoever has a network.
+//! Deliberately absent: sending probes; that needs a network.
 
 use std::fmt;
 

@@ -10,7 +10,7 @@ mod list;
 mod outcome;
 mod piece;
 mod steps;
-mod told;
+mod telling;
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ use self::outcome::{Outcome, Tally, report};
 pub(crate) use self::piece::Piece;
 use self::piece::pieces;
 use self::steps::Steps;
-use self::told::Story;
+use self::telling::Story;
 
 const EXAMPLES: &str = "\
 Examples:

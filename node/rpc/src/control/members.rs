@@ -43,7 +43,7 @@ pub enum Standing {
     Voter,
     /// It is sent the log, and has no vote (thesis §4.2.1).
     Learner,
-    /// It has been removed, and is still told so.
+    /// It has been removed, and is still sent what tells it so.
     Leaving,
 }
 

@@ -7,7 +7,7 @@ use raftian_sim::{Played, Stopped};
 use serde::Serialize;
 
 use super::On;
-use super::told::Line;
+use super::telling::Line;
 use crate::cli::Context;
 use crate::cmd::sim::chart;
 use crate::failure::Failure;

@@ -20,9 +20,9 @@ use raftian_rpc::lab::{Fault, FaultId, FaultKind, Proof};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::faults::seen_inside;
 use crate::lab::Lab;
 use crate::observe::{ask_all, running_clients};
-use crate::seen_inside;
 
 /// How often it is looked at faults of which nothing was seen yet.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -30,7 +30,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// How long the answer to a probe is waited for, beyond the delay of its link.
 const PROBE_PATIENCE_MS: u64 = 500;
 
-/// A fault that delays messages for longer is looked at later, so that whoever adds it need not wait.
+/// A fault that delays messages for longer is looked at later, so that adding it does not wait for that.
 const LATER_MS: f64 = 1_000.0;
 
 /// A delay beyond this is not waited for at all.

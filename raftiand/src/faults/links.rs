@@ -16,10 +16,10 @@ use raftian_rpc::lab::{FaultKind, FaultReport, FaultRequest, Layout, NetworkRequ
 use raftian_rpc::selector::{Facts, Selector, names};
 use tokio::time::Instant;
 
+use crate::faults::partition::{self, Cut, Group, by_name};
 use crate::faults::{check_for_ms, title};
 use crate::lab::Lab;
 use crate::observe::resolve;
-use crate::partition::{self, Cut, Group, by_name};
 
 /// How long a partition waits for a leader on the side that can have one, at the least.
 const ELECTION_PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ impl Lab {
             Layout::Bridge | Layout::Ring => vec![],
         };
         let facts = self.facts(&named).await?;
-        let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.luck())?;
+        let (cut, resolved) = lay_out(&request, &facts, leader, &mut self.random())?;
         let what = FaultKind::Links { effect: Effect::CUT, links: cut.links };
         let report = self.bring_into_force(cut.title, what, request.for_ms, resolved, false).await?;
         Ok(self.with_leader(report).await)
@@ -73,9 +73,9 @@ impl Lab {
         check_for_ms(request.for_ms)?;
         request.effect.validate().map_err(|error| LabError::usage(error.to_string()))?;
         let facts = self.facts(&[&request.from, &request.to]).await?;
-        let mut luck = self.luck();
-        let from = resolve(request.from, &facts, &mut luck)?;
-        let to = resolve(request.to, &facts, &mut luck)?;
+        let mut random = self.random();
+        let from = resolve(request.from, &facts, &mut random)?;
+        let to = resolve(request.to, &facts, &mut random)?;
         let ends = (by_name(&from.nodes), by_name(&to.nodes));
         let links = partition::between(&ends.0, &ends.1, request.one_way);
         if links.is_empty() {
@@ -136,25 +136,25 @@ fn lay_out(
     request: &PartitionRequest,
     facts: &Facts,
     leader: Selector,
-    luck: &mut fastrand::Rng,
+    random: &mut fastrand::Rng,
 ) -> Result<(Cut, Vec<Resolution>), LabError> {
     let one_way = request.one_way;
     let (all, voters) = (by_name(&facts.nodes), by_name(&facts.voters));
     let (cut, resolved) = match &request.layout {
         Layout::Groups(groups) => {
             let resolved: Vec<Resolution> =
-                groups.iter().map(|group| resolve(group.clone(), facts, luck)).collect::<Result<_, _>>()?;
+                groups.iter().map(|group| resolve(group.clone(), facts, random)).collect::<Result<_, _>>()?;
             let groups: Vec<_> = resolved.iter().map(|resolution| by_name(&resolution.nodes)).collect();
             (partition::groups(&groups, one_way), resolved)
         }
         Layout::Isolate(inside) => {
-            let resolution = resolve(inside.clone(), facts, luck)?;
+            let resolution = resolve(inside.clone(), facts, random)?;
             (partition::isolate(&by_name(&resolution.nodes), &all, one_way), vec![resolution])
         }
         Layout::Bridge => (partition::bridge(&all, one_way), vec![]),
         Layout::Ring => (partition::ring(&all, one_way), vec![]),
         Layout::Halves => {
-            let resolved: Vec<Resolution> = resolve(leader, facts, luck).into_iter().collect();
+            let resolved: Vec<Resolution> = resolve(leader, facts, random).into_iter().collect();
             let leader = facts.leader.map(|(leader, _)| leader.name());
             (partition::halves(&all, &voters, leader, one_way), resolved)
         }

@@ -93,7 +93,7 @@ pub(crate) fn gone(
 mod tests {
     use super::*;
 
-    fn told(effect: NodeEffect, measured: Measured) -> Option<String> {
+    fn verdict(effect: NodeEffect, measured: Measured) -> Option<String> {
         seen(effect, &measured).map(|(outcome, words)| format!("{outcome}: {words}"))
     }
 
@@ -101,31 +101,34 @@ mod tests {
     fn a_slow_disk_is_seen_by_its_fastest_sync() {
         let slow = NodeEffect::SlowSync { takes_ms: 20.0 };
         let syncs = |us| Measured::Syncs { count: 3, shortest_us: us, median_us: us };
-        assert_eq!(told(slow, syncs(Some(20_430))).unwrap(), "confirmed: a sync takes 20.4 ms, wanted 20");
-        assert_eq!(told(slow, syncs(Some(3_000))).unwrap(), "mismatch: a sync takes 3.0 ms, wanted 20");
-        assert_eq!(told(slow, syncs(None)), None, "no sync has returned yet");
+        assert_eq!(verdict(slow, syncs(Some(20_430))).unwrap(), "confirmed: a sync takes 20.4 ms, wanted 20");
+        assert_eq!(verdict(slow, syncs(Some(3_000))).unwrap(), "mismatch: a sync takes 3.0 ms, wanted 20");
+        assert_eq!(verdict(slow, syncs(None)), None, "no sync has returned yet");
     }
 
     #[test]
     fn a_clock_is_seen_by_what_passes_on_it() {
         let passed = |shown_us, true_us| Measured::Passed { shown_us, true_us };
         let fast = NodeEffect::ClockRate { per_mille: 1_100 };
-        assert_eq!(told(fast, passed(220_100, 200_000)).unwrap(), "confirmed: its clock runs at 1.10, wanted 1.1");
-        assert_eq!(told(fast, passed(200_000, 200_000)).unwrap(), "mismatch: its clock runs at 1.00, wanted 1.1");
-        assert_eq!(told(fast, passed(11_000, 10_000)), None, "too short to tell");
+        assert_eq!(verdict(fast, passed(220_100, 200_000)).unwrap(), "confirmed: its clock runs at 1.10, wanted 1.1");
+        assert_eq!(verdict(fast, passed(200_000, 200_000)).unwrap(), "mismatch: its clock runs at 1.00, wanted 1.1");
+        assert_eq!(verdict(fast, passed(11_000, 10_000)), None, "too short to tell");
         assert_eq!(
-            told(NodeEffect::ClockFreeze, passed(0, 200_000)).unwrap(),
+            verdict(NodeEffect::ClockFreeze, passed(0, 200_000)).unwrap(),
             "confirmed: its clock runs at 0.00, wanted 0"
         );
-        let jumped = told(NodeEffect::ClockJump { by_ms: 2_000 }, Measured::Jumped { by_us: 2_000_300 });
+        let jumped = verdict(NodeEffect::ClockJump { by_ms: 2_000 }, Measured::Jumped { by_us: 2_000_300 });
         assert_eq!(jumped.unwrap(), "confirmed: its clock has jumped by 2000 ms, wanted 2000");
     }
 
     #[test]
     fn what_had_no_occasion_shows_nothing() {
-        assert_eq!(told(NodeEffect::Full, Measured::Refused { operations: 0 }), None);
-        assert_eq!(told(NodeEffect::Full, Measured::Refused { operations: 2 }).unwrap(), "confirmed: no room, 2 times");
-        assert_eq!(told(NodeEffect::HangSync, Measured::Hanging { syncs: 0, longest_ms: None }), None);
-        assert_eq!(told(NodeEffect::LyingSync, Measured::Lied { syncs: 0, unsynced_bytes: 0 }), None);
+        assert_eq!(verdict(NodeEffect::Full, Measured::Refused { operations: 0 }), None);
+        assert_eq!(
+            verdict(NodeEffect::Full, Measured::Refused { operations: 2 }).unwrap(),
+            "confirmed: no room, 2 times"
+        );
+        assert_eq!(verdict(NodeEffect::HangSync, Measured::Hanging { syncs: 0, longest_ms: None }), None);
+        assert_eq!(verdict(NodeEffect::LyingSync, Measured::Lied { syncs: 0, unsynced_bytes: 0 }), None);
     }
 }

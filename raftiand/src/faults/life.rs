@@ -18,7 +18,7 @@ use raftian_rpc::hint::{Hint, Note};
 use raftian_rpc::lab::{ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, Happening, Proof, Resolution};
 use raftian_rpc::selector::names;
 
-use crate::kept_faults;
+use crate::faults::kept;
 use crate::lab::{Lab, closing};
 
 impl Lab {
@@ -164,7 +164,7 @@ impl Lab {
     /// Writes `faults.json`; a word for people when that did not work.
     fn keep_faults(&self) -> Option<Note> {
         let path = self.folder.faults();
-        let saved = kept_faults::save(&self.state().faults, &path);
+        let saved = kept::save(&self.state().faults, &path);
         saved.err().map(|error| {
             let path = path.display();
             format!("{path} cannot be written ({error}), so the faults in force would not outlive the daemon").into()

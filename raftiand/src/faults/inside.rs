@@ -16,9 +16,9 @@ use raftian_rpc::lab::{FaultKind, FaultReport, NodeFaultRequest, Proof};
 use raftian_rpc::selector::names;
 
 use crate::faults::check_for_ms;
+use crate::faults::partition::{Group, by_name};
 use crate::lab::Lab;
 use crate::observe::resolve;
-use crate::partition::{Group, by_name};
 
 impl Lab {
     /// Adds a fault inside some nodes.
@@ -30,7 +30,7 @@ impl Lab {
         check_for_ms(for_ms)?;
         effect.validate().map_err(|error| LabError::usage(error.to_string()))?;
         let facts = self.facts(&[&on]).await?;
-        let resolved = resolve(on, &facts, &mut self.luck())?;
+        let resolved = resolve(on, &facts, &mut self.random())?;
         let nodes = by_name(&resolved.nodes);
         let title = title(effect, &nodes);
         self.bring_into_force(title, FaultKind::Nodes { effect, nodes }, for_ms, vec![resolved], no_wait).await

@@ -46,7 +46,7 @@ pub(super) struct Story<'a> {
     shown: Option<Vec<NodeView>>,
     /// What asks before each line, if something does.
     steps: Option<Steps>,
-    /// Whether nobody reads it while it is played.
+    /// Whether nothing is said while it is played.
     is_silent: bool,
 }
 

@@ -34,7 +34,7 @@ impl Lab {
         let DamageRequest { on, damage } = request;
         let _turn = self.turn(Instant::now() + PATIENCE).await?;
         let facts = self.facts(&[&on]).await?;
-        let resolved = resolve(on, &facts, &mut self.luck())?;
+        let resolved = resolve(on, &facts, &mut self.random())?;
         self.check_down(&resolved.nodes)?;
         let mut done = BTreeMap::new();
         for node in &resolved.nodes {
