@@ -52,7 +52,8 @@ pub(crate) struct Args {
 pub(crate) struct KillArgs {
     #[command(flatten)]
     args: Args,
-    /// What is known not to be synced is lost, too; known as long as a fault is on the disk, such as `disk n2 lies`
+    /// What is known not to be synced is lost, too; known of the process that runs, while a fault is on its disk, such as
+    /// `disk n2 lies`
     #[arg(long)]
     power_loss: bool,
 }

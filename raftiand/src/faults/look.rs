@@ -64,16 +64,17 @@ pub(crate) async fn keep_looking(lab: Arc<Lab>) {
 impl Lab {
     /// Looks once at every fault of which nothing was seen yet.
     pub(crate) async fn look_at_unseen(&self) {
-        let unseen = self.state().faults.list().into_iter().filter(|fault| fault.proof.is_none());
-        for fault in unseen.collect::<Vec<_>>() {
-            self.look(&fault, Duration::ZERO).await;
-        }
+        self.look_once(|_| true).await;
     }
 
-    /// Looks once at those inside nodes of which nothing was seen yet.
+    /// Looks once at those inside nodes of which nothing was seen yet: nodes have measured them, and need send nothing.
     pub(crate) async fn look_inside_unseen(&self) {
-        let unseen = self.state().faults.list().into_iter().filter(|fault| fault.proof.is_none());
-        for fault in unseen.filter(|fault| matches!(fault.what, FaultKind::Nodes { .. })).collect::<Vec<_>>() {
+        self.look_once(is_inside).await;
+    }
+
+    async fn look_once(&self, wanted: impl Fn(&Fault) -> bool) {
+        let unseen = self.state().faults.list().into_iter().filter(|fault| fault.proof.is_none() && wanted(fault));
+        for fault in unseen.collect::<Vec<_>>() {
             self.look(&fault, Duration::ZERO).await;
         }
     }
@@ -122,8 +123,7 @@ impl Lab {
     /// What a look at a fault inside nodes says of it, where others are on the same part of a node: what is not as this one
     /// wants may be as all of them want.
     fn alone(&self, fault: &Fault, outcome: Outcome) -> Outcome {
-        let is_inside = matches!(fault.what, FaultKind::Nodes { .. });
-        match outcome == Outcome::Mismatch && is_inside && !self.state().faults.overlapping(fault).is_empty() {
+        match outcome == Outcome::Mismatch && is_inside(fault) && !self.state().faults.overlapping(fault).is_empty() {
             true => Outcome::Inconclusive,
             false => outcome,
         }
@@ -258,7 +258,7 @@ impl Lab {
 
     /// What the nodes say in which these faults were.
     async fn statuses_inside(&self, faults: &[Fault]) -> BTreeMap<NodeId, NodeStatus> {
-        let inside = faults.iter().filter(|fault| matches!(fault.what, FaultKind::Nodes { .. }));
+        let inside = faults.iter().filter(|fault| is_inside(fault));
         let nodes: BTreeSet<NodeId> = inside.flat_map(Fault::nodes).collect();
         if nodes.is_empty() { BTreeMap::new() } else { self.ask(&nodes).await }
     }
@@ -270,6 +270,11 @@ impl Lab {
         let asked = ask_all(clients, STATUS_PATIENCE, |client| async move { client.status().await }).await;
         asked.into_iter().filter_map(|(id, answer)| Some((id.name(), answer.ok()?))).collect()
     }
+}
+
+/// Whether a fault is inside nodes, and not on links.
+fn is_inside(fault: &Fault) -> bool {
+    matches!(fault.what, FaultKind::Nodes { .. })
 }
 
 fn nothing(why: &str) -> (Outcome, Vec<String>) {
