@@ -165,11 +165,14 @@ fn a_run_is_drawn_as_a_page_a_chart_and_a_trace_and_so_is_the_lab() {
 #[test]
 fn recorded_messages_are_flows_of_the_trace_and_a_dropped_one_ends_at_its_fault() {
     let lab = Lab::started(3);
-    let load = lab.begin("load --rate 100/s --for 3s --record messages --quiet");
-    let of_n3 = |run: &str| fs::metadata(PathBuf::from(run).join("logs/n3.messages.jsonl"));
-    let is_recorded = |run: &str| of_n3(run).is_ok_and(|file| file.len() > 0);
-    eventually("n3 records its messages", || lab.json("runs")[0]["folder"].as_str().is_some_and(is_recorded));
+    let load = lab.begin("load --rate 100/s --for 5s --record messages --quiet");
+    let recorded = |node: u32| {
+        let folder = PathBuf::from(lab.json("runs")[0]["folder"].as_str().unwrap_or_default());
+        fs::read_to_string(folder.join(format!("logs/n{node}.messages.jsonl"))).unwrap_or_default()
+    };
+    eventually("n3 records its messages", || !recorded(3).is_empty());
     lab.ok("partition n3 n1,n2");
+    eventually("a message is dropped", || (1..=3).any(|node| recorded(node).contains("_dropped")));
     lab.ok("heal");
     assert_eq!(ended(load).code, 0);
     assert_eq!(lab.json("check last")["verdict"], "valid");
