@@ -20,6 +20,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod member;
 pub(crate) mod nemesis;
+pub(crate) mod open;
 pub(crate) mod partition;
 pub(crate) mod play;
 pub(crate) mod player;
