@@ -2,16 +2,17 @@
 //
 // Invariant: it draws the store and asks nothing else; while it is not shown it hears nothing.
 
-import { ofLab, ofNodes } from "./actions.js";
+import { heal, ofLab, ofNodes, run } from "./actions.js";
 import { actionList, lineButton, noteBox } from "./controls.js";
-import { h, replace, set, setAll, text } from "./dom.js";
+import { h, keyed, replace, set, setAll, text } from "./dom.js";
 import { makeFlight } from "./flight.js";
 import { listen } from "./gestures.js";
+import { announce } from "./live.js";
 import { makeLogs } from "./logs.js";
 import { makeRing } from "./ring.js";
 import { nodeOf, on, store } from "./store.js";
 import { makeStory } from "./story.js";
-import { memory, MESSAGES, names, rate, standing } from "./words.js";
+import { memory, MESSAGES, names, rate, shell, standing } from "./words.js";
 
 /** Shows it in `root`; what it answers ends it. */
 export function showCluster(root) {
@@ -22,10 +23,11 @@ export function showCluster(root) {
   const reason = makeReason();
   const panel = makePanel();
   const outcome = makeOutcome();
+  const faults = makeFaults();
   const logs = makeLogs();
   const story = makeStory();
   ring.stage.append(hint);
-  const left = h("div", { class: "left" }, h("section", { class: "panel ring-panel", "aria-label": "Cluster" }, ring.stage, legend(share)), logs.element);
+  const left = h("div", { class: "left" }, h("section", { class: "panel ring-panel", "aria-label": "Cluster" }, ring.stage, legend(share), faults.element), logs.element);
   const right = h("div", { class: "right" }, panel.element, outcome.element, story.element);
   replace(root, h("h1", { class: "unseen" }, "Cluster"), reason.element, h("div", { class: "cluster" }, left, right));
   listen(ring, hint);
@@ -34,6 +36,7 @@ export function showCluster(root) {
     if (!store.view) return;
     reason.update();
     ring.update();
+    faults.update();
     logs.update();
     panel.update();
     flight.wake();
@@ -53,13 +56,18 @@ function makeReason() {
   const more = h("ul", { class: "more" });
   const summary = h("summary", {});
   const details = h("details", {}, summary, more);
-  const element = h("section", { class: "reason", "aria-label": "The state of the lab", "aria-live": "polite" }, note.element, details);
+  const element = h("section", { class: "reason", "aria-label": "The state of the lab" }, note.element, details);
+  let said = null;
   const update = () => {
     const { reasons, leader } = store.view;
     const [first, ...rest] = reasons;
     const kind = !leader ? "is-bad" : first?.hints?.length || rest.length ? "is-odd" : "is-well";
     set(element, "class", `reason ${kind}`);
     note.update(first?.text ?? "nothing is known yet", first?.hints);
+    // Times in the sentence count on; only another sentence is worth saying.
+    const sentence = first?.text.replace(/[\d.]+ (ms|s|min)\b/g, "");
+    if (sentence !== said && said !== null) announce(first.text);
+    said = sentence;
     set(details, "hidden", !rest.length);
     text(summary, `and ${rest.length} more`);
     const wanted = rest.map((one) => one.text).join("\n");
@@ -120,11 +128,27 @@ function nodeFacts(node) {
     ["committed", node.commit_index],
     ["applied", node.last_applied],
     ["digest", node.digest.slice(0, 8) || "–"],
-    ["CPU", known(node.cpu_percent, (percent) => `${percent.toFixed(1)} %`)],
-    ["memory", known(node.memory_bytes, memory)],
+    ["CPU", known(node.usage?.cpu_percent, (percent) => `${percent.toFixed(1)} %`)],
+    ["memory", known(node.usage?.memory_bytes, memory)],
     ["sync", node.sync_us ? `${(node.sync_us / 1000).toFixed(1)} ms` : "–"],
     ...(node.reason ? [["why", node.reason.text]] : []),
   ];
+}
+
+/** The faults in force, each with its end. */
+function makeFaults() {
+  const element = h("ul", { class: "faults", "aria-label": "Faults in force" });
+  const make = ({ id }) => {
+    const action = heal(id);
+    return h("li", {}, h("strong", {}, id), h("span", {}), h("button", { type: "button", class: "quiet", title: shell(action.line), onclick: () => run(action) }, action.label));
+  };
+  const update = () => {
+    keyed(element, store.view.faults, (fault) => fault.id, make, (item, { title, seen }) => {
+      text(item.children[1], title);
+      set(item, "title", seen);
+    });
+  };
+  return { element, update };
 }
 
 /** What was done last, and what came of it. */

@@ -45,12 +45,12 @@ export function makeFlight(ring, onShare) {
     wake();
   }
 
-  /** Messages that came to an end. */
-  function take(messages) {
+  /** Messages that came to an end: those `seen`, of how many there were. */
+  function take({ seen: messages, of }) {
     if (still.matches || document.hidden) return;
     const now = performance.now();
     clock.hear(messages, now);
-    shares.count(messages, now);
+    shares.count(messages, of, now);
     const slow = store.view?.timing.heartbeat_ms >= 250;
     for (const message of messages) {
       const start = clock.when(message.sent_ns, now);
@@ -228,8 +228,8 @@ function makeShares(onShare) {
   let [share, since, heard] = [1, performance.now(), 0];
   const counters = new Map();
   return {
-    count(messages, now) {
-      heard += messages.filter((message) => message.what === "heartbeat").length;
+    count(messages, of, now) {
+      heard += messages.filter(({ what }) => what === "heartbeat").length + of - messages.length;
       if (now - since < 1_500) return;
       const inAir = (heard / (now - since)) * 800;
       [since, heard] = [now, 0];

@@ -12,7 +12,8 @@ const NARROW = 12;
 
 /** Makes the panel. */
 export function makeLogs() {
-  const scale = h("div", { class: "log-row log-scale", "aria-hidden": "true" });
+  const marks = h("span", { class: "log-cells" });
+  const scale = h("div", { class: "log-row log-scale", "aria-hidden": "true" }, h("span"), marks, h("span"));
   const rows = h("div", { class: "log-rows", role: "list" });
   const legend = h("p", { class: "small" }, "A cell is an entry, with its term; filled once the node knows it committed (the commit line is the bar). ≠ differs from the leader’s log.");
   const element = h("section", { class: "panel logs" }, h("h2", {}, "Logs"), h("div", { class: "log-grid" }, scale, rows), legend);
@@ -22,10 +23,7 @@ export function makeLogs() {
     const last = Math.max(columns, ...nodes.map((node) => node.last_index));
     const indexes = Array.from({ length: columns }, (_, place) => last - columns + 1 + place);
     element.style.setProperty("--columns", columns);
-    keyed(scale, ["", ...indexes.map((_, place) => place), "end"], (place) => place, () => h("span", {}), (cell, place) => {
-      const index = indexes[place];
-      text(cell, index % 4 === 0 ? index : "");
-    });
+    keyed(marks, indexes, (index) => index - indexes[0], () => h("span", {}), (mark, index) => text(mark, index % 4 === 0 ? index : ""));
     keyed(rows, nodes, (node) => node.node, makeRow, (row, node) => updateRow(row, node, indexes));
   };
   return { element, update };

@@ -3,15 +3,21 @@
 // Invariant: one view is shown at a time, and the one before has ended. Without a connection the last picture stays, greyed,
 // and the page says what to type.
 
+import { showApp } from "./app.js";
+import { showCharts } from "./charts.js";
 import { showCluster } from "./cluster.js";
 import { lineButton } from "./controls.js";
 import { h, replace, set, text } from "./dom.js";
+import { showEvents } from "./events.js";
 import { followScheme } from "./scheme.js";
 import { connect, on, store } from "./store.js";
 import { shell } from "./words.js";
 
 const VIEWS = [
   { hash: "#cluster", name: "Cluster", show: showCluster },
+  { hash: "#app", name: "App", show: showApp },
+  { hash: "#charts", name: "Charts", show: showCharts },
+  { hash: "#events", name: "Events", show: showEvents },
 ];
 
 const root = document.getElementById("view");

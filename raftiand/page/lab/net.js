@@ -141,6 +141,13 @@ export class Net {
     this.subscription = null;
   }
 
+  /** Hears all events again that the daemon remembers, from the first. */
+  rewind() {
+    this.unwatch();
+    this.since = 1;
+    this.seen();
+  }
+
   /** The socket was open, and is closed. */
   lost() {
     this.socket = null;

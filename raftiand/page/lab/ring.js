@@ -10,6 +10,9 @@ import { box, outline, places } from "./shapes.js";
 import { nodeOf, store } from "./store.js";
 import { byNumber, effect, standing } from "./words.js";
 
+/** With more faulty links than these, a cut is a cross without its fault, which the list below has. */
+const FEW = 4;
+
 /** Makes the ring. `update()` draws the store's view; `at(name)` is the place of a node. */
 export function makeRing() {
   const links = s("g", { class: "links" });
@@ -20,11 +23,11 @@ export function makeRing() {
   const svg = s("svg", { class: "ring", role: "group", "aria-label": "The nodes of the lab; arrow keys move between them, Enter opens what can be done" }, links, marks, centre, nodes, drawn);
   const canvas = h("canvas", { class: "flight", "aria-hidden": "true" });
   const stage = h("div", { class: "stage" }, svg, canvas);
-  const ring = { stage, svg, canvas, drawn, layout: null, box: box(false), update };
+  const ring = { stage, svg, canvas, drawn, layout: null, box: box(1, 1), update };
   ring.at = (name) => ring.layout?.at.get(name);
   ring.nodeElement = (name) => nodes.keyed?.get(name);
   ring.resize = () => {
-    ring.box = box(stage.clientWidth < 560);
+    ring.box = box(stage.clientWidth, stage.clientHeight);
     update();
   };
 
@@ -38,7 +41,7 @@ export function makeRing() {
     const focusable = nodes.querySelector("[tabindex='0']");
     if (!focusable && nodes.firstChild) set(nodes.firstChild, "tabindex", 0);
     updateLinks(links, marks, ring.layout);
-    updateCentre(centre, view, ring.box);
+    updateCentre(centre, view, ring.layout.middle);
   }
   return ring;
 }
@@ -74,7 +77,8 @@ function updateNode(element, node, { at, radius }, selected) {
 /** A line for every pair of nodes, and a label where something is wrong with it. */
 function updateLinks(links, marks, layout) {
   const names = [...layout.at.keys()];
-  const pairs = names.flatMap((a, place) => names.slice(place + 1).map((b) => pairOf(a, b)));
+  const wrong = store.view.links.length;
+  const pairs = names.flatMap((a, place) => names.slice(place + 1).map((b) => pairOf(a, b, wrong <= FEW)));
   keyed(links, pairs, (pair) => pair.key, ({ a, b }) => s("g", { class: "link", "data-from": a, "data-to": b }, s("line", { class: "hit" }), s("line", { class: "wire" })), (element, pair) => {
     const [from, to] = [layout.at.get(pair.a), layout.at.get(pair.b)];
     for (const line of element.children) setAll(line, { x1: from.x, y1: from.y, x2: to.x, y2: to.y });
@@ -82,7 +86,7 @@ function updateLinks(links, marks, layout) {
   });
   keyed(marks, pairs.filter((pair) => pair.label), (pair) => pair.key, () => s("g", { class: "mark" }, s("rect", { rx: 9, height: 24, y: -12 }), s("text", { y: 5 })), (element, pair) => {
     const [from, to] = [layout.at.get(pair.a), layout.at.get(pair.b)];
-    const share = pair.isNear ? 0.5 : 0.36;
+    const share = 0.4;
     const width = pair.label.length * 8.2 + 16;
     set(element, "transform", `translate(${(from.x + (to.x - from.x) * share).toFixed(1)} ${(from.y + (to.y - from.y) * share).toFixed(1)})`);
     set(element, "class", `mark ${pair.kind}`);
@@ -92,25 +96,22 @@ function updateLinks(links, marks, layout) {
 }
 
 /** Two nodes, and what is wrong between them. */
-function pairOf(a, b) {
+function pairOf(a, b, isNamed) {
   const wrong = (from, to) => store.view.links.find((link) => link.from === from && link.to === to);
   const [there, back] = [wrong(a, b), wrong(b, a)];
   const key = `${a} ${b}`;
   if (!there && !back) return { key, a, b, kind: "is-fine", label: "" };
   const isCut = [there, back].map((link) => Boolean(link?.is_cut));
-  if (isCut[0] && isCut[1]) return { key, a, b, kind: "is-cut", label: cutLabel([there, back]) };
+  if (isCut[0] && isCut[1]) return { key, a, b, kind: "is-cut", label: isNamed ? `✕ ${[...new Set([...there.faults, ...back.faults])].join(", ")}` : "✕" };
   const says = (link) => (link ? [...new Set(link.effects.map(effect))].join(", ") : "");
   const [one, other] = [says(there), says(back)];
   const label = one === other ? one : [one && `${a}→${b} ${one}`, other && `${b}→${a} ${other}`].filter(Boolean).join(" · ");
   return { key, a, b, kind: isCut[0] || isCut[1] ? "is-half-cut" : "is-slow", label };
 }
 
-/** Many links are cut by one fault: its name is enough. */
-const cutLabel = (links) => `cut ${[...new Set(links.flatMap((link) => link.faults))].join(", ")}`;
-
-function updateCentre(centre, view, { width, height }) {
+function updateCentre(centre, view, { x, y }) {
   const leader = view.leader && nodeOf(view.leader);
-  set(centre, "transform", `translate(${width / 2} ${height / 2})`);
+  set(centre, "transform", `translate(${x} ${y})`);
   set(centre, "class", `centre${leader ? "" : " is-leaderless"}`);
   text(centre.children[1], view.term);
   text(centre.children[2], leader ? `${view.leader} leads` : "no leader");

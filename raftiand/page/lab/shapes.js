@@ -2,24 +2,23 @@
 //
 // Invariant: a pure function of its arguments. A role has a shape of its own, so that colour alone never says it.
 
-/** The box of the drawing: wide, or nearly square where the page is narrow. */
-export function box(isNarrow) {
-  return isNarrow ? { width: 540, height: 560, rx: 190, ry: 200, size: 62 } : { width: 1000, height: 690, rx: 355, ry: 258, size: 60 };
+/** The box of the drawing, of the shape of the stage: larger letters where the page is narrow. */
+export function box(wide, high) {
+  const width = wide < 560 ? 560 : 1_000;
+  const height = Math.min(900, Math.max(440, (width * high) / Math.max(wide, 1)));
+  const size = wide < 560 ? 58 : Math.min(62, height / 9.5);
+  return { width, height, rx: Math.min(width / 2 - size * 1.8, height * 0.68), ry: height / 2 - size * 1.75, size };
 }
 
-/** The places of nodes on the ring, the first at the top, and how large they are drawn. */
+/** The places of nodes on the ring, the first at the top, and how large they are drawn. The ring fills the box. */
 export function places(nodes, { width, height, rx, ry, size }) {
   const radius = Math.max(26, Math.min(size, (2.2 * Math.PI * Math.min(rx, ry)) / (nodes.length * 2.5)));
-  const at = new Map();
-  nodes.forEach((node, place) => {
-    const angle = (2 * Math.PI * place) / nodes.length - Math.PI / 2;
-    const isAlone = nodes.length === 1;
-    at.set(node, {
-      x: width / 2 + (isAlone ? 0 : rx * Math.cos(angle)),
-      y: height / 2 + (isAlone ? 0 : ry * Math.sin(angle)),
-    });
-  });
-  return { at, radius };
+  const angles = nodes.map((_, place) => (2 * Math.PI * place) / nodes.length - Math.PI / 2);
+  const lowest = Math.max(0, ...angles.map(Math.sin));
+  const spread = nodes.length > 1 ? (2 * ry) / (1 + lowest) : 0;
+  const top = nodes.length > 1 ? height / 2 - ry + spread : height / 2;
+  const at = new Map(nodes.map((node, place) => [node, { x: width / 2 + rx * Math.cos(angles[place]), y: top + spread * Math.sin(angles[place]) }]));
+  return { at, radius, middle: { x: width / 2, y: top } };
 }
 
 /** A regular polygon around the origin, its first corner at the top. */

@@ -10,6 +10,8 @@ import { Net } from "./net.js";
 const MOST_EVENTS = 5_000;
 const MOST_SAMPLES = 900;
 const SAMPLE_MS = 1_000;
+/** Views come as often as they change; so often are they drawn. */
+const DRAW_MS = 100;
 
 /** Everything that is known. */
 export const store = {
@@ -51,6 +53,12 @@ export const connect = () => net.open();
 /** A call of the daemon. */
 export const call = (method, ...params) => net.call(method, params);
 
+/** Hears all events anew, from the first that the daemon remembers. */
+export function rewind() {
+  store.events.length = 0;
+  net.rewind();
+}
+
 function hear(what) {
   if (what.state) {
     store.state = what.state;
@@ -65,6 +73,9 @@ function hear(what) {
   }
 }
 
+let drawing = null;
+let drawn = -DRAW_MS;
+
 function takeView(view) {
   store.view = view;
   store.viewAt = performance.now();
@@ -72,8 +83,12 @@ function takeView(view) {
   const gone = [...store.selected].filter((node) => !names.has(node));
   gone.forEach((node) => store.selected.delete(node));
   sample(view);
-  wake("view");
   if (gone.length) wake("selected");
+  drawing ??= setTimeout(() => {
+    drawing = null;
+    drawn = performance.now();
+    wake("view");
+  }, DRAW_MS - Math.min(DRAW_MS, performance.now() - drawn));
 }
 
 function takeEvents(events) {
@@ -90,12 +105,12 @@ function sample(view) {
   const at = Date.now();
   if (at - (store.samples.at(-1)?.at ?? 0) < SAMPLE_MS * 0.9) return;
   const nodes = {};
-  for (const { node, cpu_percent, memory_bytes, fps, sync_us } of view.nodes) {
-    nodes[node] = { cpu: cpu_percent, memory: memory_bytes, fps, sync: sync_us };
+  for (const { node, usage, fps, sync_us } of view.nodes) {
+    nodes[node] = { cpu: usage?.cpu_percent, memory: usage?.memory_bytes, fps, sync: sync_us };
   }
   const faults = view.faults.map(({ id, title }) => ({ id, title }));
-  const { rates, leader, term, daemon_cpu_percent: daemon } = view;
-  store.samples.push({ at, rates, leader, term, daemon, nodes, faults });
+  const { rates, leader, term, daemon } = view;
+  store.samples.push({ at, rates, leader, term, daemon: daemon.cpu_percent, nodes, faults });
   if (store.samples.length > MOST_SAMPLES) store.samples.shift();
 }
 

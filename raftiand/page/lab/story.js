@@ -1,21 +1,21 @@
 // What happened, in words, newest first.
 //
-// Invariants: sentences are the daemon's; a screen reader hears the turning points alone, and no more than one in a while, so
-// that an election storm does not drown everything else.
+// Invariant: sentences are the daemon's; a screen reader hears the turning points alone.
 
-import { h, keyed, text } from "./dom.js";
+import { h, keyed } from "./dom.js";
+import { announce } from "./live.js";
 import { store } from "./store.js";
 import { clock } from "./words.js";
 
 const SHOWN = 60;
-const SAY_EVERY_MS = 2_500;
+
+const ROLES = { leader: "leader", candidate: "election", pre_candidate: "election", follower: "other" };
 
 /** What an event is about, for its colour: leader, election, down, up, fault, alarm, other. */
 export function kindOf(event) {
   switch (event.type) {
     case "raft":
-      if (event.event?.event === "role" || event.event?.role) return event.event.role === "leader" ? "leader" : event.event.role === "follower" ? "other" : "election";
-      return "other";
+      return event.event.event === "role" ? ROLES[event.event.role] : "other";
     case "host":
       return "election";
     case "node_exited":
@@ -47,26 +47,12 @@ export function eventItem(event) {
 /** Makes the panel. */
 export function makeStory() {
   const list = h("ol", { class: "events", tabindex: 0, "aria-label": "What happened, newest first" });
-  const said = h("p", { class: "unseen", "aria-live": "polite" });
-  const element = h("section", { class: "panel story" }, h("h2", {}, "What happened"), list, said);
-  let lastSaid = 0;
-  let timer = null;
-  let next = "";
-
-  function say(sentence) {
-    next = sentence;
-    timer ??= setTimeout(() => {
-      timer = null;
-      lastSaid = performance.now();
-      text(said, next);
-    }, Math.max(0, SAY_EVERY_MS - (performance.now() - lastSaid)));
-  }
-
+  const element = h("section", { class: "panel story" }, h("h2", {}, "What happened"), list);
   const update = (fresh = []) => {
     const shown = store.events.slice(-SHOWN).reverse();
     keyed(list, shown, (event) => event.seq, eventItem);
     const turning = fresh.filter(isTurningPoint).at(-1);
-    if (turning && fresh.length < 50) say(turning.said);
+    if (turning && fresh.length < 50) announce(turning.said);
   };
   return { element, update };
 }
