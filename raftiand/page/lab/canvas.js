@@ -37,7 +37,7 @@ export function showCanvas(root) {
   const draw = () => {
     const nodes = [...store.view.nodes].sort((a, b) => byNumber(a.node, b.node));
     const measure = measureOf(nodes);
-    keyed(tiles, nodes, (node) => node.node, (node) => makeTile(node, paint), (tile, node) => {
+    keyed(tiles, nodes, (node) => node.node, (node) => makeTile(node, paint, draw), (tile, node) => {
       const picture = pictures.get(node.node);
       const [title, says, canvas] = tile.children;
       set(tile, "class", `panel board is-${standing(node).kind}${node.is_old ? " is-old" : ""}`);
@@ -75,7 +75,7 @@ function measureOf(nodes) {
   return store.view.leader ?? [...nodes].sort((a, b) => b.last_applied - a.last_applied)[0]?.node;
 }
 
-function makeTile({ node }, paint) {
+function makeTile({ node }, paint, draw) {
   const canvas = h("canvas", { class: "picture", tabindex: 0, role: "application", "aria-label": `The canvas of ${node}` });
   canvas.addEventListener("click", (event) => {
     const { left, top, width, height } = canvas.getBoundingClientRect();
@@ -88,6 +88,7 @@ function makeTile({ node }, paint) {
     if (step) {
       canvas.mark = [Math.min(Math.max(x + step[0], 0), canvas.width - 1), Math.min(Math.max(y + step[1], 0), canvas.height - 1)];
       canvas.shown = null;
+      draw();
     } else if (event.key === "Enter" || event.key === " ") {
       paint(node, x, y);
     } else {
