@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::proc_macros::rpc;
+use raftian_raft::{Entry, Payload};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -418,6 +419,18 @@ pub struct LogLine {
     /// The configuration that is in force from here on (§6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
+}
+
+impl LogLine {
+    /// The entry, as the core has it.
+    pub fn entry(&self) -> Entry {
+        let payload = match (&self.command, &self.configuration) {
+            (Some(command), _) => Payload::Command(command.get().to_owned().into()),
+            (None, Some(configuration)) => Payload::Configuration(configuration.clone().into()),
+            (None, None) => Payload::Noop,
+        };
+        Entry { index: self.index, term: self.term, payload }
+    }
 }
 
 impl Default for Compaction {

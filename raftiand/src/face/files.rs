@@ -17,7 +17,38 @@ macro_rules! files {
 }
 
 /// The files by name.
-const FILES: &[(&str, &[u8])] = files! { "index.html" };
+const FILES: &[(&str, &[u8])] = files! {
+    "actions.js"
+    "app.js"
+    "attack.js"
+    "canvas.js"
+    "charts.js"
+    "client.js"
+    "cluster.css"
+    "cluster.js"
+    "controls.js"
+    "dom.js"
+    "events.js"
+    "flight.js"
+    "gestures.js"
+    "icon.svg"
+    "index.html"
+    "kv.js"
+    "live.js"
+    "logs.js"
+    "main.js"
+    "menu.js"
+    "net.js"
+    "plot.js"
+    "ring.js"
+    "scheme.js"
+    "shapes.js"
+    "store.js"
+    "story.js"
+    "style.css"
+    "views.css"
+    "words.js"
+};
 
 /// The file of a path, if there is one: `/` is `index.html`.
 pub(crate) fn file(path: &str) -> Option<PageFile> {
