@@ -1,6 +1,7 @@
-//! `raftianctl canvas`: paint on the replicated canvas, and look at it.
+//! `raftianctl canvas`: paint on the replicated canvas, look at it, and open it to others.
 
 mod picture;
+mod serve;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ Examples:
   raftianctl canvas get 3 4
   raftianctl canvas draw cat.png --at 20,10
   raftianctl canvas screenshot canvas.png
+  raftianctl canvas serve
 
 The first pixel is at 0 0, on the upper left: columns go right, rows go down.";
 
@@ -59,7 +61,7 @@ Examples:
 
 All pixels are of one moment, and what was never painted is black. A file of that name is overwritten.";
 
-/// Paint on the replicated canvas, and look at it
+/// Paint on the replicated canvas, look at it, and open it to others
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -115,6 +117,10 @@ enum Verb {
         #[command(flatten)]
         way: Way,
     },
+    /// Open the canvas to painters in browsers, and nothing else of the lab
+    Serve(serve::ServeArgs),
+    /// Print an address by which painters come in
+    Share(serve::ShareArgs),
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -156,6 +162,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
         Verb::Get { place, stale, way } => get(context, place, stale, way).await,
         Verb::Draw { picture, at, way } => draw(context, &picture, at, way).await.map(|()| 0),
         Verb::Screenshot { file, stale, way } => screenshot(context, &file, stale, way).await.map(|()| 0),
+        Verb::Serve(args) => serve::serve(context, args).await.map(|()| 0),
+        Verb::Share(args) => serve::share(context, args).await.map(|()| 0),
     }
 }
 
