@@ -43,7 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftian-why", &["raftian-rpc"]),
-    ("raftiand", &["raftian-rpc", "raftian-supervise", "raftian-why"]),
+    ("raftiand", &["raftian-apps", "raftian-rpc", "raftian-supervise", "raftian-why"]),
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
     ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim", "raftian-why"]),
     ("raftian-tests", &["raftian-rpc"]),

@@ -86,6 +86,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let watch = tokio::spawn(agreement::keep_watch(Arc::clone(&lab)));
     let look = tokio::spawn(look::keep_looking(Arc::clone(&lab)));
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
+    lab.canvas_close().await;
     beat.abort();
     watch.abort();
     look.abort();
