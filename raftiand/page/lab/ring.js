@@ -20,7 +20,7 @@ export function makeRing() {
   const nodes = s("g", { class: "nodes" });
   const drawn = s("path", { class: "drawn", hidden: true });
   const centre = s("g", { class: "centre" }, s("text", { class: "term-word", y: -14 }, "term"), s("text", { class: "term", y: 34 }), s("text", { class: "says", y: 62 }));
-  const svg = s("svg", { class: "ring", role: "group", "aria-label": "The nodes of the lab; arrow keys move between them, Enter opens what can be done" }, links, marks, centre, nodes, drawn);
+  const svg = s("svg", { class: "ring", role: "group", "aria-label": "The nodes of the lab; arrow keys move between them, Enter opens what can be done" }, links, centre, nodes, marks, drawn);
   const canvas = h("canvas", { class: "flight", "aria-hidden": "true" });
   const stage = h("div", { class: "stage" }, svg, canvas);
   const ring = { stage, svg, canvas, drawn, layout: null, box: box(1, 1), update };
@@ -86,7 +86,8 @@ function updateLinks(links, marks, layout) {
   });
   keyed(marks, pairs.filter((pair) => pair.label), (pair) => pair.key, () => s("g", { class: "mark" }, s("rect", { rx: 9, height: 24, y: -12 }), s("text", { y: 5 })), (element, pair) => {
     const [from, to] = [layout.at.get(pair.a), layout.at.get(pair.b)];
-    const share = 0.4;
+    // Clear of the node, and of the middle of the ring.
+    const share = Math.min(0.5, Math.max(0.3, (layout.radius + 36) / Math.hypot(to.x - from.x, to.y - from.y)));
     const width = pair.label.length * 8.2 + 16;
     set(element, "transform", `translate(${(from.x + (to.x - from.x) * share).toFixed(1)} ${(from.y + (to.y - from.y) * share).toFixed(1)})`);
     set(element, "class", `mark ${pair.kind}`);
