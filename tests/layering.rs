@@ -44,7 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftian-why", &["raftian-rpc"]),
     ("raftian-view", &["raftian-rpc", "raftian-why"]),
-    ("raftiand", &["raftian-rpc", "raftian-supervise", "raftian-why", "raftian-view"]),
+    ("raftiand", &["raftian-apps", "raftian-rpc", "raftian-supervise", "raftian-why", "raftian-view"]),
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
     (
         "raftianctl",

@@ -14,6 +14,7 @@
 pub(crate) mod by_hand;
 mod causes;
 pub(crate) mod disk;
+pub(crate) mod feed;
 pub(crate) mod inbox;
 pub(crate) mod owner;
 pub(crate) mod pending;
@@ -39,6 +40,7 @@ use crate::faults::server_clock::ServerClock;
 use crate::game_link::orders::Orders;
 use crate::host::by_hand::Hand;
 use crate::host::causes::Causes;
+use crate::host::feed::{Feed, Followed};
 use crate::host::inbox::{Inbox, Input};
 use crate::host::pending::{Answer, Pending};
 use crate::host::storage::Storage;
@@ -59,6 +61,8 @@ pub(crate) struct Host {
     trace: Trace,
     /// The orders queue to the game beside it, if there is one.
     orders: Option<Orders>,
+    /// What is applied, for clients that follow.
+    feed: Feed,
     /// Where calls to peers and snapshot jobs put their results.
     inbox: Inbox,
     /// The server's time.
@@ -122,8 +126,20 @@ impl Host {
         let driver = Driver::new(options, server, machine);
         let clock = ServerClock::new();
         let causes = Causes::default();
-        let mut host =
-            Host { driver, storage, peers, trace, orders: None, inbox, clock, configured: 0, game: None, hand, causes };
+        let mut host = Host {
+            driver,
+            storage,
+            peers,
+            trace,
+            orders: None,
+            feed: Feed::new(),
+            inbox,
+            clock,
+            configured: 0,
+            game: None,
+            hand,
+            causes,
+        };
         host.remember()?;
         Ok(host)
     }
@@ -144,6 +160,11 @@ impl Host {
     /// The application.
     pub(crate) fn machine(&self) -> &Machine {
         self.driver.machine()
+    }
+
+    /// The way for clients to follow what is applied.
+    pub(crate) fn followed(&self) -> Followed {
+        self.feed.followed()
     }
 
     /// From now on a game receives what is applied.
@@ -310,6 +331,7 @@ impl Host {
         while let Some(effect) = self.driver.next_effect() {
             self.carry_out(effect);
         }
+        self.feed.announce();
     }
 
     fn carry_out(&mut self, effect: Effect<Callers>) {
@@ -346,11 +368,13 @@ impl Host {
                 if let Some(orders) = &self.orders {
                     orders.applied(&applied);
                 }
+                self.feed.applied(applied);
             }
             Effect::Replaced => {
                 if let Some(orders) = &self.orders {
                     orders.skipped(self.driver.machine());
                 }
+                self.feed.skipped(self.driver.machine().last_applied());
             }
             Effect::SnapshotGivenUp(reason) => self.trace.node(NodeEvent::SnapshotGivenUp { reason: &reason }),
             Effect::Refused(contradiction) => {

@@ -7,9 +7,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jsonrpsee::RpcModule;
-use jsonrpsee::core::{RpcResult, async_trait};
+use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use jsonrpsee::server::ServerHandle;
+use jsonrpsee::{PendingSubscriptionSink, RpcModule};
 use raftian_faults::proof::LinkMeasured;
 use raftian_faults::{Effect, Rule};
 use raftian_rpc::client::{ClientClient as _, ClientServer, Consistency, ReadAnswer, Submitted, View};
@@ -19,7 +19,7 @@ use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{
     Append, AppendAnswer, Chunk, Commands, Head, Last, RaftClient as _, RaftServer, SnapshotAnswer, VoteAnswer,
 };
-use raftian_rpc::{AppKind, NodeId, Response, RoleKind, Term, serve};
+use raftian_rpc::{AppKind, Index, NodeId, Response, RoleKind, Term, serve};
 use serde_json::value::RawValue;
 use support::{Cluster, PATIENCE, id, node_error, rule};
 use tokio::sync::mpsc;
@@ -120,6 +120,10 @@ impl ClientServer for Peer {
 
     async fn view(&self) -> RpcResult<View> {
         panic!("the node does not look")
+    }
+
+    async fn follow(&self, _: PendingSubscriptionSink, _: Index) -> SubscriptionResult {
+        panic!("the node follows by its log")
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod timeline;
+pub(crate) mod top;
 pub(crate) mod transfer;
 pub(crate) mod version;
 pub(crate) mod wait;

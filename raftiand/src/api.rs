@@ -10,10 +10,11 @@ use jsonrpsee::PendingSubscriptionSink;
 use jsonrpsee::core::{RpcResult, SubscriptionResult, async_trait};
 use raftian_rpc::condition::Condition;
 use raftian_rpc::lab::{
-    ActReport, ActRequest, ClearReport, DamageReport, DamageRequest, Event, Fault, FaultId, FaultReport, FaultRequest,
-    Hello, LabServer, LabStatus, LogReport, MemberReport, MemberRequest, NetworkRequest, NodeFaultRequest,
-    PartitionRequest, Question, Resolution, SnapshotReport, SnapshotRequest, StartReport, StartRequest, StopReport,
-    TransferReport, TransferRequest, WaitReport, WhyReport,
+    ActReport, ActRequest, CanvasClosed, CanvasReport, CanvasRequest, CanvasShare, ClearReport, DamageReport,
+    DamageRequest, Event, Fault, FaultId, FaultReport, FaultRequest, Hello, LabServer, LabStatus, LogReport,
+    MemberReport, MemberRequest, NetworkRequest, NodeFaultRequest, PartitionRequest, Question, Resolution,
+    SnapshotReport, SnapshotRequest, StartReport, StartRequest, StopReport, TransferReport, TransferRequest,
+    WaitReport, WhyReport,
 };
 use raftian_rpc::selector::Selector;
 use raftian_rpc::{Index, NodeId};
@@ -108,6 +109,22 @@ impl LabServer for Api {
 
     async fn log(&self, selector: Selector, from: Index, limit: u64) -> RpcResult<LogReport> {
         Ok(self.lab.logs(selector, from, limit).await?)
+    }
+
+    async fn canvas_serve(&self, request: CanvasRequest) -> RpcResult<CanvasReport> {
+        Ok(self.lab.carry_out(|lab| async move { lab.canvas_serve(request).await }).await?)
+    }
+
+    async fn canvas_status(&self) -> RpcResult<Option<CanvasReport>> {
+        Ok(self.lab.canvas_status().await)
+    }
+
+    async fn canvas_share(&self, read_only: bool) -> RpcResult<CanvasShare> {
+        Ok(self.lab.canvas_share(read_only).await?)
+    }
+
+    async fn canvas_close(&self) -> RpcResult<CanvasClosed> {
+        Ok(self.lab.carry_out(|lab| async move { Ok(lab.canvas_close().await) }).await?)
     }
 
     async fn events(&self, limit: u64) -> RpcResult<Vec<Event>> {

@@ -94,6 +94,7 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
         async move { watch.keep_looking(lab).await }
     });
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
+    lab.canvas_close().await;
     beat.abort();
     agreement.abort();
     look.abort();

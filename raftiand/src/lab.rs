@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::faults::Faults;
+use crate::gateway::Gateway;
 use crate::journal::Journal;
 use crate::members::Members;
 use crate::metrics::Metrics;
@@ -48,6 +49,8 @@ pub(crate) struct Lab {
     pub(crate) metrics: Metrics,
     /// Told when the daemon should leave.
     pub(crate) leave: Notify,
+    /// The canvas, while it is open to painters.
+    pub(crate) gateway: tokio::sync::Mutex<Option<Gateway>>,
     state: Mutex<State>,
     changes: watch::Sender<()>,
     turn: tokio::sync::Mutex<()>,
@@ -105,6 +108,7 @@ impl Lab {
             journal,
             metrics,
             leave: Notify::new(),
+            gateway: tokio::sync::Mutex::new(None),
             state: Mutex::new(state),
             changes: watch::Sender::new(()),
             turn: tokio::sync::Mutex::new(()),
@@ -145,6 +149,11 @@ impl Lab {
         let outcome = change(&mut self.state());
         self.changes.send_replace(());
         outcome
+    }
+
+    /// Says when the state may have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Waits until `look` finds something; `None` if it has not by the deadline.

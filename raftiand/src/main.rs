@@ -3,7 +3,7 @@
 //!
 //! The way in: [`daemon`] takes charge of the folder and serves [`api`]; [`verbs`] are the commands that change
 //! processes, made of the steps in [`lifecycle`], which uses [`node_process`]; [`change`] adds and removes members,
-//! who are kept in [`members`]; [`faults`] is the room of all about faults, and [`push`] tells the nodes; [`observe`] and [`wait`]
+//! who are kept in [`members`]; [`gateway`] opens the canvas to painters; [`faults`] is the room of all about faults, and [`push`] tells the nodes; [`observe`] and [`wait`]
 //! look.
 //!
 //! Deliberately absent: everything a node is made of. The daemon knows nodes by their processes, their pipes and
@@ -16,6 +16,7 @@ mod daemon;
 mod face;
 mod faults;
 mod fit;
+mod gateway;
 mod journal;
 mod lab;
 mod lifecycle;

@@ -3,12 +3,12 @@
 //! A command is JSON text in the envelope of `raftian_apps::Command`. It is encoded once, by the client, and passed
 //! through every node and log as it is.
 
-use jsonrpsee::core::RpcResult;
+use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Index, NodeId, Response, Term};
+use crate::{Command, Index, NodeId, Response, Term};
 
 /// How long `client.submit` waits for an outcome unless told otherwise.
 pub const DEFAULT_SUBMIT_TIMEOUT_MS: u64 = 5_000;
@@ -56,6 +56,18 @@ pub trait Client {
     /// When the node is shutting down.
     #[method(name = "view")]
     async fn view(&self) -> RpcResult<View>;
+
+    /// Every command that takes effect at this node after the entry at index `after`, once and in order: those that it
+    /// has applied already, and then each as it is applied (WebSocket only). A retry of a command takes no effect, and
+    /// neither does one that was refused. What comes together comes in one item.
+    ///
+    /// A subscription ends when its node does, or when the subscriber has fallen so far behind that the node has
+    /// forgotten what comes next. In both cases go on, at this node or at another, after the last index you saw.
+    ///
+    /// # Errors
+    /// [`NodeError::Forgotten`](crate::error::NodeError::Forgotten): read the state, and go on after its index.
+    #[subscription(name = "follow" => "applied", unsubscribe = "unfollow", item = Vec<AppliedCommand>)]
+    async fn follow(&self, after: Index) -> SubscriptionResult;
 }
 
 /// The outcome of a command.
@@ -69,6 +81,17 @@ pub struct Submitted {
     pub leader: NodeId,
     /// Whether this was a retry of a command applied before, so that it had no further effect (§8).
     pub duplicate: bool,
+    /// The application's answer.
+    pub response: Response,
+}
+
+/// A command that took effect, as those who follow a node see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AppliedCommand {
+    /// Where it stands in the log.
+    pub index: Index,
+    /// The command.
+    pub command: Command,
     /// The application's answer.
     pub response: Response,
 }

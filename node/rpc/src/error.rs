@@ -10,8 +10,8 @@ use jsonrpsee_http_client::transport::Error as HttpError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::NodeId;
 use crate::hint::{Hint, Note};
+use crate::{Index, NodeId};
 
 /// Why a node did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -97,6 +97,14 @@ pub enum NodeError {
         /// For what.
         why: String,
     },
+    /// What was applied after an index cannot be told any more from there on.
+    #[error("{node} remembers what it applied after index {up_to} only: read its state, and follow from there")]
+    Forgotten {
+        /// The node that answers.
+        node: NodeId,
+        /// Up to which index it has forgotten.
+        up_to: Index,
+    },
     /// The parameters do not describe anything a node could do.
     #[error("{why}")]
     BadRequest {
@@ -139,6 +147,7 @@ impl NodeError {
             NodeError::NotNow { .. } => -32011,
             NodeError::Failed { .. } => -32012,
             NodeError::TooMuchUncommitted { .. } => -32013,
+            NodeError::Forgotten { .. } => -32015,
             NodeError::BadRequest { .. } => -32602,
         }
     }

@@ -7,6 +7,7 @@
 mod damage;
 mod divergence;
 mod fault;
+mod gateway;
 mod journal;
 mod member;
 mod why;
@@ -32,6 +33,10 @@ pub use divergence::{Difference, Divergence};
 pub use fault::{
     ClearReport, Fault, FaultEnd, FaultId, FaultKind, FaultReport, FaultRequest, Layout, NetworkRequest,
     NodeFaultRequest, PartitionRequest, Proof,
+};
+pub use gateway::{
+    CanvasClosed, CanvasCounts, CanvasNode, CanvasReport, CanvasRequest, CanvasShare, DEFAULT_CANVAS_PORT, NotAnOrigin,
+    Origin, Origins, Strategy, painter,
 };
 pub use journal::{Event, Happening};
 pub use member::{
@@ -121,6 +126,22 @@ pub trait Lab {
     /// A page of the logs of some nodes (see [`control`](crate::control)).
     #[method(name = "log")]
     async fn log(&self, selector: Selector, from: Index, limit: u64) -> RpcResult<LogReport>;
+
+    /// Opens the canvas to painters, until it is closed or the daemon ends.
+    #[method(name = "canvas_serve")]
+    async fn canvas_serve(&self, request: CanvasRequest) -> RpcResult<CanvasReport>;
+
+    /// The canvas that is open, if one is.
+    #[method(name = "canvas_status")]
+    async fn canvas_status(&self) -> RpcResult<Option<CanvasReport>>;
+
+    /// An address under which painters come in.
+    #[method(name = "canvas_share")]
+    async fn canvas_share(&self, read_only: bool) -> RpcResult<CanvasShare>;
+
+    /// Closes the canvas to painters; the nodes go on.
+    #[method(name = "canvas_close")]
+    async fn canvas_close(&self) -> RpcResult<CanvasClosed>;
 
     /// The last `limit` events of the journal.
     #[method(name = "events")]

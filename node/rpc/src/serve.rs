@@ -268,8 +268,8 @@ fn admit(secret: &Secret, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Whether `host` or `host:port` is a loopback name. Names that merely resolve to loopback do not count.
-fn is_loopback(authority: &str) -> bool {
+/// Whether `host` or `host:port`, as a header `Host` says it, is a loopback name. Names that merely resolve to loopback do not count.
+pub fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => authority,

@@ -48,7 +48,7 @@ pub(crate) async fn run(
     let lock = port.as_ref().map_or_else(GlobalLock::default, |port| port.lock.clone());
     let peers = Arc::new(Peers::new(&config, lock));
     let Begun { mut host, last_index, torn_tail } = begin(&config, number, Arc::clone(&peers), &inbox)?;
-    let service = Service { own: config.id, app: config.app, inbox, peers };
+    let service = Service { own: config.id, app: config.app, inbox, peers, followed: host.followed() };
     // Dropping the set aborts its task, which closes the orders queue.
     let mut attendants = JoinSet::new();
     if let Some(ServerPort { commands, orders, .. }) = port {

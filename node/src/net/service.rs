@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use jsonrpsee::core::{ClientError, RpcResult, async_trait};
-use jsonrpsee::{Methods, RpcModule};
+use jsonrpsee::core::{ClientError, RpcResult, SubscriptionResult, async_trait};
+use jsonrpsee::{Methods, PendingSubscriptionSink, RpcModule};
 use raftian_apps::{AppKind, Command};
 use raftian_driver::{self as driver, LinkCut, Route};
 use raftian_raft::{AppendEntries, Body, Index, InstallSnapshot, Message, NodeId, Reply, Request, Term};
 use raftian_rpc::client::{
-    ClientClient as _, ClientServer, Consistency, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS, ReadAnswer,
-    Submitted, View,
+    AppliedCommand, ClientClient as _, ClientServer, Consistency, DEFAULT_SUBMIT_TIMEOUT_MS, MAX_SUBMIT_TIMEOUT_MS,
+    ReadAnswer, Submitted, View,
 };
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::connect::Http;
@@ -26,14 +26,18 @@ use raftian_rpc::control::{
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
 use raftian_rpc::record::{FILE, RecentCalls};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::experiment::xml;
+use crate::host::feed::{FeedEnd, Followed};
 use crate::host::inbox::{Inbox, Input};
 use crate::host::pending::{Answer, Heard, Pending};
 use crate::net::peers::Peers;
+
+/// How long a follower of what is applied may read nothing.
+const FOLLOWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The handlers of one node.
 #[derive(Clone, Debug)]
@@ -42,6 +46,7 @@ pub(crate) struct Service {
     pub(crate) app: AppKind,
     pub(crate) inbox: Inbox,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) followed: Followed,
 }
 
 impl Service {
@@ -181,6 +186,14 @@ impl Service {
         }
     }
 
+    /// Why there is nothing more to follow.
+    fn feed_error(&self, end: FeedEnd) -> NodeError {
+        match end {
+            FeedEnd::Forgotten(up_to) => NodeError::Forgotten { node: self.own, up_to },
+            FeedEnd::HostEnded => NodeError::ShuttingDown { node: self.own },
+        }
+    }
+
     async fn vote(&self, head: Head, request: Request) -> RpcResult<VoteAnswer> {
         let reply = self.deliver(head, request).await?;
         match reply.body {
@@ -290,6 +303,26 @@ impl ClientServer for Service {
 
     async fn view(&self) -> RpcResult<View> {
         Ok(self.ask(Input::View).await?)
+    }
+
+    async fn follow(&self, pending: PendingSubscriptionSink, after: Index) -> SubscriptionResult {
+        let mut follower = match self.followed.after(after) {
+            Ok(follower) => follower,
+            Err(end) => {
+                pending.reject(self.feed_error(end)).await;
+                return Ok(());
+            }
+        };
+        let sink = pending.accept().await?;
+        loop {
+            let commands = tokio::select! {
+                () = sink.closed() => return Ok(()),
+                commands = follower.next() => commands.map_err(|end| self.feed_error(end))?,
+            };
+            let message = to_raw_value(&commands.iter().map(AsRef::as_ref).collect::<Vec<&AppliedCommand>>())?;
+            // One that reads nothing falls behind, but would never hear of it.
+            sink.send_timeout(message, FOLLOWER_PATIENCE).await?;
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `raftianctl canvas`: paint on the replicated canvas, and look at it.
+//! `raftianctl canvas`: paint on the replicated canvas, look at it, and open it to others.
 
 mod animation;
 mod at;
@@ -7,6 +7,7 @@ mod history;
 mod pages;
 mod picture;
 mod rollback;
+mod serve;
 mod timelapse;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ Examples:
   raftianctl canvas screenshot canvas.png
   raftianctl canvas blame 3 4
   raftianctl canvas timelapse --to canvas.html
+  raftianctl canvas serve
 
 The first pixel is at 0 0, on the upper left: columns go right, rows go down.";
 
@@ -71,7 +73,7 @@ Examples:
 
 All pixels are of one moment, and what was never painted is black. A file of that name is overwritten.";
 
-/// Paint on the replicated canvas, and look at it
+/// Paint on the replicated canvas, look at it, and open it to others
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -129,6 +131,10 @@ enum Verb {
     Blame(blame::Args),
     Rollback(rollback::Args),
     Timelapse(timelapse::Args),
+    /// Open the canvas to painters in browsers, and nothing else of the lab
+    Serve(serve::ServeArgs),
+    /// Print an address by which painters come in
+    Share(serve::ShareArgs),
 }
 
 /// How the canvas is looked at.
@@ -192,6 +198,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
         Verb::Blame(args) => blame::run(context, args).await,
         Verb::Rollback(args) => rollback::run(context, args).await.map(|()| 0),
         Verb::Timelapse(args) => timelapse::run(context, args).await.map(|()| 0),
+        Verb::Serve(args) => serve::serve(context, args).await.map(|()| 0),
+        Verb::Share(args) => serve::share(context, args).await.map(|()| 0),
     }
 }
 

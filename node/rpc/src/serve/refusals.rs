@@ -28,7 +28,7 @@ pub(super) struct RefusalsLayer {
 /// The service that refuses what could not be answered.
 #[derive(Clone, Debug)]
 pub(super) struct Refusals<S> {
-    /// The methods that subscribe and unsubscribe: none at a node, so that its calls cost nothing more.
+    /// The methods that subscribe and unsubscribe, of which there are two: each call is compared with them.
     names: Arc<[&'static str]>,
     inner: S,
 }
