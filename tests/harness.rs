@@ -4,6 +4,8 @@
 //! a lab is gone, processes and folder, when its test ends, however it ends, and a test that would leave a process
 //! behind fails. Which processes there are is asked of the kernel, never of the daemon that is tested.
 
+pub mod browser;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -43,9 +43,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("raftian-supervise", &["raftian-rpc"]),
     ("raftian-why", &["raftian-rpc"]),
-    ("raftiand", &["raftian-apps", "raftian-rpc", "raftian-supervise", "raftian-why"]),
+    ("raftian-view", &["raftian-rpc", "raftian-why"]),
+    ("raftiand", &["raftian-apps", "raftian-rpc", "raftian-supervise", "raftian-why", "raftian-view"]),
     ("raftian-bench", &["raftian-rpc", "raftian-supervise", "raftian-check", "raftian-script"]),
-    ("raftianctl", &["raftian-rpc", "raftian-bench", "raftian-check", "raftian-script", "raftian-sim", "raftian-why"]),
+    (
+        "raftianctl",
+        &[
+            "raftian-rpc",
+            "raftian-bench",
+            "raftian-check",
+            "raftian-script",
+            "raftian-sim",
+            "raftian-why",
+            "raftian-view",
+        ],
+    ),
     ("raftian-tests", &["raftian-rpc"]),
     ("raftian-xtask", &[]),
 ];

@@ -37,7 +37,7 @@ fn daemon(silent: bool) -> (Lab, ServerHandle) {
     module.register_method("lab.wait", |_, _, _| Err::<Value, _>(LabError::TimedOut("n2 lags behind".into()))).unwrap();
     module.register_method("lab.status", |_, _, _| status()).unwrap();
     module.register_method("lab.log", move |params, digest, _| page(&params.parse().unwrap(), digest, silent)).unwrap();
-    let handle = serve(listener, secret.clone(), module, |_| {}).unwrap();
+    let handle = serve(listener, secret.clone(), module, None, |_| {}).unwrap();
     (Lab::at(address, secret).unwrap(), handle)
 }
 

@@ -11,5 +11,6 @@
 
 pub(crate) mod peers;
 mod probe;
+mod recent;
 mod recorder;
 pub(crate) mod service;

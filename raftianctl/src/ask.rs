@@ -84,6 +84,16 @@ enum Asking {
 }
 
 impl Asked {
+    /// The daemon of the lab.
+    pub(crate) fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// The one node that may be asked, if there is only one.
+    pub(crate) fn only(&self) -> Option<NodeId> {
+        self.only
+    }
+
     /// The lab's application, which must be this one.
     ///
     /// # Errors
@@ -108,7 +118,19 @@ impl Asked {
     /// # Errors
     /// When no node answers for it in time; the text says whether it may still be applied.
     pub(crate) async fn submit<R: DeserializeOwned>(&self, op: String) -> Result<Outcome<R>, Failure> {
-        let command = command(op)?;
+        self.submit_as(None, op).await
+    }
+
+    /// [`submit`](Asked::submit), on somebody's behalf.
+    ///
+    /// # Errors
+    /// As `submit` has them.
+    pub(crate) async fn submit_as<R: DeserializeOwned>(
+        &self,
+        who: Option<&str>,
+        op: String,
+    ) -> Result<Outcome<R>, Failure> {
+        let command = command(who, op)?;
         let began = Instant::now();
         let ask = async |node: Http, timeout_ms| node.submit(command.clone(), Some(timeout_ms), None).await;
         let (node, Submitted { index, term, response, .. }) = self.ask(Asking::Command, ask).await?;
@@ -227,9 +249,11 @@ fn understood<R: DeserializeOwned>(node: NodeId, response: &Response) -> Result<
         .map_err(|_| Failure::failed(format!("{node} answered what the application never says: {response}")))
 }
 
-fn command(op: String) -> Result<Box<RawValue>, Failure> {
+fn command(who: Option<&str>, op: String) -> Result<Box<RawValue>, Failure> {
     let op = RawValue::from_string(op);
-    let client = format!("cli-{:016x}", fastrand::u64(..));
+    // Each command has a session of its own, so that several can be on their way.
+    let session = fastrand::u64(..);
+    let client = who.map_or_else(|| format!("cli-{session:016x}"), |who| format!("{who}:{session:016x}"));
     let command = op.map_err(|error| error.to_string()).and_then(|op| {
         let command = Command::new(client, 1, op).map_err(|error| error.to_string())?;
         to_raw_value(&command).map_err(|error| error.to_string())
@@ -337,8 +361,12 @@ mod tests {
 
     #[test]
     fn a_command_is_one_that_nodes_understand() {
-        let command = Command::parse(command(r#"{"attack":3}"#.to_owned()).unwrap().get().as_bytes()).unwrap();
-        assert_eq!((command.serial(), command.op().get()), (1, r#"{"attack":3}"#));
+        for who in [None, Some("alice")] {
+            let command = command(who, r#"{"attack":3}"#.to_owned()).unwrap();
+            let command = Command::parse(command.get().as_bytes()).unwrap();
+            assert_eq!((command.serial(), command.op().get()), (1, r#"{"attack":3}"#));
+            assert!(command.on_behalf_of().starts_with(who.unwrap_or("cli-")), "{}", command.client());
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) enum Verb {
     #[command(visible_alias = "ls")]
     Labs(cmd::labs::Args),
     Status(cmd::status::Args),
+    Open(cmd::open::Args),
+    Top(cmd::top::Args),
     Why(cmd::why::Args),
     Wait(cmd::wait::Args),
     Log(cmd::log::Args),
@@ -89,7 +91,7 @@ pub(crate) enum Verb {
 const GROUPS: [(&str, &[&str]); 10] = [
     ("The main job in one command", &["demo"]),
     ("Start and stop", &["start", "stop", "labs"]),
-    ("Look", &["status", "why", "wait", "log", "logs", "events"]),
+    ("Look", &["open", "top", "status", "why", "wait", "log", "logs", "events"]),
     ("Break and mend", &["kill", "pause", "resume", "restart", "partition", "fault", "disk", "heal"]),
     ("Change the cluster", &["member", "transfer-leader", "snapshot"]),
     ("Use", &["play", "screenshot", "attack", "player", "kv", "canvas", "load"]),

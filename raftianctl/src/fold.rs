@@ -9,7 +9,8 @@ use raftian_rpc::lab::{Event, Happening};
 use raftian_rpc::{NodeId, RaftEvent, RoleKind, Term};
 use raftian_why::words::spell_ms;
 
-use crate::{story, words};
+use crate::words;
+use raftian_view::story;
 
 /// So many attempts are folded; fewer are shown as they are.
 const MANY: usize = 3;

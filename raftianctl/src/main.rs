@@ -22,7 +22,6 @@ mod play;
 mod progress;
 mod sieve;
 mod stage;
-mod story;
 mod table;
 mod units;
 mod window;
@@ -96,6 +95,8 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<u8, Failure> {
         Verb::Stop(args) => cmd::stop::run(context, args).await,
         Verb::Labs(args) => cmd::labs::run(context, args).await,
         Verb::Status(args) => cmd::status::run(context, args).await,
+        Verb::Open(args) => cmd::open::run(context, args).await,
+        Verb::Top(args) => cmd::top::run(context, args).await,
         Verb::Why(args) => cmd::why::run(context, args).await,
         Verb::Wait(args) => cmd::wait::run(context, args).await,
         Verb::Log(args) => cmd::log::run(context, args).await,

@@ -12,17 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use jsonrpsee::Methods;
 use jsonrpsee::server::ServerHandle;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::{DaemonFile, Happening, LabServer};
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::serve;
+use raftian_rpc::serve::{Door, serve};
 use raftian_rpc::{VERSION, files};
+use raftian_view::ViewServer as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use crate::agreement;
 use crate::api::Api;
+use crate::face::{self, Watch};
 use crate::faults::kept;
 use crate::faults::look;
 use crate::journal::Journal;
@@ -80,16 +83,22 @@ pub(crate) async fn run(charge: Charge) -> anyhow::Result<()> {
     let lab = Arc::new(lab.with_faults(restored.faults));
     lab.go_on_with_faults(restored.expired);
     lab.open_seats();
-    let (handle, address) = listen(&lab, secret)?;
+    let watch = Arc::new(Watch::new());
+    let (handle, address) = listen(&lab, secret, &watch)?;
     tracing::info!("lab `{}` in {}: process {pid}, listening on {address}", lab.name, lab.folder.path().display());
     let beat = tokio::spawn(keep_beat(Arc::clone(&lab)));
-    let watch = tokio::spawn(agreement::keep_watch(Arc::clone(&lab)));
+    let agreement = tokio::spawn(agreement::keep_watch(Arc::clone(&lab)));
     let look = tokio::spawn(look::keep_looking(Arc::clone(&lab)));
+    let face = tokio::spawn({
+        let lab = Arc::clone(&lab);
+        async move { watch.keep_looking(lab).await }
+    });
     until_left(&lab, charge.until_stdin_ends, &lock).await?;
     lab.canvas_close().await;
     beat.abort();
-    watch.abort();
+    agreement.abort();
     look.abort();
+    face.abort();
     // Lets the answer to the call that stopped the lab go out; a handler that still waits for something is cut off.
     let _ = handle.stop();
     if tokio::time::timeout(SHUTDOWN_GRACE, handle.stopped()).await.is_err() {
@@ -185,7 +194,7 @@ fn secret(folder: &LabFolder) -> anyhow::Result<Secret> {
 }
 
 /// Listens where the former daemon did, if it crashed and the port is free, else anywhere; and says where.
-fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, SocketAddr)> {
+fn listen(lab: &Arc<Lab>, secret: Secret, watch: &Arc<Watch>) -> anyhow::Result<(ServerHandle, SocketAddr)> {
     let path = lab.folder.daemon_json();
     let former = daemon_file(&lab.folder).map(|file| file.address).filter(|address| address.ip().is_loopback());
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -194,7 +203,12 @@ fn listen(lab: &Arc<Lab>, secret: Secret) -> anyhow::Result<(ServerHandle, Socke
         .map_or_else(|| TcpListener::bind(anywhere), Ok)
         .context("cannot listen on 127.0.0.1")?;
     let address = listener.local_addr()?;
-    let handle = serve(listener, secret, Api { lab: Arc::clone(lab) }.into_rpc(), |line| tracing::warn!("{line}"))?;
+    let door = Arc::new(Door::new(face::file)?);
+    let (lab_of_face, watch) = (Arc::clone(lab), Arc::clone(watch));
+    let mut methods = Methods::from(Api { lab: Arc::clone(lab) }.into_rpc());
+    let of_faces = face::Api { lab: lab_of_face, address, door: Arc::clone(&door), watch }.into_rpc();
+    methods.merge(of_faces).context("the methods of the daemon")?;
+    let handle = serve(listener, secret, methods, Some(door), |line| tracing::warn!("{line}"))?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
     files::write_private(&path, &serde_json::to_vec(&file)?)
         .with_context(|| format!("cannot write {}", path.display()))?;

@@ -13,6 +13,7 @@ mod agreement;
 mod api;
 mod change;
 mod daemon;
+mod face;
 mod faults;
 mod fit;
 mod gateway;

@@ -214,10 +214,10 @@ pub(crate) fn running_clients(state: &State) -> Vec<(NodeId, Http)> {
 }
 
 /// Asks many nodes the same at once. The answers come in the order of the nodes.
-pub(crate) async fn ask_all<T, F>(
-    clients: Vec<(NodeId, Http)>,
+pub(crate) async fn ask_all<C, T, F>(
+    clients: Vec<(NodeId, C)>,
     patience: Duration,
-    question: impl Fn(Http) -> F,
+    question: impl Fn(C) -> F,
 ) -> BTreeMap<NodeId, Result<T, String>>
 where
     T: Send + 'static,

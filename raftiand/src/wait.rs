@@ -164,6 +164,8 @@ mod tests {
     fn status(number: u16, term: Term, leader: Option<u16>, applied: Index) -> NodeStatus {
         let leads = leader == Some(number);
         NodeStatus {
+            election_in_ms: None,
+            recent_terms: Vec::new(),
             node: NodeId::new(number).unwrap(),
             pid: 1,
             role: if leads { RoleKind::Leader } else { RoleKind::Follower },

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context as _;
-use raftian_check::apps::{Digest, Entry, Payload};
+use raftian_check::apps::{Digest, Entry};
 use raftian_check::{LogPart, LogRecord, ReplicaLog, Standing};
 use raftian_rpc::control::{LogLine, LogPage};
 use raftian_rpc::{Index, NodeId};
@@ -71,7 +71,7 @@ impl Followed {
         };
         let before = self.next();
         let new = page.entries.iter().filter(|line| (before..=end).contains(&line.index));
-        let new: Vec<Entry> = new.map(entry).collect();
+        let new: Vec<Entry> = new.map(LogLine::entry).collect();
         // Entries that are given one by one were read before they were discarded.
         let first = new.first().map_or(page.first_index, |entry| entry.index);
         if first > before {
@@ -144,15 +144,6 @@ impl Followed {
         let earlier = parts.into_iter().rev().filter(|part| !part.is_empty()).map(LogPart).collect();
         Some(ReplicaLog { node, commit_index, applied_index, digest, entries, discarded, earlier, is_partial })
     }
-}
-
-fn entry(line: &LogLine) -> Entry {
-    let payload = match (&line.command, &line.configuration) {
-        (Some(command), _) => Payload::Command(command.get().to_owned().into()),
-        (None, Some(configuration)) => Payload::Configuration(configuration.clone().into()),
-        (None, None) => Payload::Noop,
-    };
-    Entry { index: line.index, term: line.term, payload }
 }
 
 #[cfg(test)]

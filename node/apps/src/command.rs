@@ -86,6 +86,12 @@ impl Command {
         &self.client
     }
 
+    /// On whose behalf: what stands before the first `:` of the client's name. Who sends several commands at once needs as many
+    /// clients, such as `alice:1` and `alice:2`.
+    pub fn on_behalf_of(&self) -> &str {
+        self.client.split(':').next().unwrap_or_default()
+    }
+
     /// Its number among the commands of this client, from 1.
     pub fn serial(&self) -> u64 {
         self.serial
@@ -155,6 +161,13 @@ mod tests {
         }
         for bad in ["", "a b", "é", "a\n", "a/b", &"x".repeat(65)] {
             assert!(matches!(Command::new(bad, 1, raw("0")), Err(CommandError::Client(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_acts_on_behalf_of_what_its_name_begins_with() {
+        for (client, who) in [("alice:7f3a", "alice"), ("alice", "alice"), ("a:b:c", "a"), (":1", "")] {
+            assert_eq!(Command::new(client, 1, raw("0")).unwrap().on_behalf_of(), who);
         }
     }
 

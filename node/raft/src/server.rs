@@ -89,6 +89,7 @@ impl Server {
             configuration: self.core.configuration().cloned(),
             configuration_committed: self.core.configuration_is_committed(),
             disk_silence: self.core.disk_silence(),
+            election_in: self.election_deadline().map(|deadline| deadline.since(self.core.now)),
             quorum_contact: leading.map(|leader| self.core.now.since(leader.quorum_contact(&self.core))),
             transfer: leading.and_then(Leader::transferring_to),
             peers: leading.map_or_else(Vec::new, |leader| leader.peers(&self.core)),
@@ -185,6 +186,15 @@ impl Server {
             Role::Follower(follower) => follower.leader.map(|(leader, _)| leader),
             Role::Campaigner(_) => None,
             Role::Leader(_) => Some(self.id()),
+        }
+    }
+
+    /// When it stands for election, unless it hears from a leader.
+    fn election_deadline(&self) -> Option<Time> {
+        match &self.role {
+            Role::Follower(follower) => Some(follower.deadline),
+            Role::Campaigner(campaign) => Some(campaign.deadline),
+            Role::Leader(_) => None,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Status {
     pub configuration_committed: bool,
     /// While a write is pending: the time since the disk last answered, or was given that write.
     pub disk_silence: Option<Duration>,
+    /// Others than leaders: the time until it stands for election, unless it hears from a leader (§5.2).
+    pub election_in: Option<Duration>,
     /// Leaders only: the time since a quorum was last heard from.
     pub quorum_contact: Option<Duration>,
     /// Leaders only: the server to which leadership is being transferred.

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use jsonrpsee::core::RpcResult;
 use jsonrpsee::proc_macros::rpc;
+use raftian_raft::{Entry, Payload};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -26,6 +27,7 @@ use crate::cluster::ClusterId;
 use crate::faults::Rule;
 use crate::game::GameReport;
 use crate::host_event::HostEvent;
+use crate::record::RecentCalls;
 use crate::secret::Secret;
 use crate::{AppKind, AppOptions, Configuration, Index, NodeId, RaftEvent, RoleKind, Term};
 
@@ -37,6 +39,9 @@ pub use timing::Timing;
 
 /// The most entries `control.log` returns at once.
 pub const MAX_LOG_PAGE: u64 = 4096;
+
+/// How many of the last entries of its log a node tells the terms of in its status.
+pub const RECENT_TERMS: usize = 24;
 
 /// The methods.
 #[rpc(client, server, namespace = "control", namespace_separator = ".")]
@@ -100,6 +105,14 @@ pub trait Control {
     /// [`NodeError::Failed`](crate::error::NodeError::Failed) when the file cannot be written or removed.
     #[method(name = "record")]
     async fn record(&self, on: bool) -> RpcResult<()>;
+
+    /// The calls of peers that came to an end since number `since`, as far as they are kept: the last few hundred, from the first
+    /// such question on, until nobody has asked for some seconds.
+    ///
+    /// # Errors
+    /// None of its own.
+    #[method(name = "recent_calls")]
+    async fn recent_calls(&self, since: u64) -> RpcResult<RecentCalls>;
 
     /// Moves a node that is moved by hand. Answers when all that this causes in the node is done.
     ///
@@ -271,6 +284,9 @@ pub struct NodeStatus {
     pub leader: Option<NodeId>,
     /// Leaders only: how long ago a quorum was last heard from; recent contact is what makes a claim to lead good.
     pub quorum_contact_ms: Option<u64>,
+    /// Others than leaders: how long until it stands for election, unless it hears from a leader.
+    #[serde(default)]
+    pub election_in_ms: Option<u64>,
     /// Who takes part, as far as it knows; `None` for a node that waits to be added.
     pub membership: Option<Membership>,
     /// Leaders only: the node that the lead is being handed to.
@@ -284,6 +300,9 @@ pub struct NodeStatus {
     pub first_index: Index,
     /// The last entry of its log.
     pub last_index: Index,
+    /// The terms of the last entries that it holds, at most [`RECENT_TERMS`].
+    #[serde(default)]
+    pub recent_terms: Vec<Term>,
     /// The last entry known to be committed.
     pub commit_index: Index,
     /// The last entry applied to its application.
@@ -400,6 +419,18 @@ pub struct LogLine {
     /// The configuration that is in force from here on (§6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Configuration>,
+}
+
+impl LogLine {
+    /// The entry, as the core has it.
+    pub fn entry(&self) -> Entry {
+        let payload = match (&self.command, &self.configuration) {
+            (Some(command), _) => Payload::Command(command.get().to_owned().into()),
+            (None, Some(configuration)) => Payload::Configuration(configuration.clone().into()),
+            (None, None) => Payload::Noop,
+        };
+        Entry { index: self.index, term: self.term, payload }
+    }
 }
 
 impl Default for Compaction {

@@ -7,6 +7,9 @@
 //! Invariants: a line is written when its call ends, so a process that is killed leaves no line of those that were under way.
 //! A file has at most [`MAX_BYTES`], and its last line says so where there was more.
 //!
+//! Beside the file, a node tells of its last calls when it is asked again and again ([`RecentCalls`]), for faces that show
+//! messages while they travel.
+//!
 //! Deliberately absent: what the messages contain, second copies that a fault makes, and what clients ask.
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,15 @@ pub struct Call {
     pub ended_ns: u64,
     /// How it ended.
     pub end: End,
+}
+
+/// Calls that came to an end lately.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentCalls {
+    /// The calls, in order of their ends.
+    pub calls: Vec<Call>,
+    /// The number of the next one: what to ask for next.
+    pub next: u64,
 }
 
 /// A call as the node that was called saw it.

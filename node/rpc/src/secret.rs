@@ -62,9 +62,17 @@ impl Secret {
     /// Whether a header's value proves knowledge of the secret. Takes the same time for every wrong value of the
     /// right length.
     pub fn admits(&self, header: &[u8]) -> bool {
-        let expected = self.header();
-        expected.len() == header.len() && expected.bytes().zip(header).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+        is_same(self.header().as_bytes(), header)
     }
+
+    /// Whether this text is the secret, likewise.
+    pub fn is(&self, shown: &str) -> bool {
+        is_same(self.0.as_bytes(), shown.as_bytes())
+    }
+}
+
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
 }
 
 impl fmt::Debug for Secret {

@@ -2,11 +2,12 @@
 //!
 //! Invariant: a request without the lab's secret gets 401 and nothing else; a request that a web page of another
 //! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name). After any refusal
-//! the connection is closed. Connections, headers and bodies are bounded, in size and in time (`serve/connections.rs`).
+//! the connection is closed. Browsers come in by a [`Door`] alone, which nodes have none of. Connections, headers and bodies are bounded, in size and in time (`serve/connections.rs`).
 //!
 //! Deliberately absent: HTTP/2, which no client of ours speaks.
 
 mod connections;
+mod door;
 mod refusals;
 mod timed_body;
 
@@ -19,8 +20,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use hyper::server::conn::http1;
+use hyper::{Method, StatusCode};
 use hyper_util::rt::TokioIo;
 use jsonrpsee::Methods;
 use jsonrpsee::core::BoxError;
@@ -41,6 +43,8 @@ use crate::serve::refusals::{PlainHttp, RefusalsLayer};
 use crate::serve::timed_body::TimedBody;
 use crate::{MAX_BODY_BYTES, files};
 
+pub use door::{Door, FileOf, PageFile};
+
 /// The most calls in one JSON-RPC batch.
 const MAX_BATCH: u32 = 256;
 
@@ -53,8 +57,8 @@ const MAX_QUEUED: i32 = 4096;
 /// How long the accept loop pauses when the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `methods` on `listener` to callers that know the secret, until the handle is stopped or dropped. What people
-/// should know about its connections is said to `say`, once.
+/// Serves `methods` on `listener` to callers that know the secret, and to pages that come in by the door, if there is one,
+/// until the handle is stopped or dropped. What people should know about its connections is said to `say`, once.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -62,6 +66,7 @@ pub fn serve(
     listener: TcpListener,
     secret: Secret,
     methods: impl Into<Methods>,
+    door: Option<Arc<Door>>,
     say: fn(&str),
 ) -> io::Result<ServerHandle> {
     listener.set_nonblocking(true)?;
@@ -81,7 +86,7 @@ pub fn serve(
         .to_service_builder();
     let (stop, handle) = stop_channel();
     let connections = Connections::new(limits);
-    let acceptor = Acceptor { listener, secret: Arc::new(secret), builder, methods, connections, say };
+    let acceptor = Acceptor { listener, secret: Arc::new(secret), door, builder, methods, connections, say };
     tokio::spawn(async move {
         tokio::select! {
             () = acceptor.accept_all(&stop) => {}
@@ -98,6 +103,7 @@ type Rpc = TowerService<tower::layer::util::Stack<RefusalsLayer, Identity>, Iden
 struct Acceptor {
     listener: tokio::net::TcpListener,
     secret: Arc<Secret>,
+    door: Option<Arc<Door>>,
     builder: TowerServiceBuilder<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>,
     methods: Methods,
     connections: Arc<Connections>,
@@ -134,7 +140,8 @@ impl Acceptor {
         let _ = socket.set_nodelay(true);
         let connection = Arc::new(self.connections.begin());
         let rpc = self.builder.clone().build(self.methods.clone(), stop.clone());
-        let guard = Guard { secret: Arc::clone(&self.secret), connection: Arc::clone(&connection), rpc };
+        let (secret, door) = (Arc::clone(&self.secret), self.door.clone());
+        let guard = Guard { secret, door, connection: Arc::clone(&connection), rpc };
         tokio::spawn(async move {
             let serving = http1::Builder::new()
                 .max_header_size(MAX_HEADER_BYTES)
@@ -164,6 +171,7 @@ impl Acceptor {
 /// What stands between a connection and the methods.
 struct Guard {
     secret: Arc<Secret>,
+    door: Option<Arc<Door>>,
     connection: Arc<Connection>,
     rpc: Rpc,
 }
@@ -174,12 +182,19 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
     type Future = Answer;
 
     fn call(&self, mut request: HttpRequest<Incoming>) -> Answer {
-        if let Err(refusal) = admit(&self.secret, request.headers()) {
-            return Answer::Refusal(refusal);
+        let is_upgrade = request.headers().contains_key("upgrade");
+        let mut is_page = false;
+        match (admit(&self.secret, request.headers()), &self.door) {
+            (Ok(()), _) => {}
+            (Err(Refusal::Stranger), Some(door)) if is_upgrade && door.admits(request.headers()) => is_page = true,
+            (Err(Refusal::Stranger), Some(door)) if !is_upgrade && request.method() == Method::GET => {
+                return Answer::Ready(Box::new(door.file(request.uri().path())));
+            }
+            (Err(refusal), _) => return Answer::Ready(Box::new(closing(refusal.response()))),
         }
         let connection = Arc::clone(&self.connection);
         connection.prove();
-        if request.headers().contains_key("upgrade") {
+        if is_upgrade {
             // A WebSocket outlives this task; it counts as long as it keeps the extensions of its request.
             connection.expect_nothing();
             request.extensions_mut().insert(Arc::clone(&connection));
@@ -188,25 +203,34 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
             request.extensions_mut().insert(PlainHttp);
         }
         let request = request.map(|body| TimedBody::new(body, Arc::clone(&connection)));
-        Answer::Awaited { answer: self.rpc.clone().call(request), connection }
+        Answer::Awaited { answer: self.rpc.clone().call(request), connection, is_page }
     }
 }
 
 /// The answer to a request.
 enum Answer {
-    Refusal(Refusal),
-    Awaited { answer: <Rpc as tower::Service<HttpRequest<TimedBody>>>::Future, connection: Arc<Connection> },
+    /// It is there, until it is given.
+    Ready(Box<HttpResponse>),
+    Awaited {
+        answer: <Rpc as tower::Service<HttpRequest<TimedBody>>>::Future,
+        connection: Arc<Connection>,
+        /// Whether it is a page that asks for a WebSocket, and is told which protocol is spoken there.
+        is_page: bool,
+    },
 }
 
 impl Future for Answer {
     type Output = Result<HttpResponse, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (answer, connection) = match self.get_mut() {
-            Answer::Refusal(refusal) => return Poll::Ready(Ok(closing(refusal.response()))),
-            Answer::Awaited { answer, connection } => (answer, connection),
+        let (answer, connection, is_page) = match self.get_mut() {
+            Answer::Ready(response) => return Poll::Ready(Ok(std::mem::take(response))),
+            Answer::Awaited { answer, connection, is_page } => (answer, connection, *is_page),
         };
-        let response = ready!(answer.as_mut().poll(context))?;
+        let mut response = ready!(answer.as_mut().poll(context))?;
+        if is_page && response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(door::PROTOCOL));
+        }
         connection.expect_within(IDLE_TIMEOUT);
         // 101 is the way to a WebSocket.
         let is_refusal = response.status().is_client_error() || response.status().is_server_error();

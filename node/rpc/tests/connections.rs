@@ -29,7 +29,7 @@ impl Server {
         let secret = Secret::generate().unwrap();
         let mut methods = RpcModule::new(());
         methods.register_method("ping", |_, _, _| "pong").unwrap();
-        let _handle = serve(listener, secret.clone(), methods, |_| {}).unwrap();
+        let _handle = serve(listener, secret.clone(), methods, None, |_| {}).unwrap();
         Server { secret, address, _handle }
     }
 

@@ -5,10 +5,12 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use raftian_raft::{Entry, Index, Payload, Peer, Standing as CoreStanding};
+use raftian_raft::{Entry, Index, Payload, Peer, Server, Standing as CoreStanding, Term};
 use raftian_rpc::MAX_BODY_BYTES;
 use raftian_rpc::client::View;
-use raftian_rpc::control::{Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, Standing};
+use raftian_rpc::control::{
+    Counters, DiskStatus, LogLine, LogPage, Membership, NodeStatus, PeerProgress, RECENT_TERMS, Standing,
+};
 
 use super::Host;
 use crate::notices;
@@ -27,6 +29,7 @@ impl Host {
             role: status.role,
             term: status.term,
             leader: status.leader,
+            election_in_ms: status.election_in.map(|span| span.as_millis() as u64),
             quorum_contact_ms: status.quorum_contact.map(|span: Duration| span.as_millis() as u64),
             membership: status.configuration.map(|configuration| Membership { configuration, committed }),
             transfer: status.transfer,
@@ -34,6 +37,7 @@ impl Host {
             snapshot_index: status.snapshot_index,
             first_index: status.first_index,
             last_index: status.last_index,
+            recent_terms: recent_terms(server),
             commit_index: status.commit_index,
             last_applied: machine.last_applied(),
             digest: machine.digest().to_string(),
@@ -92,6 +96,13 @@ impl Host {
             state: machine.view(),
         }
     }
+}
+
+/// The terms of the last entries that a server holds.
+fn recent_terms(server: &Server) -> Vec<Term> {
+    let status = server.status();
+    let from = (status.last_index + 1).saturating_sub(RECENT_TERMS as Index).max(status.first_index);
+    server.entries(from, RECENT_TERMS).iter().map(|entry| entry.term).collect()
 }
 
 fn progress(peer: Peer) -> PeerProgress {

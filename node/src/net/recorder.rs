@@ -1,4 +1,4 @@
-//! Records the messages of a node in a file, when asked to (`raftian_rpc::record`).
+//! Records the messages of a node in a file, when asked to (`raftian_rpc::record`), and lets [`Recent`] keep the last ones.
 //!
 //! Invariant: where nothing is recorded, a call costs one look at a flag. A disk that fails ends the recording, never a call.
 
@@ -13,8 +13,9 @@ use raftian_raft::{Body, Message, Request};
 use raftian_rpc::clock::monotonic_ns;
 use raftian_rpc::files;
 use raftian_rpc::raft::Head;
-use raftian_rpc::record::{Call, End, FILE, MAX_BYTES, Record, Served, What};
+use raftian_rpc::record::{Call, End, FILE, MAX_BYTES, RecentCalls, Record, Served, What};
 
+use crate::net::recent::Recent;
 use crate::parent;
 
 /// What records the messages of one node.
@@ -23,6 +24,7 @@ pub(crate) struct Recorder {
     path: PathBuf,
     is_on: AtomicBool,
     file: Mutex<Option<Growing>>,
+    recent: Recent,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,8 @@ impl Recorder {
     /// The recorder of the node with this folder. It goes on where there is a file.
     pub(super) fn new(folder: PathBuf) -> Recorder {
         let path = folder.join(FILE);
-        let recorder = Recorder { is_on: AtomicBool::new(false), file: Mutex::new(None), path };
+        let recorder =
+            Recorder { is_on: AtomicBool::new(false), file: Mutex::new(None), recent: Recent::default(), path };
         if recorder.path.exists()
             && let Err(error) = recorder.begin()
         {
@@ -75,8 +78,13 @@ impl Recorder {
         Ok(())
     }
 
+    /// The calls that came to an end since number `since`. From now on some are kept.
+    pub(super) fn recent(&self, since: u64) -> RecentCalls {
+        self.recent.since(since)
+    }
+
     fn is_on(&self) -> bool {
-        self.is_on.load(Ordering::Relaxed)
+        self.is_on.load(Ordering::Relaxed) || self.recent.is_on()
     }
 
     /// A request leaves.
@@ -88,7 +96,9 @@ impl Recorder {
     pub(super) fn ended(&self, noted: Noted, is_answered: bool) {
         if let Noted(Some(call)) = noted {
             let end = if is_answered { End::Answered } else { call.end };
-            self.write(Record::Call(Call { ended_ns: monotonic_ns(), end, ..call }));
+            let call = Call { ended_ns: monotonic_ns(), end, ..call };
+            self.recent.keep(call);
+            self.write(Record::Call(call));
         }
     }
 

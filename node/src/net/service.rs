@@ -25,7 +25,7 @@ use raftian_rpc::control::{
 };
 use raftian_rpc::error::NodeError;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
-use raftian_rpc::record::FILE;
+use raftian_rpc::record::{FILE, RecentCalls};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -358,6 +358,10 @@ impl ControlServer for Service {
 
     async fn transfer(&self, to: NodeId) -> RpcResult<()> {
         Ok(self.ask(|answer| Input::Transfer(to, answer)).await??)
+    }
+
+    async fn recent_calls(&self, since: u64) -> RpcResult<RecentCalls> {
+        Ok(self.peers.recorder.recent(since))
     }
 
     async fn record(&self, on: bool) -> RpcResult<()> {

@@ -1,7 +1,14 @@
 //! `raftianctl canvas`: paint on the replicated canvas, look at it, and open it to others.
 
+mod animation;
+mod at;
+mod blame;
+mod history;
+mod pages;
 mod picture;
+mod rollback;
 mod serve;
+mod timelapse;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +25,9 @@ use crate::cli::Context;
 use crate::failure::{Failure, Kind};
 use picture::Picture;
 
+/// The longest name of a painter.
+const MAX_PAINTER_BYTES: usize = 40;
+
 const EXAMPLES: &str = "\
 Examples:
   raftianctl start -n 3 --app canvas --size 200x100
@@ -25,6 +35,8 @@ Examples:
   raftianctl canvas get 3 4
   raftianctl canvas draw cat.png --at 20,10
   raftianctl canvas screenshot canvas.png
+  raftianctl canvas blame 3 4
+  raftianctl canvas timelapse --to canvas.html
   raftianctl canvas serve
 
 The first pixel is at 0 0, on the upper left: columns go right, rows go down.";
@@ -32,7 +44,7 @@ The first pixel is at 0 0, on the upper left: columns go right, rows go down.";
 const SET_EXAMPLES: &str = "\
 Examples:
   raftianctl canvas set 3 4 red
-  raftianctl canvas set 3 4 ff8000
+  raftianctl canvas set 3 4 ff8000 --by alice
 
 A colour is six hexadecimal digits, or one of: black, silver, gray, white, maroon, red, purple, fuchsia, green, lime, \
 olive, yellow, navy, blue, teal, aqua. `#ff8000` is understood too; in a shell it needs quotation marks.";
@@ -49,7 +61,7 @@ The exit code is 1 when the pixel was never painted. JSON also has the index of 
 const DRAW_EXAMPLES: &str = "\
 Examples:
   raftianctl canvas draw cat.png
-  raftianctl canvas draw cat.png --at 20,10
+  raftianctl canvas draw cat.png --at 20,10 --by alice
 
 All of the picture must be on the canvas. What is transparent in it is left as it is. It is painted row by row, 4096 \
 pixels with each command, so others may see the upper half first.";
@@ -80,6 +92,8 @@ enum Verb {
         #[arg(value_name = "COLOUR", value_parser = colour)]
         colour: Colour,
         #[command(flatten)]
+        by: By,
+        #[command(flatten)]
         way: Way,
     },
     /// Print the colour of a pixel
@@ -87,11 +101,8 @@ enum Verb {
     Get {
         #[command(flatten)]
         place: Place,
-        /// From the state of the node that is asked, which may lag behind
-        #[arg(long)]
-        stale: bool,
         #[command(flatten)]
-        way: Way,
+        look: Look,
     },
     /// Paint a picture
     #[command(after_help = DRAW_EXAMPLES)]
@@ -103,6 +114,8 @@ enum Verb {
         #[arg(long, value_name = "X,Y", default_value = "0,0", value_parser = corner, allow_hyphen_values = true)]
         at: (u16, u16),
         #[command(flatten)]
+        by: By,
+        #[command(flatten)]
         way: Way,
     },
     /// Write the whole canvas into a PNG file
@@ -111,16 +124,35 @@ enum Verb {
         /// The PNG file to write
         #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
-        /// From the state of the node that is asked, which may lag behind
-        #[arg(long)]
-        stale: bool,
         #[command(flatten)]
-        way: Way,
+        look: Look,
     },
+    At(at::Args),
+    Blame(blame::Args),
+    Rollback(rollback::Args),
+    Timelapse(timelapse::Args),
     /// Open the canvas to painters in browsers, and nothing else of the lab
     Serve(serve::ServeArgs),
     /// Print an address by which painters come in
     Share(serve::ShareArgs),
+}
+
+/// How the canvas is looked at.
+#[derive(Debug, clap::Args)]
+struct Look {
+    /// From the state of the node that is asked, which may lag behind
+    #[arg(long)]
+    stale: bool,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// Who paints.
+#[derive(Debug, clap::Args)]
+struct By {
+    /// The painter, whom `canvas blame` names [default: a name of the command's own]
+    #[arg(long, value_name = "PAINTER", value_parser = painter)]
+    by: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -158,23 +190,28 @@ struct Screenshot {
 /// Paints or looks. The exit code is 1 where a pixel that was never painted is read.
 pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
     match args.verb {
-        Verb::Set { place, colour, way } => set(context, place, colour, way).await.map(|()| 0),
-        Verb::Get { place, stale, way } => get(context, place, stale, way).await,
-        Verb::Draw { picture, at, way } => draw(context, &picture, at, way).await.map(|()| 0),
-        Verb::Screenshot { file, stale, way } => screenshot(context, &file, stale, way).await.map(|()| 0),
+        Verb::Set { place, colour, by, way } => set(context, place, colour, by, way).await.map(|()| 0),
+        Verb::Get { place, look } => get(context, place, look).await,
+        Verb::Draw { picture, at, by, way } => draw(context, &picture, at, by, way).await.map(|()| 0),
+        Verb::Screenshot { file, look } => screenshot(context, &file, look).await.map(|()| 0),
+        Verb::At(args) => at::run(context, args).await.map(|()| 0),
+        Verb::Blame(args) => blame::run(context, args).await,
+        Verb::Rollback(args) => rollback::run(context, args).await.map(|()| 0),
+        Verb::Timelapse(args) => timelapse::run(context, args).await.map(|()| 0),
         Verb::Serve(args) => serve::serve(context, args).await.map(|()| 0),
         Verb::Share(args) => serve::share(context, args).await.map(|()| 0),
     }
 }
 
-async fn set(context: &Context, Place { x, y }: Place, colour: Colour, way: Way) -> Result<(), Failure> {
+async fn set(context: &Context, Place { x, y }: Place, colour: Colour, By { by }: By, way: Way) -> Result<(), Failure> {
     let asked = Asked::of(context, AppKind::Canvas, way).await?;
-    let outcome: Outcome<CanvasReply> = asked.submit(encode(&CanvasOp::Paint(vec![(x, y, colour)]))).await?;
+    let op = encode(&CanvasOp::Paint(vec![(x, y, colour)]));
+    let outcome: Outcome<CanvasReply> = asked.submit_as(by.as_deref(), op).await?;
     is_on_canvas(outcome.response, x, y)?;
     context.output.data(&outcome, |outcome| format!("pixel {x},{y} is {colour} {}", outcome.measured()))
 }
 
-async fn get(context: &Context, Place { x, y }: Place, stale: bool, way: Way) -> Result<u8, Failure> {
+async fn get(context: &Context, Place { x, y }: Place, Look { stale, way }: Look) -> Result<u8, Failure> {
     let asked = Asked::of(context, AppKind::Canvas, way).await?;
     let outcome: Outcome<CanvasReply> = asked.read(encode(&CanvasOp::Pixel(x, y)), consistency(stale)).await?;
     is_on_canvas(outcome.response, x, y)?;
@@ -186,7 +223,7 @@ async fn get(context: &Context, Place { x, y }: Place, stale: bool, way: Way) ->
     context.output.data(&outcome, text).map(|()| u8::from(colour.is_none()))
 }
 
-async fn draw(context: &Context, path: &Path, at: (u16, u16), way: Way) -> Result<(), Failure> {
+async fn draw(context: &Context, path: &Path, at: (u16, u16), By { by }: By, way: Way) -> Result<(), Failure> {
     let picture = Picture::read(path)?;
     let asked = Asked::of(context, AppKind::Canvas, way).await?;
     let nothing: Outcome<CanvasRegion> =
@@ -196,7 +233,7 @@ async fn draw(context: &Context, path: &Path, at: (u16, u16), way: Way) -> Resul
     let mut drawn = Drawn { pixels: 0, commands: 0, index: None, latency_ms: 0.0 };
     for batch in pixels.chunks(MAX_BATCH_PX) {
         let outcome: Outcome<CanvasReply> =
-            asked.submit(encode(&CanvasOp::Paint(batch.to_vec()))).await.map_err(|failure| {
+            asked.submit_as(by.as_deref(), encode(&CanvasOp::Paint(batch.to_vec()))).await.map_err(|failure| {
                 let message = match drawn.pixels {
                     0 => failure.message().to_owned(),
                     painted => {
@@ -226,7 +263,7 @@ async fn draw(context: &Context, path: &Path, at: (u16, u16), way: Way) -> Resul
     })
 }
 
-async fn screenshot(context: &Context, path: &Path, stale: bool, way: Way) -> Result<(), Failure> {
+async fn screenshot(context: &Context, path: &Path, Look { stale, way }: Look) -> Result<(), Failure> {
     is_picture(path)?;
     let asked = Asked::of(context, AppKind::Canvas, way).await?;
     let whole = encode(&CanvasRead::Region(0, 0, MAX_SIDE_PX, MAX_SIDE_PX));
@@ -289,6 +326,15 @@ fn coordinate(text: &str) -> Result<u16, String> {
     number.ok_or_else(|| format!("`{text}` is not a column or a row; write a number from 0 to {}: 3", MAX_SIDE_PX - 1))
 }
 
+/// A name that leaves room for the number of a session behind it.
+fn painter(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    match (1..=MAX_PAINTER_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is not a painter; write 1 to {MAX_PAINTER_BYTES} of A-Z a-z 0-9 . _ -: alice")),
+    }
+}
+
 /// `20,10`.
 fn corner(text: &str) -> Result<(u16, u16), String> {
     let (x, y) = text.split_once(',').ok_or_else(|| format!("`{text}` is not a place; write column and row: 20,10"))?;
@@ -333,6 +379,10 @@ mod tests {
         assert!(corner("20").unwrap_err().contains("write column and row: 20,10"));
         for text in ["20,", "-1,0", "1000,0", "1,2,3", "a,b"] {
             assert!(corner(text).unwrap_err().contains("is not a column or a row"), "{text}");
+        }
+        assert_eq!(painter("alice_1"), Ok("alice_1".to_owned()));
+        for text in ["", "a:b", "a b", &"x".repeat(41)] {
+            assert!(painter(text).unwrap_err().contains("is not a painter; write 1 to 40"), "{text}");
         }
         assert!(colour("reddish").unwrap_err().contains("`reddish` is not a colour"));
     }

@@ -8,6 +8,7 @@ use raftian_rpc::selector::Selector;
 
 use crate::cli::Context;
 use crate::failure::{Failure, Kind};
+use crate::words;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,30 +45,6 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 fn summary(report: &DamageReport) -> String {
-    let line = |(node, damaged): (&raftian_rpc::NodeId, &Damaged)| format!("{node}: disk {}\n", done(damaged));
+    let line = |(node, damaged): (&raftian_rpc::NodeId, &Damaged)| format!("{node}: disk {}\n", words::damage(damaged));
     report.done.iter().map(line).collect()
-}
-
-/// `flips entry 3, in 00000001.wal at byte 120`.
-pub(crate) fn done(damaged: &Damaged) -> String {
-    let name = damaged.file.as_ref().and_then(|file| file.file_name()).map(|name| name.to_string_lossy().into_owned());
-    match (name, damaged.offset) {
-        (Some(name), Some(offset)) => format!("{}, in {name} at byte {offset}", damaged.damage),
-        _ => damaged.damage.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn damage_is_told_with_its_place() {
-        let damage: Damage = "flips entry 3".parse().unwrap();
-        let file = Some("/lab/nodes/n2/wal/00000001.wal".into());
-        let damaged = Damaged { damage, file, offset: Some(120), length: Some(40) };
-        assert_eq!(done(&damaged), "flips entry 3, in 00000001.wal at byte 120");
-        let wiped = Damaged { damage: Damage::Wiped, file: None, offset: None, length: None };
-        assert_eq!(done(&wiped), "wiped");
-    }
 }

@@ -6,10 +6,11 @@ use raftian_rpc::lab::{Event, Happening, LabClient as _};
 use crate::cli::Context;
 use crate::connect::Daemon;
 use crate::failure::{Failure, Kind};
+use crate::fold;
 use crate::fold::Line;
 use crate::output::while_read;
 use crate::sieve::{Sieve, Wanted};
-use crate::{fold, story};
+use raftian_view::story;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -22,7 +22,8 @@ use crate::cli::Context;
 use crate::connect::no_daemon;
 use crate::failure::{Failure, Kind};
 use crate::output::while_read;
-use crate::{story, units};
+use crate::units;
+use raftian_view::story;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,9 +7,9 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use raftian_rpc::connect::Http;
-use raftian_rpc::control::{NodeStatus, Standing};
-use raftian_rpc::lab::{GameChoice, LabClient as _, LabStatus, NodeReport, NodeState};
-use raftian_rpc::{AppKind, NodeId, RoleKind, Size};
+use raftian_rpc::lab::{GameChoice, LabClient as _, LabStatus, NodeState};
+use raftian_rpc::{AppKind, NodeId, Size};
+use raftian_view::{NodeView, View};
 
 use crate::cli::Context;
 use crate::failure::Failure;
@@ -82,39 +82,40 @@ fn redrawn(page: &str) -> String {
 }
 
 fn page(status: &LabStatus, colour: bool, columns: Option<usize>) -> String {
-    let mut page = headline(status);
+    let view = View::of(status);
+    let mut page = headline(&view);
     page.push('\n');
-    if let Some(reason) = status.reasons.first() {
+    if let Some(reason) = view.reasons.first() {
         page.push_str(&format!("{}\n", advice::said(reason)));
     }
-    if status.nodes.is_empty() {
+    if view.nodes.is_empty() {
         return page;
     }
-    page.push_str(&table(status).fitting(columns, &EXPENDABLE).render(colour));
-    for reason in status.reasons.iter().skip(1) {
+    page.push_str(&table(&view).fitting(columns, &EXPENDABLE).render(colour));
+    for reason in view.reasons.iter().skip(1) {
         page.push_str(&format!("{}\n", advice::said(reason)));
     }
-    page.push_str(&state(status).unwrap_or_default());
+    page.push_str(&state(&view).unwrap_or_default());
     page
 }
 
-fn headline(status: &LabStatus) -> String {
-    let leader = match status.leader {
-        Some(leader) => format!("{leader} leads term {}", status.term),
-        None if status.term == 0 => "no leader yet".to_owned(),
-        None => format!("no leader, highest term {}", status.term),
+fn headline(view: &View) -> String {
+    let leader = match view.leader {
+        Some(leader) => format!("{leader} leads term {}", view.term),
+        None if view.term == 0 => "no leader yet".to_owned(),
+        None => format!("no leader, highest term {}", view.term),
     };
-    let app = status.app.map_or("never started".to_owned(), |app| format!("{app}, seed {}, {leader}", status.seed));
-    let daemon = &status.daemon;
+    let app = view.app.map_or("never started".to_owned(), |app| format!("{app}, seed {}, {leader}", view.seed));
+    let daemon = &view.daemon;
     let cpu = daemon.cpu_percent.map_or(String::new(), |percent| format!("{percent:.1} % CPU, "));
     let memory = words::memory(daemon.memory_bytes);
-    format!("lab `{}`: {app} (daemon: process {}, {cpu}{memory})", status.lab, daemon.pid)
+    format!("lab `{}`: {app} (daemon: process {}, {cpu}{memory})", view.lab, daemon.pid)
 }
 
-fn table(status: &LabStatus) -> Table {
+fn table(view: &View) -> Table {
     use Align::{Left, Right};
-    let plays = status.game != GameChoice::None;
-    let compacts = status.nodes.iter().filter_map(known).any(|server| server.snapshot_index > 0);
+    let plays = view.game != GameChoice::None;
+    let compacts = view.nodes.iter().any(|node| node.snapshot_index > 0);
     let mut columns = vec![
         ("NODE", Left),
         ("STATE", Left),
@@ -136,8 +137,8 @@ fn table(status: &LabStatus) -> Table {
         columns.insert(SNAPSHOT_COLUMN, ("SNAPSHOT", Right));
     }
     let mut table = Table::new(columns);
-    for node in &status.nodes {
-        let mut row = row(node, status.leader == Some(node.node));
+    for node in &view.nodes {
+        let mut row = row(node, view.leader == Some(node.node));
         if plays {
             row.insert(FPS_COLUMN, fps(node));
         }
@@ -149,33 +150,31 @@ fn table(status: &LabStatus) -> Table {
     table
 }
 
-/// What a node says of itself, or last said.
-fn known(node: &NodeReport) -> Option<&NodeStatus> {
-    node.server.as_ref().or(node.last.as_ref())
-}
-
 /// Frames per second, of a node that runs; a dash before its game has said how it does.
-fn fps(node: &NodeReport) -> Cell {
-    let Some(server) = &node.server else { return Cell::default() };
-    server.game.as_ref().map_or("–".to_owned(), |game| format!("{:.0}", game.fps)).into()
+fn fps(node: &NodeView) -> Cell {
+    match node.is_old {
+        true => Cell::default(),
+        false => node.fps.map_or("–".to_owned(), |fps| format!("{fps:.0}")).into(),
+    }
 }
 
 /// The last index that a snapshot stands for, of a node that has one.
-fn snapshot(node: &NodeReport) -> Cell {
-    let index = known(node).map_or(0, |server| server.snapshot_index);
-    if index == 0 { Cell::default() } else { Cell::painted(index.to_string(), age(node)) }
+fn snapshot(node: &NodeView) -> Cell {
+    match node.snapshot_index {
+        0 => Cell::default(),
+        index => Cell::painted(index.to_string(), age(node)),
+    }
 }
 
 /// How what a node says is shown: in the background, if it is old.
-fn age(node: &NodeReport) -> Paint {
-    if node.server.is_some() { Paint::Plain } else { Paint::Dim }
+fn age(node: &NodeView) -> Paint {
+    if node.is_old { Paint::Dim } else { Paint::Plain }
 }
 
-fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
-    let is_silent = node.state == NodeState::Running && node.server.is_none();
-    let state = if is_silent { "silent" } else { words::state(node.state) };
+fn row(node: &NodeView, leads: bool) -> Vec<Cell> {
+    let state = if node.is_silent { "silent" } else { words::state(node.state) };
     let paint = match node.state {
-        NodeState::Running if is_silent => Paint::Warn,
+        NodeState::Running if node.is_silent => Paint::Warn,
         NodeState::Running => Paint::Plain,
         NodeState::Starting | NodeState::Paused => Paint::Warn,
         NodeState::Stopped => Paint::Dim,
@@ -183,23 +182,19 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
     };
     let name_paint = if leads { Paint::Good } else { Paint::Plain };
     let mut row = vec![Cell::painted(node.node.to_string(), name_paint), Cell::painted(state, paint)];
-    match known(node) {
-        Some(server) => {
-            let role = match role(node.standing, server.role) {
-                "leader" if node.server.is_some() && !leads => "leader, no quorum",
-                role => role,
-            };
-            row.push(match node.server {
-                Some(_) => Cell::painted(role, name_paint),
-                None => Cell::painted(format!("was {role}"), Paint::Dim),
+    match node.role {
+        Some(role) => {
+            row.push(match node.is_old {
+                false => Cell::painted(role.words(), name_paint),
+                true => Cell::painted(format!("was {}", role.words()), Paint::Dim),
             });
             let numbers = [
-                server.term.to_string(),
-                server.leader.map_or("–".to_owned(), |leader| leader.to_string()),
-                server.commit_index.to_string(),
-                server.last_applied.to_string(),
-                server.last_index.to_string(),
-                server.digest.chars().take(DIGEST_CHARS).collect(),
+                node.term.to_string(),
+                node.knows.map_or("–".to_owned(), |leader| leader.to_string()),
+                node.commit_index.to_string(),
+                node.last_applied.to_string(),
+                node.last_index.to_string(),
+                node.digest.chars().take(DIGEST_CHARS).collect(),
             ];
             row.extend(numbers.map(|number| Cell::painted(number, age(node))));
         }
@@ -216,27 +211,14 @@ fn row(node: &NodeReport, leads: bool) -> Vec<Cell> {
     row
 }
 
-/// What a voter does, and what the others are.
-fn role(standing: Option<Standing>, role: RoleKind) -> &'static str {
-    match (standing, role) {
-        (_, RoleKind::Leader) => "leader",
-        (Some(Standing::Learner), _) => "learner",
-        (Some(Standing::Leaving), _) => "leaving",
-        (None, _) => "no member",
-        (Some(Standing::Voter), RoleKind::Follower) => "follower",
-        (Some(Standing::Voter), RoleKind::PreCandidate) => "pre-candidate",
-        (Some(Standing::Voter), RoleKind::Candidate) => "candidate",
-    }
-}
-
 /// The application's state in a line, as the node with the newest sees it.
-fn state(status: &LabStatus) -> Option<String> {
-    let servers = status.nodes.iter().filter_map(|node| Some((node.node, node.server.as_ref()?)));
-    let (node, server) = servers.max_by_key(|(_, server)| server.last_applied)?;
-    match status.app? {
-        AppKind::Attack => players(node, &server.state),
+fn state(view: &View) -> Option<String> {
+    let newest = view.nodes.iter().filter(|node| !node.is_old).max_by_key(|node| node.last_applied)?;
+    let (node, app_state) = (newest.node, &newest.app_state);
+    match view.app? {
+        AppKind::Attack => players(node, app_state),
         AppKind::Kv => {
-            let count = |name: &str| server.state.get(name).and_then(serde_json::Value::as_u64);
+            let count = |name: &str| app_state.get(name).and_then(serde_json::Value::as_u64);
             let keys = match count("keys")? {
                 1 => "1 key".to_owned(),
                 keys => format!("{keys} keys"),
@@ -244,8 +226,8 @@ fn state(status: &LabStatus) -> Option<String> {
             Some(format!("store (on {node}): {keys}, {}\n", words::bytes(count("bytes")?)))
         }
         AppKind::Canvas => {
-            let size: Size = server.state.get("size")?.as_str()?.parse().ok()?;
-            let painted = server.state.get("painted")?.as_u64()?;
+            let size: Size = app_state.get("size")?.as_str()?.parse().ok()?;
+            let painted = app_state.get("painted")?.as_u64()?;
             Some(format!("canvas (on {node}): {size}, {painted} of {} pixels painted\n", size.pixels()))
         }
     }

@@ -172,6 +172,8 @@ impl Stage {
 
 fn report(node: NodeId) -> NodeReport {
     let server = NodeStatus {
+        election_in_ms: None,
+        recent_terms: Vec::new(),
         node,
         pid: 1,
         role: RoleKind::Follower,

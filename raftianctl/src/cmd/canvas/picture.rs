@@ -98,7 +98,7 @@ pub(super) fn write(path: &Path, width: u16, colours: &[Colour]) -> Result<(), F
     let name = path.display();
     let bytes =
         encode(width, colours).map_err(|error| Failure::failed(format!("{name} cannot be encoded: {error}")))?;
-    fs::write(path, bytes).map_err(|error| Failure::failed(format!("{name} cannot be written: {error}")))
+    save(path, &bytes)
 }
 
 fn encode(width: u16, colours: &[Colour]) -> Result<Vec<u8>, png::EncodingError> {
@@ -112,6 +112,14 @@ fn encode(width: u16, colours: &[Colour]) -> Result<Vec<u8>, png::EncodingError>
     writer.write_image_data(&bytes)?;
     writer.finish()?;
     Ok(out)
+}
+
+/// Writes a file that was encoded before.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fs::write(path, bytes).map_err(|error| Failure::failed(format!("{} cannot be written: {error}", path.display())))
 }
 
 fn usage(why: String) -> Failure {

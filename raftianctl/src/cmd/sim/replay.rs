@@ -9,7 +9,8 @@ use crate::cli::Context;
 use crate::cmd::sim::chart::{self, Drawing};
 use crate::cmd::sim::{hush, settings};
 use crate::failure::Failure;
-use crate::{story, units};
+use crate::units;
+use raftian_view::story;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,13 @@
 //! What the page says of a lab, without one.
 
 use raftian_rpc::Configuration;
+use raftian_rpc::RoleKind;
 use raftian_rpc::assignment::Hosting;
-use raftian_rpc::control::{ClockReading, Counters, DiskStatus, Timing};
+use raftian_rpc::control::{ClockReading, Counters, DiskStatus, NodeStatus, Standing, Timing};
 use raftian_rpc::faults::Effect;
 use raftian_rpc::game::{GameReport, Scene};
 use raftian_rpc::hint::{Hint, Note};
-use raftian_rpc::lab::{Fault, FaultId, FaultKind, ProcessUsage};
+use raftian_rpc::lab::{Fault, FaultId, FaultKind, NodeReport, ProcessUsage};
 use serde_json::json;
 
 use super::*;
@@ -24,12 +25,14 @@ fn node(number: u16, state: NodeState) -> NodeReport {
         term: 3,
         leader: "n2".parse().ok(),
         quorum_contact_ms: None,
+        election_in_ms: None,
         membership: None,
         transfer: None,
         peers: vec![],
         snapshot_index: 0,
         first_index: 1,
         last_index: 14,
+        recent_terms: Vec::new(),
         commit_index: 14,
         last_applied: 14,
         digest: "3fa9c1d27788".into(),
@@ -122,7 +125,7 @@ fn a_rate_that_nobody_knows_yet_is_not_zero() {
 
 #[test]
 fn before_the_first_election_there_is_no_term_to_tell() {
-    let headline = |leader, term| headline(&LabStatus { leader, term, ..status() });
+    let headline = |leader, term| headline(&View::of(&LabStatus { leader, term, ..status() }));
     assert!(headline(None, 0).contains("seed 1, no leader yet ("));
     assert!(headline(None, 3).contains("no leader, highest term 3"));
 }

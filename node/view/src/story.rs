@@ -4,17 +4,16 @@ use raftian_rpc::host_event::HostEvent;
 use raftian_rpc::lab::{FaultEnd, Happening, MemberVerb, NodeState, Proof};
 use raftian_rpc::{RaftEvent, RoleKind};
 
-use crate::cmd::disk;
 use crate::words;
 
 /// A time of day in UTC, to the millisecond: `20:53:22.123Z`.
-pub(crate) fn clock(unix_ms: u64) -> String {
+pub fn clock(unix_ms: u64) -> String {
     let (seconds, ms) = (unix_ms / 1_000, unix_ms % 1_000);
     format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
 }
 
 /// An entry of the journal.
-pub(crate) fn happening(what: &Happening) -> String {
+pub fn happening(what: &Happening) -> String {
     match what {
         Happening::DaemonStarted { pid, orphans } if orphans.is_empty() => format!("daemon started (process {pid})"),
         Happening::DaemonStarted { pid, orphans } => {
@@ -56,7 +55,7 @@ pub(crate) fn happening(what: &Happening) -> String {
         },
         Happening::Transferring { resolved } => format!("transfer-leader {}", words::resolved(resolved)),
         Happening::Diverged { divergence } => format!("ALARM: {divergence}"),
-        Happening::Damaged { node, damaged } => format!("{node}: disk {}", disk::done(damaged)),
+        Happening::Damaged { node, damaged } => format!("{node}: disk {}", words::damage(damaged)),
         Happening::FaultAdded { fault } => format!("{} added: {}", fault.id, fault.title),
         Happening::FaultSeen { id, proof: Proof { outcome, seen, .. } } => {
             format!("{id} {}: {}", words::in_effect(*outcome), seen.join("; "))
@@ -70,7 +69,7 @@ pub(crate) fn happening(what: &Happening) -> String {
 }
 
 /// A turning point of a server, to be read after the server's name.
-pub(crate) fn raft(event: &RaftEvent) -> String {
+pub fn raft(event: &RaftEvent) -> String {
     match event {
         RaftEvent::Role { role: RoleKind::Leader, term, .. } => format!("leads term {term}"),
         RaftEvent::Role { role: RoleKind::Candidate, term, .. } => format!("stands for election in term {term}"),
@@ -104,7 +103,7 @@ pub(crate) fn raft(event: &RaftEvent) -> String {
 }
 
 /// What the host of a server saw, to be read after the server's name.
-pub(crate) fn host(event: &HostEvent) -> String {
+pub fn host(event: &HostEvent) -> String {
     match event {
         HostEvent::LeaderSilent { leader, silent_ms } => {
             format!("stands for election: no heartbeat of {leader} for {}", words::spell_ms(*silent_ms))

@@ -1,0 +1,61 @@
+// The ends of all logs, one under the other, an index a column: terms by colour and number, the commit line, ≠ where a log
+// differs from the leader's.
+//
+// Invariant: a column is one index in all rows, so that what differs stands under what it differs from.
+
+import { h, keyed, set, setAll, text } from "./dom.js";
+import { store } from "./store.js";
+import { byNumber, standing } from "./words.js";
+
+const WIDE = 24;
+const NARROW = 12;
+
+/** Makes the panel. */
+export function makeLogs() {
+  const marks = h("span", { class: "log-cells" });
+  const scale = h("div", { class: "log-row log-scale", "aria-hidden": "true" }, h("span"), marks, h("span"));
+  const rows = h("div", { class: "log-rows", role: "list" });
+  const legend = h("p", { class: "small" }, "A cell is an entry, with its term; filled once the node knows it committed (the commit line is the bar). ≠ differs from the leader’s log.");
+  const element = h("section", { class: "panel logs" }, h("h2", {}, "Logs"), h("div", { class: "log-grid" }, scale, rows), legend);
+  const update = () => {
+    const nodes = [...store.view.nodes].sort((a, b) => byNumber(a.node, b.node));
+    const columns = element.clientWidth && element.clientWidth < 560 ? NARROW : WIDE;
+    const last = Math.max(columns, ...nodes.map((node) => node.last_index));
+    const indexes = Array.from({ length: columns }, (_, place) => last - columns + 1 + place);
+    element.style.setProperty("--columns", columns);
+    keyed(marks, indexes, (index) => index - indexes[0], () => h("span", {}), (mark, index) => text(mark, index % 4 === 0 ? index : ""));
+    keyed(rows, nodes, (node) => node.node, makeRow, (row, node) => updateRow(row, node, indexes));
+  };
+  return { element, update };
+}
+
+function makeRow({ node }) {
+  return h("div", { class: "log-row", role: "listitem" }, h("span", { class: "log-name", text: node }), h("span", { class: "log-cells", role: "img" }), h("span", { class: "log-facts" }));
+}
+
+function updateRow(row, node, indexes) {
+  const [, cells, facts] = row.children;
+  const { kind } = standing(node);
+  set(row, "class", `log-row is-${kind}${node.is_old ? " is-old" : ""}`);
+  const behind = indexes[0] - 1 - node.last_index;
+  const differs = node.differs_at ? `, differs from index ${node.differs_at} on` : "";
+  set(cells, "aria-label", `log of ${node.node}: ends at ${node.last_index}, committed to ${node.commit_index}, term ${node.term}${differs}`);
+  keyed(cells, indexes, (index) => index - indexes[0], () => h("span", {}), (cell, index) => {
+    const term = node.tail.terms[index - node.tail.from];
+    const isCut = index <= node.snapshot_index && index > 0;
+    const isDifferent = node.differs_at && index >= node.differs_at && term !== undefined;
+    set(cell, "class", cellClass(node, index, term, isCut, isDifferent));
+    text(cell, isDifferent && index === node.differs_at ? "≠" : term ?? (isCut ? "·" : ""));
+  });
+  const applied = node.last_applied < node.commit_index ? `, applied ${node.last_applied}` : "";
+  setAll(facts, { text: behind > 0 ? `${behind} behind the first column` : `commit ${node.commit_index} / ${node.last_index}${applied}` });
+}
+
+function cellClass(node, index, term, isCut, isDifferent) {
+  const classes = ["cell"];
+  if (term !== undefined) classes.push(`term-${term % 8}`, index <= node.commit_index ? "is-committed" : "is-open");
+  else if (isCut) classes.push("is-snapshot");
+  if (index === node.commit_index) classes.push("commit-line");
+  if (isDifferent) classes.push("is-different");
+  return classes.join(" ");
+}

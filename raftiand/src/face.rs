@@ -1,0 +1,17 @@
+//! What faces get from the daemon beside `lab.*`: the files of the page, and `view.*`.
+//!
+//! | file    | has                                                                   |
+//! |---------|-----------------------------------------------------------------------|
+//! | `files` | the files of the page                                                 |
+//! | `watch` | the one task that looks at the lab for all who watch it               |
+//! | `api`   | `view.*`, served                                                      |
+//!
+//! Invariant: where nobody watches, nothing is looked at; the more watch, the nodes are not asked more often.
+
+mod api;
+mod files;
+mod watch;
+
+pub(crate) use api::Api;
+pub(crate) use files::file;
+pub(crate) use watch::Watch;
