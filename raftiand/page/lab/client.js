@@ -45,12 +45,12 @@ export class Command {
         return;
       }
       idle.push(lane);
-      this.become("failed", error.note.text);
+      this.become("failed", error.note.text, error.note.hints);
     }
   }
 
-  become(state, text) {
-    Object.assign(this, { state, text });
+  become(state, text, hints = []) {
+    Object.assign(this, { state, text, hints });
     this.changed(this);
   }
 }

@@ -31,7 +31,11 @@ function evenly(number, rx, ry) {
   const angleOf = (step) => (2 * Math.PI * step) / steps - Math.PI / 2;
   const reached = [0];
   for (let step = 1; step <= steps; step++) reached.push(reached[step - 1] + Math.hypot(rx * Math.sin(angleOf(step)), ry * Math.cos(angleOf(step))));
-  return Array.from({ length: number }, (_, place) => angleOf(reached.findIndex((length) => length >= (reached[steps] * place) / number)));
+  return Array.from({ length: number }, (_, place) => {
+    const wanted = (reached[steps] * place) / number;
+    const after = Math.max(1, reached.findIndex((length) => length >= wanted));
+    return angleOf(after - (reached[after] - wanted) / (reached[after] - reached[after - 1]));
+  });
 }
 
 /** A regular polygon around the origin, its first corner at the top. */
