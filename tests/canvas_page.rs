@@ -209,6 +209,56 @@ fn who_may_only_look_has_no_tools_and_who_has_no_address_is_told_why() {
 }
 
 #[test]
+fn a_picture_is_fitted_to_the_board_painted_and_undone() {
+    let Some(browser) = Browser::start(1024, 768) else { return };
+    let (lab, url) = open("");
+    lab.ok("canvas set 7 3 red");
+    lab.ok("canvas screenshot red.png");
+    lab.ok("canvas set 7 3 black");
+    visit(&browser, &url);
+    let file = browser.find("#file");
+    browser.wait(file.send_keys(lab.home().join("red.png").display().to_string()));
+    browser.until("document.querySelector('#picture-about').textContent === '16 × 8 pixels at 0, 0'");
+    browser.run("const width = document.querySelector('#picture-width'); width.value = 8; width.dispatchEvent(new Event('input'));");
+    browser.until("document.querySelector('#picture-about').textContent === '8 × 4 pixels at 4, 2'");
+    browser.run("document.querySelector('#board').focus()");
+    browser.press("\u{e012}");
+    browser.until("document.querySelector('#picture-about').textContent === '8 × 4 pixels at 3, 2'");
+    browser.click("#picture-paint");
+    browser.until("document.querySelector('#picture').hidden");
+    // The red pixel is now one of those in the middle of the picture, mixed with its neighbours.
+    assert_ne!(lab.ok("canvas get 6 3"), "#000000\n");
+    browser.click("#undo");
+    eventually("all of it is undone at once", || lab.ok("canvas get 6 3") == "#000000\n");
+}
+
+#[test]
+fn a_painter_who_must_wait_sees_for_how_long_and_paints_then() {
+    let Some(browser) = Browser::start(1024, 768) else { return };
+    let (lab, url) = open("--cool-down 2s");
+    visit(&browser, &url);
+    paint(&browser, 1, 1);
+    browser.until("/^You can paint again in [12] s/.test(document.querySelector('#cool-down').textContent)");
+    paint(&browser, 2, 1);
+    assert_eq!(colour_at(&browser, 2, 1), PAINTED, "it is pending");
+    eventually("it is painted when its time has come", || lab.run("canvas get 2 1").stdout == format!("{PAINTED}\n"));
+    assert_eq!(browser.run("return document.querySelectorAll('.notice').length"), 0);
+}
+
+#[test]
+fn a_page_that_was_left_open_while_the_canvas_was_closed_and_opened_again_says_that_it_is_not_let_in() {
+    let Some(browser) = Browser::start(1024, 768) else { return };
+    let (lab, url) = open("");
+    visit(&browser, &url);
+    let port = url.split([':', '/']).nth(4).unwrap();
+    lab.ok("canvas serve --stop");
+    browser.until("document.querySelector('#state-text').textContent.startsWith('reconnecting')");
+    lab.ok(&format!("canvas serve --port {port}"));
+    browser.until("document.querySelector('#state-text').textContent === 'not let in'");
+    browser.until("document.querySelector('.notice')?.textContent.includes('its owner gives away')");
+}
+
+#[test]
 fn a_page_of_another_origin_paints_nothing_even_with_the_cookie_of_a_painter() {
     let Some(browser) = Browser::start(1024, 768) else { return };
     let (lab, url) = open("");
