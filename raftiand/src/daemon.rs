@@ -206,7 +206,7 @@ fn listen(lab: &Arc<Lab>, secret: Secret, watch: &Arc<Watch>) -> anyhow::Result<
     let door = Arc::new(Door::new(face::file)?);
     let (lab_of_face, watch) = (Arc::clone(lab), Arc::clone(watch));
     let mut methods = Methods::from(Api { lab: Arc::clone(lab) }.into_rpc());
-    let of_faces = face::Api { lab: lab_of_face, address, door: Arc::clone(&door), watch }.into_rpc();
+    let of_faces = face::Api::new(lab_of_face, address, Arc::clone(&door), watch).into_rpc();
     methods.merge(of_faces).context("the methods of the daemon")?;
     let handle = serve(listener, secret, methods, Some(door), |line| tracing::warn!("{line}"))?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };

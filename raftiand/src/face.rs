@@ -4,12 +4,14 @@
 //! |---------|-----------------------------------------------------------------------|
 //! | `files` | the files of the page                                                 |
 //! | `watch` | the one task that looks at the lab for all who watch it               |
+//! | `play`  | scenarios, played for the page by a process of its own                |
 //! | `api`   | `view.*`, served                                                      |
 //!
 //! Invariant: where nobody watches, nothing is looked at; the more watch, the nodes are not asked more often.
 
 mod api;
 mod files;
+mod play;
 mod watch;
 
 pub(crate) use api::Api;

@@ -7,14 +7,14 @@
 
 import { h, keyed, s, set, setAll, text } from "./dom.js";
 import { box, outline, places } from "./shapes.js";
-import { nodeOf, store } from "./store.js";
+import { store } from "./store.js";
 import { byNumber, effect, standing } from "./words.js";
 
 /** A fault on more links than these is not named on each of them: the list below the ring has it. */
 const FEW = 4;
 
-/** Makes the ring. `update()` draws the store's view; `at(name)` is the place of a node. */
-export function makeRing() {
+/** Makes the ring. `update()` draws the view of its source; `at(name)` is the place of a node. */
+export function makeRing(source = store) {
   const links = s("g", { class: "links" });
   const marks = s("g", { class: "marks" });
   const nodes = s("g", { class: "nodes" });
@@ -32,7 +32,7 @@ export function makeRing() {
   };
 
   function update() {
-    const { view, selected } = store;
+    const { view, selected } = source;
     if (!view) return;
     const { width, height } = ring.box;
     set(svg, "viewBox", `0 0 ${width} ${height}`);
@@ -40,7 +40,7 @@ export function makeRing() {
     keyed(nodes, view.nodes, (node) => node.node, makeNode, (element, node) => updateNode(element, node, ring.layout, selected));
     const focusable = nodes.querySelector("[tabindex='0']");
     if (!focusable && nodes.firstChild) set(nodes.firstChild, "tabindex", 0);
-    updateLinks(links, marks, ring.layout);
+    updateLinks(links, marks, view, ring.layout);
     updateCentre(centre, view, ring.layout.middle);
   }
   return ring;
@@ -75,10 +75,10 @@ function updateNode(element, node, { at, radius }, selected) {
 }
 
 /** A line for every pair of nodes, and a label where something is wrong with it. */
-function updateLinks(links, marks, layout) {
+function updateLinks(links, marks, view, layout) {
   const names = [...layout.at.keys()];
-  const wide = faultsOnMany();
-  const pairs = names.flatMap((a, place) => names.slice(place + 1).map((b) => pairOf(a, b, wide)));
+  const wide = faultsOnMany(view);
+  const pairs = names.flatMap((a, place) => names.slice(place + 1).map((b) => pairOf(view, a, b, wide)));
   keyed(links, pairs, (pair) => pair.key, ({ a, b }) => s("g", { class: "link", "data-from": a, "data-to": b }, s("line", { class: "hit" }), s("line", { class: "wire" })), (element, pair) => {
     const [from, to] = [layout.at.get(pair.a), layout.at.get(pair.b)];
     for (const line of element.children) setAll(line, { x1: from.x, y1: from.y, x2: to.x, y2: to.y });
@@ -97,15 +97,15 @@ function updateLinks(links, marks, layout) {
 }
 
 /** The faults that are on many links. */
-function faultsOnMany() {
+function faultsOnMany(view) {
   const counts = new Map();
-  for (const link of store.view.links) for (const id of link.faults) counts.set(id, (counts.get(id) ?? 0) + 1);
+  for (const link of view.links) for (const id of link.faults) counts.set(id, (counts.get(id) ?? 0) + 1);
   return new Set([...counts].filter(([, count]) => count > FEW).map(([id]) => id));
 }
 
 /** Two nodes, and what is wrong between them. */
-function pairOf(a, b, wide) {
-  const wrong = (from, to) => store.view.links.find((link) => link.from === from && link.to === to);
+function pairOf(view, a, b, wide) {
+  const wrong = (from, to) => view.links.find((link) => link.from === from && link.to === to);
   const [there, back] = [wrong(a, b), wrong(b, a)];
   const key = `${a} ${b}`;
   if (!there && !back) return { key, a, b, kind: "is-fine", label: "" };
@@ -120,7 +120,7 @@ function pairOf(a, b, wide) {
 }
 
 function updateCentre(centre, view, { x, y }) {
-  const leader = view.leader && nodeOf(view.leader);
+  const leader = view.nodes.find((node) => node.node === view.leader);
   set(centre, "transform", `translate(${x} ${y})`);
   set(centre, "class", `centre${leader ? "" : " is-leaderless"}`);
   text(centre.children[1], view.term);

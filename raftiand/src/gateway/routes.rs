@@ -13,7 +13,7 @@
 //! What fails says why: `{"detail":"…"}` with 422 for what is no pixel of this canvas (it does not reach the log), 403 for a
 //! capability that is for looking only, 413 for more than a request may hold, 429 for a painter who must wait, 500 for what
 //! the cluster did not do, 503 where no node is healthy. Boards and what was painted name their entry in the header
-//! `x-canvas-index`. `?node=n2` asks for the board of one node.
+//! `x-canvas-index`; `GET /client/board` also says what the caller may do. `?node=n2` asks for the board of one node.
 //!
 //! Invariant: nothing is answered before the guard has let the caller in.
 
@@ -54,6 +54,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The entry that a board ends with, or that painted.
 const INDEX: &str = "x-canvas-index";
+
+/// What the caller may do: `look` or `paint`; and how long a painter waits between two commands, in milliseconds.
+const GRANT: &str = "x-canvas-grant";
+const COOL_DOWN: &str = "x-canvas-cool-down-ms";
 
 /// All paths behind the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -160,7 +164,12 @@ async fn pixels(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>) -
     }
 }
 
-async fn board(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>, headers: HeaderMap) -> Response {
+async fn board(
+    State(shared): State<Arc<Shared>>,
+    grant: axum::Extension<Grant>,
+    Query(whose): Query<Whose>,
+    headers: HeaderMap,
+) -> Response {
     let made = hub(&shared, &whose).and_then(|hub| hub.with_board(|board| (board.packed(), board.index())));
     let Some((Packed { plain, gzip }, index)) = made else {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "no node has told its board yet");
@@ -174,6 +183,9 @@ async fn board(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>, he
         *response.body_mut() = Body::from(plain);
     }
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let may = if *grant < Grant::Paint { "look" } else { "paint" };
+    response.headers_mut().insert(GRANT, HeaderValue::from_static(may));
+    response.headers_mut().insert(COOL_DOWN, shared.request.cool_down_ms.into());
     response.headers_mut().insert(INDEX, index.into());
     response
 }
