@@ -53,13 +53,14 @@ export function makeFlight(ring, onShare) {
     shares.count(messages, of, now);
     const slow = store.view?.timing.heartbeat_ms >= 250;
     for (const message of messages) {
-      const start = clock.when(message.sent_ns, now);
-      const isUsual = message.what === "heartbeat" && (message.end === "answered" || message.end === "silent");
-      const room = isUsual ? HEARTBEATS : MOST_DOTS;
-      if (start < now - 500 || flights.length >= room || (message.what === "heartbeat" && !shares.pick(message))) continue;
-      const trip = (message.ended_ns - message.sent_ns) / 2e6;
+      const isUsual = message.what === "heartbeat" && message.end === "answered";
+      const sent = clock.when(message.sent_ns, now);
+      if (flights.length >= (isUsual ? HEARTBEATS : MOST_DOTS) || (message.what === "heartbeat" && !shares.pick(message))) continue;
+      if (isUsual && sent < now - 500) continue;
+      // A call that is not answered is known late: at its time-out. It is shown all the same, from now on.
+      const trip = message.end === "answered" ? (message.ended_ns - message.sent_ns) / 2e6 : 0;
       const go = Math.min(Math.max(trip, slow ? 520 : 300), 2_500);
-      flights.push({ ...message, start, go, why: why(message) });
+      flights.push({ ...message, start: Math.max(sent, now), go, why: why(message) });
     }
     wake();
   }
