@@ -42,6 +42,7 @@ fn partition(folder: &Path) -> bool {
     }
     browser.resize(1920, 1080);
     browser.prefer_dark(true);
+    browser.until("document.getAnimations().length === 0");
     browser.screenshot(&folder.join("partition-dark.png"));
     browser.prefer_dark(false);
     lab.ok("heal");
