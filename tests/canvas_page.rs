@@ -50,7 +50,7 @@ fn colour_at(browser: &Browser, x: i64, y: i64) -> String {
     let script = format!(
         "const board = document.querySelector('#board');
          board.dispatchEvent(new PointerEvent('pointermove', {{ clientX: {px}, clientY: {py}, pointerId: 9 }}));
-         return document.querySelector('#where').textContent.trim().split(/\\s+/).at(-1);"
+         return document.querySelector('#where').textContent.match(/#[0-9a-f]{{6}}/)[0];"
     );
     browser.run(&script).as_str().unwrap().to_owned()
 }
@@ -146,8 +146,10 @@ fn keys_do_what_a_mouse_does_and_a_screen_reader_hears_it() {
     browser.press("\u{e014}\u{e015}\u{e007}");
     said("Painted blue #3690ea at column 9, row 5");
     eventually("it is committed", || lab.run("canvas get 9 5").stdout == format!("{PAINTED}\n"));
+    browser.press("w");
+    said("Column 9, row 5: painted by guest-");
     browser.press("u");
-    said("Undone: 1 pixels");
+    said("Undone: 1 pixel");
     eventually("it is undone", || lab.ok("canvas get 9 5") == "#000000\n");
     let nameless = browser.run(
         "return [...document.querySelectorAll('button, input, canvas, dialog, progress')].filter((element) => !(
@@ -201,6 +203,7 @@ fn who_may_only_look_has_no_tools_and_who_has_no_address_is_told_why() {
     let (x, y) = place(&browser, 1, 1);
     browser.click_at(x, y);
     assert_eq!(colour_at(&browser, 1, 1), "#000000");
+    browser.until("document.querySelector('#where').textContent.endsWith('never painted')");
 
     let Some(stranger) = Browser::start(1024, 768) else { return };
     let (address, _) = url.split_once("/?key=").unwrap();

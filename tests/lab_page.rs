@@ -205,3 +205,29 @@ fn every_control_has_a_name_and_every_text_can_be_read() {
         }
     }
 }
+
+#[test]
+fn figure_8_is_stepped_to_its_end_and_back() {
+    let lab = Lab::started(3);
+    let Some(browser) = page_of(&lab, 1280, 900) else { return };
+    show(&browser, "scenarios");
+    browser.click(".scenario-list a[data-name=fig8_d]");
+    says(&browser, ".now .step", "before the first of");
+    let on = "[aria-label='One line on']";
+    browser.until(&format!("document.querySelector(\"{on}\")"));
+    let last = browser.run("return document.querySelectorAll('.lines li').length").as_u64().unwrap();
+    let seen = |at: u64| {
+        browser.until(&format!("document.querySelector('.now .step').textContent.startsWith('line {at} of {last}')"));
+        browser.run("return document.querySelector('.scenario .log-rows').textContent + document.querySelector('.now').textContent")
+    };
+    (0..last).for_each(|_| browser.click(on));
+    let end = seen(last);
+    says(&browser, ".scenario .ring .says", "n5 leads");
+    browser.click("[aria-label='One line back']");
+    assert_ne!(seen(last - 1), end);
+    browser.click(on);
+    assert_eq!(seen(last), end, "every way to a line shows the same");
+    browser.click("[aria-label='To the beginning']");
+    says(&browser, ".now .step", "before the first of");
+    assert_eq!(lab.json("status")["nodes"].as_array().unwrap().len(), 3, "the lab is as it was");
+}

@@ -45,10 +45,10 @@ const canvas = find("board");
 const wire = new Wire();
 const painting = new Painting(wire, () => name.value);
 const view = new View(canvas, painting);
-const tool = choice(find("tools"), "tool", [["paint", "Paint"], ["pick", "Pick"], ["move", "Move"]], showTool);
+const tool = choice(find("tools"), "tool", [["paint", "Paint"], ["pick", "Pick"], ["look", "Look"]], showTool);
 const brush = choice(find("brushes"), "brush", [["1", "1"], ["2", "2"], ["3", "3"], ["5", "5"]], () => showCursor());
-const state = { colour: 0x3690ea, readOnly: false, refused: false, node: null, cursor: null, pointing: false };
-const usedTool = () => (canPaint() || tool.value === "pick" ? tool.value : "move");
+const state = { colour: 0x3690ea, readOnly: false, refused: false, node: null, cursor: null, blame: null };
+const usedTool = () => (tool.value === "paint" && !canPaint() ? "look" : tool.value);
 const canPaint = () => !state.readOnly && !state.refused && painting.width > 0;
 
 // What is said.
@@ -103,7 +103,9 @@ function showCursor() {
   const size = isBrush ? Number(brush.value) : 1;
   view.cursor = cursor && { ...cursor, size, colour: isBrush ? hex(state.colour) : null };
   const shown = cursor && painting.has(cursor.x, cursor.y) ? painting.colour(painting.place(cursor.x, cursor.y)) : null;
-  find("where").textContent = shown === null ? "" : `${cursor.x}, ${cursor.y}   ${hex(shown)}`;
+  const { blame } = state;
+  const told = cursor && blame && blame.x === cursor.x && blame.y === cursor.y ? `   ${blame.text}` : "";
+  find("where").textContent = shown === null ? "" : `${cursor.x}, ${cursor.y}   ${hex(shown)}${told}`;
   view.draw();
 }
 
@@ -137,9 +139,25 @@ function pick(x, y) {
   say(`Picked ${find("chosen").textContent}`);
 }
 
+/** Says who painted a pixel, and at which entry. */
+async function who(x, y) {
+  if (!painting.has(x, y)) return;
+  let text;
+  try {
+    const { index, painter } = await wire.painter(x, y);
+    if (index === null) text = "never painted";
+    else text = painter === null ? `painted by entry ${index}, which no log holds any more` : `painted by ${painter} (index ${index})`;
+  } catch (error) {
+    text = error.message;
+  }
+  state.blame = { x, y, text };
+  showCursor();
+  say(`Column ${x}, row ${y}: ${text}`);
+}
+
 function undo() {
   const count = painting.undo();
-  say(count > 0 ? `Undone: ${count} pixels` : "Nothing to undo that is still to be seen");
+  say(count > 0 ? `Undone: ${count === 1 ? "1 pixel" : `${count} pixels`}` : "Nothing to undo that is still to be seen");
 }
 
 function moveCursor(dx, dy) {
@@ -173,7 +191,11 @@ painting.addEventListener("reverted", ({ detail }) => {
   notice(what, `${reason}.`);
   showCoolDown();
 });
-painting.addEventListener("changed", () => { if (state.cursor) showCursor(); });
+painting.addEventListener("changed", ({ detail }) => {
+  const { blame } = state;
+  if (blame && (!detail.places || detail.places.includes(painting.place(blame.x, blame.y)))) state.blame = null;
+  if (state.cursor) showCursor();
+});
 
 let cooling = 0;
 function showCoolDown() {
@@ -225,6 +247,7 @@ new Hands(canvas, view, {
   end: () => painting.end(),
   cancel: () => painting.cancel(),
   pick,
+  who,
   move: (dx, dy) => tray.move(dx, dy),
   hover: setCursor,
 });
@@ -252,6 +275,7 @@ listenToKeys(canvas, find("keys"), find("help"), {
     if (canPaint()) say(`Painted ${find("chosen").textContent} at column ${x}, row ${y}`);
   },
   pick: () => state.cursor && pick(state.cursor.x, state.cursor.y),
+  who: () => state.cursor && who(state.cursor.x, state.cursor.y),
   undo,
   zoomIn: () => zoom(1.5),
   zoomOut: () => zoom(1 / 1.5),

@@ -1,13 +1,16 @@
-// What a pointer and a key mean on the board: painting, picking, moving, zooming.
+// What a pointer means on the board: painting, picking, looking, moving, zooming.
 //
 // One finger, pen or left button does what the tool says; two fingers move and zoom, and take back the stroke that the first one began.
-// The wheel zooms; the middle button and Shift move.
+// To look is to move the board by a drag, and to ask by a click who painted a pixel. The wheel zooms; the middle button and Shift move.
 //
 // Invariant: all that a pointer can do on the board, keys can do.
 
 const WHEEL_ZOOM = 1.0016;
 
-/** `does` has `paint(x, y, x2, y2)`, `end()`, `cancel()`, `pick(x, y)`, `hover(x, y)`, `move(dx, dy)` for a picture; `tool()` and `isMovingPicture()`. */
+/** A pointer that moves no further than this has not moved. */
+const CLICK_PX = 4;
+
+/** `does` has `paint(x, y, x2, y2)`, `end()`, `cancel()`, `pick(x, y)`, `who(x, y)`, `hover(x, y)`, `move(dx, dy)` for a picture; `tool()` and `isMovingPicture()`. */
 export class Hands {
   #canvas;
   #view;
@@ -15,6 +18,7 @@ export class Hands {
   #pointers = new Map();
   #last = null;
   #doing = null;
+  #began = null;
 
   constructor(canvas, view, does) {
     [this.#canvas, this.#view, this.#does] = [canvas, view, does];
@@ -43,7 +47,8 @@ export class Hands {
       this.#doing = "pinch";
       return;
     }
-    const isMove = event.button === 1 || event.shiftKey || this.#does.tool() === "move";
+    const isMove = event.button === 1 || event.shiftKey;
+    this.#began = event;
     this.#doing = this.#does.isMovingPicture() && event.button === 0 && !event.shiftKey ? "picture" : isMove ? "move" : this.#does.tool();
     const [x, y] = (this.#last = this.#view.at(event.clientX, event.clientY));
     if (this.#doing === "paint") this.#does.paint(x, y, x, y);
@@ -57,7 +62,7 @@ export class Hands {
     this.#pointers.set(event.pointerId, event);
     const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
     if (this.#doing === "pinch") return this.#pinch(event, before);
-    if (this.#doing === "move") return this.#view.pan(dx, dy);
+    if (this.#doing === "move" || (this.#doing === "look" && !this.#isClick(event))) return this.#view.pan(dx, dy);
     this.#does.hover(x, y);
     const [lastX, lastY] = this.#last;
     if (x === lastX && y === lastY) return;
@@ -79,8 +84,19 @@ export class Hands {
   #up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
     if (this.#doing === "paint") this.#does.end();
+    if (this.#doing === "look" && this.#isClick(event)) {
+      const [x, y] = this.#view.at(event.clientX, event.clientY);
+      this.#does.hover(x, y);
+      this.#does.who(x, y);
+    } else if (event.pointerType !== "mouse") {
+      this.#does.hover(null);
+    }
     if (this.#pointers.size === 0) this.#doing = null;
-    if (event.pointerType !== "mouse") this.#does.hover(null);
+  }
+
+  /** Whether a pointer has stayed where it came down. */
+  #isClick(event) {
+    return Math.hypot(event.clientX - this.#began.clientX, event.clientY - this.#began.clientY) <= CLICK_PX;
   }
 
   #lose(event) {

@@ -4,6 +4,7 @@ const LIST = [
   ["Arrows", "move the cursor; with Shift by ten"],
   ["Enter, Space", "paint at the cursor"],
   ["P", "pick the colour at the cursor"],
+  ["W", "say who painted the pixel at the cursor"],
   ["U, Ctrl+Z", "undo the last stroke"],
   ["[ ]", "a smaller or a larger brush"],
   ["+ − 0", "zoom in, zoom out, show the whole board"],
@@ -24,7 +25,7 @@ export function listenToKeys(canvas, dialog, opener, does) {
   const step = (dx, dy) => (event) => does.move(dx * (event.shiftKey ? 10 : 1), dy * (event.shiftKey ? 10 : 1));
   const keys = {
     ArrowLeft: step(-1, 0), ArrowRight: step(1, 0), ArrowUp: step(0, -1), ArrowDown: step(0, 1),
-    Enter: does.paint, " ": does.paint, p: does.pick, u: does.undo,
+    Enter: does.paint, " ": does.paint, p: does.pick, w: does.who, u: does.undo,
     "+": does.zoomIn, "=": does.zoomIn, "-": does.zoomOut, 0: does.fit,
     "[": () => does.brush(-1), "]": () => does.brush(1), "?": () => dialog.showModal(),
   };

@@ -59,6 +59,18 @@ export class Wire extends EventTarget {
     return Number(answer.headers.get("x-canvas-index") ?? 0);
   }
 
+  /** Who painted a pixel: `{ color, index, painter }`, each `null` where it is not known. */
+  async painter(x, y) {
+    let answer;
+    try {
+      answer = await fetch(`/client/painter?x=${x}&y=${y}`);
+    } catch {
+      throw new NotPainted("the canvas cannot be reached");
+    }
+    if (!answer.ok) throw await refusal(answer);
+    return answer.json();
+  }
+
   async #load() {
     this.#waiting ??= [];
     let answer;

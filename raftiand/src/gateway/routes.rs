@@ -1,4 +1,4 @@
-//! The paths of an open canvas: those of Distri-place to the letter, and three of our own.
+//! The paths of an open canvas: those of Distri-place to the letter, and four of our own.
 //!
 //! | path | answer |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | WebSocket `/ws/` and `/ws` | see `socket.rs` |
 //! | ours: `POST /client/pixels` with `{"user_id":"…","pixels":[[1,2,255],…]}` | 200 `{"success":true}`; up to 4096 pixels, all or none |
 //! | ours: `GET /client/board` | the whole board in few bytes, see `board.rs` |
+//! | ours: `GET /client/painter?x=1&y=2` | who painted a pixel, see `blame.rs` |
 //! | ours: `/`, and the files of our own page | see `page.rs` |
 //!
 //! What fails says why: `{"detail":"…"}` with 422 for what is no pixel of this canvas (it does not reach the log), 403 for a
@@ -44,7 +45,7 @@ use tokio::time::timeout;
 use super::board::{Packed, Pixel};
 use super::guard::{Admitted, Grant, Refusal};
 use super::painters::NotPainted;
-use super::{Shared, page, socket};
+use super::{Shared, blame, page, socket};
 
 /// The largest body of a request, in bytes: four times a batch of the most pixels.
 const MAX_REQUEST_BYTES: usize = 320 * 1024;
@@ -65,6 +66,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/client/pixels", get(pixels).post(paint_batch))
         .route("/client/pixel", axum::routing::post(paint_one))
         .route("/client/board", get(board))
+        .route("/client/painter", get(blame::painter))
         .route("/client/status", get(status))
         .route("/client/health", get(status))
         .route("/ws", get(socket::upgrade))
@@ -257,7 +259,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("malformed: {error}"))
 }
 
-fn json_of(body: Bytes, index: Option<Index>) -> Response {
+/// JSON, and the entry that it is about.
+pub(super) fn json_of(body: Bytes, index: Option<Index>) -> Response {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(index) = index {
@@ -272,7 +275,8 @@ pub(super) fn refuse(shared: &Shared, status: StatusCode, detail: &str) -> Respo
     failed(status, detail)
 }
 
-fn failed(status: StatusCode, detail: &str) -> Response {
+/// An answer that says what went wrong.
+pub(super) fn failed(status: StatusCode, detail: &str) -> Response {
     let mut response = json_of(json!({ "detail": detail }).to_string().into(), None);
     *response.status_mut() = status;
     response
