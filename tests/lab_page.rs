@@ -10,6 +10,16 @@ const FAINT: &str = include_str!("lab_page/faint.js");
 /// The controls and pictures that have no name.
 const NAMELESS: &str = include_str!("lab_page/nameless.js");
 
+/// The views, in the order in which they are looked at.
+const VIEWS: [&str; 5] = ["app", "charts", "scenarios", "events", "cluster"];
+
+/// A lab whose leader stays, however busy the machine is: what comes of a click must not depend on that.
+fn classroom(flags: &str) -> Lab {
+    let lab = Lab::new();
+    lab.ok(&format!("start --pace classroom {flags}"));
+    lab
+}
+
 /// A browser that shows the page of a lab, with all its nodes.
 fn page_of(lab: &Lab, width: u32, height: u32) -> Option<Browser> {
     let browser = Browser::start(width, height)?;
@@ -47,7 +57,7 @@ fn between(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
 
 #[test]
 fn the_leader_is_killed_by_a_click_and_the_page_shows_the_next() {
-    let lab = Lab::started(5);
+    let lab = classroom("-n 5");
     let Some(browser) = page_of(&lab, 1280, 900) else { return };
     let leader = lab.leader();
     let (x, y) = place_of(&browser, &leader);
@@ -70,7 +80,7 @@ fn the_leader_is_killed_by_a_click_and_the_page_shows_the_next() {
 
 #[test]
 fn a_line_across_the_ring_parts_the_cluster_and_the_reason_line_heals_it() {
-    let lab = Lab::started(5);
+    let lab = classroom("-n 5");
     let Some(browser) = page_of(&lab, 1280, 900) else { return };
     let [n1, n2, n3, n5] = ["n1", "n2", "n3", "n5"].map(|node| place_of(&browser, node));
     browser.drag(between(n2, n3), between(n5, n1));
@@ -88,7 +98,7 @@ fn a_line_across_the_ring_parts_the_cluster_and_the_reason_line_heals_it() {
 
 #[test]
 fn what_a_mouse_does_on_the_ring_keys_do_too() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(browser) = page_of(&lab, 1024, 768) else { return };
     browser.run("document.querySelector('[data-node=n1]').focus()");
     browser.press("\u{e014}"); // to the right
@@ -112,7 +122,7 @@ fn what_a_mouse_does_on_the_ring_keys_do_too() {
 
 #[test]
 fn a_page_without_a_ticket_of_its_own_is_shown_nothing() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(guest) = page_of(&lab, 1024, 768) else { return };
     let address = guest.run("return location.origin");
     let address = address.as_str().unwrap();
@@ -136,7 +146,7 @@ fn a_page_without_a_ticket_of_its_own_is_shown_nothing() {
 
 #[test]
 fn a_page_that_is_left_open_over_stop_keeps_its_last_picture_and_says_what_to_type() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(browser) = page_of(&lab, 1024, 768) else { return };
     lab.ok("stop");
     browser.until("document.body.classList.contains('is-old')");
@@ -146,8 +156,7 @@ fn a_page_that_is_left_open_over_stop_keeps_its_last_picture_and_says_what_to_ty
 
 #[test]
 fn what_a_stranger_writes_is_shown_as_text() {
-    let lab = Lab::new();
-    lab.ok("start -n 3 --app kv");
+    let lab = classroom("-n 3 --app kv");
     let key = "<img/src=x/onerror=document.title='run'>";
     lab.ok(&format!("kv set {key} <script>document.title='run'</script>"));
     let Some(browser) = page_of(&lab, 1024, 768) else { return };
@@ -163,7 +172,7 @@ fn what_a_stranger_writes_is_shown_as_text() {
 
 #[test]
 fn an_attack_is_proposed_on_one_board_and_committed_on_all() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(browser) = page_of(&lab, 1024, 768) else { return };
     show(&browser, "app");
     browser.click(".board:nth-child(2) .player:nth-child(3)");
@@ -174,14 +183,14 @@ fn an_attack_is_proposed_on_one_board_and_committed_on_all() {
 
 #[test]
 fn every_control_has_a_name_and_every_text_can_be_read() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(browser) = page_of(&lab, 1024, 768) else { return };
     lab.ok("kill n1");
     lab.ok("partition n2 n3");
     browser.until("document.querySelector('.reason.is-bad')");
     for is_dark in [false, true] {
         browser.prefer_dark(is_dark);
-        for view in ["app", "charts", "events", "cluster"] {
+        for view in VIEWS {
             show(&browser, view);
             assert_eq!(browser.run(NAMELESS), json!([]), "{view}");
             assert_eq!(browser.run(FAINT), json!([]), "{view}, dark: {is_dark}");
@@ -189,10 +198,36 @@ fn every_control_has_a_name_and_every_text_can_be_read() {
     }
     for (width, height) in [(390, 844), (1920, 1080)] {
         browser.resize(width, height);
-        for view in ["app", "charts", "events", "cluster"] {
+        for view in VIEWS {
             show(&browser, view);
             let overflow = browser.run("return document.documentElement.scrollWidth - innerWidth");
             assert!(overflow.as_i64().unwrap() <= 0, "{view} is wider than {width}: {overflow}");
         }
     }
+}
+
+#[test]
+fn figure_8_is_stepped_to_its_end_and_back() {
+    let lab = Lab::started(3);
+    let Some(browser) = page_of(&lab, 1280, 900) else { return };
+    show(&browser, "scenarios");
+    browser.click(".scenario-list a[data-name=fig8_d]");
+    says(&browser, ".now .step", "before the first of");
+    let on = "[aria-label='One line on']";
+    browser.until(&format!("document.querySelector(\"{on}\")"));
+    let last = browser.run("return document.querySelectorAll('.lines li').length").as_u64().unwrap();
+    let seen = |at: u64| {
+        browser.until(&format!("document.querySelector('.now .step').textContent.startsWith('line {at} of {last}')"));
+        browser.run("return document.querySelector('.scenario .log-rows').textContent + document.querySelector('.now').textContent")
+    };
+    (0..last).for_each(|_| browser.click(on));
+    let end = seen(last);
+    says(&browser, ".scenario .ring .says", "n5 leads");
+    browser.click("[aria-label='One line back']");
+    assert_ne!(seen(last - 1), end);
+    browser.click(on);
+    assert_eq!(seen(last), end, "every way to a line shows the same");
+    browser.click("[aria-label='To the beginning']");
+    says(&browser, ".now .step", "before the first of");
+    assert_eq!(lab.json("status")["nodes"].as_array().unwrap().len(), 3, "the lab is as it was");
 }

@@ -42,6 +42,7 @@ fn partition(folder: &Path) -> bool {
     }
     browser.resize(1920, 1080);
     browser.prefer_dark(true);
+    browser.until("document.getAnimations().length === 0");
     browser.screenshot(&folder.join("partition-dark.png"));
     browser.prefer_dark(false);
     lab.ok("heal");
@@ -51,6 +52,13 @@ fn partition(folder: &Path) -> bool {
         browser.until("document.querySelector('.chart path, .event')");
         browser.screenshot(&folder.join(format!("{view}.png")));
     }
+    browser.click("#tabs a[href='#scenarios']");
+    browser.until("document.querySelector('[data-name=fig8_d]')");
+    browser.click("[data-name=fig8_d]");
+    browser.until("document.querySelectorAll('.lines li').length > 1");
+    browser.click(".lines li:nth-last-child(3) button");
+    browser.until("document.querySelector('.lines [aria-current]')");
+    browser.screenshot(&folder.join("scenario.png"));
     true
 }
 
