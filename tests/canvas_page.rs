@@ -123,9 +123,9 @@ fn what_is_not_committed_is_taken_back_with_the_reason() {
     lab.ok("partition n1 n2 n3");
     paint(&browser, 2, 2);
     eventually("it is shown at once", || colour_at(&browser, 2, 2) == PAINTED);
-    browser.until("document.querySelector('.notice')?.textContent.includes('The pixel at 2, 2 was not painted:')");
+    browser.until("document.querySelector('.notice')?.textContent.includes('The pixel at 2, 2 was not committed:')");
     let notice = browser.run("return document.querySelector('.notice p').textContent");
-    assert!(notice.as_str().unwrap().len() > "The pixel at 2, 2 was not painted: .".len(), "no reason: {notice}");
+    assert!(notice.as_str().unwrap().len() > "The pixel at 2, 2 was not committed: .".len(), "no reason: {notice}");
     assert_eq!(colour_at(&browser, 2, 2), "#00ff00", "it shows what was there, and not black");
     lab.ok("heal");
     lab.ok("wait leader");

@@ -74,7 +74,7 @@ Examples:
 
 All pixels are of one moment, and what was never painted is black. A file of that name is overwritten.";
 
-/// Paint on the replicated canvas, look at it, and open it to others
+/// Paint on the replicated canvas, and open it to others
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {

@@ -45,7 +45,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The size of a picture that is printed.
 const PRINTED: (u16, u16) = (100, 40);
 
-/// Watch the lab in the terminal, and break it with keys and mouse
+/// Watch the lab in the terminal, and break it by key and mouse
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {}

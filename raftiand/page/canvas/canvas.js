@@ -187,7 +187,7 @@ painting.addEventListener("reverted", ({ detail }) => {
   const { places, reason, status } = detail;
   if (status === 403 || status === 401) setReadOnly(status === 403);
   const at = `${places[0] % painting.width}, ${Math.floor(places[0] / painting.width)}`;
-  const what = places.length === 1 ? `The pixel at ${at} was not painted:` : `${places.length} pixels from ${at} on were not painted:`;
+  const what = places.length === 1 ? `The pixel at ${at} was not committed:` : `${places.length} pixels from ${at} on were not committed:`;
   notice(what, `${reason}.`);
   showCoolDown();
 });

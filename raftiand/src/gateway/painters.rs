@@ -204,8 +204,12 @@ impl Painters {
     async fn submit(&self, command: &RawValue, deadline: Instant) -> Result<Submitted, String> {
         let _permit = self.outstanding.acquire().await.map_err(|_| "the canvas was closed")?;
         let mut reason = "no node is healthy".to_owned();
+        // Whether a node may have it in its log.
+        let mut is_open = false;
+        let said =
+            |reason: String, is_open| if is_open { format!("{reason}; it may still be painted") } else { reason };
         loop {
-            let Some(hub) = self.nodes.place(0, deadline).await else { return Err(reason) };
+            let Some(hub) = self.nodes.place(0, deadline).await else { return Err(said(reason, is_open)) };
             let left = deadline.saturating_duration_since(Instant::now());
             let patience = left.min(ATTEMPT);
             if let Some(client) = hub.client() {
@@ -214,16 +218,19 @@ impl Painters {
                     Ok(Ok(submitted)) => return Ok(submitted),
                     Ok(Err(error)) => {
                         reason = format!("{}: {}", hub.node, why(&error));
-                        let said = NodeError::from_client(&error);
-                        if matches!(said, Some(NodeError::UnknownCommand { .. } | NodeError::BadRequest { .. })) {
-                            return Err(reason);
+                        match NodeError::from_client(&error) {
+                            Some(NodeError::UnknownCommand { .. } | NodeError::BadRequest { .. }) => {
+                                return Err(reason);
+                            }
+                            None | Some(NodeError::TimedOut { .. }) => is_open = true,
+                            Some(_) => {}
                         }
                     }
-                    Err(_) => reason = format!("{}: no outcome in time; it may still be painted", hub.node),
+                    Err(_) => (reason, is_open) = (format!("{}: no outcome in time", hub.node), true),
                 }
             }
             if Instant::now() + PAUSE >= deadline {
-                return Err(reason);
+                return Err(said(reason, is_open));
             }
             sleep(PAUSE).await;
         }
