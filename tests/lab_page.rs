@@ -208,9 +208,10 @@ fn every_control_has_a_name_and_every_text_can_be_read() {
 
 #[test]
 fn figure_8_is_stepped_to_its_end_and_back() {
-    let lab = Lab::started(3);
+    let lab = classroom("-n 3");
     let Some(browser) = page_of(&lab, 1280, 900) else { return };
     show(&browser, "scenarios");
+    browser.until("document.querySelector('.scenario-list a[data-name=fig8_d]')");
     browser.click(".scenario-list a[data-name=fig8_d]");
     says(&browser, ".now .step", "before the first of");
     let on = "[aria-label='One line on']";

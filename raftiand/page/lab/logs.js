@@ -7,8 +7,11 @@ import { h, keyed, set, setAll, text } from "./dom.js";
 import { store } from "./store.js";
 import { byNumber, standing } from "./words.js";
 
-const WIDE = 24;
-const NARROW = 12;
+const MOST = 24;
+const LEAST = 8;
+/** What a cell needs for a term of two digits, and what stands beside the cells. */
+const CELL_PX = 26;
+const BESIDE_PX = { narrow: 80, wide: 250 };
 
 /** Makes the panel of the view of a source. */
 export function makeLogs(source = store) {
@@ -19,7 +22,7 @@ export function makeLogs(source = store) {
   const element = h("section", { class: "panel logs" }, h("h2", {}, "Logs"), h("div", { class: "log-grid" }, scale, rows), legend);
   const update = () => {
     const nodes = [...source.view.nodes].sort((a, b) => byNumber(a.node, b.node));
-    const columns = element.clientWidth && element.clientWidth < 560 ? NARROW : WIDE;
+    const columns = columnsOf(element.clientWidth);
     const last = Math.max(columns, ...nodes.map((node) => node.last_index));
     const indexes = Array.from({ length: columns }, (_, place) => last - columns + 1 + place);
     element.style.setProperty("--columns", columns);
@@ -27,6 +30,13 @@ export function makeLogs(source = store) {
     keyed(rows, nodes, (node) => node.node, makeRow, (row, node) => updateRow(row, node, indexes));
   };
   return { element, update };
+}
+
+/** How many entries find room. */
+function columnsOf(width) {
+  if (!width) return MOST;
+  const beside = innerWidth <= 620 ? BESIDE_PX.narrow : BESIDE_PX.wide;
+  return Math.max(LEAST, Math.min(MOST, Math.floor((width - beside) / CELL_PX)));
 }
 
 function makeRow({ node }) {
