@@ -64,7 +64,7 @@ fn no_daemon_and_no_node_names_a_command_of_the_shell() {
     };
     check(".rs", |path, text| {
         let mut code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let shell = code.find(|line| speaks(path) && line.contains("raftianctl"))?;
+        let shell = code.find(|line| speaks(path) && line.contains("raftianctl "))?;
         Some(format!("says what to type: {}", shell.trim()))
     });
 }
