@@ -15,6 +15,7 @@ pub mod compare;
 pub mod demo;
 pub mod experiments;
 pub mod figures;
+pub mod gateway;
 pub mod journal;
 pub mod lab;
 pub mod lab_engine;

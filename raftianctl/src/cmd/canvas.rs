@@ -4,6 +4,7 @@ mod animation;
 mod at;
 mod blame;
 mod history;
+mod measure;
 mod pages;
 mod picture;
 mod rollback;
@@ -135,6 +136,8 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Print an address by which painters come in
     Share(serve::ShareArgs),
+    /// Put a load on an open canvas, as browsers do, and measure how soon they see it
+    Measure(measure::Args),
 }
 
 /// How the canvas is looked at.
@@ -200,6 +203,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<u8, Failure> {
         Verb::Timelapse(args) => timelapse::run(context, args).await.map(|()| 0),
         Verb::Serve(args) => serve::serve(context, args).await.map(|()| 0),
         Verb::Share(args) => serve::share(context, args).await.map(|()| 0),
+        Verb::Measure(args) => measure::measure(context, args).await.map(|()| 0),
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Frames {
     pixels: usize,
     /// All that was painted after this entry is kept.
     forgotten: Index,
+    /// What goes into the next frame.
+    gathered: Vec<Painted>,
 }
 
 /// A client has missed frames that are not kept any more.
@@ -133,9 +135,27 @@ impl Frames {
         Frames { forgotten, ..Frames::default() }
     }
 
-    /// Takes in what entries painted that follow all others.
-    pub(super) fn push(&mut self, painted: Vec<Painted>) {
-        let frame = Frame::of(painted);
+    /// Takes in what an entry painted that follows all others.
+    pub(super) fn gather(&mut self, painted: Painted) {
+        self.gathered.push(painted);
+    }
+
+    /// Whether something waits for the next frame.
+    pub(super) fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
+    /// Makes a frame of what was gathered, if anything was.
+    pub(super) fn close(&mut self) -> bool {
+        let has_gathered = self.has_gathered();
+        if has_gathered {
+            let frame = Frame::of(std::mem::take(&mut self.gathered));
+            self.push(frame);
+        }
+        has_gathered
+    }
+
+    fn push(&mut self, frame: Frame) {
         self.pixels += frame.pixels();
         self.kept.push_back(Arc::new(frame));
         while self.kept.len() > MAX_FRAMES || (self.pixels > MAX_KEPT_PX && self.kept.len() > 1) {
@@ -168,6 +188,11 @@ mod tests {
         Painted { index, pixels: vec![(x, 258, Colour::from_rgb([1, 2, 3]))] }
     }
 
+    fn push(frames: &mut Frames, painted: Vec<Painted>) {
+        painted.into_iter().for_each(|painted| frames.gather(painted));
+        assert!(frames.close() && !frames.close());
+    }
+
     fn indices(frames: &[Arc<Frame>]) -> Vec<Index> {
         frames.iter().map(|frame| frame.index()).collect()
     }
@@ -186,8 +211,8 @@ mod tests {
     #[test]
     fn a_client_gets_what_it_has_not_seen_and_no_entry_twice() {
         let mut frames = Frames::from(2);
-        frames.push(vec![painted(3, 1), painted(5, 2)]);
-        frames.push(vec![painted(6, 3)]);
+        push(&mut frames, vec![painted(3, 1), painted(5, 2)]);
+        push(&mut frames, vec![painted(6, 3)]);
         assert_eq!(frames.after(1).unwrap_err(), Missed);
         assert_eq!(indices(&frames.after(2).unwrap()), [5, 6]);
         let rest = frames.after(3).unwrap();
@@ -199,12 +224,12 @@ mod tests {
     #[test]
     fn what_is_kept_has_a_bound_and_who_falls_behind_it_has_missed_something() {
         let mut frames = Frames::from(0);
-        (1..=MAX_FRAMES as Index + 10).for_each(|index| frames.push(vec![painted(index, 0)]));
+        (1..=MAX_FRAMES as Index + 10).for_each(|index| push(&mut frames, vec![painted(index, 0)]));
         assert_eq!(frames.after(9).unwrap_err(), Missed);
         assert_eq!(frames.after(10).unwrap().len(), MAX_FRAMES);
         let large = |index| Painted { index, pixels: vec![(0, 0, Colour::default()); MAX_KEPT_PX] };
-        frames.push(vec![large(50_000)]);
-        frames.push(vec![large(50_001)]);
+        push(&mut frames, vec![large(50_000)]);
+        push(&mut frames, vec![large(50_001)]);
         assert_eq!(indices(&frames.after(50_000).unwrap()), [50_001]);
         assert_eq!(frames.after(49_999).unwrap_err(), Missed);
     }

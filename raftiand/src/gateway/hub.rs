@@ -8,7 +8,7 @@
 //! What is painted is shown at once after a silence; under a load, what comes within a moment goes into one frame. The
 //! moment is longer the more clients there are: a message costs a system call for each.
 //!
-//! Invariant: the board and the frames have the same last entry; what a client gets is what this node has applied.
+//! Invariant: what a client gets is what this node has applied; the board has it at once, and the frames after a moment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +49,10 @@ pub(super) struct Hub {
     /// The node.
     pub(super) node: NodeId,
     view: Mutex<View>,
+    /// Told of frames and of the link.
     news: watch::Sender<()>,
+    /// Told of the board.
+    painted: watch::Sender<()>,
     connections: AtomicUsize,
 }
 
@@ -78,13 +81,15 @@ impl Hub {
     pub(super) fn new(node: NodeId, size: Size) -> Hub {
         let link = Link::Down("not asked yet".into());
         let view = View { link, board: Board::new(size), frames: Frames::default(), is_loaded: false };
-        Hub { node, view: Mutex::new(view), news: watch::Sender::new(()), connections: AtomicUsize::new(0) }
+        let (news, painted) = (watch::Sender::new(()), watch::Sender::new(()));
+        Hub { node, view: Mutex::new(view), news, painted, connections: AtomicUsize::new(0) }
     }
 
     /// Keeps the connection for ever. `changed` is told when the node becomes healthy or ceases to be.
     pub(super) async fn keep(self: Arc<Hub>, lab: Arc<Lab>, changed: watch::Sender<()>) {
         loop {
             let why = self.follow(&lab, &changed).await;
+            self.show();
             self.view().link = Link::Down(why);
             self.news.send_replace(());
             changed.send_replace(());
@@ -127,6 +132,12 @@ impl Hub {
     /// Says when there may be something new: frames, or that it is not healthy any more.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.subscribe()
+    }
+
+    /// Waits until its board has an entry.
+    pub(super) async fn reaches(&self, index: Index) {
+        let mut painted = self.painted.subscribe();
+        while self.index() < index && painted.changed().await.is_ok() {}
     }
 
     /// How many clients are behind it.
@@ -199,39 +210,52 @@ impl Hub {
         if !std::mem::replace(&mut view.is_loaded, true) {
             view.frames = Frames::from(index);
         } else if !pixels.is_empty() {
-            view.frames.push(vec![Painted { index, pixels }]);
+            view.frames.gather(Painted { index, pixels });
+            view.frames.close();
         }
         drop(view);
+        self.painted.send_replace(());
         self.news.send_replace(());
         Ok(())
     }
 
     /// Takes in what the node applies; says why there is no more.
     async fn take(&self, mut feed: Subscription<Vec<AppliedCommand>>) -> String {
-        let (mut gathered, mut next_frame) = (Vec::new(), Instant::now());
+        let mut next_frame = Instant::now();
         loop {
+            let waits = self.view().frames.has_gathered();
             tokio::select! {
                 item = feed.next() => match item {
-                    Some(Ok(commands)) => gathered.extend(commands.iter().filter_map(painted)),
+                    Some(Ok(commands)) => self.paint(commands.iter().filter_map(painted)),
                     Some(Err(error)) => return format!("it said what no node says: {error}"),
                     None => return "the connection was closed".into(),
                 },
-                () = sleep_until(next_frame), if !gathered.is_empty() => {}
+                () = sleep_until(next_frame), if waits => {}
             }
-            if !gathered.is_empty() && Instant::now() >= next_frame {
-                self.show(std::mem::take(&mut gathered));
+            if Instant::now() >= next_frame && self.show() {
                 let clients = u32::try_from(self.connections()).unwrap_or(u32::MAX);
                 next_frame = Instant::now() + GAP_PER_CLIENT.saturating_mul(clients).min(MAX_GAP);
             }
         }
     }
 
-    fn show(&self, painted: Vec<Painted>) {
+    fn paint(&self, painted: impl Iterator<Item = Painted>) {
         let mut view = self.view();
-        painted.iter().for_each(|painted| view.board.paint(painted.index, &painted.pixels));
-        view.frames.push(painted);
+        for painted in painted {
+            view.board.paint(painted.index, &painted.pixels);
+            view.frames.gather(painted);
+        }
         drop(view);
-        self.news.send_replace(());
+        self.painted.send_replace(());
+    }
+
+    /// Makes a frame of what has been painted since the last one, if anything was.
+    fn show(&self) -> bool {
+        let has_shown = self.view().frames.close();
+        if has_shown {
+            self.news.send_replace(());
+        }
+        has_shown
     }
 
     /// Asks the node again and again whether it answers; says so when it does not.

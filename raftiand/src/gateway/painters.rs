@@ -11,7 +11,7 @@
 //! keeps people patient and programs out of nothing.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ const ATTEMPT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The most commands on their way to the nodes.
-const MAX_OUTSTANDING: usize = 512;
+const MAX_OUTSTANDING: usize = 200;
 
 /// The most pixels of one painter that wait for the command before them.
 const MAX_WAITING_PX: usize = 4 * MAX_BATCH_PX;
@@ -58,6 +58,8 @@ pub(super) struct Painters {
     cool_down: Duration,
     lanes: Mutex<Lanes>,
     outstanding: Semaphore,
+    /// The last entry of which a painter was told.
+    last: AtomicU64,
 }
 
 #[derive(Default)]
@@ -96,7 +98,7 @@ impl Painters {
     /// Painters of one canvas.
     pub(super) fn new(nodes: Arc<Nodes>, counts: Arc<Counts>, mark: String, cool_down: Duration) -> Painters {
         let (lanes, outstanding) = (Mutex::default(), Semaphore::new(MAX_OUTSTANDING));
-        Painters { nodes, counts, mark, cool_down, lanes, outstanding }
+        Painters { nodes, counts, mark, cool_down, lanes, outstanding, last: AtomicU64::new(0) }
     }
 
     /// Paints pixels that are on the canvas, and says at which entry.
@@ -130,13 +132,19 @@ impl Painters {
         heard.await.map_err(|_| failed("the canvas was closed".into()))?.map_err(failed)
     }
 
+    /// The last entry of which a painter was told that it painted.
+    pub(super) fn last(&self) -> Index {
+        self.last.load(Ordering::Relaxed)
+    }
+
     /// Sends what waits in a lane, command by command, until nothing does.
     async fn work(self: Arc<Painters>, painter: String) {
         while let Some((requests, pixels, session, serial)) = self.next(&painter) {
             let count = pixels.len() as u64;
             let outcome = self.send(&painter, &CanvasOp::Paint(pixels), session, serial).await;
             match &outcome {
-                Ok(_) => {
+                Ok(index) => {
+                    self.last.fetch_max(*index, Ordering::Relaxed);
                     self.counts.pixels.fetch_add(count, Ordering::Relaxed);
                     self.counts.commands.fetch_add(1, Ordering::Relaxed);
                 }

@@ -44,6 +44,7 @@ use tokio::time::timeout;
 
 use super::board::{Packed, Pixel};
 use super::guard::{Admitted, Grant, Refusal};
+use super::hub::Hub;
 use super::painters::NotPainted;
 use super::{Shared, blame, page, socket};
 
@@ -52,6 +53,9 @@ const MAX_REQUEST_BYTES: usize = 320 * 1024;
 
 /// How long a request may take, its body and the cluster's answer included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a board may take to have what painters were told of.
+const FRESH: Duration = Duration::from_millis(200);
 
 /// The entry that a board ends with, or that painted.
 const INDEX: &str = "x-canvas-index";
@@ -159,7 +163,7 @@ async fn status(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn pixels(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>) -> Response {
-    let made = hub(&shared, &whose).and_then(|hub| hub.with_board(|board| (board.json(), board.index())));
+    let made = hub(&shared, &whose).await.and_then(|hub| hub.with_board(|board| (board.json(), board.index())));
     match made {
         Some((json, index)) => json_of(json, Some(index)),
         None => failed(StatusCode::SERVICE_UNAVAILABLE, "no node has told its board yet"),
@@ -172,7 +176,7 @@ async fn board(
     Query(whose): Query<Whose>,
     headers: HeaderMap,
 ) -> Response {
-    let made = hub(&shared, &whose).and_then(|hub| hub.with_board(|board| (board.packed(), board.index())));
+    let made = hub(&shared, &whose).await.and_then(|hub| hub.with_board(|board| (board.packed(), board.index())));
     let Some((Packed { plain, gzip }, index)) = made else {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "no node has told its board yet");
     };
@@ -192,11 +196,15 @@ async fn board(
     response
 }
 
-fn hub(shared: &Shared, Whose { node }: &Whose) -> Option<Arc<super::hub::Hub>> {
-    match node {
-        Some(node) => shared.nodes.hub(*node),
-        None => shared.nodes.freshest(),
+/// Whose board answers: the node's that is asked for, as it is; or else the freshest one, which has everything of which a
+/// painter was told that it was painted, unless that takes too long.
+async fn hub(shared: &Shared, Whose { node }: &Whose) -> Option<Arc<Hub>> {
+    if let Some(node) = node {
+        return shared.nodes.hub(*node);
     }
+    let hub = shared.nodes.freshest()?;
+    let _ = timeout(FRESH, hub.reaches(shared.painters.last())).await;
+    Some(hub)
 }
 
 async fn paint_one(State(shared): State<Arc<Shared>>, grant: axum::Extension<Grant>, body: Bytes) -> Response {
