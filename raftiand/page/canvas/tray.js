@@ -77,6 +77,7 @@ export class Tray {
     picture.opacity = Number(find("picture-fade").value) / 100;
     find("picture-about").textContent = `${picture.width} × ${picture.height} pixels at ${picture.x}, ${picture.y}`;
     find("picture-template").setAttribute("aria-pressed", String(picture.isTemplate));
+    find("picture-hint").hidden = !this.isMoving;
     find("picture-paint").disabled = this.#isPainting;
     find("picture-remove").textContent = this.#isPainting ? "Stop" : "Remove";
   }
