@@ -22,6 +22,18 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<(&'a str, &'a
     text.split_once(before)?.1.split_once(after)
 }
 
+/// A text without the links of rustdoc, which lead nowhere from a document.
+fn unlinked(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("](") {
+        plain.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    plain.push_str(rest);
+    plain.replace(['[', ']'], "")
+}
+
 /// The table of all methods: each with the first sentence of what its source says.
 fn methods() -> String {
     let mut table = "| Method | |\n|---|---|\n".to_owned();
@@ -38,7 +50,7 @@ fn methods() -> String {
             if is_method {
                 let (name, _) = between(line, "name = \"", "\"").expect("a name");
                 let sentence = comment.trim().split_inclusive(". ").next().unwrap_or_default().trim();
-                let sentence = sentence.split("  #").next().unwrap_or_default();
+                let sentence = unlinked(sentence.split("  #").next().unwrap_or_default());
                 let how = if line.starts_with("#[subscription(") { ", a subscription" } else { "" };
                 table.push_str(&format!("| `{namespace}.{name}`{how} | {sentence} |\n"));
             }
