@@ -10,7 +10,7 @@ use raftian_bench::lab::Lab;
 use raftian_check::{Operation, Verdict};
 use raftian_rpc::error::LabError;
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::serve;
+use raftian_rpc::serve::{Front, serve};
 use serde_json::{Value, json};
 
 /// The commands on both logs, after the no-op of term 1.
@@ -37,7 +37,7 @@ fn daemon(silent: bool) -> (Lab, ServerHandle) {
     module.register_method("lab.wait", |_, _, _| Err::<Value, _>(LabError::TimedOut("n2 lags behind".into()))).unwrap();
     module.register_method("lab.status", |_, _, _| status()).unwrap();
     module.register_method("lab.log", move |params, digest, _| page(&params.parse().unwrap(), digest, silent)).unwrap();
-    let handle = serve(listener, secret.clone(), module, None, |_| {}).unwrap();
+    let handle = serve(listener, secret.clone(), module, Front::default(), |_| {}).unwrap();
     (Lab::at(address, secret).unwrap(), handle)
 }
 

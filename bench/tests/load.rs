@@ -18,7 +18,7 @@ use raftian_check::Outcome;
 use raftian_rpc::NodeId;
 use raftian_rpc::error::NodeError;
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::serve;
+use raftian_rpc::serve::{Front, serve};
 use serde_json::{Value, json};
 
 type Answer = Result<(), NodeError>;
@@ -70,7 +70,7 @@ fn mock(behaviours: Vec<Behaviour>) -> Mock {
                 |params, node, _| async move { submit(&node, params.parse()?).await },
             )
             .unwrap();
-        servers.push(serve(listener, secret.clone(), module, None, |_| {}).unwrap());
+        servers.push(serve(listener, secret.clone(), module, Front::default(), |_| {}).unwrap());
         addresses.insert(id, address);
         nodes.push(node);
     }
@@ -78,7 +78,7 @@ fn mock(behaviours: Vec<Behaviour>) -> Mock {
     let addresses = Arc::new(Mutex::new(addresses));
     let mut module = RpcModule::from_arc(Arc::clone(&addresses));
     module.register_method("lab.addresses", |_, addresses, _| json!(*addresses.lock().unwrap())).unwrap();
-    let daemon = serve(listener, secret.clone(), module, None, |_| {}).unwrap();
+    let daemon = serve(listener, secret.clone(), module, Front::default(), |_| {}).unwrap();
     Mock { lab: Lab::at(address, secret).unwrap(), nodes, addresses, daemon, _servers: servers }
 }
 

@@ -182,7 +182,7 @@ impl Pair {
         let peer = Peer { calls: sender, has_failed: Arc::default(), refuses: Arc::clone(&refuses) };
         methods.merge(RaftServer::into_rpc(peer.clone())).unwrap();
         methods.merge(ClientServer::into_rpc(peer)).unwrap();
-        let server = serve::serve(listener, cluster.secret.clone(), methods, None, |_| {}).unwrap();
+        let server = serve::serve(listener, cluster.secret.clone(), methods, serve::Front::default(), |_| {}).unwrap();
         cluster.spawn(id(NODE)).await;
         cluster.played.insert(id(PEER), address);
         cluster.set_faults(rules).await;

@@ -17,7 +17,7 @@ use jsonrpsee::server::ServerHandle;
 use raftian_rpc::folder::LabFolder;
 use raftian_rpc::lab::{DaemonFile, Happening, LabServer};
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::{Door, serve};
+use raftian_rpc::serve::{Door, Front, serve};
 use raftian_rpc::{VERSION, files};
 use raftian_view::ViewServer as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -206,9 +206,12 @@ fn listen(lab: &Arc<Lab>, secret: Secret, watch: &Arc<Watch>) -> anyhow::Result<
     let door = Arc::new(Door::new(face::file)?);
     let (lab_of_face, watch) = (Arc::clone(lab), Arc::clone(watch));
     let mut methods = Methods::from(Api { lab: Arc::clone(lab) }.into_rpc());
-    let of_faces = face::Api { lab: lab_of_face, address, door: Arc::clone(&door), watch }.into_rpc();
+    let of_faces = face::Api::new(lab_of_face, address, Arc::clone(&door), watch).into_rpc();
     methods.merge(of_faces).context("the methods of the daemon")?;
-    let handle = serve(listener, secret, methods, Some(door), |line| tracing::warn!("{line}"))?;
+    let lab_of_metrics = Arc::clone(lab);
+    let front = Front::default().with_door(door);
+    let front = front.with_metrics(move || face::exposition(Arc::clone(&lab_of_metrics)));
+    let handle = serve(listener, secret, methods, front, |line| tracing::warn!("{line}"))?;
     let file = DaemonFile { version: VERSION.into(), pid: std::process::id(), address };
     files::write_private(&path, &serde_json::to_vec(&file)?)
         .with_context(|| format!("cannot write {}", path.display()))?;

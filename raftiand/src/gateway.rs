@@ -13,6 +13,7 @@
 //! Deliberately absent: coming back by itself. It ends with its daemon, and its capabilities with it; what was opened for
 //! an afternoon does not stay open because a machine was started again.
 
+mod blame;
 mod board;
 mod frames;
 mod guard;

@@ -36,7 +36,7 @@ pub use fault::{
 };
 pub use gateway::{
     CanvasClosed, CanvasCounts, CanvasNode, CanvasReport, CanvasRequest, CanvasShare, DEFAULT_CANVAS_PORT, NotAnOrigin,
-    Origin, Origins, Strategy, painter,
+    Origin, Origins, Strategy,
 };
 pub use journal::{Event, Happening};
 pub use member::{

@@ -27,6 +27,7 @@ pub mod handover;
 pub mod hint;
 pub mod host_event;
 pub mod lab;
+pub mod metrics;
 pub mod process;
 pub mod raft;
 pub mod record;

@@ -56,7 +56,7 @@ pub struct Call {
     pub end: End,
 }
 
-/// Calls that came to an end lately.
+/// Calls that came to an end lately. One of which a fault dropped a message is told at that moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentCalls {
     /// The calls, in order of their ends.

@@ -4,10 +4,13 @@
 //! origin could have made gets 403 (DNS rebinding: the Host must be this machine's loopback name). After any refusal
 //! the connection is closed. Browsers come in by a [`Door`] alone, which nodes have none of. Connections, headers and bodies are bounded, in size and in time (`serve/connections.rs`).
 //!
+//! `GET /metrics` has the metrics ([`Front`]).
+//!
 //! Deliberately absent: HTTP/2, which no client of ours speaks.
 
 mod connections;
 mod door;
+mod front;
 mod refusals;
 mod timed_body;
 
@@ -39,11 +42,13 @@ use tower::layer::util::Identity;
 use crate::error::UNAUTHORISED;
 use crate::secret::Secret;
 use crate::serve::connections::{BODY_TIMEOUT, Connection, Connections, IDLE_TIMEOUT, Limits};
+use crate::serve::front::Text;
 use crate::serve::refusals::{PlainHttp, RefusalsLayer};
 use crate::serve::timed_body::TimedBody;
 use crate::{MAX_BODY_BYTES, files};
 
 pub use door::{Door, FileOf, PageFile};
+pub use front::Front;
 
 /// The most calls in one JSON-RPC batch.
 const MAX_BATCH: u32 = 256;
@@ -57,8 +62,8 @@ const MAX_QUEUED: i32 = 4096;
 /// How long the accept loop pauses when the system has no descriptor or memory for another connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `methods` on `listener` to callers that know the secret, and to pages that come in by the door, if there is one,
-/// until the handle is stopped or dropped. What people should know about its connections is said to `say`, once.
+/// Serves `methods` and what is in `front` on `listener` to callers that know the secret, and to pages that come in by the
+/// door, if there is one, until the handle is stopped or dropped. What people should know about its connections is said to `say`, once.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -66,7 +71,7 @@ pub fn serve(
     listener: TcpListener,
     secret: Secret,
     methods: impl Into<Methods>,
-    door: Option<Arc<Door>>,
+    front: Front,
     say: fn(&str),
 ) -> io::Result<ServerHandle> {
     listener.set_nonblocking(true)?;
@@ -86,7 +91,7 @@ pub fn serve(
         .to_service_builder();
     let (stop, handle) = stop_channel();
     let connections = Connections::new(limits);
-    let acceptor = Acceptor { listener, secret: Arc::new(secret), door, builder, methods, connections, say };
+    let acceptor = Acceptor { listener, secret: Arc::new(secret), front, builder, methods, connections, say };
     tokio::spawn(async move {
         tokio::select! {
             () = acceptor.accept_all(&stop) => {}
@@ -103,7 +108,7 @@ type Rpc = TowerService<tower::layer::util::Stack<RefusalsLayer, Identity>, Iden
 struct Acceptor {
     listener: tokio::net::TcpListener,
     secret: Arc<Secret>,
-    door: Option<Arc<Door>>,
+    front: Front,
     builder: TowerServiceBuilder<tower::layer::util::Stack<RefusalsLayer, Identity>, Identity>,
     methods: Methods,
     connections: Arc<Connections>,
@@ -140,8 +145,8 @@ impl Acceptor {
         let _ = socket.set_nodelay(true);
         let connection = Arc::new(self.connections.begin());
         let rpc = self.builder.clone().build(self.methods.clone(), stop.clone());
-        let (secret, door) = (Arc::clone(&self.secret), self.door.clone());
-        let guard = Guard { secret, door, connection: Arc::clone(&connection), rpc };
+        let (secret, front) = (Arc::clone(&self.secret), self.front.clone());
+        let guard = Guard { secret, front, connection: Arc::clone(&connection), rpc };
         tokio::spawn(async move {
             let serving = http1::Builder::new()
                 .max_header_size(MAX_HEADER_BYTES)
@@ -171,7 +176,7 @@ impl Acceptor {
 /// What stands between a connection and the methods.
 struct Guard {
     secret: Arc<Secret>,
-    door: Option<Arc<Door>>,
+    front: Front,
     connection: Arc<Connection>,
     rpc: Rpc,
 }
@@ -184,7 +189,7 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
     fn call(&self, mut request: HttpRequest<Incoming>) -> Answer {
         let is_upgrade = request.headers().contains_key("upgrade");
         let mut is_page = false;
-        match (admit(&self.secret, request.headers()), &self.door) {
+        match (admit(&self.secret, request.headers()), &self.front.door) {
             (Ok(()), _) => {}
             (Err(Refusal::Stranger), Some(door)) if is_upgrade && door.admits(request.headers()) => is_page = true,
             (Err(Refusal::Stranger), Some(door)) if !is_upgrade && request.method() == Method::GET => {
@@ -194,6 +199,13 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
         }
         let connection = Arc::clone(&self.connection);
         connection.prove();
+        if !is_upgrade
+            && request.method() == Method::GET
+            && let Some(text) = self.front.metrics(request.uri().path())
+        {
+            connection.expect_nothing();
+            return Answer::Metrics { text, connection };
+        }
         if is_upgrade {
             // A WebSocket outlives this task; it counts as long as it keeps the extensions of its request.
             connection.expect_nothing();
@@ -211,6 +223,10 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
 enum Answer {
     /// It is there, until it is given.
     Ready(Box<HttpResponse>),
+    Metrics {
+        text: Text,
+        connection: Arc<Connection>,
+    },
     Awaited {
         answer: <Rpc as tower::Service<HttpRequest<TimedBody>>>::Future,
         connection: Arc<Connection>,
@@ -225,6 +241,11 @@ impl Future for Answer {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let (answer, connection, is_page) = match self.get_mut() {
             Answer::Ready(response) => return Poll::Ready(Ok(std::mem::take(response))),
+            Answer::Metrics { text, connection } => {
+                let text = ready!(text.as_mut().poll(context));
+                connection.expect_within(IDLE_TIMEOUT);
+                return Poll::Ready(Ok(front::of_metrics(text)));
+            }
             Answer::Awaited { answer, connection, is_page } => (answer, connection, *is_page),
         };
         let mut response = ready!(answer.as_mut().poll(context))?;

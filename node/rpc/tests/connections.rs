@@ -8,7 +8,7 @@ use std::time::Duration;
 use jsonrpsee::RpcModule;
 use jsonrpsee::server::ServerHandle;
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::serve;
+use raftian_rpc::serve::{Front, serve};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -29,7 +29,7 @@ impl Server {
         let secret = Secret::generate().unwrap();
         let mut methods = RpcModule::new(());
         methods.register_method("ping", |_, _, _| "pong").unwrap();
-        let _handle = serve(listener, secret.clone(), methods, None, |_| {}).unwrap();
+        let _handle = serve(listener, secret.clone(), methods, Front::default(), |_| {}).unwrap();
         Server { secret, address, _handle }
     }
 

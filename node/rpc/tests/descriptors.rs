@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jsonrpsee::RpcModule;
 use raftian_rpc::secret::Secret;
-use raftian_rpc::serve::serve;
+use raftian_rpc::serve::{Front, serve};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -26,7 +26,7 @@ async fn without_descriptors_the_accept_loop_says_so_once_and_waits() {
     let say = |_: &str| {
         SAID.fetch_add(1, Ordering::Relaxed);
     };
-    let _server = serve(listener, Secret::generate().unwrap(), RpcModule::new(()), None, say).unwrap();
+    let _server = serve(listener, Secret::generate().unwrap(), RpcModule::new(()), Front::default(), say).unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(SAID.load(Ordering::Relaxed), 1);
     drop(taken);

@@ -56,7 +56,9 @@ pub(crate) async fn run(
         host.tell_game(Orders::begin(orders.clone(), session.clone(), host.machine()));
         attendants.spawn(commands::take(commands, orders, session, service.clone()));
     }
-    let listening = serve::serve(listener, config.secret, service.methods(), None, parent::complain)
+    let of_metrics = service.clone();
+    let front = serve::Front::default().with_metrics(move || of_metrics.clone().metrics());
+    let listening = serve::serve(listener, config.secret, service.methods(), front, parent::complain)
         .map_err(|error| format!("cannot listen on port {number}: {error}"))?;
 
     parent::notify(&NodeNotice::Ready { node: config.id, version: VERSION.into(), last_index, torn_tail });

@@ -196,12 +196,12 @@ impl Peers {
                 async move { peers.exchange(request).await }
             };
             let verdict = self.network().links.request_leaves(peer);
-            noted.leaves(verdict);
+            self.recorder.leaves(&mut noted, verdict);
             self.send_copy(verdict, copy);
             self.travel(verdict).await;
             let reply = self.exchange(request).await?;
             let verdict = self.network().links.reply_returns(peer);
-            noted.returns(verdict);
+            self.recorder.returns(&mut noted, verdict);
             self.travel(verdict).await;
             self.work();
             Some(reply)

@@ -92,12 +92,32 @@ impl Recorder {
         Noted(if self.is_on() { call(request) } else { None })
     }
 
+    /// The link has judged the request.
+    pub(super) fn leaves(&self, noted: &mut Noted, verdict: Verdict) {
+        self.judged(noted, verdict, End::RequestDropped);
+    }
+
+    /// The link has judged the reply.
+    pub(super) fn returns(&self, noted: &mut Noted, verdict: Verdict) {
+        self.judged(noted, verdict, End::ReplyDropped);
+    }
+
+    /// Who looks on sees a message dropped at once, and not only when its caller gives up.
+    fn judged(&self, noted: &mut Noted, verdict: Verdict, end: End) {
+        if let (Noted(Some(call)), Verdict::Drop) = (noted, verdict) {
+            call.end = end;
+            self.recent.keep(Call { ended_ns: monotonic_ns(), ..*call });
+        }
+    }
+
     /// The call is over.
     pub(super) fn ended(&self, noted: Noted, is_answered: bool) {
         if let Noted(Some(call)) = noted {
             let end = if is_answered { End::Answered } else { call.end };
             let call = Call { ended_ns: monotonic_ns(), end, ..call };
-            self.recent.keep(call);
+            if matches!(end, End::Answered | End::Silent) {
+                self.recent.keep(call);
+            }
             self.write(Record::Call(call));
         }
     }
@@ -139,22 +159,6 @@ impl Recorder {
     }
 }
 
-impl Noted {
-    /// The link has judged the request.
-    pub(super) fn leaves(&mut self, verdict: Verdict) {
-        if let (Noted(Some(call)), Verdict::Drop) = (self, verdict) {
-            call.end = End::RequestDropped;
-        }
-    }
-
-    /// The link has judged the reply.
-    pub(super) fn returns(&mut self, verdict: Verdict) {
-        if let (Noted(Some(call)), Verdict::Drop) = (self, verdict) {
-            call.end = End::ReplyDropped;
-        }
-    }
-}
-
 fn call(message: &Message) -> Option<Call> {
     let Head { to, term, call, .. } = Head::of(message);
     let Body::Request(request) = &message.body else { return None };
@@ -174,4 +178,23 @@ fn text(record: Record) -> Vec<u8> {
     let mut text = serde_json::to_vec(&record).expect("records have string keys only");
     text.push(b'\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_request_is_seen_at_once_and_not_again_when_its_caller_gives_up() {
+        let recorder = Recorder::new(PathBuf::from("no such folder"));
+        let number = recorder.recent(0).next;
+        let (from, to) = ("n1".parse().unwrap(), "n2".parse().unwrap());
+        let request = Message { from, to, term: 3, call: 7, body: Body::Request(Request::TimeoutNow) };
+        let mut noted = recorder.sends(&request);
+        recorder.leaves(&mut noted, Verdict::Drop);
+        let seen = recorder.recent(number);
+        assert_eq!(seen.calls.iter().map(|call| (call.call, call.end)).collect::<Vec<_>>(), [(7, End::RequestDropped)]);
+        recorder.ended(noted, false);
+        assert!(recorder.recent(seen.next).calls.is_empty());
+    }
 }

@@ -24,6 +24,7 @@ use raftian_rpc::control::{
     Settled, SnapshotTaken, Step,
 };
 use raftian_rpc::error::NodeError;
+use raftian_rpc::metrics::Exposition;
 use raftian_rpc::raft::{Append, AppendAnswer, Chunk, Head, Last, RaftServer, SnapshotAnswer, VoteAnswer};
 use raftian_rpc::record::{FILE, RecentCalls};
 use serde_json::value::{RawValue, to_raw_value};
@@ -57,6 +58,15 @@ impl Service {
         methods.merge(ClientServer::into_rpc(self.clone())).expect("the three namespaces are disjoint");
         methods.merge(ControlServer::into_rpc(self)).expect("the three namespaces are disjoint");
         methods.into()
+    }
+
+    /// The node's metrics; nothing where it is shutting down.
+    pub(crate) async fn metrics(self) -> String {
+        let mut exposition = Exposition::default();
+        if let Ok(status) = self.ask(Input::Status).await {
+            exposition.nodes(&[status]);
+        }
+        exposition.into_text()
     }
 
     /// Puts a question to the host and waits for its answer.

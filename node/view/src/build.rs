@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use raftian_rpc::control::{NodeStatus, Standing};
+use raftian_rpc::control::{NodeStatus, Standing, Timing};
 use raftian_rpc::faults::Effect;
-use raftian_rpc::lab::{Fault, FaultId, LabStatus, NodeReport, NodeState};
+use raftian_rpc::lab::{Fault, FaultId, GameChoice, LabStatus, NodeReport, NodeState, ProcessUsage};
 use raftian_rpc::{NodeId, RoleKind};
 
 use crate::model::{FaultView, LinkView, NodeView, Rates, Role, View};
@@ -35,36 +35,103 @@ impl View {
     }
 }
 
+impl View {
+    /// What a face shows of a cluster that has no nodes yet.
+    pub fn of_nothing(name: &str) -> View {
+        View {
+            lab: name.to_owned(),
+            app: None,
+            app_options: None,
+            game: GameChoice::None,
+            seed: 0,
+            timing: Timing::default(),
+            leader: None,
+            term: 0,
+            reasons: Vec::new(),
+            members: None,
+            nodes: Vec::new(),
+            faults: Vec::new(),
+            links: Vec::new(),
+            rates: Rates::default(),
+            daemon: ProcessUsage::default(),
+        }
+    }
+}
+
 impl NodeView {
+    /// What a face shows of a node of which nothing is known.
+    pub fn of_nothing(node: NodeId) -> NodeView {
+        NodeView {
+            node,
+            state: NodeState::Stopped,
+            is_silent: false,
+            reason: None,
+            standing: Some(Standing::Voter),
+            role: None,
+            is_old: true,
+            term: 0,
+            knows: None,
+            election_in_ms: None,
+            snapshot_index: 0,
+            last_index: 0,
+            commit_index: 0,
+            last_applied: 0,
+            tail: Tail::default(),
+            differs_at: None,
+            digest: String::new(),
+            app_state: serde_json::Value::Null,
+            usage: None,
+            address: None,
+            sync_us: 0,
+            fps: None,
+            faults: Vec::new(),
+        }
+    }
+
     /// What a face shows of this node. `reference` is the log that others are compared with.
     fn of(report: &NodeReport, leader: Option<NodeId>, reference: Option<&Tail>) -> NodeView {
         let known = report.server.as_ref().or(report.last.as_ref());
-        let number = |of: fn(&NodeStatus) -> u64| known.map_or(0, of);
         let tail = known.map(Tail::of).unwrap_or_default();
-        NodeView {
-            node: report.node,
+        let seen = NodeView {
             state: report.state,
             is_silent: report.state == NodeState::Running && report.server.is_none(),
             reason: report.reason.clone(),
             standing: report.standing,
-            role: known.map(|server| Role::of(report, server.role, leader)),
-            is_old: report.server.is_none(),
-            term: number(|server| server.term),
-            knows: known.and_then(|server| server.leader),
-            election_in_ms: report.server.as_ref().and_then(|server| server.election_in_ms),
-            snapshot_index: number(|server| server.snapshot_index),
-            last_index: number(|server| server.last_index),
-            commit_index: number(|server| server.commit_index),
-            last_applied: number(|server| server.last_applied),
-            differs_at: reference.and_then(|reference| tail.differs_from(reference)),
-            tail,
-            digest: known.map(|server| server.digest.clone()).unwrap_or_default(),
-            app_state: known.map(|server| server.state.clone()).unwrap_or_default(),
             usage: report.usage,
             address: report.address,
-            sync_us: number(|server| server.disk.sync_us),
+            is_old: report.server.is_none(),
+            election_in_ms: report.server.as_ref().and_then(|server| server.election_in_ms),
             fps: report.server.as_ref().and_then(|server| Some(server.game.as_ref()?.fps)),
-            faults: known.map_or_else(Vec::new, |server| server.faults.iter().map(|seen| seen.fault.id).collect()),
+            ..NodeView::of_nothing(report.node)
+        };
+        let Some(server) = known else { return seen };
+        NodeView {
+            role: Some(Role::of(report, server.role, leader)),
+            term: server.term,
+            knows: server.leader,
+            snapshot_index: server.snapshot_index,
+            last_index: server.last_index,
+            commit_index: server.commit_index,
+            last_applied: server.last_applied,
+            differs_at: reference.and_then(|reference| tail.differs_from(reference)),
+            tail,
+            digest: server.digest.clone(),
+            app_state: server.state.clone(),
+            sync_us: server.disk.sync_us,
+            faults: server.faults.iter().map(|seen| seen.fault.id).collect(),
+            ..seen
+        }
+    }
+}
+
+impl From<RoleKind> for Role {
+    /// What a voter does.
+    fn from(role: RoleKind) -> Role {
+        match role {
+            RoleKind::Follower => Role::Follower,
+            RoleKind::PreCandidate => Role::PreCandidate,
+            RoleKind::Candidate => Role::Candidate,
+            RoleKind::Leader => Role::Leader,
         }
     }
 }
@@ -80,9 +147,7 @@ impl Role {
             (Some(Standing::Learner), _) => Role::Learner,
             (Some(Standing::Leaving), _) => Role::Leaving,
             (None, _) => Role::NoMember,
-            (Some(Standing::Voter), RoleKind::Follower) => Role::Follower,
-            (Some(Standing::Voter), RoleKind::PreCandidate) => Role::PreCandidate,
-            (Some(Standing::Voter), RoleKind::Candidate) => Role::Candidate,
+            (Some(Standing::Voter), role) => role.into(),
         }
     }
 }

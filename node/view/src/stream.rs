@@ -35,6 +35,20 @@ pub trait View {
     #[method(name = "key")]
     async fn key(&self) -> RpcResult<Secret>;
 
+    /// The scenarios that come with raftian: what `raftianctl run --list -o json` prints.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    #[method(name = "scenarios")]
+    async fn scenarios(&self) -> RpcResult<Box<RawValue>>;
+
+    /// Plays a scenario in the simulator: what `raftianctl run NAME --logs -o json` prints.
+    ///
+    /// # Errors
+    /// When there is none of that name, or it takes too long.
+    #[method(name = "play")]
+    async fn play(&self, name: String) -> RpcResult<Box<RawValue>>;
+
     /// Hands a client's command to a node, as [`client.submit`](raftian_rpc::client) has it: a page reaches the daemon alone.
     ///
     /// # Errors

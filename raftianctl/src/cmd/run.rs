@@ -3,6 +3,7 @@
 //! Invariant: the same file means the same on both engines; what one cannot do is refused before anything starts. A lab of
 //! real processes is gone when the command ends, however it ends.
 
+mod face;
 mod file;
 mod grid;
 mod keeping;
@@ -91,7 +92,8 @@ pub(crate) struct Args {
     /// Stop before every line, show the logs, and go on at Enter
     #[arg(long)]
     step: bool,
-    /// Show the logs of all nodes where they change; without this only of scenarios that begin with logs, as figures do
+    /// Show the logs of all nodes where they change; without this only of scenarios that begin with logs, as figures do. In
+    /// JSON, each line then has what faces show after it
     #[arg(long)]
     logs: bool,
     /// What plays it: sim, or processes
@@ -353,6 +355,7 @@ fn in_simulator(
     Ok(Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
+        see: piece.scenario.see.clone(),
         engine: On::Sim,
         seed: piece.scenario.seed,
         holds: played.stopped.is_none(),
@@ -403,6 +406,7 @@ async fn on_processes(
     let mut outcome = Outcome {
         scenario: piece.name.clone(),
         title: piece.scenario.title.clone(),
+        see: piece.scenario.see.clone(),
         engine: On::Processes,
         seed: piece.scenario.seed,
         holds: stopped.is_none(),

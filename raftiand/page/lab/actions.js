@@ -89,7 +89,7 @@ function member(verb, label, line, node) {
   return { id: verb, label, line: `member ${line}`, method: "lab.member", params: [request], say: sayMember };
 }
 
-export const remove = (node) => member("remove", "Remove", `remove ${node}`, node);
+export const remove = (node) => ({ ...member("remove", "Remove", `remove ${node}`, node), asks: "Its process ends, and its folder is removed." });
 export const promote = (node) => member("promote", "Give a vote", `promote ${node}`, node);
 export const add = (node = nextName()) => member("add", `Add ${node}`, `add ${node}`, node);
 export const addLearner = (node) => member("add_learner", `Add ${node}`, `add ${node} --learner`, node);
@@ -104,7 +104,7 @@ export function start() {
 /** Stops the lab and its daemon. Its data stay. */
 export function stop() {
   const say = () => ({ text: "the lab is stopped; its data stay" });
-  return { id: "stop", label: "Stop the lab", line: "stop", method: "lab.stop", params: [false], say };
+  return { id: "stop", label: "Stop the lab", line: "stop", method: "lab.stop", params: [false], say, asks: "All nodes and the daemon of this page end; the data stay." };
 }
 
 /** The name of the next node. */

@@ -4,7 +4,7 @@
 
 import { showAttack } from "./attack.js";
 import { showCanvas } from "./canvas.js";
-import { lineButton } from "./controls.js";
+import { hintList, lineButton } from "./controls.js";
 import { h, keyed, replace, set, text } from "./dom.js";
 import { showKv } from "./kv.js";
 import { on, store } from "./store.js";
@@ -40,7 +40,7 @@ export function makeCommands(title) {
   const element = h("section", { class: "panel" }, h("h2", {}, title), none, list);
   const make = (command) => {
     const again = h("button", { type: "button", class: "act", onclick: () => command.send() }, "Send again");
-    return h("li", {}, h("time", {}, clock(command.at)), h("span", { class: "state" }), h("span", { class: "title" }, command.title), h("span", { class: "text" }), again, lineButton(shell(command.line)));
+    return h("li", {}, h("time", {}, clock(command.at)), h("span", { class: "state" }), h("span", { class: "title" }, command.title), h("span", { class: "text" }), again, lineButton(shell(command.line)), h("div"));
   };
   const update = () => {
     commands.splice(SHOWN);
@@ -51,6 +51,7 @@ export function makeCommands(title) {
       text(state, command.state);
       text(said, [command.answer, command.text].filter(Boolean).join(" · "));
       set(again, "hidden", command.state !== "unknown");
+      if (command.hints?.length && !item.lastChild.firstChild) item.lastChild.append(hintList(command.hints));
     });
   };
   const add = (command) => (commands.unshift(command), update());

@@ -8,6 +8,8 @@
 import { call } from "./store.js";
 
 const TIMEOUT_MS = 8_000;
+/** The code of the daemon's own failure: it did not hear from the node. */
+const LAB_FAILED = -32022;
 const TAB = Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 const idle = [];
 let lanes = 0;
@@ -38,12 +40,12 @@ export class Command {
       idle.push(lane);
       this.become("committed", `index ${index}, term ${term}, by ${leader}, ${took} ms${duplicate ? ", applied before" : ""}`);
     } catch (error) {
-      if (error.kind === "timed_out" || error.kind === undefined) {
-        this.become("unknown", `${error.note?.text ?? error.message}`);
+      if (isOpen(error)) {
+        this.become("unknown", error.note.text);
         return;
       }
       idle.push(lane);
-      this.become("failed", error.note?.text ?? error.message, error.note?.hints);
+      this.become("failed", error.note.text, error.note.hints);
     }
   }
 
@@ -52,6 +54,9 @@ export class Command {
     this.changed(this);
   }
 }
+
+/** Whether a command may have been applied all the same: no answer in time, or none at all, from the daemon or the node. */
+const isOpen = ({ code, kind }) => code === undefined || code === LAB_FAILED || kind === "timed_out";
 
 /** A read by a node: linearizable, or stale from its own state. Answers {node, index, response}. */
 export const read = (node, op, consistency) => call("view.read", node, op, consistency, TIMEOUT_MS);

@@ -3,7 +3,7 @@
 // Invariant: it draws the store and asks nothing else; while it is not shown it hears nothing.
 
 import { heal, ofLab, ofNodes, run } from "./actions.js";
-import { actionList, lineButton, noteBox } from "./controls.js";
+import { actionList, hintList, lineButton, noteBox } from "./controls.js";
 import { h, keyed, replace, set, setAll, text } from "./dom.js";
 import { makeFlight } from "./flight.js";
 import { listen } from "./gestures.js";
@@ -70,11 +70,7 @@ function makeReason() {
     said = sentence;
     set(details, "hidden", !rest.length);
     text(summary, `and ${rest.length} more`);
-    const wanted = rest.map((one) => one.text).join("\n");
-    if (more.dataset.shown !== wanted) {
-      more.dataset.shown = wanted;
-      replace(more, rest.map((one) => h("li", {}, one.text)));
-    }
+    keyed(more, rest.map((one, place) => ({ ...one, place })), (one) => `${one.place} ${JSON.stringify(one.hints)}`, ({ hints }) => h("li", {}, h("span"), hints ? hintList(hints) : null), (item, one) => text(item.firstChild, one.text));
   };
   return { element, update };
 }

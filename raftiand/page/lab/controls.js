@@ -7,6 +7,7 @@
 
 import { h, keyed, replace, set, text } from "./dom.js";
 import { ofHint, run } from "./actions.js";
+import { openMenu } from "./menu.js";
 import { shell } from "./words.js";
 
 /** A shell line that a click copies. */
@@ -31,10 +32,15 @@ async function copy(button, line) {
   setTimeout(() => button.classList.remove("copied"), 1_200);
 }
 
-/** A row of an action: its button and its line. */
+/** A row of an action: its button and its line. What takes something away for good `asks` before. */
 function row(action) {
   const line = shell(action.line);
-  const button = action.method && h("button", { type: "button", class: "act", "data-action": action.id, onclick: () => run(action) }, action.label);
+  const press = ({ target }) => {
+    const { left, bottom } = target.getBoundingClientRect();
+    if (action.asks) openMenu(action.asks, [action], left, bottom);
+    else run(action);
+  };
+  const button = action.method && h("button", { type: "button", class: "act", "data-action": action.id, onclick: press }, action.label);
   return h("li", { class: "action" }, button || null, lineButton(line));
 }
 

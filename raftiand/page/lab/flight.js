@@ -53,13 +53,14 @@ export function makeFlight(ring, onShare) {
     shares.count(messages, of, now);
     const slow = store.view?.timing.heartbeat_ms >= 250;
     for (const message of messages) {
-      const start = clock.when(message.sent_ns, now);
-      const isUsual = message.what === "heartbeat" && (message.end === "answered" || message.end === "silent");
-      const room = isUsual ? HEARTBEATS : MOST_DOTS;
-      if (start < now - 500 || flights.length >= room || (message.what === "heartbeat" && !shares.pick(message))) continue;
-      const trip = (message.ended_ns - message.sent_ns) / 2e6;
+      const isUsual = message.what === "heartbeat" && message.end === "answered";
+      const sent = clock.when(message.sent_ns, now);
+      if (flights.length >= (isUsual ? HEARTBEATS : MOST_DOTS) || (message.what === "heartbeat" && !shares.pick(message))) continue;
+      if (isUsual && sent < now - 500) continue;
+      // A call that is not answered is known late: at its time-out. It is shown all the same, from now on.
+      const trip = message.end === "answered" ? (message.ended_ns - message.sent_ns) / 2e6 : 0;
       const go = Math.min(Math.max(trip, slow ? 520 : 300), 2_500);
-      flights.push({ ...message, start, go, why: why(message) });
+      flights.push({ ...message, start: Math.max(sent, now), go });
     }
     wake();
   }
@@ -157,9 +158,11 @@ export function makeFlight(ring, onShare) {
     pen.fillStyle = pen.strokeStyle = colours.fault;
     const [at, down] = [x + dx * share, y + dy * share + 70 * fall * fall];
     drawMessage(pen, flight.what, at, down, isReply);
-    const link = `${flight.from}${flight.to}`;
-    if (flight.why && !labelled.has(link)) label(flight.why, at + 13, down + 5);
-    labelled.add(link);
+    flight.why ||= why(flight);
+    if (fall < 0.6 && !labelled.has(flight.why)) {
+      label(flight.why, at + 13, down + 5);
+      labelled.add(flight.why);
+    }
     pen.globalAlpha = 1;
     return true;
   }
@@ -204,7 +207,7 @@ function why({ end, from, to }) {
   if (end !== "request_dropped" && end !== "reply_dropped") return "";
   const [a, b] = end === "request_dropped" ? [from, to] : [to, from];
   const link = store.view?.links.find((one) => one.from === a && one.to === b);
-  return link ? `dropped by ${link.faults.join(", ")}` : "dropped";
+  return link ? `dropped by ${link.faults.join(", ")}` : "";
 }
 
 /** The daemon's clock against the page's: when a message is to be shown. */

@@ -10,15 +10,15 @@ import { byNumber, standing } from "./words.js";
 const WIDE = 24;
 const NARROW = 12;
 
-/** Makes the panel. */
-export function makeLogs() {
+/** Makes the panel of the view of a source. */
+export function makeLogs(source = store) {
   const marks = h("span", { class: "log-cells" });
   const scale = h("div", { class: "log-row log-scale", "aria-hidden": "true" }, h("span"), marks, h("span"));
   const rows = h("div", { class: "log-rows", role: "list" });
   const legend = h("p", { class: "small" }, "A cell is an entry, with its term; filled once the node knows it committed (the commit line is the bar). ≠ differs from the leader’s log.");
   const element = h("section", { class: "panel logs" }, h("h2", {}, "Logs"), h("div", { class: "log-grid" }, scale, rows), legend);
   const update = () => {
-    const nodes = [...store.view.nodes].sort((a, b) => byNumber(a.node, b.node));
+    const nodes = [...source.view.nodes].sort((a, b) => byNumber(a.node, b.node));
     const columns = element.clientWidth && element.clientWidth < 560 ? NARROW : WIDE;
     const last = Math.max(columns, ...nodes.map((node) => node.last_index));
     const indexes = Array.from({ length: columns }, (_, place) => last - columns + 1 + place);

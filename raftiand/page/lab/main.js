@@ -9,6 +9,7 @@ import { showCluster } from "./cluster.js";
 import { lineButton } from "./controls.js";
 import { h, replace, set, text } from "./dom.js";
 import { showEvents } from "./events.js";
+import { showScenarios } from "./scenarios.js";
 import { followScheme } from "./scheme.js";
 import { connect, on, store } from "./store.js";
 import { shell } from "./words.js";
@@ -17,6 +18,7 @@ const VIEWS = [
   { hash: "#cluster", name: "Cluster", show: showCluster },
   { hash: "#app", name: "App", show: showApp },
   { hash: "#charts", name: "Charts", show: showCharts },
+  { hash: "#scenarios", name: "Scenarios", show: showScenarios },
   { hash: "#events", name: "Events", show: showEvents },
 ];
 
@@ -29,7 +31,7 @@ let end = null;
 let shown = null;
 
 function showView() {
-  const view = VIEWS.find(({ hash }) => hash === location.hash) ?? VIEWS[0];
+  const view = VIEWS.find(({ hash }) => hash === location.hash.split("/")[0]) ?? VIEWS[0];
   links.forEach((link, place) => set(link, "aria-current", VIEWS[place] === view ? "page" : null));
   if (view === shown) return;
   end?.();

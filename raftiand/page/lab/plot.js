@@ -8,7 +8,7 @@ import { clock } from "./words.js";
 
 const WIDTH = 640;
 const HEIGHT = 190;
-const LEFT = 52;
+const LEFT = 60;
 const BOTTOM = 22;
 const TOP = 18;
 const GAP_MS = 15_000;
@@ -16,7 +16,7 @@ const LINES = 8;
 
 /** Makes a chart. `update({from, to, series, bands, marks})`: series are {name, points: [[at, value]]}. */
 export function makePlot(title, unit, say) {
-  const bands = s("g");
+  const bands = s("g", { class: "bands" });
   const grid = s("g", { class: "grid" });
   const marks = s("g");
   const lines = s("g");
@@ -76,11 +76,30 @@ function drawTimes(times, from, to, x) {
   });
 }
 
+/** A shade where any fault was in force, and above it their names, those of one place together. */
 function drawBands(bands, faults, from, x) {
-  keyed(bands, faults, (fault) => fault.id, () => s("g", { class: "band" }, s("rect", { y: TOP, height: HEIGHT - BOTTOM - TOP }), s("text", { y: TOP - 5 }), s("title")), (group, fault) => {
-    const left = x(Math.max(fault.from, from));
-    setAll(group.children[0], { x: left, width: Math.max(2, x(fault.to) - left) });
-    setAll(group.children[1], { x: left + 2, text: fault.id });
-    text(group.children[2], fault.title);
+  const [shades, names] = [[], []];
+  for (const { id, title, from: begin, to } of [...faults].sort((a, b) => a.from - b.from)) {
+    const [left, right] = [x(Math.max(begin, from)), x(to)];
+    const shade = shades.at(-1);
+    if (shade && left <= shade.right) shade.right = Math.max(shade.right, right);
+    else shades.push({ left, right });
+    const name = names.at(-1);
+    if (name && left < name.left + name.said.length * 7 + 8) {
+      name.said += ` ${id}`;
+      name.title += `\n${id} ${title}`;
+    } else {
+      names.push({ left, said: id, title: `${id} ${title}` });
+    }
+  }
+  const marks = [...shades, ...names];
+  keyed(bands, marks, (mark) => marks.indexOf(mark) + (mark.said ? " name" : ""), ({ said }) => (said ? s("text", { y: TOP - 5 }) : s("rect", { y: TOP, height: HEIGHT - BOTTOM - TOP })), (element, { left, right, said, title }) => {
+    if (said) {
+      set(element, "x", left);
+      if (element.said !== said) element.replaceChildren(said, s("title", { text: title }));
+      element.said = said;
+    } else {
+      setAll(element, { x: left, width: Math.max(2, right - left) });
+    }
   });
 }

@@ -7,18 +7,35 @@ export function box(wide, high) {
   const width = wide < 560 ? 560 : 1_000;
   const height = Math.min(900, Math.max(440, (width * high) / Math.max(wide, 1)));
   const size = wide < 560 ? 58 : Math.min(62, height / 9.5);
-  return { width, height, rx: Math.min(width / 2 - size * 1.8, height * 0.68), ry: height / 2 - size * 1.75, size };
+  return { width, height, size };
 }
 
 /** The places of nodes on the ring, the first at the top, and how large they are drawn. The ring fills the box. */
-export function places(nodes, { width, height, rx, ry, size }) {
-  const radius = Math.max(26, Math.min(size, (2.2 * Math.PI * Math.min(rx, ry)) / (nodes.length * 2.5)));
-  const angles = nodes.map((_, place) => (2 * Math.PI * place) / nodes.length - Math.PI / 2);
+export function places(nodes, { width, height, size }) {
+  const number = nodes.length;
+  const rx = Math.min(width / 2 - size * 1.8, height * (number > 6 ? 0.9 : 0.68));
+  const ry = height / 2 - size * 1.75;
+  const angles = evenly(number, rx, ry);
   const lowest = Math.max(0, ...angles.map(Math.sin));
-  const spread = nodes.length > 1 ? (2 * ry) / (1 + lowest) : 0;
-  const top = nodes.length > 1 ? height / 2 - ry + spread : height / 2;
-  const at = new Map(nodes.map((node, place) => [node, { x: width / 2 + rx * Math.cos(angles[place]), y: top + spread * Math.sin(angles[place]) }]));
-  return { at, radius, middle: { x: width / 2, y: top } };
+  const spread = number > 1 ? (2 * ry) / (1 + lowest) : 0;
+  const top = number > 1 ? height / 2 - ry + spread : height / 2;
+  const spots = angles.map((angle) => ({ x: width / 2 + (number > 1 ? rx * Math.cos(angle) : 0), y: top + spread * Math.sin(angle) }));
+  const gaps = spots.map(({ x, y }, place) => Math.hypot(x - spots[(place + 1) % number].x, y - spots[(place + 1) % number].y));
+  const radius = number > 1 ? Math.max(24, Math.min(size, 0.36 * Math.min(...gaps))) : size;
+  return { at: new Map(nodes.map((node, place) => [node, spots[place]])), radius, middle: { x: width / 2, y: top } };
+}
+
+/** Angles of an ellipse between which its arcs are equally long, from the top on. */
+function evenly(number, rx, ry) {
+  const steps = 360;
+  const angleOf = (step) => (2 * Math.PI * step) / steps - Math.PI / 2;
+  const reached = [0];
+  for (let step = 1; step <= steps; step++) reached.push(reached[step - 1] + Math.hypot(rx * Math.sin(angleOf(step)), ry * Math.cos(angleOf(step))));
+  return Array.from({ length: number }, (_, place) => {
+    const wanted = (reached[steps] * place) / number;
+    const after = Math.max(1, reached.findIndex((length) => length >= wanted));
+    return angleOf(after - (reached[after] - wanted) / (reached[after] - reached[after - 1]));
+  });
 }
 
 /** A regular polygon around the origin, its first corner at the top. */

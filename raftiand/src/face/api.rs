@@ -17,6 +17,7 @@ use raftian_rpc::serve::Door;
 use raftian_view::{Frame, Opened, Told, ViewServer, WatchRequest, story};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::play::Player;
 use super::watch::Watch;
 use crate::lab::Lab;
 
@@ -29,13 +30,14 @@ const MAX_EVENTS: usize = 256;
 /// The methods.
 pub(crate) struct Api {
     /// The lab.
-    pub(crate) lab: Arc<Lab>,
+    lab: Arc<Lab>,
     /// Where the daemon listens.
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
     /// Where pages come in.
-    pub(crate) door: Arc<Door>,
+    door: Arc<Door>,
     /// Who looks at the lab.
-    pub(crate) watch: Arc<Watch>,
+    watch: Arc<Watch>,
+    player: Player,
 }
 
 #[async_trait]
@@ -82,6 +84,14 @@ impl ViewServer for Api {
         }
     }
 
+    async fn scenarios(&self) -> RpcResult<Box<RawValue>> {
+        Ok(self.player.list().await?)
+    }
+
+    async fn play(&self, name: String) -> RpcResult<Box<RawValue>> {
+        Ok(self.player.play(&name).await?)
+    }
+
     async fn submit(&self, node: NodeId, command: Box<RawValue>, timeout_ms: Option<u64>) -> RpcResult<Submitted> {
         self.client(node)?.submit(command, timeout_ms, None).await.map_err(|error| passed_on(node, error))
     }
@@ -98,6 +108,11 @@ impl ViewServer for Api {
 }
 
 impl Api {
+    /// The methods of the daemon that listens there.
+    pub(crate) fn new(lab: Arc<Lab>, address: SocketAddr, door: Arc<Door>, watch: Arc<Watch>) -> Api {
+        Api { lab, address, door, watch, player: Player::default() }
+    }
+
     /// The way to a node.
     fn client(&self, node: NodeId) -> Result<Http, LabError> {
         let state = self.lab.state();

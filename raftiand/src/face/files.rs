@@ -41,6 +41,7 @@ const FILES: &[(&str, &[u8])] = files! {
     "net.js"
     "plot.js"
     "ring.js"
+    "scenarios.js"
     "scheme.js"
     "shapes.js"
     "store.js"

@@ -62,6 +62,15 @@ impl Nodes {
         read.max_by_key(|(hub, _)| (hub.index(), hub.is_healthy())).map(|(hub, _)| Arc::clone(hub))
     }
 
+    /// Those to which connections may be led, the one with the latest entry first.
+    pub(super) fn healthy(&self) -> Vec<Arc<Hub>> {
+        let hubs = self.hubs();
+        let mut healthy: Vec<Arc<Hub>> =
+            hubs.values().filter(|(hub, _)| hub.is_healthy()).map(|(hub, _)| Arc::clone(hub)).collect();
+        healthy.sort_by_key(|hub| std::cmp::Reverse(hub.index()));
+        healthy
+    }
+
     /// A healthy node for one that has seen everything up to an entry; `None` if there is none.
     pub(super) fn pick(&self, seen: Index) -> Option<Arc<Hub>> {
         let hubs = self.hubs();

@@ -13,11 +13,23 @@ use axum::routing::get;
 
 use super::guard::Guard;
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// The files, by their paths.
-const FILES: [(&str, &str, &str); 3] = [
-    ("/", "text/html; charset=utf-8", include_str!("../../page/canvas/index.html")),
-    ("/canvas.js", "text/javascript; charset=utf-8", include_str!("../../page/canvas/canvas.js")),
-    ("/canvas.css", "text/css; charset=utf-8", include_str!("../../page/canvas/canvas.css")),
+const FILES: [(&str, &str, &str); 11] = [
+    ("/", HTML, include_str!("../../page/canvas/index.html")),
+    ("/canvas.css", CSS, include_str!("../../page/canvas/canvas.css")),
+    ("/canvas.js", SCRIPT, include_str!("../../page/canvas/canvas.js")),
+    ("/hands.js", SCRIPT, include_str!("../../page/canvas/hands.js")),
+    ("/keys.js", SCRIPT, include_str!("../../page/canvas/keys.js")),
+    ("/painting.js", SCRIPT, include_str!("../../page/canvas/painting.js")),
+    ("/palette.js", SCRIPT, include_str!("../../page/canvas/palette.js")),
+    ("/picture.js", SCRIPT, include_str!("../../page/canvas/picture.js")),
+    ("/tray.js", SCRIPT, include_str!("../../page/canvas/tray.js")),
+    ("/view.js", SCRIPT, include_str!("../../page/canvas/view.js")),
+    ("/wire.js", SCRIPT, include_str!("../../page/canvas/wire.js")),
 ];
 
 /// What the page may do: its own files and connections to where it came from.
@@ -41,11 +53,8 @@ pub(super) fn exchange(guard: &Guard, request: &Request) -> Option<Response> {
     // elsewhere, such as by a click in a mail.
     let body =
         r#"<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/"><title>Canvas</title>"#;
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'"),
-        (REFERRER_POLICY, "no-referrer"),
-    ];
+    let headers =
+        [(CONTENT_TYPE, HTML), (CONTENT_SECURITY_POLICY, "default-src 'none'"), (REFERRER_POLICY, "no-referrer")];
     let mut response = (headers, body).into_response();
     response.headers_mut().insert(SET_COOKIE, cookie.parse().ok()?);
     Some(response)

@@ -259,9 +259,9 @@ impl Lanes {
     }
 }
 
-/// A painter's name as it can stand in the log.
+/// A painter's name as it can stand in the log, before the `:` behind which the session is named.
 fn name(user: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._:-".contains(c) { c } else { '_' };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let name: String = user.chars().take(MAX_NAME_BYTES).map(plain).collect();
     if name.is_empty() { "anonymous".into() } else { name }
 }
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_name_is_what_can_stand_in_the_log_however_long_it_is() {
-        assert_eq!((name("alice"), name("ä b/c"), name("")), ("alice".into(), "__b_c".into(), "anonymous".into()));
+        assert_eq!((name("alice"), name("ä b:c"), name("")), ("alice".into(), "__b_c".into(), "anonymous".into()));
         let longest = format!("{}:{}.{}", name(&"é".repeat(200)), "0".repeat(8), u64::MAX / 1_000_000);
         assert!(longest.len() <= MAX_CLIENT_BYTES, "{longest}");
     }

@@ -1,4 +1,4 @@
-//! The paths of an open canvas: those of Distri-place to the letter, and three of our own.
+//! The paths of an open canvas: those of Distri-place to the letter, and four of our own.
 //!
 //! | path | answer |
 //! |---|---|
@@ -8,12 +8,13 @@
 //! | WebSocket `/ws/` and `/ws` | see `socket.rs` |
 //! | ours: `POST /client/pixels` with `{"user_id":"…","pixels":[[1,2,255],…]}` | 200 `{"success":true}`; up to 4096 pixels, all or none |
 //! | ours: `GET /client/board` | the whole board in few bytes, see `board.rs` |
+//! | ours: `GET /client/painter?x=1&y=2` | who painted a pixel, see `blame.rs` |
 //! | ours: `/`, and the files of our own page | see `page.rs` |
 //!
 //! What fails says why: `{"detail":"…"}` with 422 for what is no pixel of this canvas (it does not reach the log), 403 for a
 //! capability that is for looking only, 413 for more than a request may hold, 429 for a painter who must wait, 500 for what
 //! the cluster did not do, 503 where no node is healthy. Boards and what was painted name their entry in the header
-//! `x-canvas-index`. `?node=n2` asks for the board of one node.
+//! `x-canvas-index`; `GET /client/board` also says what the caller may do. `?node=n2` asks for the board of one node.
 //!
 //! Invariant: nothing is answered before the guard has let the caller in.
 
@@ -45,7 +46,7 @@ use super::board::{Packed, Pixel};
 use super::guard::{Admitted, Grant, Refusal};
 use super::hub::Hub;
 use super::painters::NotPainted;
-use super::{Shared, page, socket};
+use super::{Shared, blame, page, socket};
 
 /// The largest body of a request, in bytes: four times a batch of the most pixels.
 const MAX_REQUEST_BYTES: usize = 320 * 1024;
@@ -59,12 +60,17 @@ const FRESH: Duration = Duration::from_millis(200);
 /// The entry that a board ends with, or that painted.
 const INDEX: &str = "x-canvas-index";
 
+/// What the caller may do: `look` or `paint`; and how long a painter waits between two commands, in milliseconds.
+const GRANT: &str = "x-canvas-grant";
+const COOL_DOWN: &str = "x-canvas-cool-down-ms";
+
 /// All paths behind the guard.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/client/pixels", get(pixels).post(paint_batch))
         .route("/client/pixel", axum::routing::post(paint_one))
         .route("/client/board", get(board))
+        .route("/client/painter", get(blame::painter))
         .route("/client/status", get(status))
         .route("/client/health", get(status))
         .route("/ws", get(socket::upgrade))
@@ -164,7 +170,12 @@ async fn pixels(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>) -
     }
 }
 
-async fn board(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>, headers: HeaderMap) -> Response {
+async fn board(
+    State(shared): State<Arc<Shared>>,
+    grant: axum::Extension<Grant>,
+    Query(whose): Query<Whose>,
+    headers: HeaderMap,
+) -> Response {
     let made = hub(&shared, &whose).await.and_then(|hub| hub.with_board(|board| (board.packed(), board.index())));
     let Some((Packed { plain, gzip }, index)) = made else {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "no node has told its board yet");
@@ -178,6 +189,9 @@ async fn board(State(shared): State<Arc<Shared>>, Query(whose): Query<Whose>, he
         *response.body_mut() = Body::from(plain);
     }
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    let may = if *grant < Grant::Paint { "look" } else { "paint" };
+    response.headers_mut().insert(GRANT, HeaderValue::from_static(may));
+    response.headers_mut().insert(COOL_DOWN, shared.request.cool_down_ms.into());
     response.headers_mut().insert(INDEX, index.into());
     response
 }
@@ -253,7 +267,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("malformed: {error}"))
 }
 
-fn json_of(body: Bytes, index: Option<Index>) -> Response {
+/// JSON, and the entry that it is about.
+pub(super) fn json_of(body: Bytes, index: Option<Index>) -> Response {
     let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(index) = index {
@@ -268,7 +283,8 @@ pub(super) fn refuse(shared: &Shared, status: StatusCode, detail: &str) -> Respo
     failed(status, detail)
 }
 
-fn failed(status: StatusCode, detail: &str) -> Response {
+/// An answer that says what went wrong.
+pub(super) fn failed(status: StatusCode, detail: &str) -> Response {
     let mut response = json_of(json!({ "detail": detail }).to_string().into(), None);
     *response.status_mut() = status;
     response

@@ -169,20 +169,6 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The painter of a command that came through an open canvas, from the name of the command's client: `alice` of
-/// `alice:3f9a1c22.17`, where the rest tells the sessions of one painter apart. Any other client is its own painter.
-pub fn painter(client: &str) -> &str {
-    let is_session = |rest: &str| {
-        let parts = rest.split_once('.');
-        parts.is_some_and(|(gateway, number)| {
-            gateway.len() == 8
-                && gateway.bytes().all(|byte| byte.is_ascii_hexdigit())
-                && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    };
-    client.rsplit_once(':').filter(|(_, rest)| is_session(rest)).map_or(client, |(painter, _)| painter)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,19 +182,6 @@ mod tests {
         }
         for text in ["", "*", "localhost", "http://", "http://a/b", "ftp://a", "null", "http://a@b", "http://a b"] {
             assert!(text.parse::<Origin>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_painter_of_a_session_is_what_stands_before_its_mark() {
-        for (client, of) in [
-            ("alice:3f9a1c22.17", "alice"),
-            ("a:b:3f9a1c22.0", "a:b"),
-            ("cli-7f3a", "cli-7f3a"),
-            ("host:1.2", "host:1.2"),
-            ("alice:3f9a1c2z.1", "alice:3f9a1c2z.1"),
-        ] {
-            assert_eq!(painter(client), of);
         }
     }
 }

@@ -23,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   raftianctl canvas timelapse --to canvas.png
   raftianctl canvas timelapse --to canvas.html
-  raftianctl canvas timelapse --to morning.png --from 100 --until 900 --frames 200
+  raftianctl canvas timelapse --to a.png --from 100 --until 900 --frames 50
 
 A .png is animated: browsers play it. An .html is a page of one file with a slider over every command and its painter, which \
 works offline. Frames are as many commands apart as it takes; entries carry no time. Where a snapshot has taken the place of the \

@@ -20,6 +20,9 @@ pub(super) struct Outcome {
     pub(super) scenario: String,
     /// What it is, in a line.
     pub(super) title: String,
+    /// What there is to see in it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) see: String,
     /// What played it.
     pub(super) engine: On,
     /// The seed of its random numbers.

@@ -7,8 +7,10 @@
 use indicatif::ProgressBar;
 use raftian_bench::run::spelt;
 use raftian_script::{Moment, News, NodeView, Statement, Watch};
+use raftian_view::View;
 use serde::Serialize;
 
+use super::face;
 use super::grid::{LEGEND, grid};
 use super::steps::Steps;
 use super::{Piece, Showing};
@@ -33,6 +35,12 @@ pub(super) struct Line {
     /// What there is to say about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    /// The comment above it, which says what it is for; that of a step that matters begins with `! `.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// What the cluster is like after it, where logs are shown and it is another than before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    view: Option<View>,
 }
 
 /// Tells it, and keeps it.
@@ -61,7 +69,8 @@ impl<'a> Story<'a> {
         steps: Option<Steps>,
     ) -> Story<'a> {
         let is_silent = showing.silent || output.is_json();
-        let shown = (showing.shows_logs(&piece.scenario) && !is_silent).then(Vec::new);
+        let is_shown = if output.is_json() { showing.logs } else { showing.shows_logs(&piece.scenario) && !is_silent };
+        let shown = is_shown.then(Vec::new);
         let story = Story { output, spinner, piece, lines: Vec::new(), has_waited: false, shown, steps, is_silent };
         let scenario = &piece.scenario;
         let title = if scenario.title.is_empty() { &piece.name } else { &scenario.title };
@@ -93,14 +102,16 @@ impl<'a> Story<'a> {
                 if !is_preset {
                     self.show(moment.nodes);
                 }
-                if let Some(comment) = comment(&self.piece.text, first.line) {
-                    self.say(&format!("\n{}", self.sentence(&comment)));
+                let comment = comment(&self.piece.text, first.line);
+                if let Some(comment) = &comment {
+                    self.say(&format!("\n{}", self.sentence(comment)));
                 }
                 if let Some(steps) = self.steps.as_mut().filter(|_| !is_preset) {
                     self.spinner.suspend(|| steps.ask(&text));
                     steps.wait().await;
                 }
-                self.lines.push(Line { line: first.line, text, at_ms, took_ms: None, note: None });
+                let (line, comment) = (first.line, comment.map(|comment| spelt(&comment)));
+                self.lines.push(Line { line, text, at_ms, took_ms: None, note: None, comment, view: None });
                 self.has_waited = false;
             }
             News::Waits(why) => {
@@ -133,6 +144,10 @@ impl<'a> Story<'a> {
         let Some(shown) = &mut self.shown else { return };
         if *shown != nodes {
             nodes.clone_into(shown);
+            if let Some(line) = self.lines.last_mut().filter(|_| self.output.is_json()) {
+                line.view = Some(face::view(&self.piece.name, nodes));
+                return;
+            }
             let grid = grid(nodes, self.output.colour());
             self.say(&format!("\n{grid}"));
         }
