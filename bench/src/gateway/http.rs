@@ -4,10 +4,15 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// After how long without a request a connection is made anew, before the gateway closes it.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// A connection that is used again.
 pub(super) struct Http {
@@ -15,6 +20,7 @@ pub(super) struct Http {
     address: SocketAddr,
     key: String,
     read: Vec<u8>,
+    used: Instant,
 }
 
 struct Answer {
@@ -26,9 +32,7 @@ struct Answer {
 impl Http {
     /// Connects as one who has a capability.
     pub(super) async fn connect(address: SocketAddr, key: &str) -> anyhow::Result<Http> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("nobody listens at {address}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Http { stream, address, key: key.to_owned(), read: Vec::new() })
+        Ok(Http { stream: open(address).await?, address, key: key.to_owned(), read: Vec::new(), used: Instant::now() })
     }
 
     /// Asks for something that must be there.
@@ -60,6 +64,9 @@ impl Http {
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {
+        if self.used.elapsed() > IDLE {
+            self.stream = open(self.address).await?;
+        }
         let Http { address, key, .. } = self;
         let length = body.len();
         let request = format!(
@@ -82,6 +89,7 @@ impl Http {
         while self.read.len() < end + 4 + length {
             self.more().await?;
         }
+        self.used = Instant::now();
         let rest = self.read.split_off(end + 4 + length);
         let body = std::mem::replace(&mut self.read, rest).split_off(end + 4);
         Ok(Answer { status, index, body })
@@ -93,4 +101,10 @@ impl Http {
             _ => Ok(()),
         }
     }
+}
+
+async fn open(address: SocketAddr) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("nobody listens at {address}"))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
