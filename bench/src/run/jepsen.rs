@@ -155,9 +155,11 @@ fn edn(value: &Value) -> String {
         Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
         Value::Array(items) => format!("[{}]", items.iter().map(edn).collect::<Vec<_>>().join(" ")),
         Value::Object(fields) => {
-            let fields =
+            // By name: the order of a map in memory is not the same in every build.
+            let fields: BTreeMap<_, _> = fields.iter().collect();
+            let each =
                 fields.iter().map(|(name, value)| format!("{} {}", edn(&Value::from(name.as_str())), edn(value)));
-            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+            format!("{{{}}}", each.collect::<Vec<_>>().join(", "))
         }
     }
 }
