@@ -86,7 +86,7 @@ fn what_a_painter_painted_is_put_back_and_that_is_put_back_in_turn() {
     let painter = some["painter"].as_str().expect("who put it back");
     lab.ok(&format!("canvas rollback --by {painter}"));
     assert_eq!(lab.ok("canvas get 0 0"), "#000000\n");
-    lab.fails("canvas rollback --by eve", 1, &["eve has painted nothing", "canvas blame X Y"]);
+    lab.fails("canvas rollback --by eve", 1, &["no pixel was painted by `eve`", "canvas blame X Y"]);
     lab.fails("canvas rollback --by mallory --since 2m", 2, &["entries carry no time"]);
 }
 

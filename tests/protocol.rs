@@ -142,7 +142,7 @@ fn metrics_are_for_those_who_know_the_secret_and_are_well_formed() {
         assert!(text.lines().any(|sample| sample == line), "{line}\n{text}");
     }
     let (status, text) = metrics(daemon, None);
-    assert!(!status.contains("200") && !text.contains("raftian_node"), "{status}");
+    assert!(status == "HTTP/1.1 401 Unauthorized" && !text.contains("raftian_node"), "{status}");
 
     let node = lab.nodes()[0]["address"].as_str().unwrap().to_owned();
     let (status, text) = metrics(&node, secret);

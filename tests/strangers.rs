@@ -219,7 +219,12 @@ fn the_ports_of_a_lab_survive_its_daemon_and_one_that_is_taken_meanwhile_is_left
     lab.ok("start");
     assert_eq!(ports(&lab), before);
     kill_the_daemon(&lab);
-    let taken = take(before[0]).unwrap();
+    let mut taken = None;
+    eventually("the port is free", || {
+        taken = take(before[0]).ok();
+        taken.is_some()
+    });
+    let taken = taken.unwrap();
     taken.set_nonblocking(true).unwrap();
     let started = lab.run("start");
     assert_eq!(started.code, 0, "{started:#?}");

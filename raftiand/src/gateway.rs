@@ -197,7 +197,9 @@ impl Lab {
     /// Conflict when the canvas is not open.
     pub(crate) async fn canvas_share(&self, read_only: bool) -> Result<CanvasShare, LabError> {
         let gateway = self.gateway.lock().await;
-        let open = gateway.as_ref().ok_or_else(|| LabError::conflict("the canvas is not open; open it first"))?;
+        let open = gateway
+            .as_ref()
+            .ok_or_else(|| LabError::conflict("the canvas is not open to painters").hint(Hint::OpenCanvas))?;
         Ok(open.share(read_only))
     }
 

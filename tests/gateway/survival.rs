@@ -153,6 +153,9 @@ fn a_client_that_has_missed_what_nobody_keeps_is_to_load_the_board() {
     let lab = canvas("64x64");
     lab.ok("canvas set 1 1 red");
     let open = Open::of(&lab, "");
+    // No node has come so far: that is the entry of another lab.
+    let mut stranger = open.binary("&after=100000");
+    stranger.told("resync");
     let mut socket = open.binary("&after=0");
     let index = socket.told("resync")["content"]["index"].as_u64().unwrap();
     let board = open.get("/client/board");
@@ -162,6 +165,7 @@ fn a_client_that_has_missed_what_nobody_keeps_is_to_load_the_board() {
     assert!(entry >= index);
     open.paint("a", (2, 2), 9);
     assert_eq!(socket.frame().1, [(2, 2, 9)], "it goes on from there");
+    assert_eq!(stranger.frame().1, [(2, 2, 9)], "and so does this one");
 }
 
 #[test]

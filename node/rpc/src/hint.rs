@@ -67,6 +67,8 @@ pub enum Hint {
         /// Its number.
         player: u16,
     },
+    /// Open the canvas to painters.
+    OpenCanvas,
     /// Wait until a node leads.
     WaitForLeader,
     /// Look at what every node does.

@@ -193,7 +193,8 @@ impl hyper::service::Service<HttpRequest<Incoming>> for Guard {
             (Ok(()), _) => {}
             (Err(Refusal::Stranger), Some(door)) if is_upgrade && door.admits(request.headers()) => is_page = true,
             (Err(Refusal::Stranger), Some(door)) if !is_upgrade && request.method() == Method::GET => {
-                return Answer::Ready(Box::new(door.file(request.uri().path())));
+                let file = door.file(request.uri().path());
+                return Answer::Ready(Box::new(file.unwrap_or_else(|| closing(Refusal::Stranger.response()))));
             }
             (Err(refusal), _) => return Answer::Ready(Box::new(closing(refusal.response()))),
         }

@@ -43,7 +43,7 @@ marks and presses, too. Each key shows the line of the shell that does the same.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The size of a picture that is printed.
-const PRINTED: (u16, u16) = (100, 40);
+const PRINTED: (u16, u16) = (200, 40);
 
 /// Watch the lab in the terminal, and break it by key and mouse
 #[derive(Debug, clap::Args)]

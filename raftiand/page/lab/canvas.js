@@ -19,7 +19,7 @@ export function showCanvas(root) {
   const colour = h("input", { type: "color", id: "canvas-colour", value: "#d99a1c" });
   const commands = makeCommands("Your pixels");
   const tiles = h("div", { class: "boards" });
-  const share = h("p", { class: "row" }, "Open the canvas, and nothing else of the lab, to painters:", lineButton(shell("canvas share")));
+  const share = h("p", { class: "row" }, "Open the canvas, and nothing else of the lab, to painters:", lineButton(shell("canvas serve")), lineButton(shell("canvas share")));
   const form = h("p", { class: "row" }, h("label", { for: "canvas-colour" }, "Colour"), colour, h("span", { class: "small" }, "A click paints a pixel as that node; arrow keys move the mark, Enter paints. Pixels that are not as the leader has them glow."));
   replace(root, h("h1", { class: "unseen" }, "The canvas"), share, form, tiles, commands.element);
   let isOver = false;

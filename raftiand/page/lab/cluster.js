@@ -61,7 +61,7 @@ function makeReason() {
   const update = () => {
     const { reasons, leader } = store.view;
     const [first, ...rest] = reasons;
-    const kind = !leader ? "is-bad" : first?.hints?.length || rest.length ? "is-odd" : "is-well";
+    const kind = !leader ? "is-bad" : first?.hints?.length || rest.length || store.view.faults.length ? "is-odd" : "is-well";
     set(element, "class", `reason ${kind}`);
     note.update(first?.text ?? "nothing is known yet", first?.hints);
     // Times in the sentence count on; only another sentence is worth saying.

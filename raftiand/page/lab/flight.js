@@ -176,12 +176,12 @@ export function makeFlight(ring, onShare) {
     pen.fillText(words, x, y);
   }
 
-  /** A request that nobody answers. */
+  /** A request that nobody answers: it ends where it arrived. */
   function fade(flight, { x, y, dx, dy }, after) {
     const share = after / (FALL_MS / 2);
     if (share >= 1) return false;
     pen.globalAlpha = 1 - share;
-    drawMessage(pen, flight.what, x + dx, y + dy, true);
+    drawMessage(pen, flight.what, x + dx, y + dy, false);
     pen.globalAlpha = 1;
     return true;
   }

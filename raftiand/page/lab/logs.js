@@ -18,7 +18,7 @@ export function makeLogs(source = store) {
   const marks = h("span", { class: "log-cells" });
   const scale = h("div", { class: "log-row log-scale", "aria-hidden": "true" }, h("span"), marks, h("span"));
   const rows = h("div", { class: "log-rows", role: "list" });
-  const legend = h("p", { class: "small" }, "A cell is an entry, with its term; filled once the node knows it committed (the commit line is the bar). ≠ differs from the leader’s log.");
+  const legend = h("p", { class: "small" }, "A cell is an entry, with its term; filled once the node knows it committed (the commit line is the bar). Red cells (≠) differ from the leader’s log; where nobody leads, from the one that is most up to date.");
   const element = h("section", { class: "panel logs" }, h("h2", {}, "Logs"), h("div", { class: "log-grid" }, scale, rows), legend);
   const update = () => {
     const nodes = [...source.view.nodes].sort((a, b) => byNumber(a.node, b.node));
@@ -55,10 +55,11 @@ function updateRow(row, node, indexes) {
     const isCut = index <= node.snapshot_index && index > 0;
     const isDifferent = node.differs_at && index >= node.differs_at && term !== undefined;
     set(cell, "class", cellClass(node, index, term, isCut, isDifferent));
-    text(cell, isDifferent && index === node.differs_at ? "≠" : term ?? (isCut ? "·" : ""));
+    text(cell, term ?? (isCut ? "·" : ""));
   });
   const applied = node.last_applied < node.commit_index ? `, applied ${node.last_applied}` : "";
-  setAll(facts, { text: behind > 0 ? `${behind} behind the first column` : `commit ${node.commit_index} / ${node.last_index}${applied}` });
+  const mark = node.differs_at ? ` · ≠ from ${node.differs_at}` : "";
+  setAll(facts, { text: behind > 0 ? `${behind} behind the first column` : `commit ${node.commit_index} / ${node.last_index}${mark || applied}` });
 }
 
 function cellClass(node, index, term, isCut, isDifferent) {

@@ -59,7 +59,7 @@ function sayState() {
     const said = store.view ? "The lab does not answer: what you see is how it was last. The page tries again by itself. If the lab was stopped, start it and open the page anew:" : "No lab answers here. Start it, and open the page anew:";
     replace(banner, h("p", {}, said), lineButton(shell("start")), lineButton(shell("open")));
   } else if (store.state === "refused") {
-    replace(banner, h("p", {}, "This page needs a new address: type this line in a shell, and open what it prints."), lineButton(shell("open")));
+    replace(banner, h("p", {}, `${store.isUsed ? "This address was used already, or is too old. " : ""}This page needs a new address: type this line in a shell, with the lab’s name where it has one (--lab), and open what it prints.`), lineButton(shell("open")));
   }
 }
 

@@ -51,6 +51,7 @@ export class Net {
       this.hear({ state: "refused" });
       return;
     }
+    this.hadTicket = Boolean(ticket);
     this.ticket = null;
     const pass = ticket ? `ticket.${ticket}` : `key.${key}`;
     const socket = new WebSocket(`ws://${location.host}/`, ["raftian", pass]);
@@ -167,7 +168,7 @@ export class Net {
       return;
     }
     const isThere = await fetch("icon.svg", { cache: "no-store" }).then((answer) => answer.ok, () => false);
-    this.hear({ state: isThere ? "refused" : "closed" });
+    this.hear({ state: isThere ? "refused" : "closed", isUsed: this.hadTicket });
     if (!isThere) this.again();
   }
 

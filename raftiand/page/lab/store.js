@@ -17,6 +17,8 @@ const DRAW_MS = 100;
 export const store = {
   /** connecting, open, closed or refused. */
   state: "connecting",
+  /** Whether a ticket was shown that lets nobody in any more. */
+  isUsed: false,
   /** Who the daemon is. */
   hello: null,
   /** What the lab is like now, and when that was heard (performance.now). */
@@ -62,6 +64,7 @@ export function rewind() {
 function hear(what) {
   if (what.state) {
     store.state = what.state;
+    store.isUsed = what.isUsed ?? false;
     if (what.hello) store.hello = what.hello;
     wake("state");
   } else if (what.view) {

@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::frames::{Form, Missed};
-use super::hub::Place;
+use super::hub::{Hub, Place};
 use super::{Connection, Shared};
 
 /// The longest message of a client, in bytes.
@@ -43,6 +43,9 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 
 /// The bytes that are gathered for one system call.
 const WRITE_BUFFER_BYTES: usize = 32 * 1024;
+
+/// The most bytes that wait to be written to a client. More than the largest message of ours has to fit in.
+const MAX_WRITE_BUFFER_BYTES: usize = 16 << 20;
 
 /// How long a client may read nothing while there is something to read.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,7 +89,10 @@ pub(super) async fn upgrade(
         .max_message_size(MAX_MESSAGE_BYTES)
         .max_frame_size(MAX_MESSAGE_BYTES)
         .read_buffer_size(MAX_MESSAGE_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES);
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        // What is queued beside our own messages are the answers to pings: a client that does not read them is not let to
+        // fill the memory with them.
+        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES);
     upgrade.on_upgrade(move |socket| async move {
         let form = if matches!(asked.format, Some(Format::Binary)) { Form::Binary } else { Form::Json };
         let begins = form == Form::Binary || asked.after.is_some();
@@ -160,10 +166,17 @@ impl Client {
             self.say(&json!({ "type": "node", "content": { "node": node, "index": hub.index() } })).await?;
         }
         self.greet().await?;
-        if self.seen.is_some_and(|seen| hub.after(seen).is_err()) {
+        if self.seen.is_some_and(|seen| self.has_missed(&hub, seen)) {
             self.resync(hub.node, hub.index()).await?;
         }
         Ok(news)
+    }
+
+    /// Whether a client that has all up to this entry is to load the board: not all that came since is known, or no node has
+    /// come so far, so that it is the entry of another lab.
+    fn has_missed(&self, hub: &Hub, seen: Index) -> bool {
+        let freshest = self.shared.nodes.freshest().map_or(0, |freshest| freshest.index());
+        seen > freshest || hub.after(seen).is_err()
     }
 
     /// Tells the client of the node behind it, if it waits for that; it begins now unless it has.
@@ -173,7 +186,7 @@ impl Client {
         if self.begins {
             let seen = *self.seen.get_or_insert(index);
             self.begins = false;
-            if place.hub.after(seen).is_err() {
+            if self.has_missed(&place.hub, seen) {
                 self.resync(node, index).await?;
             }
         }

@@ -98,15 +98,9 @@ impl Door {
             })
     }
 
-    /// The answer to a browser that asks for a file.
-    pub(super) fn file(&self, path: &str) -> HttpResponse {
-        match (self.file_of)(path) {
-            Some(file) => response(200, file),
-            None => {
-                let media_type = "text/plain; charset=utf-8";
-                response(404, PageFile { media_type, content: Cow::Borrowed(b"there is no such file\n") })
-            }
-        }
+    /// The answer to a browser that asks for a file, if there is one.
+    pub(super) fn file(&self, path: &str) -> Option<HttpResponse> {
+        (self.file_of)(path).map(response)
     }
 
     fn take(&self, shown: &str) -> bool {
@@ -122,9 +116,8 @@ impl Door {
     }
 }
 
-fn response(status: u16, file: PageFile) -> HttpResponse {
+fn response(file: PageFile) -> HttpResponse {
     let mut response = HttpResponse::new(HttpBody::from(file.content.into_owned()));
-    *response.status_mut() = status.try_into().expect("200 and 404 are status codes");
     for (name, value) in [
         ("content-type", file.media_type),
         ("content-security-policy", POLICY),

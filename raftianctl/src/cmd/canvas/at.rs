@@ -79,7 +79,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             0 => String::new(),
             unknown => format!("; of {unknown} pixels the colour is unknown: {}", beginning(at.first_index)),
         };
-        let written = at.picture.as_ref().map_or(String::new(), |path| format!(": {}", path.display()));
+        let unseen = || "; `--to board.png` writes it".to_owned();
+        let written = at.picture.as_ref().map_or_else(unseen, |path| format!(": {}", path.display()));
         let At { size, index, last_index, strokes, .. } = at;
         let several = if *strokes == 1 { "" } else { "s" };
         format!(

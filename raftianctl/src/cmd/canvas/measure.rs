@@ -11,10 +11,10 @@ use crate::units;
 
 const EXAMPLES: &str = "\
 Examples:
-  raftianctl canvas measure \"$(raftianctl canvas share)\"
-  raftianctl canvas measure \"$(raftianctl canvas share)\" --looks 1000 --rate 8000/s --batch 64
+  raftianctl canvas measure http://127.0.0.1:8080/?key=9f2c
+  raftianctl canvas measure http://127.0.0.1:8080/?key=9f2c --looks 1000
 
-The canvas is painted over. Times count from the moment at which a pixel was to be painted.";
+The address is what `raftianctl canvas share` prints. The canvas is painted over. Times count from the moment at which a pixel was to be painted.";
 
 /// How large the load is.
 #[derive(Debug, clap::Args)]

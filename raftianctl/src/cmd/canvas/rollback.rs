@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if !history.strokes.iter().any(|stroke| stroke.painter == args.by) {
         let since = if history.first > 1 { format!(" since index {}", history.first) } else { String::new() };
         let why = format!(
-            "{} has painted nothing{since}; `raftianctl canvas blame X Y` names the painter of a pixel",
+            "no pixel was painted by `{}`{since}; `raftianctl canvas blame X Y` names the painter of a pixel",
             args.by
         );
         return Err(Failure::new(Kind::Conflict, why));
@@ -120,12 +120,14 @@ fn text(by: &str, done: &RolledBack) -> String {
         _ => format!("{pixels} of {by} would be put back by {}", plural(done.commands, "command")),
     };
     if done.painted_over > 0 {
-        text += &format!("\n{} were painted over by others, and stay", plural(done.painted_over, "pixel"));
+        let verb = if done.painted_over == 1 { "was" } else { "were" };
+        text += &format!("\n{} {verb} painted over by others, and stay", plural(done.painted_over, "pixel"));
     }
     if done.unknown > 0 {
+        let stay = if done.unknown == 1 { "stays" } else { "stay" };
         let unknown = plural(done.unknown, "pixel");
         text +=
-            &format!("\n{unknown} stay, since no log tells what they showed before: {}", beginning(done.first_index));
+            &format!("\n{unknown} {stay}, since no log tells what was shown before: {}", beginning(done.first_index));
     }
     text
 }
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(
             text("a", &done),
             "1 pixel of a would be put back by 1 command\n2 pixels were painted over by others, and stay\n3 pixels stay, since no \
-             log tells what they showed before: a snapshot stands for all before index 9"
+             log tells what was shown before: a snapshot stands for all before index 9"
         );
         assert!(text("a", &RolledBack::default()).starts_with("nothing to put back"));
     }

@@ -104,7 +104,7 @@ pub(super) async fn serve(context: &Context, args: ServeArgs) -> Result<(), Fail
         let none = || "the canvas is not open; open it with `raftianctl canvas serve`";
         let report = report.ok_or_else(|| Failure::failed(none()))?;
         let colour = context.output.colour();
-        return context.output.data(&report, |report| status(report, colour));
+        return context.output.report(&report, |report| status(report, colour));
     }
     let request = request(args)?;
     let report = daemon.ask(async |lab: Http| lab.canvas_serve(request).await).await?;

@@ -50,7 +50,7 @@ esc           unmark all, then leave
 m             leave the mouse to the terminal, to select text; again takes it
 q, Ctrl-C     leave; the lab goes on
 
-The strip is the end of each node's log: a digit for each entry, its term. │ stands after the last committed entry, ≠ where the log \
+The strip is the end of each node's log: a digit for each entry, the last of its term. │ stands after the last committed entry, ≠ where the log \
 differs from the leader's. The mouse chooses a node, marks it by a second click, scrolls, and presses the keys at the foot.";
 
 /// Draws all of it.
@@ -247,6 +247,9 @@ fn rate(state: &State, view: &View, area: Rect, buffer: &mut Buffer, colour: boo
 
 /// The last line that was run, and what it said.
 fn last_line(state: &State, colour: bool) -> Line<'static> {
+    if state.leaves_mouse {
+        return Line::raw("the mouse is the terminal's; m takes it");
+    }
     let Some(line) = &state.line else { return Line::default() };
     let said = state.said.as_ref().map_or("…".to_owned(), |said| words::escaped(said));
     Line::from(vec![Span::styled(format!("$ {line}  "), tint(colour, Color::Cyan)), Span::raw(said)])
