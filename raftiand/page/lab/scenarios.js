@@ -105,7 +105,8 @@ function makePlayer(stage, played) {
     set(says, "class", `comment${frame.isKey ? " is-key" : ""}`);
     [...lines.children].forEach((item, number) => set(item, "aria-current", number + 1 === at ? "step" : null));
     const current = lines.children[at - 1];
-    if (current) lines.scrollTop = current.offsetTop - lines.offsetTop - lines.clientHeight / 2;
+    // The list is what the places of its items count from.
+    if (current) lines.scrollTop = current.offsetTop - lines.clientHeight / 2;
     if (source.view) {
       ring.update();
       logs.update();
