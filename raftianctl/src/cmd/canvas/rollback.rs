@@ -116,7 +116,9 @@ fn text(by: &str, done: &RolledBack) -> String {
             "{pixels} of {by} put back by {} (index {index}); to take it back: `raftianctl canvas rollback --by {painter}`",
             plural(done.commands, "command")
         ),
-        _ if done.pixels == 0 => format!("nothing to put back: nothing shows what {by} painted there"),
+        _ if done.pixels == 0 => {
+            format!("nothing to put back: what {by} painted was painted over, or is what was shown before")
+        }
         _ => format!("{pixels} of {by} would be put back by {}", plural(done.commands, "command")),
     };
     if done.painted_over > 0 {
